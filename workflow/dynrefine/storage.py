@@ -1,0 +1,106 @@
+"""Array files: NPZ with units and provenance inside, complete or absent, never pickled."""
+
+import json
+import os
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dynrefine import __version__
+from dynrefine.errors import CampaignError
+
+_METADATA = "__metadata__"
+
+
+@dataclass(frozen=True)
+class ArrayFile:
+    """The content of one array file.
+
+    Attributes:
+        arrays: the arrays by name; a slash in a name groups them ("series/dipole_derivative").
+        units: the unit of each array by name; "1" for pure numbers.
+        metadata: everything else that is JSON: kind, seed, config hash, library version, settings.
+    """
+
+    arrays: dict[str, np.ndarray]
+    units: dict[str, str] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    def group(self, name: str) -> dict[str, np.ndarray]:
+        """The arrays whose names begin with "name/", by the rest of their names."""
+        prefix = f"{name}/"
+        return {
+            key.removeprefix(prefix): value for key, value in self.arrays.items() if key.startswith(prefix)
+        }
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place only when the block ends without an error."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        raise CampaignError(
+            f"{path} could not be written ({error.strerror}): free some space or make its folder writable, "
+            "then start the campaign again; nothing finished before is lost."
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_arrays(path: str | Path, kind: str, content: ArrayFile) -> None:
+    """Write an array file; every array needs a unit.
+
+    Arguments:
+        path: the file to write (.npz).
+        kind: what the file holds, checked again by `read_arrays` ("potential", "ensemble", ...).
+        content: arrays, their units and further metadata.
+    """
+    without_unit = sorted(set(content.arrays) - set(content.units))
+    if without_unit:
+        raise ValueError(f"arrays without a unit in {path}: {', '.join(without_unit)}")
+    header = {"kind": kind, "library_version": __version__, "units": content.units, **content.metadata}
+    arrays = {name: np.asarray(array) for name, array in content.arrays.items()}
+    arrays[_METADATA] = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
+    with atomic_path(path) as temporary, open(temporary, "wb") as stream:
+        np.savez(stream, allow_pickle=False, **arrays)
+
+
+def read_arrays(path: str | Path, kind: str) -> ArrayFile:
+    """Read an array file of the given kind.
+
+    Raises:
+        CampaignError: the file is missing, truncated, of another kind or from another library version.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        metadata = json.loads(arrays.pop(_METADATA).tobytes())
+    except FileNotFoundError as error:
+        raise CampaignError(
+            f"{path} does not exist: expected a {kind} file; run the rule that makes it."
+        ) from error
+    except (zipfile.BadZipFile, EOFError, KeyError, ValueError, OSError) as error:
+        raise CampaignError(
+            f"{path} is truncated or not an array file of dynrefine: delete it and run the rule that makes it again."
+        ) from error
+    if metadata["kind"] != kind:
+        raise CampaignError(
+            f"{path} holds '{metadata['kind']}' where '{kind}' was expected: give another file."
+        )
+    version = metadata["library_version"]
+    if version.split(".")[:2] != __version__.split(".")[:2]:
+        raise CampaignError(
+            f"{path} was written by dynrefine {version}, this is {__version__}: "
+            "make the file again with this version or install the version that wrote it."
+        )
+    return ArrayFile(arrays, metadata.pop("units"), metadata)

@@ -1,0 +1,21 @@
+"""Physical constants and conversions (CODATA 2018) between the units inside and those of the field.
+
+Inside: Å, fs, eV, u, e, K. A product of internal units that is not itself internal carries a named factor here.
+"""
+
+import math
+
+BOLTZMANN = 8.617333262e-5  # eV/K
+ELECTRONVOLT = 1.602176634e-19  # J
+ATOMIC_MASS = 1.66053906660e-27  # kg
+ELEMENTARY_CHARGE = 1.602176634e-19  # C
+VACUUM_PERMITTIVITY = 8.8541878128e-12  # F/m
+SPEED_OF_LIGHT = 299792458.0  # m/s
+
+ACCELERATION = ELECTRONVOLT / ATOMIC_MASS * 1e-10  # (eV/Å/u) in Å/fs²
+KINETIC = 1.0 / ACCELERATION  # (u Å²/fs²) in eV
+BAR = 1e5 * 1e-30 / ELECTRONVOLT  # bar in eV/Å³
+GRAM_PER_CUBIC_CENTIMETRE = 1e-27 / ATOMIC_MASS  # g/cm³ in u/Å³
+DEBYE = 1e-21 / SPEED_OF_LIGHT / ELEMENTARY_CHARGE * 1e10  # D in e Å
+DIFFUSION = 1e4  # Å²/fs in 1e-9 m²/s
+WAVENUMBER = 2.0 * math.pi * SPEED_OF_LIGHT * 1e-13  # cm⁻¹ in rad/fs
