@@ -1,0 +1,23 @@
+"""Check a configuration, or write config/schema.json and config/reference.yaml anew."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from dynrefine.config import load_config
+from dynrefine.config.reference import write_documents
+from dynrefine.errors import CampaignError
+
+parser = argparse.ArgumentParser(prog="python -m dynrefine.config", description=__doc__)
+parser.add_argument("file", nargs="?", type=Path, help="configuration to check")
+parser.add_argument(
+    "--write", action="store_true", help="write schema.json and reference.yaml to the folder config"
+)
+arguments = parser.parse_args()
+if arguments.write:
+    write_documents(Path("config"))
+if arguments.file:
+    try:
+        load_config(arguments.file)
+    except CampaignError as error:
+        sys.exit(str(error))

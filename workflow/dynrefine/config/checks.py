@@ -1,0 +1,194 @@
+"""What no single key can tell: settings that do not suit each other, missing files, cells too small."""
+
+import math
+import re
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from dynrefine.config.dynamics import Sampling
+from dynrefine.config.model import Config
+from dynrefine.config.observables import InfraredSettings
+from dynrefine.units import WAVENUMBER
+
+LARGEST_CUTOFF = 2.0  # in widths of the cell: beyond it an atom sees more than its second images
+LARGEST_BAND = 0.7  # of the highest wavenumber that the sampling interval resolves
+
+
+def unsuitable_values(config: Config) -> Iterator[str]:
+    """A sentence for each pair of settings that cannot both hold."""
+    return chain(
+        _data(config),
+        _learning_rates(config),
+        _states(config),
+        _times(config),
+        _error_bars("ensemble", config.ensemble),
+        _error_bars("validation", config.validation),
+        _spectra(config),
+    )
+
+
+def missing_files(config: Config) -> Iterator[str]:
+    """A sentence for each file that is to be read and does not exist."""
+    needed = {
+        f"dataset.files[{index}]": file.path
+        for index, file in enumerate(config.dataset.files)
+        if file.url is None
+    }
+    if config.labelling.geometries is not None:
+        needed["labelling.geometries"] = config.labelling.geometries
+    for name, settings in config.objective.observables.chosen().items():
+        needed[f"objective.observables.{name}.target"] = settings.target
+    for key, path in needed.items():
+        if not Path(path).is_file():
+            yield _sentence(
+                f"{key} is '{path}'", "an existing file", "correct the path or put the file there"
+            )
+
+
+def oversized_cutoffs(config: Config) -> Iterator[str]:
+    """A sentence for each cutoff that reaches too far for the cell of a state."""
+    present = [file.path for file in config.dataset.files if Path(file.path).is_file()]
+    cell = _first_cell(Path(present[0])) if present else None
+    if cell is None:
+        return
+    for index, state in enumerate(config.states):
+        width = _smallest_width(cell * np.asarray(state.supercell)[:, None])
+        for surface in ("potential", "dipole"):
+            cutoff = getattr(config, surface).cutoff
+            if cutoff > LARGEST_CUTOFF * width:
+                yield _sentence(
+                    f"{surface}.cutoff is {cutoff:g} Å",
+                    f"at most {LARGEST_CUTOFF:g} times the width {width:.2f} Å of the cell of states[{index}]",
+                    f"lower it or enlarge states[{index}].supercell",
+                )
+
+
+def _sentence(found: str, expected: str, remedy: str) -> str:
+    return f"{found}, expected {expected}: {remedy}."
+
+
+def _data(config: Config) -> Iterator[str]:
+    total = sum(dict(config.dataset.fractions).values())
+    if not math.isclose(total, 1.0, abs_tol=1e-6):
+        yield _sentence(f"dataset.fractions add up to {total:g}", "1", "change train, validation or test")
+    if not config.dataset.files and config.labelling.geometries is None:
+        yield _sentence(
+            "dataset.files is empty", "a file", "name one, or geometries to label in labelling.geometries"
+        )
+    for index, file in enumerate(config.dataset.files):
+        key = f"dataset.files[{index}]"
+        if not file.path:
+            yield _sentence(f"{key} is empty", "a path or a url", "give one of them")
+        elif file.url is not None and not file.path.startswith("resources/"):
+            yield _sentence(f"{key}.path is '{file.path}'", "a path in resources/", "leave it out")
+        elif file.url is not None and file.sha256 is None:
+            yield _sentence(
+                f"{key}.sha256 is missing", "the checksum of the download", "add what sha256sum says"
+            )
+    symbols = [element.symbol for element in config.elements]
+    for symbol in sorted({symbol for symbol in symbols if symbols.count(symbol) > 1}):
+        yield _sentence(
+            f"elements lists {symbol} {symbols.count(symbol)} times", "it once", "remove the others"
+        )
+
+
+def _learning_rates(config: Config) -> Iterator[str]:
+    for section in ("training", "dipole_training"):
+        rates = getattr(config, section)
+        if rates.final_learning_rate > rates.learning_rate:
+            yield _sentence(
+                f"{section}.final_learning_rate is {rates.final_learning_rate:g}",
+                f"at most {section}.learning_rate, {rates.learning_rate:g}",
+                "lower it",
+            )
+
+
+def _states(config: Config) -> Iterator[str]:
+    if len(config.states_by_label()) < len(config.states):
+        yield _sentence(
+            "states lists the same temperature and density more than once",
+            "states that differ by a kelvin or in density",
+            "remove or change one",
+        )
+
+
+def _times(config: Config) -> Iterator[str]:
+    trajectory, validation, gradient = config.trajectory, config.validation, config.gradient
+    step = ("trajectory.timestep", trajectory.timestep)
+    interval = ("trajectory.sampling_interval", trajectory.sampling_interval)
+    for key, time, (unit_key, unit) in (
+        (*interval, step),
+        ("trajectory.length", trajectory.length, interval),
+        ("validation.length", validation.length, interval),
+        ("gradient.depth", gradient.depth, step),
+    ):
+        multiple = round(time / unit)
+        if multiple < 1 or not math.isclose(time, multiple * unit, rel_tol=1e-9):
+            yield _sentence(
+                f"{key} is {time:g} fs", f"a multiple of {unit_key}, {unit:g} fs", "change one of them"
+            )
+    if gradient.depth > trajectory.length:
+        yield _sentence(
+            f"gradient.depth is {gradient.depth:g} fs",
+            f"at most trajectory.length, {trajectory.length:g} fs",
+            "lower the depth or lengthen the trajectories",
+        )
+    lowest, highest = trajectory.temperature_bounds
+    if not lowest < 1.0 < highest:
+        yield _sentence(
+            f"trajectory.temperature_bounds is [{lowest:g}, {highest:g}]",
+            "one number below 1 and one above",
+            "widen the bounds",
+        )
+
+
+def _error_bars(key: str, sampling: Sampling) -> Iterator[str]:
+    if sampling.chunks * sampling.replicas < 2:
+        yield _sentence(
+            f"{key} has one chunk of one replica",
+            "two or more in all for error bars",
+            f"raise {key}.replicas",
+        )
+
+
+def _spectra(config: Config) -> Iterator[str]:
+    interval, length = config.trajectory.sampling_interval, config.trajectory.length
+    highest = LARGEST_BAND * math.pi / (interval * WAVENUMBER)
+    for name, settings in config.objective.observables.chosen().items():
+        if not isinstance(settings, InfraredSettings):
+            continue
+        key = f"objective.observables.{name}"
+        if settings.window > 2 * length:
+            yield _sentence(
+                f"{key}.window is {settings.window:g} fs",
+                f"at most twice trajectory.length, {2 * length:g} fs",
+                "shorten the window or lengthen the trajectories",
+            )
+        for index, band in enumerate(settings.bands):
+            first, last = band.range
+            found = f"{key}.bands[{index}].range is [{first:g}, {last:g}] cm⁻¹"
+            if first >= last:
+                yield _sentence(found, "the lower wavenumber first", "exchange them")
+            if last > highest:
+                yield _sentence(
+                    found,
+                    f"an end of at most {highest:.0f} cm⁻¹ with trajectory.sampling_interval {interval:g} fs",
+                    "record more often or end the band earlier",
+                )
+
+
+def _first_cell(path: Path) -> np.ndarray | None:
+    """The cell vectors as rows [3, 3], Å, of the first frame of an extended XYZ file, if it has one."""
+    with open(path, encoding="utf-8", errors="replace") as stream:
+        header = "".join(line for _, line in zip(range(2), stream, strict=False))
+    lattice = re.search(r'Lattice="((?:\s*[-+.\deE]+){9})\s*"', header)
+    return np.array(lattice[1].split(), dtype=float).reshape(3, 3) if lattice else None
+
+
+def _smallest_width(cell: np.ndarray) -> float:
+    """The smallest distance of opposite faces, Å, of cell vectors as rows [3, 3], Å."""
+    faces = [np.linalg.norm(np.cross(cell[i - 2], cell[i - 1])) for i in range(3)]
+    return abs(np.linalg.det(cell)) / max(faces)

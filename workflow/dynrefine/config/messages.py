@@ -1,0 +1,73 @@
+"""Sentences for what pydantic finds wrong with a configuration."""
+
+import difflib
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import ValidationError
+
+from dynrefine.config.keys import Key, all_keys
+
+_EXPECTED = {
+    "greater_than": "a number above {gt:g}",
+    "greater_than_equal": "a number of at least {ge:g}",
+    "less_than": "a number below {lt:g}",
+    "less_than_equal": "a number of at most {le:g}",
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "string_type": "a text",
+    "string_pattern_mismatch": "a text that matches {pattern}",
+    "literal_error": "{expected}",
+    "list_type": "a list",
+    "too_short": "at least {min_length} entries",
+    "too_long": "at most {max_length} entries",
+    "model_type": "a section of keys",
+    "model_attributes_type": "a section of keys",
+}
+
+
+def sentences(error: ValidationError) -> Iterator[str]:
+    """One sentence for each problem: the key, the value found, what was expected, the remedy."""
+    for problem in error.errors():
+        yield _sentence(problem["type"], problem["loc"], problem["input"], problem.get("ctx", {}))
+
+
+def key_path(location: tuple[str | int, ...]) -> str:
+    """A key as it is written in messages: states[0].temperature."""
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    return path.removeprefix(".")
+
+
+def _sentence(kind: str, location: tuple[str | int, ...], value: Any, context: dict[str, Any]) -> str:
+    path = key_path(location)
+    keys = all_keys()
+    if kind == "extra_forbidden":
+        return _unknown_key(location, value, keys)
+    key = keys.get(tuple("*" if isinstance(part, int) else part for part in location))
+    meaning = f" ({key.description.rstrip('.')})" if key else ""
+    if kind == "missing":
+        return f"{path} is missing{meaning}: add it, for instance as in config/reference.yaml."
+    expected = _EXPECTED.get(kind, kind.replace("_", " ")).format(**context)
+    return f"{path} is {_shown(value)}, expected {expected}{meaning}: correct it."
+
+
+def _unknown_key(location: tuple[str | int, ...], value: Any, keys: dict[tuple[str, ...], Key]) -> str:
+    *parents, name = ("*" if isinstance(part, int) else part for part in location)
+    siblings = sorted(key[-1] for key in keys if list(key[:-1]) == parents and key[-1] != "*")
+    found = f"{key_path(location)} (value {_shown(value)}) is not a known key"
+    nearest = difflib.get_close_matches(str(name), siblings, n=1, cutoff=0.6)
+    if nearest:
+        return f"{found}, expected '{nearest[0]}': correct the spelling."
+    elsewhere = [".".join(key) for key in keys if key[-1] == name]
+    if elsewhere:
+        return f"{found} here, expected at {' or '.join(elsewhere)}: move it there."
+    return f"{found}, expected one of {', '.join(siblings)}: rename or remove it."
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

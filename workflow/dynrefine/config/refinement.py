@@ -1,0 +1,90 @@
+"""Settings of the objective, the gradient and the optimiser."""
+
+from typing import Literal
+
+from pydantic import Field, SerializerFunctionWrapHandler, create_model, model_serializer
+
+from dynrefine.config.base import NonNegativeFloat, PositiveFloat, PositiveInt, Section
+from dynrefine.config.observables import OBSERVABLES, ObservableSettings
+
+
+class _Observables(Section):
+    def chosen(self) -> dict[str, ObservableSettings]:
+        """The settings of the observables this campaign fits, by their names."""
+        return {name: settings for name, settings in self if settings is not None}
+
+    @model_serializer(mode="wrap")
+    def _without_absent(self, serialise: SerializerFunctionWrapHandler) -> dict:
+        """Leave out what is not fitted, so that an observable added to the registry changes no campaign."""
+        return {name: settings for name, settings in serialise(self).items() if settings is not None}
+
+
+Observables = create_model(
+    "Observables",
+    __base__=_Observables,
+    **{
+        name: (
+            settings | None,
+            Field(None, description=f"{settings.__doc__} Absent: not fitted.", examples=[settings.example()]),
+        )
+        for name, settings in OBSERVABLES.items()
+    },
+)
+
+
+class Anchor(Section):
+    weight: NonNegativeFloat = Field(
+        1.0, description="Weight of the errors on the training frames in the objective, pure number."
+    )
+    energy_weight: NonNegativeFloat = Field(1.0, description="Weight of the energies per atom, (eV/atom)⁻².")
+    force_weight: NonNegativeFloat = Field(1.0, description="Weight of the forces, (eV/Å)⁻².")
+
+
+class Objective(Section):
+    observables: Observables = Field(description="The measured properties the potential is refined against.")
+    anchor: Anchor = Field(Anchor(), description="The term that holds the potential at its ab initio data.")
+
+
+class GradientCheck(Section):
+    replicas: PositiveInt = Field(4, description="Starting points of the check.")
+    steps: PositiveInt = Field(40, description="Time steps each way in time.")
+    parameters: PositiveInt = Field(6, description="Parameters that are displaced, the rest is not checked.")
+    displacement: PositiveFloat = Field(
+        1e-4, description="Displacement of a parameter in the central difference, pure number."
+    )
+
+
+class Gradient(Section):
+    depth: PositiveFloat = Field(
+        200.0,
+        description="How far back in time the adjoint is followed, fs; at most the trajectory's length.",
+    )
+    reversal_tolerance: PositiveFloat = Field(
+        1e-3, description="Largest distance of an atom of a reversed trajectory from its stored start, Å."
+    )
+    check: GradientCheck = Field(
+        GradientCheck(), description="Comparison of the gradient with central differences."
+    )
+
+
+class Stop(Section):
+    patience: PositiveInt = Field(
+        10, description="Iterations without a better objective after which the refinement has converged."
+    )
+    tolerance: NonNegativeFloat = Field(
+        0.0, description="Part by which the objective must fall to count as better, pure number."
+    )
+
+
+class Optimiser(Section):
+    iterations: int = Field(
+        5, ge=1, le=1000, description="Iterations of the refinement; raising it only adds the new ones."
+    )
+    name: Literal["adam", "sgd"] = Field("adam", description="Optimiser of Optax.")
+    learning_rate: PositiveFloat = Field(1e-3, description="Learning rate, pure number.")
+    clip_norm: PositiveFloat = Field(
+        1.0, description="Norm to which a larger gradient is shortened, in units of the objective."
+    )
+    stop: Stop = Field(
+        Stop(), description="When the refinement counts as converged; later iterations pass through."
+    )

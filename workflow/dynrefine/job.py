@@ -1,0 +1,122 @@
+"""What surrounds every job: its log, how JAX is set up, and errors in one line."""
+
+import hashlib
+import json
+import logging
+import os
+import platform
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from dynrefine import __version__
+from dynrefine.errors import CampaignError
+
+CACHE_VARIABLE = "DYNREFINE_COMPILATION_CACHE"
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def job(snakemake: Any) -> Iterator[None]:
+    """Run the body of a script as a job of a campaign.
+
+    The log file gets everything, the terminal warnings and errors. A CampaignError is written as one line and
+    ends the job with exit code 1; any other exception is written with its traceback.
+
+    Arguments:
+        snakemake: the object Snakemake gives to scripts. Where its parameters hold `precision` ("float32" or
+            "float64"), JAX is set up; without it JAX is not imported here.
+    """
+    started = time.monotonic()
+    _open_log(Path(snakemake.log[0]))
+    logger.info("started %s with dynrefine %s", datetime.now().isoformat(" ", "seconds"), __version__)
+    logger.info("job: %s", json.dumps(_description(snakemake), ensure_ascii=False, default=str))
+    try:
+        precision = snakemake.params.get("precision")
+        if precision is not None:
+            logger.info("device: %s", configure_jax(precision, snakemake.threads))
+        yield
+    except CampaignError as error:
+        logger.error("%s", error)
+        sys.exit(1)
+    except Exception:
+        logger.exception("the job ended in an error that is not foreseen")
+        sys.exit(1)
+    finally:
+        logger.info("ended after %.1f s", time.monotonic() - started)
+
+
+def configure_jax(precision: str, threads: int) -> str:
+    """Set JAX up for this process; call it before the first computation.
+
+    Arguments:
+        precision: "float32" or "float64".
+        threads: CPU threads the computations may use.
+
+    Returns:
+        the device, in words.
+    """
+    # XLA takes the size of its thread pool from here when the first array is made; its flags do not limit it.
+    os.environ["NPROC"] = str(threads)
+    import jax
+
+    jax.config.update("jax_enable_x64", precision == "float64")
+    jax.config.update("jax_compilation_cache_dir", str(compilation_cache()))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    device = jax.devices()[0]
+    return (
+        f"{device.platform} ({device.device_kind}), {precision}, {threads} CPU threads, jax {jax.__version__}"
+    )
+
+
+def compilation_cache() -> Path:
+    """The folder of compiled programs, one for each type of CPU: nodes may share a file system."""
+    folder = Path(os.environ.get(CACHE_VARIABLE, "results/.jax_cache")).absolute()
+    return folder / hashlib.sha256(_cpu_type().encode()).hexdigest()[:12]
+
+
+def _cpu_type() -> str:
+    """The instructions the CPU knows, or its name where the system does not tell."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    kinds = ("flags", "Features", "model name")
+    return "\n".join(sorted({line for line in lines if line.startswith(kinds)}))
+
+
+def _description(snakemake: Any) -> dict[str, Any]:
+    return {
+        "rule": snakemake.rule,
+        "wildcards": dict(snakemake.wildcards.items()),
+        "threads": snakemake.threads,
+        "parameters": dict(snakemake.params.items()),
+    }
+
+
+class _Formatter(logging.Formatter):
+    """Progress with the seconds since the start; warnings and errors with their name in front."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        if record.levelno < logging.WARNING:
+            return f"{record.relativeCreated / 1000:9.1f} s  {text}"
+        return f"{record.levelname.lower()}: {text}"
+
+
+def _open_log(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file, terminal = logging.FileHandler(path, mode="w", encoding="utf-8"), logging.StreamHandler()
+    terminal.setLevel(logging.WARNING)
+    for handler in (file, terminal):
+        handler.setFormatter(_Formatter())
+    logging.basicConfig(level=logging.INFO, handlers=[file, terminal], force=True)
+    logging.captureWarnings(True)
+    for chatty in ("jax", "matplotlib"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -1,0 +1,107 @@
+"""Where a result comes from: hashes of the sources and settings, versions of the libraries."""
+
+import ast
+import hashlib
+import json
+import platform
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+PACKAGE = Path(__file__).parent
+LIBRARIES = ("dynrefine", "jax", "jaxlib", "numpy", "optax", "ase")
+
+_BOOKKEEPING = {"dynrefine.config", "dynrefine.errors", "dynrefine.job", "dynrefine.provenance"}
+
+
+def config_hash(settings: Mapping[str, Any]) -> str:
+    """A short hash of settings, the same for equal values in whatever order they stand."""
+    text = json.dumps(settings, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of Python and of the libraries the numbers come from."""
+    return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+
+
+def source_hash(script: str | Path) -> str:
+    """A hash of what a script computes.
+
+    It covers the script and every module of dynrefine it imports, directly or not, but neither comments nor
+    docstrings nor the wording of errors: editing those re-runs nothing. Modules that only keep the books
+    (configuration, logging, provenance) are left out too; what they pass on are parameters of the rules.
+
+    Raises:
+        FileNotFoundError: there is no such script.
+    """
+    script = Path(script)
+    pending, modules = set(_imports(script)), {}
+    while pending:
+        name = pending.pop()
+        if name not in modules:
+            modules[name] = _meaning(_module_file(name))
+            pending.update(_imports(_module_file(name)))
+    parts = [_meaning(script), *(f"{name}\n{modules[name]}" for name in sorted(modules))]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+class _Meaning(ast.NodeTransformer):
+    """Drop what no result depends on."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        """Docstrings go; they are the only texts that stand alone."""
+        is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        return None if is_text else node
+
+    def visit_Raise(self, node: ast.Raise) -> ast.Raise:
+        """When an error is raised stays, what it says goes."""
+        return ast.Raise()
+
+
+@cache
+def _meaning(path: Path) -> str:
+    # text, since the dump of a tree changes from one version of Python to the next
+    return ast.unparse(_Meaning().visit(_tree(path)))
+
+
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+@cache
+def _imports(path: Path) -> frozenset[str]:
+    """The modules of dynrefine a file imports, with the packages they lie in."""
+    found: set[str] = set()
+    for node in ast.walk(_tree(path)):
+        for name in _imported_names(node):
+            found.update(_modules_within(name))
+    return frozenset(found)
+
+
+def _imported_names(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.module:
+        # the name may be a module or something within one
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _modules_within(name: str) -> Iterator[str]:
+    """The existing modules among a, a.b and a.b.c of a dotted name of dynrefine, without the bookkeeping."""
+    parts = name.split(".")
+    if parts[0] != PACKAGE.name:
+        return
+    for length in range(1, len(parts) + 1):
+        module = ".".join(parts[:length])
+        if module in _BOOKKEEPING:
+            return
+        if _module_file(module).is_file():
+            yield module
+
+
+def _module_file(name: str) -> Path:
+    folder = PACKAGE.joinpath(*name.split(".")[1:])
+    return folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
