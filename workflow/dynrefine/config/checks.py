@@ -61,7 +61,7 @@ def oversized_cutoffs(config: Config) -> Iterator[str]:
             if cutoff > LARGEST_CUTOFF * width:
                 yield _sentence(
                     f"{surface}.cutoff is {cutoff:g} Å",
-                    f"at most {LARGEST_CUTOFF:g} times the width {width:.2f} Å of the cell of states[{index}]",
+                    f"at most {LARGEST_CUTOFF * width:.2f} Å, {LARGEST_CUTOFF:g} widths of that state's cell",
                     f"lower it or enlarge states[{index}].supercell",
                 )
 

@@ -41,9 +41,7 @@ class Fractions(Section):
 
 
 class FrameFile(Section):
-    path: str = Field(
-        "", description="Path of an extended XYZ file of labelled frames, from the folder of the Snakefile."
-    )
+    path: str = Field("", description="Path of an extended XYZ file of labelled frames.")
     url: str | None = Field(
         None, description="Address the file is downloaded from; null for a file already there."
     )

@@ -59,12 +59,12 @@ def _unknown_key(location: tuple[str | int, ...], value: Any, keys: dict[tuple[s
     *parents, name = ("*" if isinstance(part, int) else part for part in location)
     siblings = sorted(key[-1] for key in keys if list(key[:-1]) == parents and key[-1] != "*")
     found = f"{key_path(location)} (value {_shown(value)}) is not a known key"
-    nearest = difflib.get_close_matches(str(name), siblings, n=1, cutoff=0.6)
-    if nearest:
-        return f"{found}, expected '{nearest[0]}': correct the spelling."
     elsewhere = [".".join(key) for key in keys if key[-1] == name]
     if elsewhere:
         return f"{found} here, expected at {' or '.join(elsewhere)}: move it there."
+    nearest = difflib.get_close_matches(str(name), siblings, n=1, cutoff=0.6)
+    if nearest:
+        return f"{found}, expected '{nearest[0]}': correct the spelling."
     return f"{found}, expected one of {', '.join(siblings)}: rename or remove it."
 
 

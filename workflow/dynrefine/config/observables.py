@@ -10,7 +10,7 @@ from dynrefine.config.base import NonNegativeFloat, PositiveFloat, Section
 class ObservableSettings(Section):
     """What every observable needs."""
 
-    target: str = Field(description="CSV file of the measured property, from the folder of the Snakefile.")
+    target: str = Field(description="CSV file of the measured property.")
     weight: PositiveFloat = Field(1.0, description="Weight in the objective, pure number.")
 
     @classmethod

@@ -1,0 +1,92 @@
+"""Frames to the arrays of the numerical core and back."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from ase import Atoms
+from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
+
+from dynrefine.datasets.reading import with_labels
+from dynrefine.errors import CampaignError
+from dynrefine.frames import LabelledFrames
+
+
+def to_arrays(frames: Sequence[Atoms], elements: Sequence[str]) -> LabelledFrames:
+    """Frames as arrays, padded to the largest frame.
+
+    Arguments:
+        frames: F frames of up to N atoms.
+        elements: the elements of the potential, in its order.
+
+    Raises:
+        CampaignError: there are no frames, or one holds an element that is not among them.
+    """
+    if not frames:
+        raise CampaignError(
+            "there are no frames to make arrays of: expected at least one; check the data set."
+        )
+    require_elements(frames, elements)
+    atoms = max(len(frame) for frame in frames)
+    results = [frame.calc.results if frame.calc else {} for frame in frames]
+    missing_stress = np.full(6, np.nan)
+    return LabelledFrames(
+        species=np.stack([_padded(_species(frame, elements), atoms, -1) for frame in frames]),
+        positions=np.stack([_padded(frame.positions, atoms, 0.0) for frame in frames]),
+        cells=np.stack([frame.cell.array for frame in frames]),
+        energies=np.array([result.get("energy", np.nan) for result in results], float),
+        forces=np.stack(
+            [
+                _padded(result.get("forces", np.full((len(frame), 3), np.nan)), atoms, 0.0)
+                for frame, result in zip(frames, results, strict=True)
+            ]
+        ),
+        stresses=np.stack(
+            [voigt_6_to_full_3x3_stress(result.get("stress", missing_stress)) for result in results]
+        ),
+        dipoles=np.array([result.get("dipole", np.full(3, np.nan)) for result in results], float),
+    )
+
+
+def from_arrays(frames: LabelledFrames, elements: Sequence[str], series: str) -> list[Atoms]:
+    """Arrays as frames, named "series_0", "series_1", ...; labels that are NaN are left out.
+
+    Arguments:
+        frames: F frames; `LabelledFrames.unlabelled` makes them from the positions of a trajectory.
+        elements: the elements of the potential, in its order.
+        series: what the frames have in common, such as the trajectory they are from.
+    """
+    return [_frame(frames, elements, index, f"{series}_{index}") for index in range(len(frames))]
+
+
+def require_elements(frames: Sequence[Atoms], elements: Sequence[str], name: str = "the data set") -> None:
+    """Raise where a frame holds an element that is not among those of the potential."""
+    for index, frame in enumerate(frames):
+        unknown = sorted(set(frame.get_chemical_symbols()) - set(elements))
+        if unknown:
+            raise CampaignError(
+                f"{name}, frame {index} ({frame.info.get('source', 'without a source')}) holds {unknown[0]}, expected "
+                f"only {', '.join(elements)}: add {unknown[0]} to the elements or remove the frame."
+            )
+
+
+def _species(frame: Atoms, elements: Sequence[str]) -> np.ndarray:
+    return np.array([list(elements).index(symbol) for symbol in frame.get_chemical_symbols()], np.int32)
+
+
+def _padded(array: np.ndarray, length: int, value: float) -> np.ndarray:
+    widths = [(0, length - len(array)), *[(0, 0)] * (array.ndim - 1)]
+    return np.pad(array, widths, constant_values=value)
+
+
+def _frame(frames: LabelledFrames, elements: Sequence[str], index: int, source: str) -> Atoms:
+    present = np.asarray(frames.species[index]) >= 0
+    symbols = [elements[kind] for kind in np.asarray(frames.species[index])[present]]
+    positions = np.asarray(frames.positions[index])[present]
+    labels = {
+        "energy": float(frames.energies[index]),
+        "forces": np.asarray(frames.forces[index])[present],
+        "stress": full_3x3_to_voigt_6_stress(np.asarray(frames.stresses[index])),
+        "dipole": np.asarray(frames.dipoles[index]),
+    }
+    frame = Atoms(symbols, positions, cell=np.asarray(frames.cells[index]), pbc=True, info={"source": source})
+    return with_labels(frame, {name: value for name, value in labels.items() if np.all(np.isfinite(value))})

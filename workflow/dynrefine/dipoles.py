@@ -1,0 +1,97 @@
+"""An environment-dependent dipole surface: formal charges plus a learned, translation-invariant vector.
+
+The total dipole is M = Σ q_i x_i + Σ Δμ_i with integer formal charges q, so that M changes by whole polarisation
+quanta when atoms cross the boundary, as the Berry-phase dipole does (Resta, Phys. Rev. Lett. 80, 1800 (1998)).
+Δμ_i is made as in the tensorial embedded atom network of Zhang et al., J. Phys. Chem. B 124, 7284 (2020): the
+l = 1 orbitals of the atom, weighted by a network of its invariant densities.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from dynrefine.embedded_density import OrbitalBasis
+from dynrefine.environment_network import EnvironmentNetwork
+from dynrefine.neighbours import NeighbourList, displacements
+
+_VECTOR = slice(1, 4)  # the l = 1 monomials follow the single one of l = 0
+
+
+@dataclass(frozen=True)
+class DipoleSurface:
+    """Architecture of the dipole surface.
+
+    Attributes:
+        network: from neighbours to the weights of each atom's l = 1 orbitals, e Å.
+        charges: formal charge of each element, e.
+    """
+
+    network: EnvironmentNetwork
+    charges: tuple[float, ...]
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any], elements: Sequence[Any]) -> "DipoleSurface":
+        """The architecture that the configuration sections `dipole` and `elements` describe."""
+        basis = OrbitalBasis(
+            len(elements), settings["cutoff"], settings["radial_functions"], settings["angular_momentum"]
+        )
+        network = EnvironmentNetwork(basis, tuple(settings["hidden_layers"]), basis.radial_functions)
+        return cls(network, tuple(float(element["charge"]) for element in elements))
+
+    @property
+    def cutoff(self) -> float:
+        """Å."""
+        return self.network.basis.cutoff
+
+    def initial_parameters(self, key: jax.Array) -> dict[str, Any]:
+        """Random trainable parameters; constants are set from the training frames before training."""
+        return self.network.initial_parameters(key)
+
+    def learned_dipole(
+        self,
+        parameters: Mapping[str, Any],
+        species: jax.Array,
+        positions: jax.Array,
+        cell: jax.Array,
+        neighbours: NeighbourList,
+    ) -> jax.Array:
+        """Σ Δμ_i [3] in e Å; arguments as for a potential's `energy`."""
+        vectors = displacements(positions, cell, neighbours)
+        density, weights = self.network.evaluate(parameters, species, vectors, neighbours.indices)
+        return jnp.einsum("ixn,in->x", density[:, _VECTOR], weights)
+
+    def atomic_charges(self, species: jax.Array, dtype: jnp.dtype) -> jax.Array:
+        """Formal charge of each atom [N] in e; zero for padding."""
+        return jnp.where(species >= 0, jnp.asarray(self.charges, dtype)[species], 0)
+
+    def dipole(
+        self,
+        parameters: Mapping[str, Any],
+        species: jax.Array,
+        positions: jax.Array,
+        cell: jax.Array,
+        neighbours: NeighbourList,
+    ) -> jax.Array:
+        """Total dipole [3] in e Å, defined modulo e times the cell vectors."""
+        charges = self.atomic_charges(species, positions.dtype)
+        return charges @ positions + self.learned_dipole(parameters, species, positions, cell, neighbours)
+
+    def dipole_derivative(
+        self,
+        parameters: Mapping[str, Any],
+        species: jax.Array,
+        positions: jax.Array,
+        velocities: jax.Array,
+        cell: jax.Array,
+        neighbours: NeighbourList,
+    ) -> jax.Array:
+        """dM/dt [3] in e Å/fs along velocities [N, 3] in Å/fs, exact and free of the polarisation quantum."""
+
+        def learned(positions: jax.Array) -> jax.Array:
+            return self.learned_dipole(parameters, species, positions, cell, neighbours)
+
+        _, derivative = jax.jvp(learned, (positions,), (velocities,))
+        return self.atomic_charges(species, positions.dtype) @ velocities + derivative

@@ -1,0 +1,147 @@
+"""A potential with the neighbour lists that dynamics needs, and the repair of lists that did not suffice."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dynrefine.errors import CampaignError
+from dynrefine.neighbours import NeighbourList, expected_capacity, images_per_axis, neighbour_list
+from dynrefine.system import System
+
+logger = logging.getLogger(__name__)
+
+_ATTEMPTS = 8
+
+
+@dataclass(frozen=True)
+class ForceField:
+    """A potential and how its neighbour lists are kept; static under jit.
+
+    Attributes:
+        architecture: of the potential.
+        skin: added to the cutoff in the lists, Å.
+        capacity: neighbours per atom that fit.
+        images: periodic images along each cell vector.
+        rebuild_interval: steps for which a list serves.
+    """
+
+    architecture: Any
+    skin: float
+    capacity: int
+    images: tuple[int, int, int]
+    rebuild_interval: int
+
+    def neighbours(self, positions: jax.Array, cell: jax.Array) -> NeighbourList:
+        """A fresh list for positions [N, 3] in Å."""
+        cutoff = self.architecture.cutoff + self.skin
+        return neighbour_list(positions, cell, cutoff, self.capacity, self.images)
+
+    def energy_and_forces(
+        self, parameters: Mapping[str, Any], system: System, positions: jax.Array, neighbours: NeighbourList
+    ) -> tuple[jax.Array, jax.Array]:
+        """Energy in eV and forces [N, 3] in eV/Å."""
+        energy, gradient = jax.value_and_grad(self.architecture.energy, argnums=2)(
+            parameters, system.species, positions, system.cell, neighbours
+        )
+        return energy, -gradient
+
+    def forces_and_pullback(
+        self, parameters: Mapping[str, Any], system: System, positions: jax.Array, neighbours: NeighbourList
+    ) -> tuple[jax.Array, Callable[[jax.Array], tuple[jax.Array, Any]]]:
+        """Forces [N, 3] in eV/Å, and g [N, 3] -> (∂F/∂x)ᵀ g, (∂F/∂θ)ᵀ g.
+
+        The Hessian is symmetric, so both products are derivatives of the energy's gradients along g: forward over
+        reverse mode, which is faster than reverse over reverse and shares the force.
+        """
+
+        def gradients(positions: jax.Array) -> tuple[jax.Array, Any]:
+            def energy(positions: jax.Array, trainable: Any) -> jax.Array:
+                own = {**parameters, "trainable": trainable}
+                return self.architecture.energy(own, system.species, positions, system.cell, neighbours)
+
+            return jax.grad(energy, argnums=(0, 1))(positions, parameters["trainable"])
+
+        (gradient, _), along = jax.linearize(gradients, positions)
+        return -gradient, lambda g: jax.tree.map(jnp.negative, along(g))
+
+
+@partial(jax.tree_util.register_dataclass, data_fields=["overflow", "outrun"], meta_fields=[])
+@dataclass(frozen=True)
+class ListFaults:
+    """What went wrong with neighbour lists on the way, bool each.
+
+    Attributes:
+        overflow: an atom had more neighbours than fit.
+        outrun: an atom moved by more than half the skin while a list served.
+    """
+
+    overflow: jax.Array
+    outrun: jax.Array
+
+    def __or__(self, other: "ListFaults") -> "ListFaults":
+        return ListFaults(self.overflow | other.overflow, self.outrun | other.outrun)
+
+    @classmethod
+    def none(cls) -> "ListFaults":
+        """No fault so far."""
+        return cls(jnp.asarray(False), jnp.asarray(False))
+
+
+def list_faults(
+    neighbours: NeighbourList, built_at: jax.Array, positions: jax.Array, skin: float
+) -> ListFaults:
+    """Faults of a list that was built at some positions and served until others [N, 3], Å."""
+    farthest = jnp.max(jnp.sum((positions - built_at) ** 2, axis=-1))
+    return ListFaults(neighbours.overflow, farthest > (0.5 * skin) ** 2)
+
+
+def force_field(
+    architecture: Any, atoms: int, cell: np.ndarray, skin: float, rebuild_interval: int
+) -> ForceField:
+    """A force field with lists sized for a liquid in this cell.
+
+    Arguments:
+        architecture: of the potential.
+        atoms: in the cell.
+        cell: cell vectors as rows [3, 3], Å.
+        skin: Å.
+        rebuild_interval: steps.
+    """
+    reach = architecture.cutoff + skin
+    volume = float(abs(np.linalg.det(cell)))
+    capacity = expected_capacity(atoms, volume, reach)
+    return ForceField(architecture, skin, capacity, images_per_axis(cell, reach), rebuild_interval)
+
+
+Result = TypeVar("Result")
+
+
+def with_sufficient_lists(run: Callable[[ForceField], tuple[Result, ListFaults]], field: ForceField) -> Result:
+    """Run dynamics; where a neighbour list did not suffice, make it longer or fresher and run again.
+
+    Raises:
+        CampaignError: repeated repairs did not help, as when the atoms have flown apart.
+    """
+    for _ in range(_ATTEMPTS):
+        result, faults = run(field)
+        if bool(jnp.any(faults.overflow)):
+            field = replace(field, capacity=8 * (field.capacity * 5 // 32 + 1))
+            logger.info("a neighbour list overflowed: running again with room for %d", field.capacity)
+        elif bool(jnp.any(faults.outrun)) and field.rebuild_interval > 1:
+            field = replace(field, rebuild_interval=max(field.rebuild_interval // 2, 1))
+            logger.info("atoms outran the skin: running again with lists of %d steps", field.rebuild_interval)
+        elif bool(jnp.any(faults.outrun)):
+            break
+        else:
+            return result
+    raise CampaignError(
+        f"atoms move so fast that neighbour lists cannot follow (skin {field.skin} Å, {field.rebuild_interval} "
+        f"steps, room for {field.capacity}): the potential has probably blown up; shorten the time step, "
+        "or train on more frames (labelling.geometries)."
+    )

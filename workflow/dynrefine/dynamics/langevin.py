@@ -1,0 +1,121 @@
+"""Canonical sampling by Langevin dynamics in the middle scheme (BAOA).
+
+One force per step: v <- v + dt F/m; x <- x + dt/2 v; v <- c v + noise; x <- x + dt/2 v. Positions are sampled with
+an error of fourth order in dt for harmonic modes (Zhang et al., J. Phys. Chem. A 123, 6056 (2019)).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from dynrefine.dynamics.force_field import ForceField, ListFaults, list_faults
+from dynrefine.system import System, temperature, without_drift
+from dynrefine.units import ACCELERATION, BOLTZMANN
+
+
+@dataclass(frozen=True)
+class Thermostat:
+    """Langevin thermostat; static under jit.
+
+    Attributes:
+        kelvin: temperature, K.
+        friction: 1/fs.
+        timestep: fs.
+    """
+
+    kelvin: float
+    friction: float
+    timestep: float
+
+
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["positions", "velocities", "energies", "temperatures"],
+    meta_fields=[],
+)
+@dataclass(frozen=True)
+class Chain:
+    """Records of one replica, taken each time the neighbour list is renewed.
+
+    Attributes:
+        positions: [records, N, 3], Å.
+        velocities: after the last step [N, 3], Å/fs.
+        energies: potential energy [records], eV.
+        temperatures: kinetic temperature [records], K.
+    """
+
+    positions: jax.Array
+    velocities: jax.Array
+    energies: jax.Array
+    temperatures: jax.Array
+
+
+def sample_chain(
+    field: ForceField,
+    thermostat: Thermostat,
+    records: int,
+    parameters: Mapping[str, Any],
+    system: System,
+    positions: jax.Array,
+    velocities: jax.Array,
+    key: jax.Array,
+    equilibration: jax.Array,
+) -> tuple[Chain, ListFaults]:
+    """Equilibrate one replica, then record it.
+
+    Arguments:
+        field: force field; a record is taken each `field.rebuild_interval` steps.
+        thermostat: see there.
+        records: how many.
+        parameters: of the potential.
+        system: atoms and cell.
+        positions: at the start [N, 3], Å.
+        velocities: at the start [N, 3], Å/fs.
+        key: of the noise.
+        equilibration: list lifetimes to run before the first record, a traced integer.
+    """
+    dtype = positions.dtype
+    dt = jnp.asarray(thermostat.timestep, dtype)
+    retained = jnp.exp(-thermostat.friction * dt)
+    spread = jnp.sqrt(BOLTZMANN * thermostat.kelvin * ACCELERATION / system.masses)[:, None]
+    noise_scale = jnp.sqrt(1.0 - retained**2) * spread
+
+    def run_list(carry: Any, number: jax.Array) -> tuple[Any, Any]:
+        positions, velocities = carry
+        neighbours = field.neighbours(positions, system.cell)
+        list_key = jax.random.fold_in(key, number)
+
+        def step(carry: Any, step_key: jax.Array) -> tuple[Any, jax.Array]:
+            x, v = carry
+            energy, force = field.energy_and_forces(parameters, system, x, neighbours)
+            v = v + dt * ACCELERATION * force / system.masses[:, None]
+            x = x + 0.5 * dt * v
+            v = retained * v + noise_scale * jax.random.normal(step_key, v.shape, dtype)
+            v = without_drift(system.masses, v)
+            x = x + 0.5 * dt * v
+            return (x, v), (energy, temperature(system.masses, v))
+
+        carry, (energies, temperatures) = jax.lax.scan(
+            step, carry, jax.random.split(list_key, field.rebuild_interval)
+        )
+        faults = list_faults(neighbours, positions, carry[0], field.skin)
+        return carry, (positions, energies[0], jnp.mean(temperatures), faults)
+
+    def equilibrate(number: jax.Array, carry: Any) -> Any:
+        state, faults = carry
+        state, (_, _, _, new_faults) = run_list(state, number)
+        return state, faults | new_faults
+
+    state, faults = jax.lax.fori_loop(
+        0, equilibration, equilibrate, ((positions, velocities), ListFaults.none())
+    )
+    (positions, velocities), (recorded, energies, temperatures, new_faults) = jax.lax.scan(
+        run_list, state, equilibration + jnp.arange(records)
+    )
+    # The record of a list is its first point; the end of the chain is the last record.
+    recorded = jnp.concatenate([recorded[1:], positions[None]])
+    return Chain(recorded, velocities, energies, temperatures), faults | jax.tree.map(jnp.any, new_faults)

@@ -1,0 +1,62 @@
+"""Labelled geometries as padded arrays, for the numerical core."""
+
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class LabelledFrames:
+    """F geometries of up to N atoms and what is known of them; NaN where a label is absent.
+
+    Attributes:
+        species: index into the potential's list of elements, -1 where there is no atom [F,N].
+        positions: Å [F,N,3].
+        cells: cell vectors in rows, Å [F,3,3].
+        energies: total energies, eV [F]; large numbers: keep float64 until a reference energy is taken away.
+        forces: eV/Å [F,N,3].
+        stresses: eV/Å³, negative under pressure [F,3,3].
+        dipoles: e Å, defined modulo e times the cell vectors [F,3].
+    """
+
+    species: np.ndarray
+    positions: np.ndarray
+    cells: np.ndarray
+    energies: np.ndarray
+    forces: np.ndarray
+    stresses: np.ndarray
+    dipoles: np.ndarray
+
+    @classmethod
+    def unlabelled(cls, species: np.ndarray, positions: np.ndarray, cells: np.ndarray) -> "LabelledFrames":
+        """Geometries without labels.
+
+        Arguments:
+            species: of all frames alike [N], or frame by frame [F,N].
+            positions: Å [F,N,3].
+            cells: Å, of all frames alike [3,3], or frame by frame [F,3,3].
+        """
+        frames, atoms, _ = np.shape(positions)
+        return cls(
+            species=np.broadcast_to(np.asarray(species, np.int32), (frames, atoms)),
+            positions=np.asarray(positions),
+            cells=np.broadcast_to(np.asarray(cells), (frames, 3, 3)),
+            energies=np.full(frames, np.nan),
+            forces=np.full((frames, atoms, 3), np.nan),
+            stresses=np.full((frames, 3, 3), np.nan),
+            dipoles=np.full((frames, 3), np.nan),
+        )
+
+    @property
+    def atom_counts(self) -> np.ndarray:
+        """Number of atoms of each frame [F]."""
+        return (self.species >= 0).sum(axis=-1)
+
+    def __len__(self) -> int:
+        return self.species.shape[0]
+
+    def __getitem__(self, index: slice | np.ndarray) -> "LabelledFrames":
+        """The frames of a slice or of an array of indices."""
+        return jax.tree_util.tree_map(lambda array: array[index], self)

@@ -1,0 +1,347 @@
+"""Energies, forces, stresses and dipoles of periodic boxes from CP2K (Quickstep, GPW, gamma point)."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import Calculator, all_changes
+
+from dynrefine import units
+from dynrefine.errors import CampaignError
+
+HARTREE = 27.211386245988  # eV, CODATA 2018
+BOHR = 0.529177210903  # Å, CODATA 2018
+
+_PROJECT = "label"
+_FUNCTIONALS = {
+    "revPBE": "&PBE\nPARAMETRIZATION REVPBE\n&END PBE",
+    "PBE": "&PBE\n&END PBE",
+    "BLYP": "&BECKE88\n&END BECKE88\n&LYP\n&END LYP",
+}
+_DISPERSIONS = ("D3", "none")
+
+_INPUT = """\
+&GLOBAL
+PROJECT {project}
+RUN_TYPE ENERGY_FORCE
+PRINT_LEVEL MEDIUM
+&END GLOBAL
+&FORCE_EVAL
+METHOD QUICKSTEP
+STRESS_TENSOR ANALYTICAL
+&PRINT
+&FORCES ON
+NDIGITS 12
+&END FORCES
+&STRESS_TENSOR ON
+&END STRESS_TENSOR
+&END PRINT
+&DFT
+BASIS_SET_FILE_NAME GTH_BASIS_SETS
+BASIS_SET_FILE_NAME BASIS_MOLOPT
+POTENTIAL_FILE_NAME GTH_POTENTIALS
+WFN_RESTART_FILE_NAME {project}-RESTART.wfn
+&MGRID
+CUTOFF {cutoff}
+REL_CUTOFF {relative_cutoff}
+NGRIDS 4
+&END MGRID
+&QS
+METHOD GPW
+EPS_DEFAULT 1e-12
+&END QS
+&SCF
+SCF_GUESS {guess}
+EPS_SCF {eps_scf}
+MAX_SCF {steps}
+&DIAGONALIZATION
+ALGORITHM STANDARD
+&END DIAGONALIZATION
+&MIXING
+METHOD BROYDEN_MIXING
+ALPHA 0.4
+NBROYDEN 8
+&END MIXING
+&PRINT
+&RESTART ON
+BACKUP_COPIES 0
+&END RESTART
+&RESTART_HISTORY OFF
+&END RESTART_HISTORY
+&END PRINT
+&END SCF
+&XC
+&XC_FUNCTIONAL
+{functional}
+&END XC_FUNCTIONAL
+{dispersion}&END XC
+&PRINT
+&MOMENTS
+PERIODIC .TRUE.
+REFERENCE ZERO
+&END MOMENTS
+&END PRINT
+&END DFT
+&SUBSYS
+&CELL
+{cell}
+&END CELL
+{kinds}
+&COORD
+{coordinates}
+&END COORD
+&END SUBSYS
+&END FORCE_EVAL
+"""
+
+_DISPERSION = """\
+&VDW_POTENTIAL
+POTENTIAL_TYPE PAIR_POTENTIAL
+&PAIR_POTENTIAL
+TYPE DFTD3
+PARAMETER_FILE_NAME dftd3.dat
+REFERENCE_FUNCTIONAL {functional}
+R_CUTOFF 15.0
+&END PAIR_POTENTIAL
+&END VDW_POTENTIAL
+"""
+
+
+@dataclass(frozen=True)
+class CP2KSettings:
+    """The electronic-structure method; the defaults are those of the labels shipped with the project.
+
+    Attributes:
+        functional: exchange-correlation functional: revPBE, PBE or BLYP.
+        dispersion: D3 (Grimme's pair potential, cutoff 15 Å) or none.
+        basis: Gaussian basis set, by its name in CP2K's GTH_BASIS_SETS or BASIS_MOLOPT.
+        potential: family of pseudopotentials, by its name in CP2K's GTH_POTENTIALS.
+        cutoff: plane-wave cutoff of the density grid, Ry.
+        relative_cutoff: cutoff of the grid a Gaussian of exponent 1 is mapped on, Ry.
+        eps_scf: largest deviation of the density matrix at convergence.
+        max_scf: most self-consistency steps allowed.
+        first_cutoff: plane-wave cutoff of a first, cheap self-consistency whose wavefunction starts the
+            second, Ry; none where 0. It changes the time, not the labels.
+        command: the program as typed in a shell, with its launcher if any ("mpirun -n 4 cp2k.psmp").
+        threads: OpenMP threads of each process.
+    """
+
+    engine: ClassVar[str] = "cp2k"
+
+    functional: str = "revPBE"
+    dispersion: str = "D3"
+    basis: str = "TZV2P-GTH"
+    potential: str = "GTH-PBE"
+    cutoff: float = 1000.0
+    relative_cutoff: float = 50.0
+    eps_scf: float = 1e-6
+    max_scf: int = field(default=100, compare=False)
+    first_cutoff: float = field(default=300.0, compare=False)
+    command: str = field(default="cp2k.psmp", compare=False)
+    threads: int = field(default=1, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.functional not in _FUNCTIONALS:
+            raise CampaignError(
+                f"labelling functional is '{self.functional}', expected one of {', '.join(_FUNCTIONALS)}: "
+                "choose one of these."
+            )
+        if self.dispersion not in _DISPERSIONS:
+            raise CampaignError(
+                f"labelling dispersion is '{self.dispersion}', expected one of {', '.join(_DISPERSIONS)}: "
+                "choose one of these."
+            )
+
+    @property
+    def method(self) -> str:
+        """The method as it is written in papers."""
+        dispersion = "" if self.dispersion == "none" else f"-{self.dispersion}"
+        return f"{self.functional}{dispersion}/{self.basis}"
+
+    def calculator(self, folder: str | Path) -> "CP2K":
+        """The ASE calculator of these settings, working in `folder`."""
+        return CP2K(self, folder)
+
+    def stages(self) -> Iterator["CP2KSettings"]:
+        """The runs of one frame: on the coarse grid if there is one, then the one that gives the labels."""
+        if 0 < self.first_cutoff < self.cutoff:
+            yield replace(self, cutoff=self.first_cutoff, relative_cutoff=min(30.0, self.relative_cutoff))
+        yield self
+
+
+class CP2K(Calculator):
+    """ASE calculator: one CP2K run per geometry, through files.
+
+    ASE's own CP2K calculator drives cp2k_shell, which returns no Berry-phase dipole; the printed output does.
+    Every geometry starts from the atomic guess, so that its labels do not depend on the frames before it (and
+    between frames of 150 fs apart an old wavefunction saves no step: 16 against 14).
+
+    Arguments:
+        settings: the method.
+        folder: where inputs, outputs and the wavefunction lie.
+    """
+
+    implemented_properties = ["energy", "forces", "stress", "dipole"]  # noqa: RUF012 (the interface of ASE)
+
+    def __init__(self, settings: CP2KSettings, folder: str | Path) -> None:
+        super().__init__()
+        self.settings = settings
+        self.folder = Path(folder)
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes) -> None:
+        """Run CP2K and fill `results`: energy (eV), forces (eV/Å), stress (eV/Å³, ASE's sign), dipole (e Å).
+
+        Raises:
+            CampaignError: CP2K is not there, stopped, or did not converge.
+        """
+        super().calculate(atoms, properties, system_changes)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / f"{_PROJECT}-RESTART.wfn").unlink(missing_ok=True)
+        for number, stage in enumerate(self.settings.stages()):
+            output = self._run(stage, restart=number > 0)
+        self.results = parse_output(output, f"{self.folder / _PROJECT}.out")
+        self.version = version(output)
+
+    def _run(self, stage: CP2KSettings, *, restart: bool) -> str:
+        text = input_text(self.atoms, stage, restart=restart)
+        (self.folder / f"{_PROJECT}.inp").write_text(text)
+        output = self.folder / f"{_PROJECT}.out"
+        command = [*shlex.split(stage.command), "-i", f"{_PROJECT}.inp"]
+        if shutil.which(command[0]) is None:
+            raise CampaignError(
+                f"the labelling command '{stage.command}' was not found: install CP2K (Debian: apt-get install cp2k; "
+                "conda: cp2k from conda-forge) or give the path of its executable."
+            )
+        environment = os.environ | {"OMP_NUM_THREADS": str(stage.threads)}
+        with open(output, "w") as stream:
+            finished = subprocess.run(
+                command,
+                cwd=self.folder,
+                env=environment,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                check=False,
+            )
+        printed = output.read_text(errors="replace")
+        if finished.returncode or "PROGRAM ENDED AT" not in printed:
+            raise CampaignError(
+                f"CP2K stopped with exit status {finished.returncode}{_complaint(printed)}: read {output}, mend "
+                "the geometry or the labelling settings, and run the rule again; labels already made are kept."
+            )
+        return printed
+
+
+def input_text(atoms: Atoms, settings: CP2KSettings, *, restart: bool) -> str:
+    """The CP2K input of one geometry.
+
+    Arguments:
+        atoms: a geometry periodic in three directions, Å.
+        settings: the method.
+        restart: start from the wavefunction in the folder rather than from atoms.
+
+    Raises:
+        CampaignError: the geometry is not periodic in three directions.
+    """
+    if not atoms.pbc.all():
+        raise CampaignError(
+            f'the geometry is periodic in {int(atoms.pbc.sum())} directions, labels need 3: set pbc="T T T".'
+        )
+    elements = sorted(set(atoms.get_chemical_symbols()))
+    dispersion = "" if settings.dispersion == "none" else _DISPERSION.format(functional=settings.functional)
+    return _INPUT.format(
+        project=_PROJECT,
+        cutoff=settings.cutoff,
+        relative_cutoff=settings.relative_cutoff,
+        guess="RESTART" if restart else "ATOMIC",
+        eps_scf=settings.eps_scf,
+        steps=settings.max_scf,
+        functional=_FUNCTIONALS[settings.functional],
+        dispersion=dispersion,
+        cell=_lines("ABC", atoms.cell.array),
+        kinds="\n".join(
+            f"&KIND {element}\nBASIS_SET {settings.basis}\nPOTENTIAL {settings.potential}\n&END KIND"
+            for element in elements
+        ),
+        coordinates=_lines(atoms.get_chemical_symbols(), atoms.positions),
+    )
+
+
+def parse_output(printed: str, name: str = "CP2K's output") -> dict[str, float | np.ndarray]:
+    """What CP2K printed for one geometry, in internal units.
+
+    Arguments:
+        printed: the whole output of an ENERGY_FORCE run.
+        name: the name of the output in messages.
+
+    Returns:
+        energy (eV), forces [N,3] (eV/Å), stress [6] (eV/Å³, Voigt order and sign of ASE: negative under
+        pressure), dipole [3] (e Å, Berry phase, origin zero, defined modulo e times the cell vectors).
+
+    Raises:
+        CampaignError: the self-consistency did not converge, or a part is missing.
+    """
+    if "SCF run NOT converged" in printed or "SCF run converged in" not in printed:
+        raise CampaignError(
+            f"{name}: the self-consistency did not converge{_last_step(printed)}: raise max_scf, loosen eps_scf, "
+            "or remove the frame if its geometry is unphysical."
+        )
+    number = r"([-+]?\d*\.\d+(?:[ED][-+]?\d+)?)"
+    energy = _find(rf"ENERGY\| Total FORCE_EVAL.*?:\s+{number}", printed, "energy", name)
+    forces = _find(r"ATOMIC FORCES in \[a\.u\.\](.*?)SUM OF ATOMIC FORCES", printed, "forces", name)
+    stress = _find(r"STRESS\| Analytical stress tensor \[GPa\](.*?)1/3 Trace", printed, "stress", name)
+    dipole = _find(
+        rf"Berry phase.*?Dipole moment \[Debye\]\s+X=\s*{number}\s+Y=\s*{number}\s+Z=\s*{number}",
+        printed,
+        "dipole",
+        name,
+    )
+    rows = re.findall(rf"^\s+\d+\s+\d+\s+\w+\s+{number}\s+{number}\s+{number}\s*$", forces[0], re.MULTILINE)
+    tensor = re.findall(rf"STRESS\|\s+[xyz]\s+{number}\s+{number}\s+{number}", stress[0])
+    pressure = np.array(tensor, float) * 1e4 * units.BAR
+    return {
+        "energy": float(energy[0]) * HARTREE,
+        "forces": np.array(rows, float) * (HARTREE / BOHR),
+        "stress": -pressure[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]],
+        "dipole": np.array(dipole, float) * units.DEBYE,
+    }
+
+
+def version(printed: str) -> str:
+    """The version CP2K prints of itself, "2023.1"."""
+    return _find(r"CP2K version (\S+)", printed, "version", "CP2K's output")[0]
+
+
+def _find(pattern: str, printed: str, what: str, name: str) -> tuple[str, ...]:
+    found = re.search(pattern, printed, re.DOTALL)
+    if found is None:
+        raise CampaignError(
+            f"{name} holds no {what}: expected CP2K 2023.1 or a version that prints alike; run that version."
+        )
+    return found.groups()
+
+
+def _lines(labels, rows: np.ndarray) -> str:
+    return "\n".join(
+        f"{label} {x:.10f} {y:.10f} {z:.10f}" for label, (x, y, z) in zip(labels, rows, strict=True)
+    )
+
+
+def _complaint(printed: str) -> str:
+    """The text of CP2K's abort box in one line."""
+    box = re.search(r"\[ABORT\](.*?)\n\s*\*{10,}", printed, re.DOTALL)
+    lines = [line.strip(" *\\_/O|") for line in box[1].splitlines()] if box else []
+    words = " ".join(line for line in lines if line)
+    return f" ({words})" if words else ""
+
+
+def _last_step(printed: str) -> str:
+    steps = re.findall(r"^\s+(\d+) Broy\S*\s.*?([\d.E+-]+)\s+-\d+\.\d+\s+\S+$", printed, re.MULTILINE)
+    return f" (step {steps[-1][0]}, deviation {steps[-1][1]})" if steps else ""

@@ -1,0 +1,49 @@
+"""What every observable is told, and what it must answer."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import jax
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """The state that is simulated, and how it is observed.
+
+    Attributes:
+        temperature: K.
+        volume: of the cell, Å³.
+        atoms: in the cell.
+        interval: between frames of the series, fs.
+    """
+
+    temperature: float
+    volume: float
+    atoms: int
+    interval: float
+
+
+class Observable(Protocol):
+    """A property of an ensemble of trajectories with a measured target.
+
+    Attributes:
+        series: names of the series of `dynrefine.series` that it needs.
+        abscissa: where the property is compared [W].
+        target: the measured property there [W].
+        labels: names and units of abscissa and property, for tables and figures.
+    """
+
+    series: tuple[str, ...]
+    abscissa: np.ndarray
+    target: np.ndarray
+    labels: tuple[str, str]
+
+    def statistic(self, series: dict[str, Any]) -> jax.Array:
+        """What is averaged over replicas, from the series of one or more replicas [..., frames, ...]."""
+
+    def predict(self, mean: jax.Array) -> jax.Array:
+        """The property [W] from the averaged statistic."""
+
+    def loss(self, mean: jax.Array) -> jax.Array:
+        """Distance of the property from its target, a pure number."""

@@ -1,0 +1,11 @@
+"""Potential energy surfaces: one file each, one line in the registry.
+
+A potential is a frozen dataclass of its architecture with `cutoff`, `from_settings`, `initial_parameters` and
+`energy`; its parameters are a tree {"trainable": ..., "constants": ...}, of which only the first is refined.
+"""
+
+from dynrefine.potentials.eann import EmbeddedAtomNetwork
+
+POTENTIALS = {
+    "eann": EmbeddedAtomNetwork,
+}

@@ -1,0 +1,65 @@
+"""Quantities that can be observed along a trajectory, by name: one function and one line in the registry each."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import jax
+
+from dynrefine.errors import CampaignError
+from dynrefine.models import Model
+from dynrefine.neighbours import NeighbourList
+from dynrefine.system import System
+
+
+@dataclass(frozen=True)
+class Series:
+    """A quantity per frame.
+
+    Attributes:
+        function: (models, system, positions, velocities, neighbours) -> array.
+        unit: of the array.
+        models: names of the models that the function needs ("dipole").
+    """
+
+    function: Callable[..., jax.Array]
+    unit: str
+    models: tuple[str, ...] = ()
+
+
+def dipole_derivative(
+    models: dict[str, Model],
+    system: System,
+    positions: jax.Array,
+    velocities: jax.Array,
+    neighbours: NeighbourList,
+) -> jax.Array:
+    """dM/dt of the cell [3] in e Å/fs."""
+    dipole = models["dipole"]
+    return dipole.architecture.dipole_derivative(
+        dipole.parameters, system.species, positions, velocities, system.cell, neighbours
+    )
+
+
+SERIES = {
+    "dipole_derivative": Series(dipole_derivative, "e Å/fs", ("dipole",)),
+}
+
+
+def observer(names: Sequence[str], models: dict[str, Model]) -> Callable[..., dict[str, jax.Array]]:
+    """A function that observes the named series at a point of a trajectory.
+
+    Raises:
+        CampaignError: a series is unknown.
+    """
+    unknown = sorted(set(names) - set(SERIES))
+    if unknown:
+        raise CampaignError(f"unknown series {', '.join(unknown)}: known are {', '.join(SERIES)}.")
+
+    def observe(
+        system: System, positions: jax.Array, velocities: jax.Array, neighbours: NeighbourList
+    ) -> dict[str, jax.Array]:
+        return {
+            name: SERIES[name].function(models, system, positions, velocities, neighbours) for name in names
+        }
+
+    return observe

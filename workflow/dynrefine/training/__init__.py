@@ -1,0 +1,1 @@
+"""Fitting the models to ab initio frames."""

@@ -1,0 +1,188 @@
+"""Mini-batch fitting with early stopping, resumable to the bit."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from dynrefine.errors import CampaignError
+from dynrefine.storage import ArrayFile, read_arrays, write_arrays
+
+logger = logging.getLogger(__name__)
+
+Loss = Callable[[Any, Any], jax.Array]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast to fit.
+
+    Attributes:
+        epochs: passes over the training frames at the most.
+        batch_size: frames per step.
+        learning_rate: of Adam at the first step.
+        final_learning_rate: reached exponentially at the last step.
+        patience: epochs without a better validation loss before stopping.
+        checkpoint_interval: epochs between validations, each followed by a checkpoint.
+        seed: of the shuffling.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    final_learning_rate: float
+    patience: int
+    checkpoint_interval: int
+    seed: int
+
+    def optimiser(self, frames: int) -> optax.GradientTransformation:
+        """Adam with gradient clipping and exponentially falling learning rate."""
+        steps = self.epochs * self.steps_per_epoch(frames)
+        rate = optax.exponential_decay(
+            self.learning_rate, steps, self.final_learning_rate / self.learning_rate
+        )
+        return optax.chain(optax.clip_by_global_norm(10.0), optax.adam(rate))
+
+    def steps_per_epoch(self, frames: int) -> int:
+        """Full batches in one pass; what is left over comes in another epoch's shuffle."""
+        return max(frames // self.batch_size, 1)
+
+
+@dataclass(frozen=True)
+class FitState:
+    """Everything needed to go on fitting."""
+
+    trainable: Any
+    optimiser: Any
+    best: Any
+    best_loss: float
+    best_epoch: int
+    curve: np.ndarray  # rows: epoch, training loss, validation loss
+
+
+def fit(
+    loss: Loss,
+    trainable: Any,
+    training: Any,
+    validation: Any,
+    schedule: Schedule,
+    checkpoint: Path,
+    fingerprint: str,
+) -> tuple[Any, np.ndarray]:
+    """Fit trainable parameters; a run that was killed goes on from its checkpoint with the same result.
+
+    Arguments:
+        loss: (trainable, frames) -> scalar, the mean over the frames.
+        trainable: the first parameters.
+        training: tree of arrays with a common first axis, the frames.
+        validation: the same for the validation frames.
+        schedule: see there.
+        checkpoint: path of a file that is kept until the fit is done.
+        fingerprint: of data and settings; a checkpoint with another one is not used.
+
+    Returns:
+        the parameters of the lowest validation loss, and the learning curve [rows, 3]: epoch, training loss,
+        validation loss.
+
+    Raises:
+        CampaignError: the loss became infinite or not a number.
+    """
+    frames = len(jax.tree.leaves(training)[0])
+    optimiser = schedule.optimiser(frames)
+    run_epochs = _epoch_runner(loss, optimiser, schedule, frames)
+    validation_loss = jax.jit(loss)
+    state = FitState(
+        trainable, optimiser.init(trainable), trainable, np.inf, 0, np.zeros((0, 3), dtype=np.float64)
+    )
+    state = _read_checkpoint(checkpoint, state, fingerprint)
+    while True:
+        epoch = int(state.curve[-1, 0]) if len(state.curve) else 0
+        if epoch >= schedule.epochs or epoch - state.best_epoch >= schedule.patience:
+            break
+        count = min(schedule.checkpoint_interval, schedule.epochs - epoch)
+        epochs = jnp.arange(epoch, epoch + count)
+        trainable, optimiser_state, losses = run_epochs(state.trainable, state.optimiser, epochs, training)
+        errors = float(jnp.mean(losses)), float(validation_loss(trainable, validation))
+        if not np.all(np.isfinite(errors)):
+            raise CampaignError(
+                f"the fit diverged at epoch {epoch + count}: training loss {errors[0]}, validation loss "
+                f"{errors[1]}; lower the learning rate or look for faulty labels in dataset/frames.csv."
+            )
+        better = errors[1] < state.best_loss
+        state = FitState(
+            trainable,
+            optimiser_state,
+            best=trainable if better else state.best,
+            best_loss=errors[1] if better else state.best_loss,
+            best_epoch=epoch + count if better else state.best_epoch,
+            curve=np.vstack([state.curve, [epoch + count, *errors]]),
+        )
+        _write_checkpoint(checkpoint, state, fingerprint)
+        logger.info("epoch %d: training loss %.6g, validation loss %.6g", epoch + count, *errors)
+    checkpoint.unlink(missing_ok=True)
+    return state.best, state.curve
+
+
+def _epoch_runner(
+    loss: Loss, optimiser: optax.GradientTransformation, schedule: Schedule, frames: int
+) -> Callable[..., tuple[Any, Any, jax.Array]]:
+    batch_size = min(schedule.batch_size, frames)
+    steps = schedule.steps_per_epoch(frames)
+
+    def step(carry: tuple[Any, Any], batch: jax.Array, training: Any) -> tuple[tuple[Any, Any], jax.Array]:
+        trainable, state = carry
+        chosen = jax.tree.map(lambda array: array[batch], training)
+        value, gradient = jax.value_and_grad(loss)(trainable, chosen)
+        updates, state = optimiser.update(gradient, state, trainable)
+        return (optax.apply_updates(trainable, updates), state), value
+
+    @jax.jit
+    def run(trainable: Any, state: Any, epochs: jax.Array, training: Any) -> tuple[Any, Any, jax.Array]:
+        def epoch(carry: tuple[Any, Any], number: jax.Array) -> tuple[tuple[Any, Any], jax.Array]:
+            key = jax.random.fold_in(jax.random.key(schedule.seed), number)
+            order = jax.random.permutation(key, frames)[: steps * batch_size].reshape(steps, batch_size)
+            return jax.lax.scan(lambda c, batch: step(c, batch, training), carry, order)
+
+        (trainable, state), losses = jax.lax.scan(epoch, (trainable, state), epochs)
+        return trainable, state, losses
+
+    return run
+
+
+def _write_checkpoint(path: Path, state: FitState, fingerprint: str) -> None:
+    arrays = {"curve": state.curve}
+    for name in ("trainable", "optimiser", "best"):
+        for index, leaf in enumerate(jax.tree.leaves(getattr(state, name))):
+            arrays[f"{name}/{index:04d}"] = np.asarray(leaf)
+    metadata = {"fingerprint": fingerprint, "best_loss": state.best_loss, "best_epoch": state.best_epoch}
+    write_arrays(path, "checkpoint", ArrayFile(arrays, dict.fromkeys(arrays, "1"), metadata))
+
+
+def _read_checkpoint(path: Path, fresh: FitState, fingerprint: str) -> FitState:
+    if not path.exists():
+        return fresh
+    content = read_arrays(path, "checkpoint")
+    if content.metadata["fingerprint"] != fingerprint:
+        logger.info("the checkpoint %s belongs to other data or settings: fitting from the beginning", path)
+        return fresh
+
+    def restore(name: str, template: Any) -> Any:
+        leaves = [jnp.asarray(array) for _, array in sorted(content.group(name).items())]
+        return jax.tree.unflatten(jax.tree.structure(template), leaves)
+
+    logger.info("going on from %s at epoch %d", path, content.arrays["curve"][-1, 0])
+    metadata: Mapping[str, Any] = content.metadata
+    return FitState(
+        restore("trainable", fresh.trainable),
+        restore("optimiser", fresh.optimiser),
+        restore("best", fresh.best),
+        metadata["best_loss"],
+        metadata["best_epoch"],
+        content.arrays["curve"],
+    )

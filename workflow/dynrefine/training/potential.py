@@ -1,0 +1,133 @@
+"""Fitting a potential to energies, forces and stresses."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dynrefine.environment_network import feature_statistics
+from dynrefine.frames import LabelledFrames
+from dynrefine.models import Model
+from dynrefine.neighbours import displacements
+from dynrefine.potentials.derivatives import energy_forces_stress
+from dynrefine.training.frames_with_neighbours import FramesWithNeighbours, shortest_distances
+
+# The repulsion begins at this fraction of the shortest distance seen in training: outside of all data.
+REPULSION_ONSET = 0.95
+
+
+@dataclass(frozen=True)
+class LabelWeights:
+    """Weights of the three kinds of labels in the loss.
+
+    Attributes:
+        energy: of the squared energy error per atom, 1/eV².
+        force: of the mean squared force component error, Å²/eV².
+        stress: of the mean squared virial component error per atom, 1/eV².
+    """
+
+    energy: float
+    force: float
+    stress: float
+
+
+def fit_energy_offsets(frames: LabelledFrames, elements: int) -> np.ndarray:
+    """Energy of each element [elements] in eV, by least squares over the compositions in the frames."""
+    counts = np.stack([np.sum(frames.species == element, axis=1) for element in range(elements)], axis=1)
+    return np.linalg.lstsq(counts.astype(float), np.asarray(frames.energies, float), rcond=None)[0]
+
+
+def less_offsets(frames: LabelledFrames, offsets: np.ndarray) -> LabelledFrames:
+    """The frames with energies relative to the element offsets, small enough for single precision."""
+    padded = np.append(offsets, 0.0)  # species -1, padding, finds the last one
+    return replace(frames, energies=frames.energies - padded[frames.species].sum(axis=1))
+
+
+def set_constants(model: Model, training: FramesWithNeighbours) -> Model:
+    """Normalise the features over the training frames, and begin the repulsion where those end."""
+    network = model.architecture.network
+
+    def features(species: Any, positions: Any, cell: Any, neighbours: Any) -> jax.Array:
+        vectors = displacements(positions, cell, neighbours)
+        return network.features(model.parameters, species, vectors, neighbours.indices)
+
+    elements = network.basis.elements
+    values = np.asarray(jax.jit(lambda data: data.evaluate(features))(training))
+    constants = feature_statistics(values, np.asarray(training.frames.species), elements)
+    if "repulsion_radii" in model.parameters["constants"]:
+        shortest = shortest_distances(training, elements)
+        unseen = REPULSION_ONSET * min(model.architecture.cutoff, 1.0)
+        constants["repulsion_radii"] = np.where(np.isfinite(shortest), REPULSION_ONSET * shortest, unseen)
+    constants = jax.tree.map(lambda x: jnp.asarray(x, training.frames.positions.dtype), constants)
+    return replace(model, parameters={**model.parameters, "constants": constants})
+
+
+def predictions(
+    architecture: Any, parameters: Mapping[str, Any], data: FramesWithNeighbours
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Energies [F] eV (relative to the offsets), forces [F, N, 3] eV/Å and stresses [F, 3, 3] eV/Å³."""
+
+    def one(species: Any, positions: Any, cell: Any, neighbours: Any) -> Any:
+        return energy_forces_stress(architecture, parameters, species, positions, cell, neighbours)
+
+    return data.evaluate(one)
+
+
+def label_loss(
+    architecture: Any, parameters: Mapping[str, Any], data: FramesWithNeighbours, weights: LabelWeights
+) -> jax.Array:
+    """Weighted squared errors of the labels, the mean over the frames.
+
+    Arguments:
+        architecture: of the potential.
+        parameters: {"trainable", "constants"}.
+        data: frames with energies relative to the offsets; stresses that are not a number are left out.
+        weights: see there.
+    """
+    energies, forces, stresses = predictions(architecture, parameters, data)
+    frames = data.frames
+    present = frames.species >= 0
+    atoms = jnp.sum(present, axis=1)
+    energy_error = ((energies - frames.energies) / atoms) ** 2
+    force_error = jnp.where(present[..., None], forces - frames.forces, 0.0) ** 2
+    force_error = jnp.sum(force_error, axis=(1, 2)) / (3 * atoms)
+    labelled = jnp.isfinite(frames.stresses)
+    volumes = jnp.abs(jnp.linalg.det(frames.cells))
+    virial_error = (stresses - jnp.where(labelled, frames.stresses, stresses)) * (volumes / atoms)[:, None, None]
+    stress_error = jnp.mean(virial_error**2, axis=(1, 2))
+    return jnp.mean(
+        weights.energy * energy_error + weights.force * force_error + weights.stress * stress_error
+    )
+
+
+def label_errors(model: Model, data: FramesWithNeighbours, symbols: list[str]) -> dict[str, float]:
+    """Root mean square errors on labelled frames.
+
+    Returns:
+        energy_meV_per_atom, force_meV_per_angstrom (all atoms, and _<symbol> by element) and stress_MPa.
+    """
+    energies, forces, stresses = jax.jit(lambda p, d: predictions(model.architecture, p, d))(
+        model.parameters, data
+    )
+    frames = data.frames
+    species = np.asarray(frames.species)
+    atoms = np.sum(species >= 0, axis=1)
+    force_error = np.asarray(forces - frames.forces)
+    stress_error = np.asarray(stresses - frames.stresses)
+    stress_error = stress_error[np.isfinite(stress_error)]
+
+    def rms(values: np.ndarray) -> float:
+        return float(np.sqrt(np.mean(np.square(values, dtype=np.float64))))
+
+    errors = {
+        "energy_meV_per_atom": 1e3 * rms(np.asarray(energies - frames.energies) / atoms),
+        "force_meV_per_angstrom": 1e3 * rms(force_error[species >= 0]),
+    }
+    for element, symbol in enumerate(symbols):
+        errors[f"force_meV_per_angstrom_{symbol}"] = 1e3 * rms(force_error[species == element])
+    if len(stress_error):
+        errors["stress_MPa"] = rms(stress_error) * 160217.6634
+    return errors
