@@ -1,0 +1,66 @@
+import os
+import sys
+
+from snakemake.utils import min_version
+
+min_version("9.19")
+
+# Each iteration depends on the one before; Snakemake follows such chains by recursion, which Python's default limit
+# ends at about 450 rules.
+sys.setrecursionlimit(20000)
+
+# The sources whose hashes decide what is run again are the ones that run, in this process and in the scripts.
+library = f"{workflow.basedir}/workflow"
+sys.path.insert(0, library)
+inherited = os.environ.get("PYTHONPATH")
+os.environ.update(
+    PYTHONPATH=f"{library}{os.pathsep}{inherited}" if inherited else library
+)
+
+
+# A configuration given on the command line replaces the default one; otherwise Snakemake would merge the two.
+if not workflow.overwrite_configfiles:
+
+    configfile: "config/config.yaml"
+
+
+from dynrefine.config import check_files, load_config
+from dynrefine.errors import CampaignError
+
+try:
+    campaign = load_config(config)
+    check_files(campaign)
+except CampaignError as error:
+    sys.exit(f"The configuration cannot be used.\n{error}")
+
+
+pathvars:
+    results=f"results/{campaign.campaign.name}",
+    logs=f"results/{campaign.campaign.name}/logs",
+    benchmarks=f"results/{campaign.campaign.name}/benchmarks",
+
+
+wildcard_constraints:
+    batch=r"\d{3}",
+    iteration=r"\d{3}",
+    chunk=r"\d{2}",
+    state=r"\d+K(_[\d.]+)?",
+    stage="initial|refined",
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/dataset.smk"
+include: "workflow/rules/pretrain.smk"
+include: "workflow/rules/ensemble.smk"
+include: "workflow/rules/gradient.smk"
+include: "workflow/rules/validate.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        "<results>/report.html",

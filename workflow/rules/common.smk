@@ -1,0 +1,130 @@
+from dynrefine.provenance import source_hash
+from dynrefine.seeds import derived_seed
+
+STATES = campaign.states_by_label()
+BATCHES = [
+    f"{batch:03d}"
+    for batch in range(
+        campaign.labelling.batches if campaign.labelling.geometries else 0
+    )
+]
+CHUNKS = [f"{chunk:02d}" for chunk in range(campaign.ensemble.chunks)]
+VALIDATION_CHUNKS = [f"{chunk:02d}" for chunk in range(campaign.validation.chunks)]
+ITERATIONS = [f"{iteration:03d}" for iteration in range(campaign.optimiser.iterations)]
+STAGES = ["initial", "refined"]
+OBSERVABLES = campaign.objective.observables.chosen()
+DOWNLOADS = {file.path: file for file in campaign.dataset.files if file.url is not None}
+TARGETS = [settings.target for settings in OBSERVABLES.values()]
+
+
+def section(*names):
+    """The sections of the configuration with these names, for the params of a rule."""
+    return campaign.model_dump(include=set(names))
+
+
+# What a rule does not depend on is left out of its params, so that changing it does not run the rule again.
+SURFACES = section("elements", "potential", "dipole")
+SAMPLING = {"ensemble": campaign.ensemble.model_dump(exclude={"chunks"})}
+GRADIENT = {"gradient": campaign.gradient.model_dump(exclude={"check"})}
+OPTIMISER = {"optimiser": campaign.optimiser.model_dump(exclude={"iterations"})}
+LABELLING = {"labelling": campaign.labelling.model_dump(exclude={"command"})}
+VALIDATION_SAMPLING = {
+    "ensemble": campaign.validation_ensemble().model_dump(exclude={"chunks"})
+}
+VALIDATION_TRAJECTORY = {"trajectory": campaign.validation_trajectory().model_dump()}
+
+
+def code(script):
+    """A hash of what a script computes; comments, docstrings and the wording of errors do not count."""
+    return source_hash(f"{workflow.basedir}/workflow/scripts/{script}.py")
+
+
+def seed(*labels):
+    """The seed of a rule that runs once."""
+    return derived_seed(campaign.campaign.seed, *labels)
+
+
+def chunk_seed(purpose):
+    """The seed of each chunk of a rule, from its wildcards."""
+
+    def seed_of_chunk(wildcards):
+        return derived_seed(campaign.campaign.seed, purpose, *wildcards)
+
+    return seed_of_chunk
+
+
+def state_settings(wildcards):
+    """Temperature, density and supercell of a job's state."""
+    return STATES[wildcards.state].model_dump()
+
+
+def growing(amount):
+    """A resource that grows with each attempt, so that a retried job gets what the first one lacked."""
+
+    def of_attempt(wildcards, attempt):
+        return amount * attempt
+
+    return of_attempt
+
+
+def before(iteration):
+    """The iteration before this one."""
+    return f"{int(iteration) - 1:03d}"
+
+
+def potential_of(wildcards):
+    """The potential an iteration starts from, or the one of a stage of the validation."""
+    if wildcards.get("stage") == "refined":
+        return f"<results>/refinement/{ITERATIONS[-1]}/updated_potential.npz"
+    if wildcards.get("stage") == "initial" or int(wildcards.iteration) == 0:
+        return "<results>/pretraining/potential.npz"
+    return f"<results>/refinement/{before(wildcards.iteration)}/updated_potential.npz"
+
+
+def start_of_ensemble(wildcards):
+    """Where the chains of a chunk begin: in the data set, then where the iteration before ended."""
+    if int(wildcards.iteration) == 0:
+        return "<results>/dataset/train.extxyz"
+    return f"<results>/refinement/{before(wildcards.iteration)}/{wildcards.state}/ensemble_{wildcards.chunk}.npz"
+
+
+def of_iteration_before(name):
+    """A file of the iteration before, nothing in the first iteration."""
+
+    def path(wildcards):
+        if int(wildcards.iteration) == 0:
+            return []
+        return f"<results>/refinement/{before(wildcards.iteration)}/{name}"
+
+    return path
+
+
+def chunks_of_iteration(kind):
+    """The files of this kind of all states and chunks of an iteration."""
+    return expand(
+        "<results>/refinement/{iteration}/{state}/{kind}_{chunk}.npz",
+        state=STATES,
+        kind=kind,
+        chunk=CHUNKS,
+        allow_missing=True,
+    )
+
+
+def chunks_of_stage(kind):
+    """The files of this kind of all states and chunks of a stage of the validation."""
+    return expand(
+        "<results>/validation/{stage}/{state}/{kind}_{chunk}.npz",
+        state=STATES,
+        kind=kind,
+        chunk=VALIDATION_CHUNKS,
+        allow_missing=True,
+    )
+
+
+def download(key):
+    """An entry of the configuration for the file a job downloads."""
+
+    def value(wildcards):
+        return getattr(DOWNLOADS[f"resources/{wildcards.file}"], key)
+
+    return value

@@ -1,0 +1,84 @@
+rule download_frames:
+    output:
+        "resources/{file}",
+    log:
+        "<logs>/download_frames/{file}.log",
+    benchmark:
+        "<benchmarks>/download_frames/{file}.tsv"
+    wildcard_constraints:
+        file="[^/]+",
+    retries: 2
+    conda:
+        "../../envs/dynrefine.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(500),
+        runtime=growing(30),
+    params:
+        url=download("url"),
+        sha256=download("sha256"),
+        code=code("download_frames"),
+    script:
+        "../scripts/download_frames.py"
+
+
+rule label_frames:
+    input:
+        geometries=campaign.labelling.geometries or [],
+    output:
+        frames="<results>/labelling/batch_{batch}.extxyz",
+    log:
+        "<logs>/label_frames/{batch}.log",
+    benchmark:
+        "<benchmarks>/label_frames/{batch}.tsv"
+    conda:
+        "../../envs/cp2k.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(240),
+        command=campaign.labelling.command,  # a resource, since changing it changes no label
+    params:
+        settings=LABELLING,
+        code=code("label_frames"),
+    script:
+        "../scripts/label_frames.py"
+
+
+rule prepare_dataset:
+    input:
+        frames=[file.path for file in campaign.dataset.files],
+        labelled=expand("<results>/labelling/batch_{batch}.extxyz", batch=BATCHES),
+    output:
+        train="<results>/dataset/train.extxyz",
+        validation="<results>/dataset/validation.extxyz",
+        test="<results>/dataset/test.extxyz",
+        frames="<results>/dataset/frames.csv",
+        summary=report(
+            "<results>/dataset/summary.csv",
+            caption="../report/dataset.rst",
+            category="Data set",
+            labels={"content": "frames in each part"},
+        ),
+        figure=report(
+            "<results>/dataset/summary.png",
+            caption="../report/dataset.rst",
+            category="Data set",
+            labels={"content": "energies and forces"},
+        ),
+    log:
+        "<logs>/prepare_dataset.log",
+    benchmark:
+        "<benchmarks>/prepare_dataset.tsv"
+    conda:
+        "../../envs/dynrefine.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(20),
+    params:
+        settings=section("elements", "dataset"),
+        seed=seed("prepare_dataset"),
+        code=code("prepare_dataset"),
+    script:
+        "../scripts/prepare_dataset.py"

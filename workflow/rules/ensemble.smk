@@ -1,0 +1,53 @@
+rule sample_ensemble:
+    input:
+        potential=potential_of,
+        start=start_of_ensemble,
+    output:
+        ensemble="<results>/refinement/{iteration}/{state}/ensemble_{chunk}.npz",
+    log:
+        "<logs>/sample_ensemble/{iteration}_{state}_{chunk}.log",
+    benchmark:
+        "<benchmarks>/sample_ensemble/{iteration}_{state}_{chunk}.tsv"
+    conda:
+        "../../envs/dynrefine.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(120),
+        gpu=0,
+    params:
+        settings=section("elements", "potential") | SAMPLING,
+        state=state_settings,
+        seed=chunk_seed("sample_ensemble"),
+        precision=campaign.precision,
+        code=code("sample_ensemble"),
+    script:
+        "../scripts/sample_ensemble.py"
+
+
+rule run_trajectories:
+    input:
+        potential=potential_of,
+        dipole="<results>/pretraining/dipole.npz",
+        ensemble="<results>/refinement/{iteration}/{state}/ensemble_{chunk}.npz",
+    output:
+        trajectories="<results>/refinement/{iteration}/{state}/trajectories_{chunk}.npz",
+    log:
+        "<logs>/run_trajectories/{iteration}_{state}_{chunk}.log",
+    benchmark:
+        "<benchmarks>/run_trajectories/{iteration}_{state}_{chunk}.tsv"
+    conda:
+        "../../envs/dynrefine.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(60),
+        gpu=0,
+    params:
+        settings=SURFACES | SAMPLING | section("trajectory"),
+        state=state_settings,
+        observables=list(OBSERVABLES),
+        precision=campaign.precision,
+        code=code("run_trajectories"),
+    script:
+        "../scripts/run_trajectories.py"

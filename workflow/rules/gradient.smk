@@ -1,0 +1,148 @@
+rule evaluate_objective:
+    input:
+        ensembles=chunks_of_iteration("ensemble"),
+        trajectories=chunks_of_iteration("trajectories"),
+        targets=TARGETS,
+    output:
+        objective="<results>/refinement/{iteration}/objective.npz",
+        table="<results>/refinement/{iteration}/objective.csv",
+    log:
+        "<logs>/evaluate_objective/{iteration}.log",
+    benchmark:
+        "<benchmarks>/evaluate_objective/{iteration}.tsv"
+    conda:
+        "../../envs/dynrefine.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(20),
+        gpu=0,
+    params:
+        settings=section("elements", "states", "trajectory", "objective"),
+        precision=campaign.precision,
+        code=code("evaluate_objective"),
+    script:
+        "../scripts/evaluate_objective.py"
+
+
+rule adjoint_gradient:
+    input:
+        potential=potential_of,
+        dipole="<results>/pretraining/dipole.npz",
+        ensemble="<results>/refinement/{iteration}/{state}/ensemble_{chunk}.npz",
+        trajectories="<results>/refinement/{iteration}/{state}/trajectories_{chunk}.npz",
+        objective="<results>/refinement/{iteration}/objective.npz",
+    output:
+        gradient="<results>/refinement/{iteration}/{state}/gradient_{chunk}.npz",
+    log:
+        "<logs>/adjoint_gradient/{iteration}_{state}_{chunk}.log",
+    benchmark:
+        "<benchmarks>/adjoint_gradient/{iteration}_{state}_{chunk}.tsv"
+    conda:
+        "../../envs/dynrefine.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(120),
+        gpu=0,
+    params:
+        settings=SURFACES | SAMPLING | section("trajectory") | GRADIENT,
+        state=state_settings,
+        observables=list(OBSERVABLES),
+        precision=campaign.precision,
+        code=code("adjoint_gradient"),
+    script:
+        "../scripts/adjoint_gradient.py"
+
+
+rule anchor_gradient:
+    input:
+        potential=potential_of,
+        train="<results>/dataset/train.extxyz",
+    output:
+        anchor="<results>/refinement/{iteration}/anchor.npz",
+    log:
+        "<logs>/anchor_gradient/{iteration}.log",
+    benchmark:
+        "<benchmarks>/anchor_gradient/{iteration}.tsv"
+    conda:
+        "../../envs/dynrefine.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(60),
+        gpu=0,
+    params:
+        settings=section("elements", "potential")
+        | {"anchor": campaign.objective.anchor.model_dump()},
+        precision=campaign.precision,
+        code=code("anchor_gradient"),
+    script:
+        "../scripts/anchor_gradient.py"
+
+
+rule update_potential:
+    input:
+        potential=potential_of,
+        ensembles=chunks_of_iteration("ensemble"),
+        gradients=chunks_of_iteration("gradient"),
+        anchor="<results>/refinement/{iteration}/anchor.npz",
+        objective="<results>/refinement/{iteration}/objective.npz",
+        table="<results>/refinement/{iteration}/objective.csv",
+        optimiser=of_iteration_before("optimiser.npz"),
+        history=of_iteration_before("history.csv"),
+    output:
+        potential="<results>/refinement/{iteration}/updated_potential.npz",
+        optimiser="<results>/refinement/{iteration}/optimiser.npz",
+        history="<results>/refinement/{iteration}/history.csv",
+    log:
+        "<logs>/update_potential/{iteration}.log",
+    benchmark:
+        "<benchmarks>/update_potential/{iteration}.tsv"
+    conda:
+        "../../envs/dynrefine.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(20),
+        gpu=0,
+    params:
+        settings=section("elements", "potential", "states", "objective") | OPTIMISER,
+        precision=campaign.precision,
+        code=code("update_potential"),
+    script:
+        "../scripts/update_potential.py"
+
+
+rule check_gradient:
+    input:
+        potential="<results>/pretraining/potential.npz",
+        dipole="<results>/pretraining/dipole.npz",
+        ensemble=f"<results>/refinement/000/{next(iter(STATES))}/ensemble_00.npz",
+        targets=TARGETS,
+    output:
+        table=report(
+            "<results>/check_gradient/gradient_check.csv",
+            caption="../report/gradient_check.rst",
+            category="Gradient",
+            labels={"content": "adjoint against central differences"},
+        ),
+    log:
+        "<logs>/check_gradient.log",
+    benchmark:
+        "<benchmarks>/check_gradient.tsv"
+    conda:
+        "../../envs/dynrefine.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(60),
+        gpu=0,
+    params:
+        settings=SURFACES | SAMPLING | section("trajectory", "objective", "gradient"),
+        state=next(iter(STATES.values())).model_dump(),
+        seed=seed("check_gradient"),
+        precision=campaign.precision,
+        code=code("check_gradient"),
+    script:
+        "../scripts/check_gradient.py"

@@ -1,0 +1,41 @@
+rule write_report:
+    input:
+        history=f"<results>/refinement/{ITERATIONS[-1]}/history.csv",
+        objectives=expand(
+            "<results>/refinement/{iteration}/objective.npz", iteration=ITERATIONS
+        ),
+        properties=expand("<results>/validation/{stage}/properties.csv", stage=STAGES),
+        errors=expand("<results>/validation/{stage}/errors.csv", stage=STAGES),
+        curves=expand("<results>/validation/{stage}/curves.npz", stage=STAGES),
+        potential_learning_curve="<results>/pretraining/potential_learning_curve.csv",
+        potential_errors="<results>/pretraining/potential_errors.csv",
+        potential_parity="<results>/pretraining/potential_parity.npz",
+        dipole_learning_curve="<results>/pretraining/dipole_learning_curve.csv",
+        dipole_errors="<results>/pretraining/dipole_errors.csv",
+        dipole_parity="<results>/pretraining/dipole_parity.npz",
+        summary="<results>/dataset/summary.csv",
+        gradient_check="<results>/check_gradient/gradient_check.csv",
+        targets=TARGETS,
+    output:
+        report=report(
+            "<results>/report.html",
+            caption="../report/summary.rst",
+            category="Summary",
+            labels={"content": "the campaign on one page"},
+        ),
+    log:
+        "<logs>/write_report.log",
+    benchmark:
+        "<benchmarks>/write_report.tsv"
+    conda:
+        "../../envs/dynrefine.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(20),
+    params:
+        settings=campaign.model_dump(exclude={"labelling": {"command"}}),
+        benchmarks=f"results/{campaign.campaign.name}/benchmarks",  # timings make no report stale
+        code=code("write_report"),
+    script:
+        "../scripts/write_report.py"

@@ -1,0 +1,76 @@
+use rule sample_ensemble as sample_validation with:
+    input:
+        potential=potential_of,
+        start="<results>/dataset/train.extxyz",
+    output:
+        ensemble="<results>/validation/{stage}/{state}/ensemble_{chunk}.npz",
+    log:
+        "<logs>/sample_validation/{stage}_{state}_{chunk}.log",
+    benchmark:
+        "<benchmarks>/sample_validation/{stage}_{state}_{chunk}.tsv"
+    params:
+        settings=section("elements", "potential") | VALIDATION_SAMPLING,
+        state=state_settings,
+        seed=chunk_seed("sample_validation"),
+        precision=campaign.precision,
+        code=code("sample_ensemble"),
+
+
+use rule run_trajectories as run_validation with:
+    input:
+        potential=potential_of,
+        dipole="<results>/pretraining/dipole.npz",
+        ensemble="<results>/validation/{stage}/{state}/ensemble_{chunk}.npz",
+    output:
+        trajectories="<results>/validation/{stage}/{state}/trajectories_{chunk}.npz",
+    log:
+        "<logs>/run_validation/{stage}_{state}_{chunk}.log",
+    benchmark:
+        "<benchmarks>/run_validation/{stage}_{state}_{chunk}.tsv"
+    params:
+        settings=SURFACES | VALIDATION_SAMPLING | VALIDATION_TRAJECTORY,
+        state=state_settings,
+        observables=list(OBSERVABLES),
+        precision=campaign.precision,
+        code=code("run_trajectories"),
+
+
+rule validate:
+    input:
+        potential=potential_of,
+        dipole="<results>/pretraining/dipole.npz",
+        ensembles=chunks_of_stage("ensemble"),
+        trajectories=chunks_of_stage("trajectories"),
+        test="<results>/dataset/test.extxyz",
+        targets=TARGETS,
+    output:
+        properties=report(
+            "<results>/validation/{stage}/properties.csv",
+            caption="../report/validation.rst",
+            category="Validation",
+            labels={"potential": "{stage}", "content": "properties"},
+        ),
+        errors=report(
+            "<results>/validation/{stage}/errors.csv",
+            caption="../report/validation.rst",
+            category="Validation",
+            labels={"potential": "{stage}", "content": "errors on the test frames"},
+        ),
+        curves="<results>/validation/{stage}/curves.npz",
+    log:
+        "<logs>/validate/{stage}.log",
+    benchmark:
+        "<benchmarks>/validate/{stage}.tsv"
+    conda:
+        "../../envs/dynrefine.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(30),
+        gpu=0,
+    params:
+        settings=SURFACES | section("states", "objective") | VALIDATION_TRAJECTORY,
+        precision=campaign.precision,
+        code=code("validate"),
+    script:
+        "../scripts/validate.py"
