@@ -42,7 +42,7 @@ def missing_files(config: Config) -> Iterator[str]:
     for name, settings in config.objective.observables.chosen().items():
         needed[f"objective.observables.{name}.target"] = settings.target
     for key, path in needed.items():
-        if not Path(path).is_file():
+        if not Path(path).exists():
             yield _sentence(
                 f"{key} is '{path}'", "an existing file", "correct the path or put the file there"
             )

@@ -41,7 +41,7 @@ class Fractions(Section):
 
 
 class FrameFile(Section):
-    path: str = Field("", description="Path of an extended XYZ file of labelled frames.")
+    path: str = Field("", description="Path of an extended XYZ file or a DeePMD folder of labelled frames.")
     url: str | None = Field(
         None, description="Address the file is downloaded from; null for a file already there."
     )
@@ -70,7 +70,7 @@ DataFile = Annotated[
 
 class Dataset(Section):
     files: list[DataFile] = Field(
-        description="Extended XYZ files of labelled frames: paths, or {url, sha256} of files to download.",
+        description="Labelled frames, extended XYZ or DeePMD folders: paths, or {url, sha256} of downloads.",
         examples=[["workflow/data/water16/frames.extxyz"]],
     )
     block_length: PositiveInt = Field(
@@ -83,6 +83,13 @@ class Dataset(Section):
     )
     minimum_distance: NonNegativeFloat = Field(
         0.6, description="Frames with two atoms nearer than this are left out, Å."
+    )
+    energy_limit: PositiveFloat = Field(
+        8.0,
+        description="Frames with an energy farther from the median are left out, robust standard deviations.",
+    )
+    net_force_limit: PositiveFloat = Field(
+        0.5, description="Frames with a larger component of the net force are left out, eV/Å."
     )
 
 

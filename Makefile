@@ -1,0 +1,36 @@
+# make campaign   run the default campaign on this machine; CONFIG=config/water.yaml for another one
+# make test       run the tests
+# make lint       check the style of Python and Snakemake files
+# make clean      remove the environment; results stay
+
+PYTHON ?= python3
+CONFIG ?= config/config.yaml
+CORES ?= $(shell nproc 2>/dev/null || echo 2)
+
+BIN := .venv/bin
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG)
+
+.PHONY: campaign test lint clean
+.DEFAULT_GOAL := campaign
+
+campaign: .venv/ready
+	$(SNAKEMAKE) --quiet rules host reason
+
+test: .venv/ready
+	$(BIN)/python -m pytest -q
+
+lint: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/snakemake --lint
+
+clean:
+	rm -rf .venv
+
+.venv/ready: envs/requirements.txt pyproject.toml
+	@echo "Setting up the environment in .venv"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@

@@ -1,0 +1,22 @@
+import re
+from pathlib import Path
+
+import pytest
+
+ENVIRONMENTS = Path(__file__).parents[2] / "envs"
+PIP_NAMES = {"matplotlib-base": "matplotlib", "snakemake-minimal": "snakemake"}
+NOT_FROM_PIP = {"python", "cp2k"}
+
+
+def pip_versions():
+    lines = (ENVIRONMENTS / "requirements.txt").read_text().splitlines()
+    return dict(line.split("==") for line in lines if not line.startswith("#"))
+
+
+@pytest.mark.parametrize("path", sorted(ENVIRONMENTS.glob("*.yaml")), ids=lambda path: path.name)
+def test_conda_and_pip_install_the_same_versions(path):
+    conda = dict(re.findall(r"^  - ([\w-]+) =([\w.]+)", path.read_text(), flags=re.MULTILINE))
+    shared = {
+        PIP_NAMES.get(name, name): version for name, version in conda.items() if name not in NOT_FROM_PIP
+    }
+    assert {name: pip_versions().get(name) for name in shared} == shared
