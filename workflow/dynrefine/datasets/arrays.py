@@ -64,8 +64,8 @@ def require_elements(frames: Sequence[Atoms], elements: Sequence[str], name: str
         unknown = sorted(set(frame.get_chemical_symbols()) - set(elements))
         if unknown:
             raise CampaignError(
-                f"{name}, frame {index} ({frame.info.get('source', 'without a source')}) holds {unknown[0]}, expected "
-                f"only {', '.join(elements)}: add {unknown[0]} to the elements or remove the frame."
+                f"{name}, frame {index} ({frame.info.get('source', 'without a source')}) holds {unknown[0]}, "
+                f"expected only {', '.join(elements)}: add {unknown[0]} to the elements or remove the frame."
             )
 
 

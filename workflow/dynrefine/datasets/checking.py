@@ -34,12 +34,14 @@ def check_frames(
         minimum_distance: shortest distance of two atoms, Å.
         energy_limit: largest deviation of the energy from the median of its composition and method, in robust
             standard deviations (1.4826 times the median absolute deviation).
-        net_force_limit: largest component of the net force, removed by the labelling or left in the frame, eV/Å.
+        net_force_limit: largest component of the net force, removed by the labelling or left in the frame,
+            eV/Å.
         name: the file or files, for messages.
 
     Returns:
-        the frames kept, and a table with a row per frame: frame, source, atoms, verdict (kept, removed), reason,
-        largest_force (eV/Å), shortest_distance (Å), energy (eV/atom), energy_deviation, net_force (eV/Å).
+        the frames kept, and a table with a row per frame: frame, source, atoms, verdict (kept, removed),
+        reason, largest_force (eV/Å), shortest_distance (Å), energy (eV/atom), energy_deviation, net_force
+        (eV/Å).
 
     Raises:
         CampaignError: labels are missing or not finite, an element is unknown, a cell has no volume or is not
@@ -84,31 +86,31 @@ def _require_sound(frame: Atoms, name: str) -> None:
         raise CampaignError(f"{name} has {broken[0]} that are not finite: label it again or remove it.")
     if not frame.pbc.all() or frame.get_volume() < 1e-3:
         raise CampaignError(
-            f"{name} has the cell {frame.cell.array.tolist()} with periodicity {frame.pbc.tolist()}: expected three "
-            "periodic directions and a volume; complete the cell or remove the frame."
+            f"{name} has the cell {frame.cell.array.tolist()} with periodicity {frame.pbc.tolist()}: "
+            "expected three periodic directions and a volume; complete the cell or remove the frame."
         )
 
 
 def _require_units(frames: Sequence[Atoms], name: str) -> None:
-    """Bond lengths tell Å from nm and bohr; with hydrogen bonded, the size of forces tells eV/Å from other units."""
+    """Bond lengths tell Å from nm and bohr; where hydrogen is bonded, forces tell eV/Å from other units."""
     ratio = np.median([_shortest_distances(frame)[1] for frame in frames])
     if ratio < _BOND[0]:
         raise CampaignError(
-            f"{name}: the nearest atoms are {ratio:.2f} bond lengths apart, expected about 1 or more: positions and "
-            "cells seem not to be in Å (nm?); convert them."
+            f"{name}: the nearest atoms are {ratio:.2f} bond lengths apart, expected about 1 or more: "
+            "positions and cells seem not to be in Å (nm?); convert them."
         )
     if any("H" not in frame.get_chemical_symbols() for frame in frames):
         return
     if ratio > _BOND[1]:
         raise CampaignError(
-            f"{name}: the nearest atoms are {ratio:.2f} bond lengths apart where hydrogen should be bonded: positions "
-            "and cells seem not to be in Å (bohr?); convert them."
+            f"{name}: the nearest atoms are {ratio:.2f} bond lengths apart where hydrogen should be bonded: "
+            "positions and cells seem not to be in Å (bohr?); convert them."
         )
     force = np.sqrt(np.mean(np.concatenate([frame.calc.results["forces"].ravel() for frame in frames]) ** 2))
     if not _BONDED_FORCE[0] < force < _BONDED_FORCE[1]:
         raise CampaignError(
-            f"{name}: the root mean square force is {force:.3g} eV/Å, expected between {_BONDED_FORCE[0]:g} and "
-            f"{_BONDED_FORCE[1]:g} where hydrogen is bonded and moving: forces seem to be in other units "
+            f"{name}: the root mean square force is {force:.3g} eV/Å, expected between {_BONDED_FORCE[0]:g} "
+            f"and {_BONDED_FORCE[1]:g} where hydrogen is bonded and moving: forces seem to be in other units "
             "(hartree/bohr? kJ/mol/nm?); convert them."
         )
 
@@ -143,11 +145,13 @@ def _measure(frame: Atoms) -> dict[str, float | str | bool]:
 def _shortest_distances(frame: Atoms) -> tuple[float, float]:
     """The shortest distance of two atoms (Å), and the least ratio of a distance to the sum of covalent radii.
 
-    Rounding fractional coordinates finds the nearest image of every pair nearer than half the cell's least height.
+    Rounding fractional coordinates finds the nearest image of every pair nearer than half the cell's least
+    height.
     """
     first, second = np.triu_indices(len(frame), 1)
     fractional = frame.cell.scaled_positions(frame.positions)
     separation = fractional[second] - fractional[first]
     distances = np.linalg.norm((separation - np.round(separation)) @ frame.cell.array, axis=1)
     radii = covalent_radii[frame.numbers]
-    return distances.min(), (distances / (radii[first] + radii[second])).min()
+    ratios = distances / (radii[first] + radii[second])
+    return distances.min(initial=np.inf), ratios.min(initial=np.inf)

@@ -32,8 +32,8 @@ def fetch(address: str | Path, sha256: str, destination: str | Path) -> Path:
         found = _checksum(temporary)
         if found != sha256:
             raise CampaignError(
-                f"{address} has the SHA-256 {found}, expected {sha256}: the file was changed or the download was "
-                "cut short; try again, or compare the file and correct the checksum."
+                f"{address} has the SHA-256 {found}, expected {sha256}: the file was changed or the download "
+                "was cut short; try again, or compare the file and correct the checksum."
             )
     return destination
 
@@ -68,8 +68,8 @@ def _copy(address: str, path: Path) -> None:
             shutil.copyfileobj(source, target)
     except (HTTPException, OSError, ValueError) as error:
         raise CampaignError(
-            f"{address} could not be copied ({getattr(error, 'reason', error)}): expected an http or https address "
-            "within reach or a file; correct it, or give the path of a local copy."
+            f"{address} could not be copied ({getattr(error, 'reason', error)}): expected an http or https "
+            "address within reach or a file; correct it, or give the path of a local copy."
         ) from error
 
 

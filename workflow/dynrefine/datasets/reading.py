@@ -16,8 +16,9 @@ def read_frames(path: str | Path) -> list[Atoms]:
     """Read frames; those without a name are named by the file and their place in it.
 
     Arguments:
-        path: a file of any format of ASE, or a DeePMD folder (type.raw, type_map.raw, set.*/coord.npy, box.npy,
-            energy.npy, force.npy, virial.npy, dipole.npy; eV, Å, e; all but the coordinates may be missing).
+        path: a file of any format of ASE, or a DeePMD folder (type.raw, type_map.raw, set.*/coord.npy,
+            box.npy, energy.npy, force.npy, virial.npy, dipole.npy; eV, Å, e; all but the coordinates may be
+            missing).
 
     Raises:
         CampaignError: the file is missing, truncated, empty or of no known format.
@@ -46,8 +47,8 @@ def dipole_from_wannier(frame: Atoms, charges: Mapping[str, float]) -> Atoms:
     """The frame with its total dipole, where the file held displacements of Wannier centres instead.
 
     Some DeePMD sets give as dipole the sum over atoms of the displacements of their doubly occupied Wannier
-    centres. With formal charges q_i (core and the electrons of the centres) the total is sum_i q_i r_i - 2 e times
-    that sum, defined modulo e times the cell vectors.
+    centres. With formal charges q_i (core and the electrons of the centres) the total is sum_i q_i r_i - 2 e
+    times that sum, defined modulo e times the cell vectors.
 
     Arguments:
         frame: its calculator's dipole is the sum of displacements, Å.
@@ -63,8 +64,8 @@ def _read_ase(path: Path) -> list[Atoms]:
         return read(path, ":")
     except Exception as error:  # each of ASE's many readers raises its own kinds
         raise CampaignError(
-            f"{path} could not be read ({type(error).__name__}: {error}): expected complete frames in a format "
-            "of ASE, best extended XYZ; it may be truncated: make or download it again."
+            f"{path} could not be read ({type(error).__name__}: {error}): expected complete frames in a "
+            "format of ASE, best extended XYZ; it may be truncated: make or download it again."
         ) from error
 
 

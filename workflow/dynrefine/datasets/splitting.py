@@ -23,8 +23,8 @@ def split_by_blocks(
 ) -> dict[str, list[Atoms]]:
     """Split frames by blocks of time, so that no test frame has near twins among the training frames.
 
-    Each series is cut into blocks of about equal length; the blocks of a series are drawn in random order, each for
-    the split that is furthest below its share.
+    Each series is cut into blocks of about equal length; the blocks of a series are drawn in random order,
+    each for the split that is furthest below its share.
 
     Arguments:
         frames: frames of one or more series, told apart by `info["source"]`.
@@ -36,7 +36,8 @@ def split_by_blocks(
         the frames of each split by name, in the order of their series and time.
 
     Raises:
-        CampaignError: the fractions do not add up to 1, or there are too few blocks for every split to get one.
+        CampaignError: the fractions do not add up to 1, or there are too few blocks for every split to get
+            one.
     """
     if abs(sum(fractions.values()) - 1.0) > 1e-6 or min(fractions.values()) <= 0.0:
         raise CampaignError(
@@ -67,7 +68,8 @@ def summary(splits: Mapping[str, Sequence[Atoms]]) -> pd.DataFrame:
 
     Returns:
         a row per split and series: frames, atoms, energy (mean, eV/atom), energy_spread (standard deviation,
-        eV/atom), force (root mean square component, eV/Å), density (g/cm³), pressure (mean virial, bar), dipoles.
+        eV/atom), force (root mean square component, eV/Å), density (g/cm³), pressure (mean virial, bar),
+        dipoles.
     """
     return pd.DataFrame(
         {"split": split, "series": series_and_index(members[0])[0], **_describe(members)}

@@ -69,8 +69,9 @@ def label_batch(frames: Sequence[Atoms], settings: Settings, folder: str | Path)
         folder: keeps one file per labelled frame, and the engine's files of the frame at work.
 
     Returns:
-        the frames with energy (eV), forces (eV/Å, net force removed), stress (eV/Å³) and dipole (e Å) in their
-        calculators, and in `info` the source, engine, method, hash of the settings and net force removed.
+        the frames with energy (eV), forces (eV/Å, net force removed), stress (eV/Å³) and dipole (e Å) in
+        their calculators, and in `info` the source, engine, method, hash of the settings and net force
+        removed.
 
     Raises:
         CampaignError: the engine is missing, stopped or did not converge for a frame, which is named.

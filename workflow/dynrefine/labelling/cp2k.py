@@ -217,8 +217,8 @@ class CP2K(Calculator):
         command = [*shlex.split(stage.command), "-i", f"{_PROJECT}.inp"]
         if shutil.which(command[0]) is None:
             raise CampaignError(
-                f"the labelling command '{stage.command}' was not found: install CP2K (Debian: apt-get install cp2k; "
-                "conda: cp2k from conda-forge) or give the path of its executable."
+                f"the labelling command '{stage.command}' was not found: install CP2K (Debian: apt-get "
+                "install cp2k; conda: cp2k from conda-forge) or give the path of its executable."
             )
         environment = os.environ | {"OMP_NUM_THREADS": str(stage.threads)}
         with open(output, "w") as stream:
@@ -233,8 +233,9 @@ class CP2K(Calculator):
         printed = output.read_text(errors="replace")
         if finished.returncode or "PROGRAM ENDED AT" not in printed:
             raise CampaignError(
-                f"CP2K stopped with exit status {finished.returncode}{_complaint(printed)}: read {output}, mend "
-                "the geometry or the labelling settings, and run the rule again; labels already made are kept."
+                f"CP2K stopped with exit status {finished.returncode}{_complaint(printed)}: read {output}, "
+                "mend the geometry or the labelling settings, and run the rule again; labels already made "
+                "are kept."
             )
         return printed
 
@@ -290,8 +291,8 @@ def parse_output(printed: str, name: str = "CP2K's output") -> dict[str, float |
     """
     if "SCF run NOT converged" in printed or "SCF run converged in" not in printed:
         raise CampaignError(
-            f"{name}: the self-consistency did not converge{_last_step(printed)}: raise max_scf, loosen eps_scf, "
-            "or remove the frame if its geometry is unphysical."
+            f"{name}: the self-consistency did not converge{_last_step(printed)}: raise max_scf, loosen "
+            "eps_scf, or remove the frame if its geometry is unphysical."
         )
     number = r"([-+]?\d*\.\d+(?:[ED][-+]?\d+)?)"
     energy = _find(rf"ENERGY\| Total FORCE_EVAL.*?:\s+{number}", printed, "energy", name)

@@ -1,0 +1,202 @@
+"""Labels: what CP2K prints is read rightly, forces are derivatives of energies, batches resume."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import molecule
+from ase.calculators.calculator import Calculator
+
+from dynrefine import units
+from dynrefine.datasets import read_frames
+from dynrefine.errors import CampaignError
+from dynrefine.labelling import engine_settings, label_batch, settings_hash
+from dynrefine.labelling.cp2k import BOHR, HARTREE, CP2KSettings, input_text, parse_output, version
+
+REPOSITORY = Path(__file__).parents[2]
+PRINTED = (Path(__file__).parent / "cp2k_water_pair.out").read_text()
+CHEAP = CP2KSettings(basis="DZVP-GTH", cutoff=300.0, relative_cutoff=40.0, eps_scf=1e-7, first_cutoff=0.0)
+
+needs_cp2k = pytest.mark.skipif(shutil.which("cp2k.psmp") is None, reason="CP2K (cp2k.psmp) is not installed")
+
+
+def water_pair() -> Atoms:
+    first, second = molecule("H2O"), molecule("H2O")
+    first.rotate(30, "x")
+    second.rotate(75, "z")
+    second.rotate(40, "y")
+    second.translate([2.1, 1.9, 0.3])
+    pair = first + second
+    pair.set_cell([4.4, 4.5, 4.6])
+    pair.pbc = True
+    pair.info["source"] = "pair_0"
+    return pair
+
+
+def test_output_is_read_in_internal_units():
+    labels = parse_output(PRINTED)
+    assert labels["energy"] == pytest.approx(-34.439456441342621 * 27.211386245988, abs=1e-9)
+    assert labels["forces"].shape == (6, 3)
+    hartree_per_bohr = 51.42206747632590  # CODATA 2018, eV/Å
+    # CP2K prints the sum of the forces it has printed
+    total = np.array([-0.000227317312, -0.002730769472, 0.002916437237]) * hartree_per_bohr
+    np.testing.assert_allclose(labels["forces"].sum(axis=0), total, atol=6 * 1e-12 * hartree_per_bohr)
+    # under pressure CP2K's stress is positive and ASE's negative; 160.2176634 GPa = 1 eV/Å³
+    pressures = [4.84450759358, 4.25011547503, 2.36322929781, 0.214291733967, 0.343117044924, 0.787907307942]
+    np.testing.assert_allclose(labels["stress"], -np.array(pressures) / 160.2176634, rtol=1e-11)
+    # 1 e Å = 4.80320471 D
+    dipole = np.array([-1.5987845, 1.1931520, -3.7355048]) / 4.80320471
+    np.testing.assert_allclose(labels["dipole"], dipole, rtol=1e-8)
+    assert version(PRINTED) == "2023.1"
+
+
+def test_unconverged_output_is_refused():
+    unconverged = PRINTED.replace("*** SCF run converged in    12 steps ***", "*** SCF run NOT converged ***")
+    with pytest.raises(CampaignError, match=r"did not converge \(step 12, deviation 0.0000007\d"):
+        parse_output(unconverged, "label.out")
+
+
+@pytest.mark.parametrize("part", ["ENERGY|", "ATOMIC FORCES", "STRESS|", "Dipole moment"])
+def test_output_without_a_part_is_refused(part):
+    with pytest.raises(CampaignError, match="label.out holds no"):
+        parse_output(PRINTED.replace(part, "else"), "label.out")
+
+
+def test_input_follows_the_settings_and_the_cell():
+    pair = water_pair()
+    pair.set_cell([[4.0, 0.0, 0.0], [1.0, 5.0, 0.0], [0.5, 0.25, 6.0]])
+    text = input_text(pair, CP2KSettings(functional="BLYP", dispersion="none", cutoff=900.0), restart=True)
+    assert "CUTOFF 900.0\n" in text
+    assert "&BECKE88" in text
+    assert "&VDW_POTENTIAL" not in text
+    assert "SCF_GUESS RESTART" in text
+    assert "B 1.0000000000 5.0000000000 0.0000000000" in text
+    assert text.count("BASIS_SET TZV2P-GTH") == 2
+
+
+def test_settings_are_checked():
+    with pytest.raises(CampaignError, match="functional is 'PBE0', expected one of revPBE"):
+        engine_settings("cp2k", {"functional": "PBE0"})
+    with pytest.raises(CampaignError, match="engine is 'vasp', expected one of cp2k"):
+        engine_settings("vasp", {})
+    with pytest.raises(CampaignError, match="option 'cutof' is unknown"):
+        engine_settings("cp2k", {"cutof": 400})
+
+
+def test_hash_of_settings_follows_what_changes_labels():
+    settings = CP2KSettings()
+    assert settings_hash(replace(settings, command="mpirun -n 4 cp2k.psmp", threads=2)) == settings_hash(
+        settings
+    )
+    assert settings_hash(replace(settings, cutoff=1200.0)) != settings_hash(settings)
+
+
+def test_missing_engine_is_named(tmp_path):
+    with pytest.raises(CampaignError, match=r"frame 0 \(pair_0\).*'no-such-cp2k' was not found"):
+        label_batch([water_pair()], replace(CHEAP, command="no-such-cp2k"), tmp_path)
+
+
+def test_crash_of_the_engine_is_named(tmp_path):
+    with pytest.raises(CampaignError, match=r"frame 0 \(pair_0\): CP2K stopped with exit status 3"):
+        label_batch([water_pair()], replace(CHEAP, command="sh -c 'exit 3'"), tmp_path)
+
+
+def test_geometry_must_be_periodic(tmp_path):
+    cluster = water_pair()
+    cluster.pbc = False
+    with pytest.raises(CampaignError, match="periodic in 0 directions"):
+        input_text(cluster, CHEAP, restart=False)
+
+
+class Springs(Calculator):
+    """A spring on every atom, and a push on all of them."""
+
+    version = "1"
+
+    def __init__(self, calls: list[int], stop_at: int) -> None:
+        super().__init__()
+        self.calls, self.stop_at = calls, stop_at
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=()) -> None:
+        if len(self.calls) == self.stop_at:
+            raise CampaignError("the springs broke")
+        self.calls.append(1)
+        self.results = {"energy": float((atoms.positions**2).sum()), "forces": 0.3 - 2.0 * atoms.positions}
+
+
+def test_killed_batch_resumes_and_net_force_is_removed(tmp_path, monkeypatch):
+    frames = [water_pair() for _ in range(3)]
+    for index, frame in enumerate(frames):
+        frame.positions += 0.1 * index
+        frame.info["source"] = f"pair_{index}"
+    calls, stop_at = [], [2]
+    monkeypatch.setattr(CP2KSettings, "calculator", lambda self, folder: Springs(calls, stop_at[0]))
+    with pytest.raises(CampaignError, match=r"frame 2 \(pair_2\): the springs broke"):
+        label_batch(frames, CHEAP, tmp_path)
+    stop_at[0] = 99
+    labelled = label_batch(frames, CHEAP, tmp_path)
+    assert len(calls) == 3
+    assert [frame.info["source"] for frame in labelled] == ["pair_0", "pair_1", "pair_2"]
+    for frame, given in zip(labelled, frames, strict=True):
+        net_force = (0.3 - 2.0 * given.positions).sum(axis=0)
+        assert frame.info["net_force_removed"] == pytest.approx(np.abs(net_force).max(), abs=1e-5)
+        np.testing.assert_allclose(frame.get_forces().sum(axis=0), 0.0, atol=len(frame) * 5e-6)
+        assert frame.info["label_settings_hash"] == settings_hash(CHEAP)
+
+
+@needs_cp2k
+def test_forces_are_derivatives_of_the_energy(tmp_path):
+    """Central differences along the forces; their change with the step gives the tolerance."""
+    calculator = CHEAP.calculator(tmp_path)
+    pair = water_pair()
+    calculator.calculate(pair)
+    forces = calculator.results["forces"]
+    direction = forces / np.linalg.norm(forces)
+
+    def slope(step: float) -> float:
+        energies = []
+        for sign in (1.0, -1.0):
+            moved = pair.copy()
+            moved.positions += sign * step * direction
+            calculator.calculate(moved)
+            energies.append(calculator.results["energy"])
+        return -(energies[0] - energies[1]) / (2.0 * step)
+
+    fine, coarse = slope(0.005), slope(0.01)
+    truncation = abs(fine - coarse) / 3.0  # the error of the finer one falls with the square of the step
+    extrapolated = fine + (fine - coarse) / 3.0
+    unconverged = CHEAP.eps_scf * HARTREE / BOHR  # forces are of first order in the density's deviation
+    assert truncation < 1e-3 * np.linalg.norm(forces)
+    assert np.linalg.norm(forces) == pytest.approx(extrapolated, abs=truncation + unconverged)
+
+
+@needs_cp2k
+def test_dipole_of_a_water_molecule_points_to_the_hydrogens(tmp_path):
+    water = molecule("H2O")
+    water.set_cell([7.0, 7.0, 7.0])
+    water.pbc = True
+    calculator = CHEAP.calculator(tmp_path)
+    calculator.calculate(water)
+    towards_hydrogens = water.positions[1:].mean(axis=0) - water.positions[0]
+    towards_hydrogens /= np.linalg.norm(towards_hydrogens)
+    dipole = calculator.results["dipole"] / units.DEBYE
+    # 1.855 D measured; images and the small basis change it by some per cent
+    assert dipole @ towards_hydrogens == pytest.approx(1.855, rel=0.15)
+
+
+@needs_cp2k
+@pytest.mark.slow
+def test_shipped_labels_are_reproduced(tmp_path):
+    shipped = read_frames(REPOSITORY / "workflow/data/water16/frames.extxyz")[0]
+    labelled = label_batch([shipped], CP2KSettings(), tmp_path)[0]
+    found, expected = labelled.calc.results, shipped.calc.results
+    # positions are kept to 1e-6 Å; some 100 forces of 1 eV/Å change the energy by less than 1e-5 eV
+    assert found["energy"] == pytest.approx(expected["energy"], abs=2e-5)
+    # force constants of bonds are about 50 eV/Å²
+    np.testing.assert_allclose(found["forces"], expected["forces"], atol=2e-4)
+    np.testing.assert_allclose(found["stress"], expected["stress"], atol=1e-6)
+    quanta = (found["dipole"] - expected["dipole"]) / shipped.cell.lengths()
+    np.testing.assert_allclose((quanta - np.round(quanta)) * shipped.cell.lengths(), 0.0, atol=1e-4)
