@@ -1,0 +1,1 @@
+"""The report of a campaign: figures, tables and one self-contained page."""

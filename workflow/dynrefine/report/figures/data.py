@@ -1,0 +1,98 @@
+"""Figures of the ab initio data and of what was trained on them."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from dynrefine.report.figures.style import FAINT, INK, PARTS, new_figure, styled
+
+# how a quantity of a parity file is drawn: name, factor from the file's unit, unit
+_PARITY = {
+    "energies": ("energy", 1e3, "meV/atom"),
+    "forces": ("force component", 1.0, "eV/Å"),
+    "dipoles": ("dipole component", 1.0, "e Å"),
+}
+
+
+@styled
+def training_figure(curve: pd.DataFrame, parity: Mapping[str, np.ndarray]) -> Figure:
+    """Learning curve of a surface, and its predictions against the labels.
+
+    Arguments:
+        curve: epoch, training_loss, validation_loss.
+        parity: "<quantity>/<part>/labelled" and "<quantity>/<part>/predicted" [values] of the quantities
+            energies (eV/atom), forces (eV/Å) or dipoles (e Å), of the parts train and test.
+    """
+    quantities = list(dict.fromkeys(name.split("/")[0] for name in parity))
+    figure = new_figure(2.8)
+    learning, *panels = figure.subplots(1, 1 + len(quantities))
+    _draw_learning_curve(learning, curve)
+    for axes, quantity in zip(panels, quantities, strict=True):
+        _draw_parity(axes, quantity, parity)
+    return figure
+
+
+@styled
+def dataset_figure(frames: pd.DataFrame) -> Figure:
+    """Energy per atom and largest force of every frame, coloured by the part it belongs to.
+
+    Arguments:
+        frames: in the order of the files: energy (eV/atom), largest_force (eV/Å), split (train, validation,
+            test; anything else: left out).
+    """
+    figure = new_figure(3.8)
+    energy, force = figure.subplots(2, 1, sharex=True)
+    number = np.arange(len(frames))
+    relative_energy = 1e3 * (frames.energy - frames.energy.median())
+    parts = frames["split"].where(frames["split"].isin(list(PARTS)), "left out")
+    for part, colour in PARTS.items():
+        chosen = (parts == part).to_numpy()
+        if not chosen.any():
+            continue
+        marker = {"color": colour, "s": 14, "marker": "x" if part == "left out" else "o", "linewidths": 0.8}
+        label = f"{part} ({chosen.sum()})"
+        energy.scatter(number[chosen], relative_energy[chosen], label=label, **marker)
+        force.scatter(number[chosen], frames.largest_force[chosen], **marker)
+    energy.set_ylabel("energy − median\n(meV/atom)")
+    force.set_ylabel("largest force (eV/Å)")
+    force.set_xlabel("frame")
+    force.set_ylim(bottom=0.0)
+    figure.legend(loc="outside upper center", ncols=len(PARTS), markerscale=1.4)
+    return figure
+
+
+def _draw_learning_curve(axes: Axes, curve: pd.DataFrame) -> None:
+    for part, column in (("train", "training_loss"), ("validation", "validation_loss")):
+        axes.plot(curve.epoch, curve[column], color=PARTS[part], label=column.removesuffix("_loss"))
+    best = curve.validation_loss.idxmin()
+    axes.plot(curve.epoch[best], curve.validation_loss[best], "o", color=INK, markersize=4, label="kept")
+    axes.set(xlabel="epoch", ylabel="loss", yscale="log")
+    axes.legend()
+
+
+def _draw_parity(axes: Axes, quantity: str, parity: Mapping[str, np.ndarray]) -> None:
+    name, factor, unit = _PARITY[quantity]
+    pairs = {part: factor * _labelled_and_predicted(parity, quantity, part) for part in ("train", "test")}
+    # energies differ by far less than they are: they are drawn relative to their mean
+    origin = np.mean(pairs["train"][0]) if quantity == "energies" else 0.0
+    ends = [np.min(pairs["train"]) - origin, np.max(pairs["train"]) - origin]
+    axes.plot(ends, ends, color=FAINT, linewidth=0.8)
+    for part, (labelled, predicted) in pairs.items():
+        error = np.sqrt(np.mean((predicted - labelled) ** 2))
+        # thousands of points: as a picture
+        style = {"s": 5, "color": PARTS[part], "alpha": 0.7, "linewidths": 0, "rasterized": True}
+        axes.scatter(labelled - origin, predicted - origin, label=f"{part} {error:.3g}", **style)
+    relative = " − mean" if quantity == "energies" else ""
+    axes.set(xlabel=f"ab initio {name}{relative} ({unit})", ylabel=f"predicted ({unit})")
+    axes.set_aspect("equal", adjustable="datalim")
+    small = {"fontsize": 7.5, "title_fontsize": 7.5, "handletextpad": 0.0, "borderpad": 0.0}
+    axes.legend(title=f"r.m.s. error ({unit})", alignment="left", loc="upper left", markerscale=2.0, **small)
+
+
+def _labelled_and_predicted(parity: Mapping[str, np.ndarray], quantity: str, part: str) -> np.ndarray:
+    """[2, values], without the frames that have no such label."""
+    pairs = np.stack([parity[f"{quantity}/{part}/{kind}"].ravel() for kind in ("labelled", "predicted")])
+    return pairs[:, np.all(np.isfinite(pairs), axis=0)]
