@@ -14,7 +14,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG)
 .DEFAULT_GOAL := campaign
 
 campaign: .venv/ready
-	$(SNAKEMAKE) --quiet rules host reason
+	$(SNAKEMAKE) --quiet host reason
 
 test: .venv/ready
 	$(BIN)/python -m pytest -q

@@ -1,0 +1,111 @@
+"""What runs when: the graph of jobs, tried with stand-ins for the scripts."""
+
+import zipfile
+
+import pytest
+
+ITERATION = {
+    "sample_ensemble": 2,
+    "run_trajectories": 2,
+    "evaluate_objective": 1,
+    "adjoint_gradient": 2,
+    "anchor_gradient": 1,
+    "update_potential": 1,
+}
+AFTERWARDS = {"sample_validation": 2, "run_validation": 2, "validate": 1, "write_report": 1}
+
+
+def edit(campaign, path, old, new):
+    file = campaign.folder / "workflow" / path
+    text = file.read_text()
+    assert old in text, f"{path} has no {old!r}"
+    file.write_text(text.replace(old, new, 1))
+
+
+def test_a_finished_campaign_has_nothing_to_do(stand_in):
+    assert stand_in.planned() == {}
+
+
+def test_every_step_leaves_a_benchmark(finished_stand_in):
+    steps = {
+        path.relative_to(finished_stand_in.results / "benchmarks").with_suffix("")
+        for path in (finished_stand_in.results / "benchmarks").rglob("*.tsv")
+    }
+    assert len(steps) == 4 + 1 + 2 * sum(ITERATION.values()) + 2 * (2 + 2 + 1)
+
+
+def test_raising_the_iterations_adds_only_the_new_ones(stand_in):
+    more = stand_in.configure("more.yaml", optimiser={"iterations": 3})
+    assert stand_in.planned(configuration=more) == ITERATION | AFTERWARDS
+
+
+def test_one_file_of_one_rule_can_be_asked_for(stand_in):
+    gradient = stand_in.results / "refinement/001/300K/gradient_01.npz"
+    gradient.unlink()
+    assert stand_in.planned(str(gradient.relative_to(stand_in.folder))) == {"adjoint_gradient": 1}
+
+
+@pytest.mark.parametrize(
+    "path", ["scripts/adjoint_gradient.py", "dynrefine/storage.py", "rules/gradient.smk"]
+)
+def test_a_comment_runs_nothing_again(stand_in, path):
+    with open(stand_in.folder / "workflow" / path, "a") as file:
+        file.write("# a comment\n")
+    assert stand_in.planned() == {}
+
+
+def test_changed_code_runs_its_rule_and_what_follows_again(stand_in):
+    edit(stand_in, "scripts/validate.py", "write_text(path)", "write_text(path + ' again')")
+    assert stand_in.planned() == {"validate": 2, "write_report": 1}
+
+
+@pytest.mark.parametrize(
+    ("changes", "planned"),
+    [
+        ({"labelling": {"command": "mpirun -n 4 cp2k.psmp"}}, {}),
+        ({"gradient": {"check": {"steps": 8}}}, {"check_gradient": 1, "write_report": 1}),
+        ({"validation": {"length": 60}}, {"run_validation": 4, "validate": 2, "write_report": 1}),
+    ],
+)
+def test_a_changed_setting_runs_only_what_uses_it(stand_in, changes, planned):
+    assert stand_in.planned(configuration=stand_in.configure("changed.yaml", **changes)) == planned
+
+
+def test_a_wrong_configuration_stops_before_the_first_job(stand_in):
+    wrong = stand_in.configure("wrong.yaml", optimiser={"iteration": 3}, trajectory={"length": -1})
+    finished = stand_in.snakemake(configuration=wrong)
+    assert finished.returncode == 1
+    assert finished.stderr.splitlines()[-3:] == [
+        "The configuration cannot be used.",
+        "trajectory.length is -1, expected a number above 0 "
+        "(Length of a trajectory each way in time, fs): correct it.",
+        "optimiser.iteration (value 3) is not a known key, expected 'iterations': correct the spelling.",
+    ]
+    assert "Traceback" not in finished.stderr
+
+
+def test_a_configuration_on_the_command_line_replaces_the_default_one(stand_in):
+    finished = stand_in.snakemake("--dry-run", "results/water16/report.html")
+    assert finished.returncode == 1
+    assert "MissingRuleException" in finished.stdout
+
+
+def test_the_slurm_profile_asks_for_gpus_where_they_are_of_use(stand_in):
+    pytest.importorskip("snakemake_executor_plugin_slurm")
+    finished = stand_in.snakemake("--profile", "slurm", "--dry-run", "--forceall")
+    assert finished.returncode == 0, finished.stderr
+    steps = {step.split(":")[0]: step for step in finished.stdout.split("\nrule ")[1:]}
+    on_gpus = {name for name, step in steps.items() if "slurm_partition=gpu" in step and "gpu=1" in step}
+    on_cpus = {"prepare_dataset", "evaluate_objective", "update_potential", "validate", "write_report", "all"}
+    assert set(steps) - on_gpus == on_cpus
+
+
+def test_the_report_of_snakemake_can_be_made(stand_in):
+    finished = stand_in.snakemake("--report", "report.zip")
+    assert finished.returncode == 0, finished.stderr
+    assert zipfile.ZipFile(stand_in.folder / "report.zip").testzip() is None
+
+
+def test_the_workflow_passes_the_linter(stand_in):
+    finished = stand_in.snakemake("--lint")
+    assert finished.returncode == 0, finished.stdout + finished.stderr
