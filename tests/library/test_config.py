@@ -7,6 +7,7 @@ import yaml
 from dynrefine.config import check_files, load_config
 from dynrefine.config.data import CP2K
 from dynrefine.config.dynamics import State, state_labels
+from dynrefine.config.observables import OBSERVABLES
 from dynrefine.config.reference import COMMAND, documents
 from dynrefine.errors import CampaignError
 
@@ -163,6 +164,13 @@ def test_missing_files_and_small_cells_are_told(tmp_path, monkeypatch):
     with pytest.raises(CampaignError, match="potential.cutoff is 9 Å, expected at most 8.00 Å"):
         check_files(config)
     check_files(load_config(minimal(potential={"cutoff": 7.0}, dipole={"cutoff": 4.0})))
+
+
+def test_observables_ask_for_the_series_the_library_needs():
+    library = pytest.importorskip("dynrefine.observables").OBSERVABLES
+    assert {name: settings.series for name, settings in OBSERVABLES.items()} == {
+        name: observable.series for name, observable in library.items()
+    }
 
 
 def test_labelling_settings_are_those_of_the_engine():

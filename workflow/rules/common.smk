@@ -14,7 +14,10 @@ ITERATIONS = [f"{iteration:03d}" for iteration in range(campaign.optimiser.itera
 STAGES = ["initial", "refined"]
 OBSERVABLES = campaign.objective.observables.chosen()
 DOWNLOADS = {file.path: file for file in campaign.dataset.files if file.url is not None}
-TARGETS = [settings.target for settings in OBSERVABLES.values()]
+TARGETS = {name: settings.target for name, settings in OBSERVABLES.items()}
+SERIES = sorted(
+    {series for settings in OBSERVABLES.values() for series in settings.series}
+)
 
 
 def section(*names):
@@ -23,9 +26,11 @@ def section(*names):
 
 
 # What a rule does not depend on is left out of its params, so that changing it does not run the rule again.
+STATE_SETTINGS = {label: state.model_dump() for label, state in STATES.items()}
 SURFACES = section("elements", "potential", "dipole")
 SAMPLING = {"ensemble": campaign.ensemble.model_dump(exclude={"chunks"})}
 GRADIENT = {"gradient": campaign.gradient.model_dump(exclude={"check"})}
+PROPERTIES = {"objective": campaign.objective.model_dump(exclude={"anchor"})}
 OPTIMISER = {"optimiser": campaign.optimiser.model_dump(exclude={"iterations"})}
 LABELLING = {"labelling": campaign.labelling.model_dump(exclude={"command"})}
 VALIDATION_SAMPLING = {
@@ -55,7 +60,7 @@ def chunk_seed(purpose):
 
 def state_settings(wildcards):
     """Temperature, density and supercell of a job's state."""
-    return STATES[wildcards.state].model_dump()
+    return STATE_SETTINGS[wildcards.state]
 
 
 def growing(amount):

@@ -46,7 +46,8 @@ rule run_trajectories:
     params:
         settings=SURFACES | SAMPLING | section("trajectory"),
         state=state_settings,
-        observables=list(OBSERVABLES),
+        series=SERIES,
+        depth=campaign.gradient.depth,
         precision=campaign.precision,
         code=code("run_trajectories"),
     script:

@@ -2,7 +2,7 @@ rule evaluate_objective:
     input:
         ensembles=chunks_of_iteration("ensemble"),
         trajectories=chunks_of_iteration("trajectories"),
-        targets=TARGETS,
+        targets=TARGETS.values(),
     output:
         objective="<results>/refinement/{iteration}/objective.npz",
         table="<results>/refinement/{iteration}/objective.csv",
@@ -18,7 +18,9 @@ rule evaluate_objective:
         runtime=growing(20),
         gpu=0,
     params:
-        settings=section("elements", "states", "trajectory", "objective"),
+        settings=section("trajectory") | PROPERTIES,
+        states=STATE_SETTINGS,
+        targets=TARGETS,
         precision=campaign.precision,
         code=code("evaluate_objective"),
     script:
@@ -48,7 +50,6 @@ rule adjoint_gradient:
     params:
         settings=SURFACES | SAMPLING | section("trajectory") | GRADIENT,
         state=state_settings,
-        observables=list(OBSERVABLES),
         precision=campaign.precision,
         code=code("adjoint_gradient"),
     script:
@@ -107,7 +108,8 @@ rule update_potential:
         runtime=growing(20),
         gpu=0,
     params:
-        settings=section("elements", "potential", "states", "objective") | OPTIMISER,
+        settings=section("elements", "potential", "objective") | OPTIMISER,
+        states=STATE_SETTINGS,
         precision=campaign.precision,
         code=code("update_potential"),
     script:
@@ -119,7 +121,7 @@ rule check_gradient:
         potential="<results>/pretraining/potential.npz",
         dipole="<results>/pretraining/dipole.npz",
         ensemble=f"<results>/refinement/000/{next(iter(STATES))}/ensemble_00.npz",
-        targets=TARGETS,
+        targets=TARGETS.values(),
     output:
         table=report(
             "<results>/check_gradient/gradient_check.csv",
@@ -140,7 +142,8 @@ rule check_gradient:
         gpu=0,
     params:
         settings=SURFACES | SAMPLING | section("trajectory", "objective", "gradient"),
-        state=next(iter(STATES.values())).model_dump(),
+        state=next(iter(STATE_SETTINGS.values())),
+        targets=TARGETS,
         seed=seed("check_gradient"),
         precision=campaign.precision,
         code=code("check_gradient"),

@@ -15,7 +15,7 @@ rule write_report:
         dipole_parity="<results>/pretraining/dipole_parity.npz",
         summary="<results>/dataset/summary.csv",
         gradient_check="<results>/check_gradient/gradient_check.csv",
-        targets=TARGETS,
+        targets=TARGETS.values(),
     output:
         report=report(
             "<results>/report.html",

@@ -30,7 +30,8 @@ use rule run_trajectories as run_validation with:
     params:
         settings=SURFACES | VALIDATION_SAMPLING | VALIDATION_TRAJECTORY,
         state=state_settings,
-        observables=list(OBSERVABLES),
+        series=SERIES,
+        depth=campaign.validation.length,
         precision=campaign.precision,
         code=code("run_trajectories"),
 
@@ -42,7 +43,7 @@ rule validate:
         ensembles=chunks_of_stage("ensemble"),
         trajectories=chunks_of_stage("trajectories"),
         test="<results>/dataset/test.extxyz",
-        targets=TARGETS,
+        targets=TARGETS.values(),
     output:
         properties=report(
             "<results>/validation/{stage}/properties.csv",
@@ -69,7 +70,9 @@ rule validate:
         runtime=growing(30),
         gpu=0,
     params:
-        settings=SURFACES | section("states", "objective") | VALIDATION_TRAJECTORY,
+        settings=SURFACES | PROPERTIES | VALIDATION_TRAJECTORY,
+        states=STATE_SETTINGS,
+        targets=TARGETS,
         precision=campaign.precision,
         code=code("validate"),
     script:

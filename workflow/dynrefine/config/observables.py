@@ -1,6 +1,6 @@
 """Settings of the observables a potential can be refined against: a class and a line in OBSERVABLES each."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -8,7 +8,9 @@ from dynrefine.config.base import NonNegativeFloat, PositiveFloat, Section
 
 
 class ObservableSettings(Section):
-    """What every observable needs."""
+    """What every observable needs; `series` are the quantities it needs along a trajectory."""
+
+    series: ClassVar[tuple[str, ...]] = ()
 
     target: str = Field(description="CSV file of the measured property.")
     weight: PositiveFloat = Field(1.0, description="Weight in the objective, pure number.")
@@ -30,6 +32,8 @@ class Band(Section):
 
 class InfraredSettings(ObservableSettings):
     """Infrared absorption n(ν)α(ν)."""
+
+    series: ClassVar[tuple[str, ...]] = ("dipole_derivative",)
 
     window: PositiveFloat = Field(
         400.0,
