@@ -105,7 +105,9 @@ def invariant_densities(basis: OrbitalBasis, orbitals: jax.Array) -> jax.Array:
     """Squared orbitals summed over each l: rotation-invariant features [N, n (l_max + 1)]."""
     degrees = np.array([degree for degree, _, _ in monomials(basis.angular_momentum)])
     squared = orbitals**2
-    per_degree = [jnp.sum(squared[:, degrees == l], axis=1) for l in range(basis.angular_momentum + 1)]
+    per_degree = [
+        jnp.sum(squared[:, degrees == degree], axis=1) for degree in range(basis.angular_momentum + 1)
+    ]
     return jnp.concatenate(per_degree, axis=-1)
 
 

@@ -34,6 +34,11 @@ class Model:
     settings: Mapping[str, Any]
     metadata: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def converged(self) -> bool:
+        """Whether the refinement that made this model ended with it."""
+        return bool(self.metadata.get("converged", False))
+
     def with_trainable(self, trainable: Any, **metadata: Any) -> "Model":
         """The same model with other trainable parameters and added metadata."""
         return replace(

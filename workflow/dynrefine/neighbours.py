@@ -106,9 +106,7 @@ def displacements(positions: jax.Array, cell: jax.Array, neighbours: NeighbourLi
     return positions[neighbours.indices] - positions[:, None, :] + offsets
 
 
-def _candidate_shifts(
-    remainder: jax.Array, nearest: jax.Array, images: tuple[int, int, int]
-) -> jax.Array:
+def _candidate_shifts(remainder: jax.Array, nearest: jax.Array, images: tuple[int, int, int]) -> jax.Array:
     """Image shifts [N, N, M, 3] worth looking at, given the minimum-image remainder in cell units."""
     per_axis = []
     for axis, count in enumerate(images):

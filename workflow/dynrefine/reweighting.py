@@ -27,7 +27,7 @@ def effective_sample_size(weights: jax.Array) -> jax.Array:
 def ensemble_coefficients(weights: jax.Array, losses: jax.Array, kelvin: float) -> jax.Array:
     """Factors f_s [S] with which Σ f_s ∂U(x_s)/∂θ is the ensemble part of the gradient.
 
-    f_s = -β w_s (l_s - <l>) / (1 - Σ w²): the weighted covariance, free of the bias of a finite sample.
+    f_s = -β w_s (l_s - <l>), from the derivative of the normalised weights with respect to the potential.
 
     Arguments:
         weights: normalised [S].
@@ -35,4 +35,4 @@ def ensemble_coefficients(weights: jax.Array, losses: jax.Array, kelvin: float) 
         kelvin: temperature, K.
     """
     centred = losses - jnp.sum(weights * losses)
-    return -weights * centred / ((1.0 - jnp.sum(weights**2)) * BOLTZMANN * kelvin)
+    return -weights * centred / (BOLTZMANN * kelvin)

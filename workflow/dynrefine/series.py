@@ -1,6 +1,6 @@
 """Quantities that can be observed along a trajectory, by name: one function and one line in the registry each."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import jax
@@ -18,16 +18,14 @@ class Series:
     Attributes:
         function: (models, system, positions, velocities, neighbours) -> array.
         unit: of the array.
-        models: names of the models that the function needs ("dipole").
     """
 
     function: Callable[..., jax.Array]
     unit: str
-    models: tuple[str, ...] = ()
 
 
 def dipole_derivative(
-    models: dict[str, Model],
+    models: Mapping[str, Model],
     system: System,
     positions: jax.Array,
     velocities: jax.Array,
@@ -40,12 +38,24 @@ def dipole_derivative(
     )
 
 
+def velocities(
+    models: Mapping[str, Model],
+    system: System,
+    positions: jax.Array,
+    velocities: jax.Array,
+    neighbours: NeighbourList,
+) -> jax.Array:
+    """Velocities of all atoms [N, 3] in Å/fs."""
+    return velocities
+
+
 SERIES = {
-    "dipole_derivative": Series(dipole_derivative, "e Å/fs", ("dipole",)),
+    "dipole_derivative": Series(dipole_derivative, "e Å/fs"),
+    "velocities": Series(velocities, "Å/fs"),
 }
 
 
-def observer(names: Sequence[str], models: dict[str, Model]) -> Callable[..., dict[str, jax.Array]]:
+def observer(names: Sequence[str], models: Mapping[str, Model]) -> Callable[..., dict[str, jax.Array]]:
     """A function that observes the named series at a point of a trajectory.
 
     Raises:

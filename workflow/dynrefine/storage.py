@@ -3,7 +3,7 @@
 import json
 import os
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +30,11 @@ class ArrayFile:
     arrays: dict[str, np.ndarray]
     units: dict[str, str] = field(default_factory=dict)
     metadata: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def passed_through(self) -> bool:
+        """Whether the job that wrote the file had nothing to do."""
+        return bool(self.metadata.get("passed_through", False))
 
     def group(self, name: str) -> dict[str, np.ndarray]:
         """The arrays whose names begin with "name/", by the rest of their names."""
@@ -73,6 +78,11 @@ def write_arrays(path: str | Path, kind: str, content: ArrayFile) -> None:
     arrays[_METADATA] = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
     with atomic_path(path) as temporary, open(temporary, "wb") as stream:
         np.savez(stream, allow_pickle=False, **arrays)
+
+
+def write_passed_through(path: str | Path, kind: str) -> None:
+    """Write a file without arrays: what a job leaves that had nothing to do, the refinement having converged."""
+    write_arrays(path, kind, ArrayFile({}, metadata={"passed_through": True}))
 
 
 def read_arrays(path: str | Path, kind: str) -> ArrayFile:

@@ -37,6 +37,10 @@ class ForceField:
     images: tuple[int, int, int]
     rebuild_interval: int
 
+    def with_capacity(self, capacity: int | None) -> "ForceField":
+        """The same force field with room for `capacity` neighbours per atom; unchanged for none."""
+        return self if capacity is None else replace(self, capacity=capacity)
+
     def neighbours(self, positions: jax.Array, cell: jax.Array) -> NeighbourList:
         """A fresh list for positions [N, 3] in Å."""
         cutoff = self.architecture.cutoff + self.skin
@@ -122,7 +126,9 @@ def force_field(
 Result = TypeVar("Result")
 
 
-def with_sufficient_lists(run: Callable[[ForceField], tuple[Result, ListFaults]], field: ForceField) -> Result:
+def with_sufficient_lists(
+    run: Callable[[ForceField], tuple[Result, ListFaults]], field: ForceField
+) -> Result:
     """Run dynamics; where a neighbour list did not suffice, make it longer or fresher and run again.
 
     Raises:

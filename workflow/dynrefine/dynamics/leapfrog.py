@@ -18,7 +18,7 @@ import jax.numpy as jnp
 
 from dynrefine.dynamics.force_field import ForceField, ListFaults, list_faults
 from dynrefine.neighbours import NeighbourList
-from dynrefine.system import System, kinetic_energy
+from dynrefine.system import System, kinetic_energy, temperature
 from dynrefine.units import ACCELERATION
 
 Observe = Callable[[System, jax.Array, jax.Array, NeighbourList], Any]
@@ -59,7 +59,7 @@ class Frames:
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["series", "energies", "positions", "velocities"],
+    data_fields=["series", "energies", "temperatures", "positions", "velocities"],
     meta_fields=[],
 )
 @dataclass(frozen=True)
@@ -69,12 +69,14 @@ class Leg:
     Attributes:
         series: what was observed, a tree of arrays [frames, ...].
         energies: total energy [frames], eV.
+        temperatures: kinetic temperature [frames], K.
         positions: kept, after the drift that ends the last frame to keep [N, 3], Å.
         velocities: of that drift [N, 3], Å/fs.
     """
 
     series: Any
     energies: jax.Array
+    temperatures: jax.Array
     positions: jax.Array
     velocities: jax.Array
 
@@ -88,6 +90,7 @@ def propagate(
     positions: jax.Array,
     velocities: jax.Array,
     direction: jax.Array,
+    rematerialise: bool = False,
 ) -> tuple[Leg, ListFaults]:
     """Integrate one trajectory.
 
@@ -100,6 +103,7 @@ def propagate(
         positions: at the start [N, 3], Å.
         velocities: at the start [N, 3], Å/fs.
         direction: +1 forwards, -1 backwards in time, scalar.
+        rematerialise: compute each step again when backpropagating through it, for comparisons.
     """
     dt = direction * jnp.asarray(frames.timestep, positions.dtype)
     frames_per_list = frames.per_list(field.rebuild_interval)
@@ -119,19 +123,19 @@ def propagate(
         def frame(carry: Any, number: jax.Array) -> tuple[Any, Any]:
             state, kept = carry
             is_start = number * frames.stride + jnp.arange(frames.stride) == 0
-            state, (x, v, energy) = jax.lax.scan(node, state, is_start)
+            step = jax.checkpoint(node) if rematerialise else node
+            state, (x, v, energy) = jax.lax.scan(step, state, is_start)
             observed = observe(system, x[0], v[0], neighbours)
             kept = jax.tree.map(lambda new, old: jnp.where(number < frames.kept, new, old), state, kept)
-            return (state, kept), (observed, energy[0] + kinetic_energy(system.masses, v[0]))
+            total = energy[0] + kinetic_energy(system.masses, v[0])
+            return (state, kept), (observed, total, temperature(system.masses, v[0]))
 
         carry, observed = jax.lax.scan(frame, carry, first_frame + jnp.arange(frames_per_list))
         return carry, (observed, list_faults(neighbours, positions, carry[0][0], field.skin))
 
     starts = jnp.arange(0, frames.count, frames_per_list)
     start = (positions, velocities)
-    (_, (positions, velocities)), ((series, energies), faults) = jax.lax.scan(
-        run_list, (start, start), starts
-    )
-    series = jax.tree.map(lambda a: a.reshape(frames.count, *a.shape[2:]), series)
-    leg = Leg(series, energies.reshape(frames.count), positions, velocities)
+    (_, (positions, velocities)), (observed, faults) = jax.lax.scan(run_list, (start, start), starts)
+    observed = jax.tree.map(lambda a: a.reshape(frames.count, *a.shape[2:]), observed)
+    leg = Leg(*observed, positions, velocities)
     return leg, jax.tree.map(jnp.any, faults)

@@ -172,8 +172,14 @@ class CP2KSettings:
 
     def stages(self) -> Iterator["CP2KSettings"]:
         """The runs of one frame: on the coarse grid if there is one, then the one that gives the labels."""
-        if 0 < self.first_cutoff < self.cutoff:
-            yield replace(self, cutoff=self.first_cutoff, relative_cutoff=min(30.0, self.relative_cutoff))
+        if 0.0 < self.first_cutoff < self.cutoff:
+            # the change of grid alone moves the density matrix by more than 1e-4
+            yield replace(
+                self,
+                cutoff=self.first_cutoff,
+                relative_cutoff=min(30.0, self.relative_cutoff),
+                eps_scf=max(1e-4, self.eps_scf),
+            )
         yield self
 
 

@@ -5,8 +5,30 @@ over replicas (`statistic`), how the property follows from the average (`predict
 measurement (`loss`). Gradients and error bars follow from these alone.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from dynrefine.observables.base import Conditions, Observable
 from dynrefine.observables.infrared import Infrared
 
 OBSERVABLES = {
     "infrared": Infrared,
 }
+
+
+def create_observables(
+    settings: Mapping[str, Mapping[str, Any]], targets: Mapping[str, np.ndarray], conditions: Conditions
+) -> dict[str, Observable]:
+    """The observables of a state, by name.
+
+    Arguments:
+        settings: configuration section `objective.observables`.
+        targets: the measured property of each, as its file's columns [rows, columns].
+        conditions: of the state.
+    """
+    return {
+        name: OBSERVABLES[name].from_settings(chosen, targets[name], conditions)
+        for name, chosen in settings.items()
+    }

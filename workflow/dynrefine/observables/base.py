@@ -31,13 +31,13 @@ class Observable(Protocol):
         series: names of the series of `dynrefine.series` that it needs.
         abscissa: where the property is compared [W].
         target: the measured property there [W].
-        labels: names and units of abscissa and property, for tables and figures.
+        quantities: name and unit of the abscissa, and of the property.
     """
 
     series: tuple[str, ...]
     abscissa: np.ndarray
     target: np.ndarray
-    labels: tuple[str, str]
+    quantities: tuple[tuple[str, str], tuple[str, str]]
 
     def statistic(self, series: dict[str, Any]) -> jax.Array:
         """What is averaged over replicas, from the series of one or more replicas [..., frames, ...]."""

@@ -46,7 +46,7 @@ class Infrared:
     prefactor: float
 
     series = ("dipole_derivative",)
-    labels = ("wavenumber (cm⁻¹)", "n(ν)α(ν) (cm⁻¹)")
+    quantities = (("wavenumber", "cm⁻¹"), ("n(ν)α(ν)", "cm⁻¹"))
 
     @classmethod
     def from_settings(

@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dynrefine.errors import CampaignError
+from dynrefine.frames import LabelledFrames
 from dynrefine.models import Model
 from dynrefine.training.frames_with_neighbours import FramesWithNeighbours
 
@@ -38,23 +40,46 @@ def dipole_loss(architecture: Any, parameters: Mapping[str, Any], data: FramesWi
     return jnp.mean(jnp.sum(residuals**2, axis=1) / (3 * atoms))
 
 
-def dipole_errors(model: Model, data: FramesWithNeighbours) -> tuple[dict[str, float], np.ndarray, np.ndarray]:
-    """Error of the dipole surface on labelled frames.
+def require_dipoles(frames: LabelledFrames, part: str) -> LabelledFrames:
+    """The frames that have a dipole.
+
+    Raises:
+        CampaignError: none of them has.
+    """
+    labelled = np.isfinite(frames.dipoles).all(axis=1)
+    if not labelled.any():
+        raise CampaignError(
+            f"no frame of dataset/{part}.extxyz has a dipole: give frames with Berry-phase dipoles (key `dipole`, "
+            "e Å) in dataset.files, or compute them with label_frames (labelling.geometries)."
+        )
+    return frames[labelled]
+
+
+def dipole_errors(
+    model: Model, data: FramesWithNeighbours
+) -> tuple[dict[str, tuple[float, str]], dict[str, tuple[np.ndarray, np.ndarray]]]:
+    """Errors of the dipole surface on labelled frames.
 
     Returns:
-        {"dipole_eA", "spread_eA", "relative_error"}: root mean square error of a component, the standard deviation
-        of the labels on the branch of the predictions, and their ratio; then the predicted and the labelled
-        dipoles [F, 3] in e Å, both less the formal charges' part, the labels on the branch of the predictions.
+        by quantity the value and its unit: root mean square error of a component, standard deviation of the labels
+        on the branch of the predictions, and their ratio; and labelled and predicted components for a parity plot.
     """
     architecture = model.architecture
-    residuals = np.asarray(jax.jit(lambda p, d: dipole_residuals(architecture, p, d))(model.parameters, data))
 
-    def one(species: Any, positions: Any, cell: Any, neighbours: Any) -> jax.Array:
-        return architecture.dipole(model.parameters, species, positions, cell, neighbours)
+    @jax.jit
+    def evaluate(parameters: Any, data: FramesWithNeighbours) -> tuple[jax.Array, jax.Array]:
+        def one(species: Any, positions: Any, cell: Any, neighbours: Any) -> jax.Array:
+            return architecture.dipole(parameters, species, positions, cell, neighbours)
 
-    predicted = np.asarray(jax.jit(lambda d: d.evaluate(one))(data))
+        return data.evaluate(one), dipole_residuals(architecture, parameters, data)
+
+    predicted, residuals = map(np.asarray, evaluate(model.parameters, data))
     labelled = predicted - residuals
     error = float(np.sqrt(np.mean(residuals**2)))
     spread = float(np.sqrt(np.mean((labelled - labelled.mean(axis=0)) ** 2)))
-    summary = {"dipole_eA": error, "spread_eA": spread, "relative_error": error / spread}
-    return summary, predicted, labelled
+    errors = {
+        "dipole": (error, "e Å"),
+        "spread of the labels": (spread, "e Å"),
+        "dipole, relative to the spread": (100 * error / spread, "%"),
+    }
+    return errors, {"dipoles": (labelled.ravel(), predicted.ravel())}

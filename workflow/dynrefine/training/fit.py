@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,12 @@ class Schedule:
     patience: int
     checkpoint_interval: int
     seed: int
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any], seed: int) -> "Schedule":
+        """The schedule that a configuration section (`training` or `dipole_training`) describes."""
+        names = [field.name for field in fields(cls) if field.name != "seed"]
+        return cls(**{name: settings[name] for name in names}, seed=seed)
 
     def optimiser(self, frames: int) -> optax.GradientTransformation:
         """Adam with gradient clipping and exponentially falling learning rate."""

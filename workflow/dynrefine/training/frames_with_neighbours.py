@@ -9,7 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from dynrefine.frames import LabelledFrames
-from dynrefine.neighbours import NeighbourList, displacements, expected_capacity, images_per_axis, neighbour_list
+from dynrefine.neighbours import (
+    NeighbourList,
+    displacements,
+    expected_capacity,
+    images_per_axis,
+    neighbour_list,
+)
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=["frames", "neighbours"], meta_fields=[])
@@ -33,7 +39,9 @@ def with_neighbours(frames: LabelledFrames, cutoff: float, dtype: Any) -> Frames
     volumes = np.abs(np.linalg.det(frames.cells))
     capacity = max(expected_capacity(n, volume, cutoff) for n, volume in zip(atoms, volumes, strict=True))
     arrays = jax.tree.map(
-        lambda array: jnp.asarray(array, dtype) if np.issubdtype(array.dtype, np.floating) else jnp.asarray(array),
+        lambda array: (
+            jnp.asarray(array, dtype) if np.issubdtype(array.dtype, np.floating) else jnp.asarray(array)
+        ),
         frames,
     )
 
@@ -55,7 +63,9 @@ def with_neighbours(frames: LabelledFrames, cutoff: float, dtype: Any) -> Frames
 def shortest_distances(data: FramesWithNeighbours, elements: int) -> np.ndarray:
     """Shortest distance of each pair of elements in any frame [elements, elements], Å; infinite if none."""
 
-    def distances(_: jax.Array, positions: jax.Array, cell: jax.Array, neighbours: NeighbourList) -> jax.Array:
+    def distances(
+        _: jax.Array, positions: jax.Array, cell: jax.Array, neighbours: NeighbourList
+    ) -> jax.Array:
         return jnp.linalg.norm(displacements(positions, cell, neighbours), axis=-1)
 
     distance = np.asarray(data.evaluate(distances))

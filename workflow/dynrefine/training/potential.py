@@ -1,6 +1,6 @@
 """Fitting a potential to energies, forces and stresses."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from dynrefine.models import Model
 from dynrefine.neighbours import displacements
 from dynrefine.potentials.derivatives import energy_forces_stress
 from dynrefine.training.frames_with_neighbours import FramesWithNeighbours, shortest_distances
+from dynrefine.units import BAR
 
 # The repulsion begins at this fraction of the shortest distance seen in training: outside of all data.
 REPULSION_ONSET = 0.95
@@ -96,38 +97,55 @@ def label_loss(
     force_error = jnp.sum(force_error, axis=(1, 2)) / (3 * atoms)
     labelled = jnp.isfinite(frames.stresses)
     volumes = jnp.abs(jnp.linalg.det(frames.cells))
-    virial_error = (stresses - jnp.where(labelled, frames.stresses, stresses)) * (volumes / atoms)[:, None, None]
+    virial_error = (stresses - jnp.where(labelled, frames.stresses, stresses)) * (volumes / atoms)[
+        :, None, None
+    ]
     stress_error = jnp.mean(virial_error**2, axis=(1, 2))
     return jnp.mean(
         weights.energy * energy_error + weights.force * force_error + weights.stress * stress_error
     )
 
 
-def label_errors(model: Model, data: FramesWithNeighbours, symbols: list[str]) -> dict[str, float]:
-    """Root mean square errors on labelled frames.
-
-    Returns:
-        energy_meV_per_atom, force_meV_per_angstrom (all atoms, and _<symbol> by element) and stress_MPa.
-    """
-    energies, forces, stresses = jax.jit(lambda p, d: predictions(model.architecture, p, d))(
-        model.parameters, data
-    )
+def label_errors(
+    model: Model, data: FramesWithNeighbours, symbols: Sequence[str]
+) -> dict[str, tuple[float, str]]:
+    """Root mean square errors on labelled frames: by quantity the value and its unit."""
+    energies, forces, stresses = evaluate(model, data)
     frames = data.frames
     species = np.asarray(frames.species)
-    atoms = np.sum(species >= 0, axis=1)
-    force_error = np.asarray(forces - frames.forces)
-    stress_error = np.asarray(stresses - frames.stresses)
+    force_error = forces - np.asarray(frames.forces)
+    stress_error = stresses - np.asarray(frames.stresses)
     stress_error = stress_error[np.isfinite(stress_error)]
 
     def rms(values: np.ndarray) -> float:
         return float(np.sqrt(np.mean(np.square(values, dtype=np.float64))))
 
+    energy_error = (energies - np.asarray(frames.energies)) / frames.atom_counts
     errors = {
-        "energy_meV_per_atom": 1e3 * rms(np.asarray(energies - frames.energies) / atoms),
-        "force_meV_per_angstrom": 1e3 * rms(force_error[species >= 0]),
+        "energy": (1e3 * rms(energy_error), "meV/atom"),
+        "force": (1e3 * rms(force_error[species >= 0]), "meV/Å"),
     }
     for element, symbol in enumerate(symbols):
-        errors[f"force_meV_per_angstrom_{symbol}"] = 1e3 * rms(force_error[species == element])
+        errors[f"force {symbol}"] = (1e3 * rms(force_error[species == element]), "meV/Å")
     if len(stress_error):
-        errors["stress_MPa"] = rms(stress_error) * 160217.6634
+        errors["stress"] = (0.1 * rms(stress_error) / BAR, "MPa")
     return errors
+
+
+def parity(model: Model, data: FramesWithNeighbours) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Labelled and predicted energies (eV/atom) and force components (eV/Å), for a parity plot."""
+    energies, forces, _ = evaluate(model, data)
+    frames = data.frames
+    present = np.asarray(frames.species) >= 0
+    atoms = np.asarray(frames.atom_counts)
+    return {
+        "energies": (np.asarray(frames.energies) / atoms, energies / atoms),
+        "forces": (np.asarray(frames.forces)[present].ravel(), forces[present].ravel()),
+    }
+
+
+def evaluate(model: Model, data: FramesWithNeighbours) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Energies, forces and stresses as `predictions` returns them, as NumPy arrays."""
+    compiled = jax.jit(lambda parameters, data: predictions(model.architecture, parameters, data))
+    energies, forces, stresses = compiled(model.parameters, data)
+    return np.asarray(energies), np.asarray(forces), np.asarray(stresses)

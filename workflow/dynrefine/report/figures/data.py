@@ -12,8 +12,8 @@ from dynrefine.report.figures.style import FAINT, INK, PARTS, new_figure, styled
 # how a quantity of a parity file is drawn: name, factor from the file's unit, unit
 _PARITY = {
     "energies": ("energy", 1e3, "meV/atom"),
-    "forces": ("force component", 1.0, "eV/Å"),
-    "dipoles": ("dipole component", 1.0, "e Å"),
+    "forces": ("force", 1.0, "eV/Å"),
+    "dipoles": ("dipole", 1.0, "e Å"),
 }
 
 

@@ -81,6 +81,19 @@ def line_with_band(
     axes.fill_between(x, y - error, y + error, color=colour, alpha=0.25, linewidth=0)
 
 
+def place_legend_above(axes: Axes) -> None:
+    """A legend in one row over the panel, where it hides no data; lines without labels have none."""
+    count = len(axes.get_legend_handles_labels()[0])
+    if count:
+        axes.legend(
+            loc="lower left",
+            bbox_to_anchor=(0.0, 1.0),
+            ncols=min(count, 4),
+            columnspacing=1.2,
+            handlelength=1.5,
+        )
+
+
 def save_figure(path: str | Path, figure: Figure) -> None:
     """Write a figure on white, in the format its path ends with (.png, .svg, .pdf).
 

@@ -1,0 +1,169 @@
+"""Many replicas at once, in both directions of time."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dynrefine.adjoint import AdjointLeg, adjoint_leg
+from dynrefine.dynamics.force_field import ForceField, with_sufficient_lists
+from dynrefine.dynamics.langevin import Chain, Thermostat, sample_chain
+from dynrefine.dynamics.leapfrog import Frames, Leg, Observe, propagate
+from dynrefine.errors import CampaignError
+from dynrefine.system import System
+
+DIRECTIONS = (1.0, -1.0)
+
+
+def sample_chains(
+    field: ForceField,
+    thermostat: Thermostat,
+    duration: float,
+    equilibration: float,
+    parameters: Mapping[str, Any],
+    system: System,
+    positions: jax.Array,
+    velocities: jax.Array,
+    key: jax.Array,
+) -> Chain:
+    """Sample all replicas of a chunk.
+
+    Arguments:
+        field: force field.
+        thermostat: see there.
+        duration: of the recorded part, fs.
+        equilibration: before it, fs.
+        parameters: of the potential.
+        system: atoms and cell.
+        positions: at the start [R, N, 3], Å.
+        velocities: at the start [R, N, 3], Å/fs.
+        key: random key of the chunk.
+
+    Returns:
+        the chains, replicas first.
+
+    Raises:
+        CampaignError: neighbour lists cannot follow, or the energy is not finite.
+    """
+    keys = jax.random.split(key, len(positions))
+
+    def run(field: ForceField) -> Any:
+        list_time = field.rebuild_interval * thermostat.timestep
+        records = max(round(duration / list_time), 1)
+
+        @jax.jit
+        def all_chains(parameters: Any, system: Any, *starts: Any) -> Any:
+            chain = partial(sample_chain, field, thermostat, records, parameters, system)
+            return jax.vmap(chain, in_axes=(0, 0, 0, None))(*starts)
+
+        return all_chains(
+            parameters, system, positions, velocities, keys, jnp.asarray(round(equilibration / list_time))
+        )
+
+    chains = with_sufficient_lists(run, field)
+    _require_finite(chains.energies, thermostat.timestep)
+    return chains
+
+
+def run_legs(
+    field: ForceField,
+    frames: Frames,
+    observe: Observe,
+    parameters: Mapping[str, Any],
+    system: System,
+    positions: jax.Array,
+    velocities: jax.Array,
+) -> Leg:
+    """Trajectories both ways in time from every starting point.
+
+    Arguments:
+        field, frames, observe, parameters, system: as for `leapfrog.propagate`.
+        positions: starting points [S, N, 3], Å.
+        velocities: [S, N, 3], Å/fs.
+
+    Returns:
+        legs with two leading axes: starting point, direction of time (forwards, backwards).
+
+    Raises:
+        CampaignError: neighbour lists cannot follow, or the energy is not finite.
+    """
+
+    def run(field: ForceField) -> Any:
+        @jax.jit
+        def all_legs(parameters: Any, system: Any, positions: Any, velocities: Any) -> Any:
+            leg = partial(propagate, field, frames, observe, parameters, system)
+            return both_ways(leg)(positions, velocities)
+
+        return all_legs(parameters, system, positions, velocities)
+
+    legs = with_sufficient_lists(run, field)
+    _require_finite(legs.energies, frames.timestep)
+    return legs
+
+
+def walk_legs_back(
+    field: ForceField,
+    frames: Frames,
+    observe: Observe,
+    parameters: Mapping[str, Any],
+    system: System,
+    positions: jax.Array,
+    velocities: jax.Array,
+    seeds: Any,
+) -> AdjointLeg:
+    """The adjoint of `run_legs`; arguments as there, but where each leg ended [S, 2, N, 3] and its seeds.
+
+    Returns:
+        adjoint legs with two leading axes: starting point, direction of time.
+    """
+
+    def run(field: ForceField) -> Any:
+        @jax.jit
+        def all_legs(parameters: Any, system: Any, *ends: Any) -> Any:
+            def leg(positions: Any, velocities: Any, direction: Any, seeds: Any) -> Any:
+                return adjoint_leg(
+                    field, frames, observe, parameters, system, positions, velocities, direction, seeds
+                )
+
+            directions = jnp.asarray(DIRECTIONS, positions.dtype)
+            each_way = jax.vmap(leg, in_axes=(0, 0, 0, 0))
+            return jax.vmap(each_way, in_axes=(0, 0, None, 0))(ends[0], ends[1], directions, ends[2])
+
+        return all_legs(parameters, system, positions, velocities, seeds)
+
+    return with_sufficient_lists(run, field)
+
+
+def both_ways(leg: Callable[[Any, Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Map leg(positions, velocities, direction) over starting points and both directions of time."""
+
+    def mapped(positions: jax.Array, velocities: jax.Array) -> Any:
+        directions = jnp.asarray(DIRECTIONS, positions.dtype)
+        each_way = jax.vmap(leg, in_axes=(None, None, 0))
+        return jax.vmap(each_way, in_axes=(0, 0, None))(positions, velocities, directions)
+
+    return mapped
+
+
+def join_directions(series: jax.Array) -> jax.Array:
+    """One series in order of time [S, 2 n - 1, ...] from both directions [S, 2, n, ...]."""
+    return jnp.concatenate([series[:, 1, :0:-1], series[:, 0]], axis=1)
+
+
+def split_directions(series: jax.Array) -> jax.Array:
+    """The transpose of `join_directions`: cotangents of each direction, those of the start to the first."""
+    frames = (series.shape[1] + 1) // 2
+    backwards = series[:, frames - 1 :: -1]
+    return jnp.stack([series[:, frames - 1 :], backwards.at[:, 0].set(0.0)], axis=1)
+
+
+def _require_finite(energies: jax.Array, timestep: float) -> None:
+    finite = np.isfinite(np.asarray(energies)).reshape(len(energies), -1).all(axis=1)
+    if not finite.all():
+        raise CampaignError(
+            f"replica {int(np.argmin(finite))} blew up: its energy is not finite; shorten the time step (now "
+            f"{timestep} fs) or train the potential on more frames (labelling.geometries)."
+        )

@@ -1,0 +1,146 @@
+"""The gradient of the objective: trajectory part by the adjoint, ensemble part by reweighting."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dynrefine.dynamics.force_field import ForceField
+from dynrefine.dynamics.leapfrog import Frames, Observe
+from dynrefine.dynamics.replicas import split_directions, walk_legs_back
+from dynrefine.errors import CampaignError
+from dynrefine.models import flat_parameters
+from dynrefine.observables.base import Observable
+from dynrefine.storage import ArrayFile, read_arrays, write_arrays
+from dynrefine.system import System
+
+
+@dataclass(frozen=True)
+class ChunkGradient:
+    """What the starting points of one chunk contribute to dL/dθ; their sum over all chunks is the gradient.
+
+    Attributes:
+        trajectory: through the dynamics [S, P].
+        ensemble: through the probability of the starting points [S, P].
+        reversal_error: largest distance of an atom of each reversed trajectory from its start [S], Å.
+    """
+
+    trajectory: np.ndarray
+    ensemble: np.ndarray
+    reversal_error: np.ndarray
+
+
+def series_seeds(
+    observables: Mapping[str, Observable],
+    cotangents: Mapping[str, jax.Array],
+    weights: jax.Array,
+    series: Mapping[str, jax.Array],
+) -> dict[str, jax.Array]:
+    """dL/d(series) of each starting point.
+
+    Arguments:
+        observables: by name.
+        cotangents: dL/dC of each observable's averaged statistic, the observable's weight included.
+        weights: of the starting points in the average [S].
+        series: joined in time, by name [S, frames, ...].
+
+    Returns:
+        a tree like `series`.
+    """
+
+    def linearised_loss(series: Mapping[str, jax.Array]) -> jax.Array:
+        total = jnp.zeros((), weights.dtype)
+        for name, observable in observables.items():
+            mean = jnp.tensordot(weights, observable.statistic(series), axes=1)
+            total += jnp.sum(cotangents[name] * mean)
+        return total
+
+    return jax.grad(linearised_loss)(dict(series))
+
+
+def chunk_gradient(
+    field: ForceField,
+    frames: Frames,
+    observe: Observe,
+    parameters: Mapping[str, Any],
+    system: System,
+    starts: jax.Array,
+    ends: tuple[jax.Array, jax.Array],
+    seeds: Mapping[str, jax.Array],
+    coefficients: jax.Array,
+    tolerance: float,
+) -> ChunkGradient:
+    """Both parts of the gradient of one chunk.
+
+    Arguments:
+        field, frames, observe, parameters, system: as for `replicas.run_legs`; frames until the kept state.
+        starts: starting points [S, N, 3], Å.
+        ends: kept positions and velocities of the legs [S, 2, N, 3], Å and Å/fs.
+        seeds: dL/d(series) joined in time, by name [S, frames, ...].
+        coefficients: from `reweighting.ensemble_coefficients` [S], 1/eV.
+        tolerance: of the reversal, Å.
+
+    Raises:
+        CampaignError: a reversed trajectory missed its starting point, or the gradient is not finite.
+    """
+    split = {name: split_directions(seed) for name, seed in seeds.items()}
+    legs = walk_legs_back(field, frames, observe, parameters, system, *ends, split)
+    distance = jnp.max(jnp.linalg.norm(legs.positions - starts[:, None], axis=-1), axis=(1, 2))
+    _require_reversal(np.asarray(distance), tolerance)
+    trajectory = jax.vmap(jax.vmap(lambda tree: flat_parameters(tree)[0]))(legs.gradient).sum(axis=1)
+    ensemble = coefficients[:, None] * energy_gradients(field, parameters, system, starts)
+    gradient = ChunkGradient(np.asarray(trajectory), np.asarray(ensemble), np.asarray(distance))
+    if not np.isfinite(gradient.trajectory).all():
+        raise CampaignError(
+            "the adjoint gradient is not finite: chaos has overwhelmed the trajectories; lower gradient.depth."
+        )
+    return gradient
+
+
+def energy_gradients(
+    field: ForceField, parameters: Mapping[str, Any], system: System, positions: jax.Array
+) -> jax.Array:
+    """∂U/∂θ of configurations: [S, P] in eV from positions [S, N, 3] in Å."""
+
+    @jax.jit
+    def all_configurations(parameters: Mapping[str, Any], positions: jax.Array) -> jax.Array:
+        def one(x: jax.Array) -> jax.Array:
+            neighbours = field.neighbours(x, system.cell)
+
+            def energy(trainable: Any) -> jax.Array:
+                own = {**parameters, "trainable": trainable}
+                return field.architecture.energy(own, system.species, x, system.cell, neighbours)
+
+            return flat_parameters(jax.grad(energy)(parameters["trainable"]))[0]
+
+        return jax.lax.map(one, positions)
+
+    return all_configurations(parameters, positions)
+
+
+def save_gradient(path: str | Path, gradient: ChunkGradient, seconds_per_step: float) -> None:
+    """Write a chunk's gradient, with the time that a step of one replica took (s)."""
+    arrays = {field.name: getattr(gradient, field.name) for field in fields(gradient)}
+    units = {"trajectory": "1", "ensemble": "1", "reversal_error": "Å"}
+    write_arrays(path, "gradient", ArrayFile(arrays, units, {"seconds_per_step": seconds_per_step}))
+
+
+def load_gradient(path: str | Path) -> tuple[ChunkGradient, float] | None:
+    """Read a chunk's gradient and the seconds per step; nothing where the job passed through."""
+    content = read_arrays(path, "gradient")
+    if content.passed_through:
+        return None
+    return ChunkGradient(**content.arrays), content.metadata["seconds_per_step"]
+
+
+def _require_reversal(distance: np.ndarray, tolerance: float) -> None:
+    worst = float(np.max(distance))
+    if not worst <= tolerance:
+        raise CampaignError(
+            f"a reversed trajectory missed its starting point by {worst:.2g} Å where gradient.reversal_tolerance "
+            f"allows {tolerance:g} Å: shorten gradient.depth, set precision: float64, or allow more."
+        )

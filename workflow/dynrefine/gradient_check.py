@@ -1,0 +1,178 @@
+"""The gradient against independent ways to compute it, on short trajectories of a few starting points.
+
+The loss is L(θ) = loss(Σ_s w_s(θ) c_s(θ)): the trajectories start at fixed points and depend on θ through the
+forces, the weights w_s ∝ exp(-β U(x_s; θ)) through the probability of the points. Its derivative is exactly what
+the campaign calls the gradient.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dynrefine.dynamics.force_field import ForceField
+from dynrefine.dynamics.leapfrog import Frames, Observe, propagate
+from dynrefine.dynamics.replicas import both_ways, join_directions, run_legs
+from dynrefine.gradient import chunk_gradient, series_seeds
+from dynrefine.models import flat_parameters
+from dynrefine.observables.base import Observable
+from dynrefine.reweighting import boltzmann_weights, ensemble_coefficients
+from dynrefine.system import System
+
+
+@dataclass(frozen=True)
+class CheckedLoss:
+    """Everything that the loss of the check depends on but the trainable parameters.
+
+    Attributes:
+        field, frames, observe, parameters, system: as for `replicas.run_legs`.
+        observable: whose loss it is.
+        kelvin: temperature, K.
+        positions: starting points [S, N, 3], Å.
+        velocities: [S, N, 3], Å/fs.
+    """
+
+    field: ForceField
+    frames: Frames
+    observe: Observe
+    parameters: Mapping[str, Any]
+    system: System
+    observable: Observable
+    kelvin: float
+    positions: jax.Array
+    velocities: jax.Array
+
+    def with_vector(self, vector: jax.Array) -> dict[str, Any]:
+        """The parameters with the trainable ones from a vector [P]."""
+        return {**self.parameters, "trainable": self.restore(vector)}
+
+    @property
+    def vector(self) -> jax.Array:
+        """The trainable parameters [P]."""
+        return flat_parameters(self.parameters["trainable"])[0]
+
+    @property
+    def restore(self) -> Callable[[jax.Array], Any]:
+        """From a vector [P] to the tree of trainable parameters."""
+        return flat_parameters(self.parameters["trainable"])[1]
+
+    def statistics(self, vector: jax.Array) -> jax.Array:
+        """c_s(θ) of every starting point, differentiable by backpropagation step by step."""
+        leg = partial(propagate, self.field, self.frames, self.observe, self.with_vector(vector), self.system)
+        legs, _ = both_ways(partial(leg, rematerialise=True))(self.positions, self.velocities)
+        return self.observable.statistic({n: join_directions(a) for n, a in legs.series.items()})
+
+    def weights(self, vector: jax.Array) -> jax.Array:
+        """w_s(θ), equal at the parameters themselves."""
+        parameters = self.with_vector(vector)
+
+        def energy(x: jax.Array, parameters: Mapping[str, Any]) -> jax.Array:
+            neighbours = self.field.neighbours(x, self.system.cell)
+            return self.field.architecture.energy(
+                parameters, self.system.species, x, self.system.cell, neighbours
+            )
+
+        def change(x: jax.Array) -> jax.Array:
+            return energy(x, parameters) - jax.lax.stop_gradient(energy(x, self.parameters))
+
+        return boltzmann_weights(jax.lax.map(change, self.positions), self.kelvin)
+
+    def __call__(self, vector: jax.Array) -> jax.Array:
+        """L(θ) at a vector of trainable parameters [P]."""
+        return self.observable.loss(jnp.tensordot(self.weights(vector), self.statistics(vector), axes=1))
+
+    def adjoint(self, tolerance: float) -> tuple[np.ndarray, float]:
+        """The gradient as the campaign computes it [P], and the largest reversal error, Å."""
+        legs = run_legs(
+            self.field,
+            self.frames,
+            self.observe,
+            self.parameters,
+            self.system,
+            self.positions,
+            self.velocities,
+        )
+        series = {name: join_directions(array) for name, array in legs.series.items()}
+        statistics = self.observable.statistic(series)
+        count = len(self.positions)
+        weights = jnp.full(count, 1.0 / count, self.positions.dtype)
+        cotangent = jax.grad(self.observable.loss)(jnp.tensordot(weights, statistics, axes=1))
+        contributions = jnp.tensordot(statistics, cotangent, axes=cotangent.ndim)
+        gradient = chunk_gradient(
+            self.field,
+            self.frames,
+            self.observe,
+            self.parameters,
+            self.system,
+            self.positions,
+            (legs.positions, legs.velocities),
+            series_seeds({"checked": self.observable}, {"checked": cotangent}, weights, series),
+            ensemble_coefficients(weights, contributions, self.kelvin),
+            tolerance,
+        )
+        total = gradient.trajectory.sum(axis=0) + gradient.ensemble.sum(axis=0)
+        return total, float(gradient.reversal_error.max())
+
+
+def compare_with_backpropagation(
+    loss: CheckedLoss, tolerance: float, precision: str
+) -> tuple[list[dict[str, Any]], np.ndarray]:
+    """Rows of the check's table for the whole gradient, and the adjoint gradient [P]."""
+    adjoint, reversal = loss.adjoint(tolerance)
+    reference = np.asarray(jax.jit(jax.grad(loss))(loss.vector))
+    norm = np.linalg.norm(reference)
+    rows = [
+        {
+            "comparison": "backpropagation",
+            "precision": precision,
+            "parameter": f"all ({len(reference)})",
+            "adjoint": np.linalg.norm(adjoint),
+            "reference": norm,
+            "relative_error": np.linalg.norm(adjoint - reference) / norm,
+            "cosine": adjoint @ reference / (np.linalg.norm(adjoint) * norm),
+        },
+        {"comparison": "reversal", "precision": precision, "parameter": "Å", "relative_error": reversal},
+    ]
+    return rows, adjoint
+
+
+def compare_with_finite_differences(
+    loss: CheckedLoss, adjoint: np.ndarray, displacement: float, count: int, seed: int
+) -> list[dict[str, Any]]:
+    """Rows of the check's table for single parameters and one random direction in all of them.
+
+    Arguments:
+        loss: in double precision.
+        adjoint: gradient to check [P].
+        displacement: of the central difference, pure number.
+        count: parameters, chosen at random among the tenth with the largest derivatives.
+        seed: of the choice.
+    """
+    rng = np.random.default_rng(seed)
+    largest = np.argsort(-np.abs(adjoint))[: max(len(adjoint) // 10, count)]
+    chosen = rng.choice(largest, size=min(count, len(largest)), replace=False)
+    directions = {f"number {index}": np.eye(1, len(adjoint), index)[0] for index in chosen}
+    random = rng.normal(size=len(adjoint))
+    directions["random direction"] = random / np.linalg.norm(random)
+    evaluate = jax.jit(loss)
+    rows = []
+    for name, direction in directions.items():
+        shift = displacement * direction
+        difference = float(evaluate(loss.vector + shift) - evaluate(loss.vector - shift))
+        reference = difference / (2.0 * displacement)
+        own = float(adjoint @ direction)
+        rows.append(
+            {
+                "comparison": "central difference",
+                "precision": "float64",
+                "parameter": name,
+                "adjoint": own,
+                "reference": reference,
+                "relative_error": abs(own - reference) / abs(reference),
+            }
+        )
+    return rows

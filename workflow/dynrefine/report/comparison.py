@@ -1,0 +1,191 @@
+"""What changed between the initial and the refined potential, and whether that is more than noise."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from dynrefine.report.numbers import state_name, value_with_error
+
+SIGNIFICANT = 2.0  # standard errors
+
+Outcome = Literal["closer", "further", "unchanged", "unknown"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """A property of a state before and after.
+
+    Attributes:
+        name: of the property.
+        state: label of the state.
+        unit: of the values.
+        fitted: whether the refinement saw it.
+        before: value with the initial potential, and its standard error.
+        after: the same with the refined potential.
+        measured: measured value and its error; not a number where there is none.
+    """
+
+    name: str
+    state: str
+    unit: str
+    fitted: bool
+    before: tuple[float, float]
+    after: tuple[float, float]
+    measured: tuple[float, float]
+
+    @property
+    def is_loss(self) -> bool:
+        """Whether the value itself is a distance from the measurement."""
+        return self.name.endswith("loss")
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether there is a measurement it can come closer to."""
+        return self.is_loss or bool(np.isfinite(self.measured[0]))
+
+    @property
+    def standard_errors(self) -> float:
+        """The change of the value in standard errors of that change; not a number without errors."""
+        return _over_errors(self.after[0] - self.before[0], self.before[1], self.after[1])
+
+    @property
+    def outcome(self) -> Outcome:
+        """Whether it came closer to the measurement, beyond noise."""
+        distances = [
+            value if self.is_loss else abs(value - self.measured[0]) for value, _ in (self.before, self.after)
+        ]
+        change = _over_errors(distances[1] - distances[0], self.before[1], self.after[1])
+        if not np.isfinite(change):
+            return "unknown"
+        if abs(change) < SIGNIFICANT:
+            return "unchanged"
+        return "closer" if change < 0.0 else "further"
+
+    def sentence(self, with_state: bool) -> str:
+        """The change in words, without the full stop."""
+        unit = f" {self.unit}" if self.unit not in ("", "1") else ""
+        place = f" at {state_name(self.state)}" if with_state else ""
+        subject = f"the {self.name}{place} on the independent validation run"
+        values = f"from {value_with_error(*self.before)} to {value_with_error(*self.after)}{unit}"
+        if np.isfinite(self.measured[0]):
+            values += f" (measured {value_with_error(*self.measured)}{unit})"
+        size = f"{abs(self.standard_errors):.1f} standard errors"
+        if self.outcome == "unknown":
+            return f"{subject} went {values}, with no error bar to judge it by"
+        if self.outcome == "unchanged":
+            return f"{subject} did not change significantly, {values}, {size}"
+        verb = "fell" if self.after[0] < self.before[0] else "rose"
+        return f"{subject} {verb} {values}, by {size}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the campaign came to.
+
+    Attributes:
+        outcome: "improved", "improved in part", "not improved" or "unclear".
+        headline: in one sentence.
+        further: what else changed, a sentence each.
+    """
+
+    outcome: str
+    headline: str
+    further: tuple[str, ...]
+
+
+def changes(initial: pd.DataFrame, refined: pd.DataFrame) -> list[Change]:
+    """The properties of both stages side by side, in their order.
+
+    Arguments:
+        initial: property, state, value, standard_error, unit, measured, measured_error, fitted.
+        refined: the same.
+    """
+    both = initial.merge(
+        refined[["property", "state", "value", "standard_error"]],
+        on=["property", "state"],
+        suffixes=("", "_after"),
+    )
+    return [
+        Change(
+            name=row.property,
+            state=str(row.state),
+            unit="" if pd.isna(row.unit) else row.unit,
+            fitted=bool(row.fitted),
+            before=(row.value, row.standard_error),
+            after=(row.value_after, row.standard_error_after),
+            measured=(row.measured, row.measured_error),
+        )
+        for row in both.itertuples()
+    ]
+
+
+def judge(compared: list[Change], force_errors: tuple[float, float]) -> Verdict:
+    """The verdict on a campaign.
+
+    Arguments:
+        compared: all properties before and after.
+        force_errors: root mean square error of the forces on the test frames before and after.
+    """
+    fitted = _fitted(compared)
+    several_states = len({change.state for change in compared}) > 1
+    sentences = [change.sentence(several_states) for change in fitted]
+    forces = _force_sentence(*force_errors)
+    if len(sentences) == 1:
+        headline, rest = f"{sentences[0]}; {forces}", []
+    else:
+        closer = sum(change.outcome == "closer" for change in fitted)
+        count = f"{closer} of {len(fitted)} fitted properties"
+        headline = f"{count} came significantly closer to the measurement; {forces}"
+        rest = sentences
+    held_out = [change for change in compared if not change.fitted and change.is_compared]
+    if held_out:
+        rest = [*rest, _held_out_sentence(held_out)]
+    return Verdict(_overall(fitted), _as_sentence(headline), tuple(_as_sentence(text) for text in rest))
+
+
+def _fitted(compared: list[Change]) -> list[Change]:
+    """The fitted losses; where none is given, the fitted properties that were measured."""
+    fitted = [change for change in compared if change.fitted and change.is_compared]
+    return [change for change in fitted if change.is_loss] or fitted
+
+
+def _overall(fitted: list[Change]) -> str:
+    outcomes = {change.outcome for change in fitted}
+    if outcomes == {"closer"}:
+        return "improved"
+    if "closer" in outcomes:
+        return "improved in part"
+    return "unclear" if "unknown" in outcomes or not outcomes else "not improved"
+
+
+def _force_sentence(before: float, after: float) -> str:
+    subject = "the force error on the test frames"
+    change = 100.0 * (after / before - 1.0)
+    if not np.isfinite(change):
+        return f"{subject} is not known"
+    if abs(change) < 0.05:
+        return f"{subject} did not change"
+    return f"{subject} {'grew' if change > 0.0 else 'fell'} by {abs(change):.1f} %"
+
+
+def _held_out_sentence(held_out: list[Change]) -> str:
+    counts = {
+        outcome: sum(change.outcome == outcome for change in held_out) for outcome in ("closer", "further")
+    }
+    rest = len(held_out) - sum(counts.values())
+    noun = "property that was" if len(held_out) == 1 else "properties that were"
+    return (
+        f"of {len(held_out)} measured {noun} not fitted, {counts['closer']} came significantly closer to the "
+        f"measurement, {counts['further']} moved away and {rest} did neither"
+    )
+
+
+def _over_errors(difference: float, *errors: float) -> float:
+    size = float(np.linalg.norm(errors))
+    return difference / size if size > 0.0 else float("nan")
+
+
+def _as_sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."

@@ -1,0 +1,174 @@
+"""Figures of the refinement: objective and gradient by iteration, and what the jobs cost."""
+
+from collections.abc import Sequence
+from itertools import cycle
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from dynrefine.report.figures.style import (
+    FAINT,
+    INITIAL,
+    INK,
+    MEASURED,
+    REFINED,
+    SERIES,
+    new_figure,
+    place_legend_above,
+    styled,
+)
+
+_DRAWN_ITERATIONS = 9  # more spectra than these cannot be told apart
+_FROM_INITIAL_TO_REFINED = LinearSegmentedColormap.from_list("iterations", [INITIAL, "#b9a7b8", REFINED])
+_NOT_TERMS = ("total", "gradient_norm")
+
+
+def terms_of(history: pd.DataFrame) -> list[str]:
+    """The columns of a history that are losses of the objective's terms, "<observable>_<state>" each."""
+    with_error = [column for column in history if f"{column}_error" in history]
+    return [
+        column for column in with_error if column not in _NOT_TERMS and not column.startswith("temperature_")
+    ]
+
+
+def states_of(history: pd.DataFrame) -> list[str]:
+    """The states whose temperature a history holds."""
+    columns = [column for column in history if column.startswith("temperature_")]
+    return [column.removeprefix("temperature_") for column in columns if not column.endswith("_error")]
+
+
+@styled
+def refinement_figure(history: pd.DataFrame, temperatures: dict[str, float]) -> Figure:
+    """Losses, gradient norms, effective sample size and temperatures by iteration.
+
+    Arguments:
+        history: a row per iteration, see `update_potential`; without the iterations that passed through.
+        temperatures: of the states by their labels, K.
+    """
+    figure = new_figure(5.4)
+    (losses, gradients), (samples, thermometer) = figure.subplots(2, 2, sharex=True)
+    _draw_losses(losses, history)
+    _draw_gradients(gradients, history)
+    samples.plot(history.iteration, history.effective_sample_size, "o-", color=INK, markersize=4)
+    samples.set(ylabel="effective sample size\n(fraction of the replicas)", ylim=(0.0, 1.05))
+    _draw_temperatures(thermometer, history, temperatures)
+    for axes in (samples, thermometer):
+        axes.set_xlabel("iteration")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return figure
+
+
+@styled
+def spectra_by_iteration_figure(
+    iterations: Sequence[int],
+    abscissa: np.ndarray,
+    predictions: np.ndarray,
+    target: np.ndarray,
+    labels: Sequence[str],
+) -> Figure:
+    """How the fitted spectrum moved from the first to the last iteration.
+
+    Arguments:
+        iterations: their numbers [I].
+        abscissa: [W], in the unit of its label.
+        predictions: [I, W], in the unit of their label.
+        target: the measured spectrum [W].
+        labels: of abscissa and spectrum.
+    """
+    figure = new_figure(3.4)
+    axes = figure.subplots()
+    chosen = np.unique(np.linspace(0, len(iterations) - 1, _DRAWN_ITERATIONS).round().astype(int))
+    for row in chosen:
+        colour = _FROM_INITIAL_TO_REFINED(row / max(len(iterations) - 1, 1))
+        axes.plot(abscissa, predictions[row], color=colour, linewidth=1.3, label=f"{iterations[row]}")
+    axes.plot(abscissa, target, color=MEASURED, label="measured", linestyle="--", linewidth=1.3)
+    axes.set(xlabel=labels[0], ylabel=labels[1], xlim=(abscissa[0], abscissa[-1]))
+    axes.legend(title="iteration", alignment="left")
+    return figure
+
+
+@styled
+def values_by_iteration_figure(
+    iterations: Sequence[int],
+    values: np.ndarray,
+    errors: np.ndarray,
+    target: float,
+    label: str,
+) -> Figure:
+    """How a fitted number moved from iteration to iteration.
+
+    Arguments:
+        iterations: their numbers [I].
+        values: [I], in the unit of the label.
+        errors: standard errors [I].
+        target: the measured number.
+        label: of the number.
+    """
+    figure = new_figure(2.8)
+    axes = figure.subplots()
+    axes.axhline(target, color=MEASURED, linestyle="--", linewidth=1.3, label="measured")
+    axes.errorbar(
+        iterations, values, errors, fmt="o-", color=REFINED, markersize=4, capsize=2, label="simulated"
+    )
+    axes.set(xlabel="iteration", ylabel=label)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend()
+    return figure
+
+
+@styled
+def timings_figure(timings: pd.DataFrame) -> Figure:
+    """Wall time of all jobs of each rule.
+
+    Arguments:
+        timings: rule, jobs, wall_total (s), in the order they are drawn from above.
+    """
+    figure = new_figure(0.7 + 0.24 * len(timings))
+    axes = figure.subplots()
+    rows = timings.iloc[::-1]
+    minutes = rows.wall_total / 60.0
+    bars = axes.barh(rows.rule, minutes, color=SERIES[3], height=0.7)
+    labels = [f" {jobs} job{'s' if jobs > 1 else ''}" for jobs in rows.jobs]
+    axes.bar_label(bars, labels, fontsize=8.0, padding=2, color=INK)
+    axes.set_xlabel("wall time of all jobs (min)")
+    axes.set_xlim(right=1.12 * minutes.max())
+    axes.grid(axis="y", visible=False)
+    return figure
+
+
+def _draw_losses(axes: Axes, history: pd.DataFrame) -> None:
+    drawn = [("total", "objective", INK)]
+    drawn += [
+        (term, term.replace("_", " "), colour)
+        for term, colour in zip(terms_of(history), cycle(SERIES), strict=False)
+    ]
+    for column, label, colour in drawn:
+        _errorbar(axes, history.iteration, history[column], history[f"{column}_error"], colour, label)
+    axes.plot(history.iteration, history.anchor, "s-", color=FAINT, markersize=3, label="anchor")
+    axes.set(ylabel="loss", ylim=(0.0, None))
+    place_legend_above(axes)
+
+
+def _draw_gradients(axes: Axes, history: pd.DataFrame) -> None:
+    _errorbar(axes, history.iteration, history.gradient_norm, history.gradient_norm_error, INK, "whole")
+    for part, colour in zip(("trajectory", "ensemble", "anchor"), SERIES, strict=False):
+        axes.plot(history.iteration, history[f"{part}_norm"], "s-", color=colour, markersize=3, label=part)
+    axes.set(ylabel="norm of the gradient", yscale="log")
+    place_legend_above(axes)
+
+
+def _draw_temperatures(axes: Axes, history: pd.DataFrame, temperatures: dict[str, float]) -> None:
+    for state, colour in zip(states_of(history), cycle(SERIES), strict=False):
+        values, errors = history[f"temperature_{state}"], history[f"temperature_{state}_error"]
+        axes.axhline(temperatures[state], color=colour, linestyle="--", linewidth=1.0)
+        _errorbar(axes, history.iteration, values, errors, colour, state)
+    axes.set_ylabel("temperature (K)")
+    place_legend_above(axes)
+
+
+def _errorbar(axes: Axes, x: pd.Series, y: pd.Series, error: pd.Series, colour: str, label: str) -> None:
+    axes.errorbar(x, y, error, fmt="o-", color=colour, label=label, markersize=4, capsize=2, linewidth=1.3)

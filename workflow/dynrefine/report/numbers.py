@@ -1,0 +1,75 @@
+"""Numbers as they are written in tables and sentences."""
+
+import math
+
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+NONE = "–"
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A number to so many significant digits, with a power of ten where it is very large or small."""
+    if not math.isfinite(value):
+        return NONE
+    if value == 0.0:
+        return "0"
+    exponent = _exponent(float(f"{value:.{digits - 1}e}"))
+    if -4 < exponent < 5:
+        return _signed(f"{round(value, digits - 1 - exponent):.{max(digits - 1 - exponent, 0)}f}")
+    return f"{_signed(f'{value / 10.0**exponent:.{digits - 1}f}')} × {_power_of_ten(exponent)}"
+
+
+def value_with_error(value: float, error: float) -> str:
+    """A value with the standard error of its last digits: 2.31(12).
+
+    An error whose first digit is 1 has two digits, any other one has one. Without an error, three digits.
+    """
+    if not math.isfinite(value):
+        return NONE
+    if not math.isfinite(error) or error <= 0.0:
+        return number(value)
+    size = _exponent(max(abs(value), error))
+    if not -4 < size < 5:
+        return f"{value_with_error(value / 10.0**size, error / 10.0**size)} × {_power_of_ten(size)}"
+    leading, exponent = f"{error:.1e}".split("e")
+    decimals = -int(exponent) + (1 if leading.startswith("1") else 0)
+    rounded = f"{round(value, decimals):.{max(decimals, 0)}f}"
+    last_digits = round(error, decimals) * 10.0 ** max(decimals, 0)
+    return f"{_signed(rounded)}({last_digits:.0f})"
+
+
+def percent(before: float, after: float) -> str:
+    """The change from one value to another: "+3.1 %"."""
+    if not (math.isfinite(before) and math.isfinite(after)) or before == 0.0:
+        return NONE
+    return f"{_signed(f'{100.0 * (after / before - 1.0):+.1f}')} %"
+
+
+def duration(seconds: float) -> str:
+    """A time in the unit that suits it."""
+    if not math.isfinite(seconds):
+        return NONE
+    if seconds < 120.0:
+        return f"{seconds:.1f} s"
+    if seconds < 7200.0:
+        return f"{seconds / 60.0:.1f} min"
+    return f"{seconds / 3600.0:.1f} h"
+
+
+def state_name(label: str) -> str:
+    """A state as one reads it: "298K_0.997" is "298 K, 0.997 g/cm³"."""
+    temperature, _, density = label.partition("_")
+    temperature = temperature.replace("K", " K")
+    return f"{temperature}, {density} g/cm³" if density else temperature
+
+
+def _exponent(value: float) -> int:
+    return math.floor(math.log10(abs(value)))
+
+
+def _power_of_ten(exponent: int) -> str:
+    return f"10{str(exponent).translate(_SUPERSCRIPTS)}"
+
+
+def _signed(text: str) -> str:
+    """With a minus sign in place of a hyphen."""
+    return text.replace("-", "−")

@@ -1,0 +1,48 @@
+"""The report as one page: which figures and tables, with what said about them."""
+
+from pathlib import Path
+
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from dynrefine.provenance import config_hash, library_versions
+from dynrefine.report.comparison import changes, judge
+from dynrefine.report.results import Results
+from dynrefine.report.sections import all_sections, tiles
+from dynrefine.storage import atomic_path
+
+
+def write_page(path: str | Path, results: Results) -> None:
+    """Write the report of a campaign as one self-contained HTML page.
+
+    Arguments:
+        path: the file to write.
+        results: of the campaign.
+    """
+    page = render_page(results)
+    with atomic_path(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def render_page(results: Results) -> str:
+    """The report of a campaign as HTML that refers to nothing outside but by links."""
+    environment = Environment(
+        loader=PackageLoader("dynrefine.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    compared = changes(results.properties["initial"], results.properties["refined"])
+    forces = tuple(_force_error(results, stage) for stage in ("initial", "refined"))
+    return environment.get_template("page.html").render(
+        name=results.settings["campaign"]["name"],
+        verdict=judge(compared, forces),
+        tiles=tiles(results, compared),
+        sections=all_sections(results, compared),
+        settings=yaml.safe_dump(results.settings, sort_keys=False, allow_unicode=True),
+        config_hash=config_hash(results.settings),
+        seed=results.settings["campaign"]["seed"],
+        versions=library_versions(),
+        citations=results.citations,
+    )

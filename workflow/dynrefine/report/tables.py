@@ -1,0 +1,214 @@
+"""Tables of the report: numbers with errors and units, as text."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from dynrefine.report.comparison import Change
+from dynrefine.report.numbers import NONE, duration, number, percent, state_name, value_with_error
+
+_OUTCOMES = {
+    "closer": "closer to measured",
+    "further": "further from measured",
+    "unchanged": "within noise",
+    "unknown": NONE,
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as text.
+
+    Attributes:
+        header: of the columns.
+        rows: of cells.
+        numeric: which columns are aligned as numbers.
+        caption: what the table says, a sentence or two.
+    """
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    numeric: Sequence[bool]
+    caption: str = ""
+    kind: str = "table"
+
+
+def properties_table(changes: Iterable[Change], caption: str) -> Table:
+    """Properties before and after, the change in standard errors, and what was measured."""
+    header = ("property", "state", "unit", "initial", "refined", "measured", "change / error", "")
+    rows = [
+        (
+            change.name + (" (fitted)" if change.fitted else ""),
+            state_name(change.state),
+            _unit(change.unit),
+            value_with_error(*change.before),
+            value_with_error(*change.after),
+            value_with_error(*change.measured),
+            _signed_ratio(change.standard_errors),
+            _OUTCOMES[change.outcome] if change.is_compared else "",
+        )
+        for change in changes
+    ]
+    return Table(header, rows, (False, False, False, True, True, True, True, False), caption)
+
+
+def errors_table(initial: pd.DataFrame, refined: pd.DataFrame) -> Table:
+    """Root mean square errors on the ab initio test frames before and after.
+
+    Arguments:
+        initial: quantity, value, unit.
+        refined: the same.
+    """
+    both = initial.merge(refined[["quantity", "value"]], on="quantity", suffixes=("", "_after"))
+    rows = [
+        (
+            row.quantity,
+            row.unit,
+            number(row.value),
+            number(row.value_after),
+            percent(row.value, row.value_after),
+        )
+        for row in both.itertuples()
+    ]
+    header = ("quantity", "unit", "initial", "refined", "change")
+    caption = "Root mean square errors on the ab initio test frames, which no training and no refinement saw."
+    return Table(header, rows, (False, False, True, True, True), caption)
+
+
+def training_table(errors: Mapping[str, pd.DataFrame]) -> Table:
+    """Errors of the trained surfaces by part of the data set.
+
+    Arguments:
+        errors: of each surface: part, quantity, value, unit.
+    """
+    parts = list(dict.fromkeys(part for table in errors.values() for part in table.part))
+    rows = []
+    for surface, table in errors.items():
+        for (quantity, unit), group in table.groupby(["quantity", "unit"], sort=False):
+            values = dict(zip(group.part, group.value, strict=True))
+            rows.append((surface, quantity, unit, *(number(values.get(part, np.nan)) for part in parts)))
+    numeric = (False, False, False, *(True for _ in parts))
+    caption = "Root mean square errors of the trained surfaces, before the refinement."
+    return Table(("surface", "quantity", "unit", *parts), rows, numeric, caption)
+
+
+def dataset_table(summary: pd.DataFrame) -> Table:
+    """Frames of each part and series.
+
+    Arguments:
+        summary: see `dynrefine.datasets.summary`.
+    """
+    header = ("part", "series", "frames", "atoms", "energy (eV/atom)", "spread (meV/atom)")
+    header += ("force (eV/Å)", "density (g/cm³)", "pressure (kbar)", "with dipole")
+    rows = [
+        (
+            row.split,
+            str(row.series),
+            str(row.frames),
+            str(row.atoms),
+            f"{row.energy:.3f}".replace("-", "−"),
+            number(1e3 * row.energy_spread),
+            number(row.force),
+            number(row.density),
+            number(1e-3 * row.pressure),
+            str(row.dipoles),
+        )
+        for row in summary.itertuples()
+    ]
+    caption = (
+        "Frames by part and series. Energy, density and pressure are means, the spread is the standard deviation "
+        "of the energy, the force the root mean square of its components; the pressure is that of the virial alone."
+    )
+    return Table(header, rows, (False, False, *(True for _ in header[2:])), caption)
+
+
+def history_table(history: pd.DataFrame, caption: str) -> Table:
+    """Objective, gradient and the health of the trajectories by iteration."""
+    header = (
+        "iteration",
+        "objective",
+        "norm of the gradient",
+        "norm of the step",
+        "effective sample size",
+        "energy drift (meV/atom)",
+        "reversal error (Å)",
+        "adjoint (ms per step and replica)",
+    )
+    rows = [
+        (
+            str(row.iteration),
+            value_with_error(row.total, row.total_error),
+            value_with_error(row.gradient_norm, row.gradient_norm_error),
+            number(row.step_norm, 2),
+            f"{100.0 * row.effective_sample_size:.0f} %",
+            number(row.energy_drift_meV_per_atom, 2),
+            number(row.reversal_error_angstrom, 2),
+            number(row.milliseconds_per_step),
+        )
+        for row in history.itertuples()
+    ]
+    return Table(header, rows, tuple(True for _ in header), caption)
+
+
+def gradient_check_table(check: pd.DataFrame) -> Table:
+    """The gradient by the adjoint method beside the same by other means.
+
+    Arguments:
+        check: comparison, precision, parameter, adjoint, reference, relative_error, and where it was computed
+            cosine; rows of the comparison "reversal" hold a distance in Å.
+    """
+    header = ("comparison", "precision", "parameter", "adjoint", "reference", "relative difference", "cosine")
+    rows = [
+        (
+            row.comparison,
+            row.precision,
+            str(row.parameter),
+            number(row.adjoint, 5),
+            number(row.reference, 5),
+            number(row.relative_error, 2),
+            f"{row.cosine:.8f}" if np.isfinite(row.cosine) else NONE,
+        )
+        for row in check[check.comparison != "reversal"].itertuples()
+    ]
+    caption = (
+        "For all parameters together the columns hold norms, the norm of the difference over the norm of the "
+        "reference, and the cosine of the angle between both gradients."
+    )
+    return Table(header, rows, (False, False, False, True, True, True, True), caption)
+
+
+def timings_table(timings: pd.DataFrame) -> Table:
+    """What the jobs of each rule took.
+
+    Arguments:
+        timings: rule, jobs, wall_total, wall_mean, cpu_total (s), memory_peak (MB).
+    """
+    header = ("rule", "jobs", "wall time", "per job", "CPU time", "peak memory (MB)")
+    rows = [
+        (
+            row.rule,
+            str(row.jobs),
+            duration(row.wall_total),
+            duration(row.wall_mean),
+            duration(row.cpu_total),
+            f"{row.memory_peak:.0f}" if np.isfinite(row.memory_peak) else NONE,
+        )
+        for row in timings.itertuples()
+    ]
+    caption = "Benchmarks of the jobs that ran last; wall and CPU times are sums over the jobs of a rule."
+    return Table(header, rows, (False, True, True, True, True, True), caption)
+
+
+def pairs_table(header: Sequence[str], pairs: Mapping[str, str], caption: str) -> Table:
+    """A table of two columns."""
+    return Table(header, list(pairs.items()), (False, False), caption)
+
+
+def _unit(unit: str) -> str:
+    return "" if unit == "1" else unit
+
+
+def _signed_ratio(value: float) -> str:
+    return f"{value:+.1f}".replace("-", "−") if np.isfinite(value) else NONE

@@ -1,0 +1,128 @@
+"""Trajectories of a chunk, as files."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dynrefine.dynamics.replicas import join_directions, run_legs
+from dynrefine.ensembles import Ensemble, frames_of
+from dynrefine.errors import CampaignError
+from dynrefine.models import Model
+from dynrefine.series import SERIES, observer
+from dynrefine.storage import ArrayFile, read_arrays, write_arrays
+
+
+@dataclass(frozen=True)
+class Trajectories:
+    """Both directions of time from every starting point of a chunk.
+
+    Attributes:
+        series: by name, directions apart [S, 2, frames, ...].
+        positions: where the adjoint begins [S, 2, N, 3], Å.
+        velocities: likewise [S, 2, N, 3], Å/fs.
+        energy_drift: change of the total energy over each leg [S, 2], meV per atom.
+        temperatures: mean along each leg [S, 2], K.
+    """
+
+    series: dict[str, np.ndarray]
+    positions: np.ndarray
+    velocities: np.ndarray
+    energy_drift: np.ndarray
+    temperatures: np.ndarray
+
+    def central_series(self, frames: int | None = None) -> dict[str, jax.Array]:
+        """Series in order of time, of so many frames on either side of the start [S, 2 frames - 1, ...]."""
+        return {
+            name: join_directions(jnp.asarray(values[:, :, :frames])) for name, values in self.series.items()
+        }
+
+
+def run_trajectories(
+    potential: Model,
+    models: Mapping[str, Model],
+    ensemble: Ensemble,
+    elements: list[Mapping[str, Any]],
+    sampling: Mapping[str, Any],
+    trajectory: Mapping[str, Any],
+    series: Sequence[str],
+    depth: float | None,
+    kelvin: float,
+) -> Trajectories:
+    """Run the trajectories of a chunk.
+
+    Arguments:
+        potential: see there.
+        models: the other models that series need, by name.
+        ensemble: starting points.
+        elements, sampling, trajectory: configuration sections `elements`, `ensemble` and `trajectory`.
+        series: names of the quantities to observe.
+        depth: of the adjoint, fs; none where no gradient is wanted.
+        kelvin: temperature of the state, K.
+
+    Raises:
+        CampaignError: the dynamics blew up, drifted in energy or left the bounds of the temperature.
+    """
+    dtype = jax.tree.leaves(potential.parameters)[0].dtype
+    legs = run_legs(
+        ensemble.field(potential, sampling),
+        frames_of(trajectory, depth),
+        observer(series, models),
+        potential.parameters,
+        ensemble.system(elements, dtype),
+        jnp.asarray(ensemble.positions, dtype),
+        jnp.asarray(ensemble.velocities, dtype),
+    )
+    energies = np.asarray(legs.energies)
+    result = Trajectories(
+        series={name: np.asarray(values) for name, values in legs.series.items()},
+        positions=np.asarray(legs.positions),
+        velocities=np.asarray(legs.velocities),
+        energy_drift=1e3 * (energies[..., -1] - energies[..., 0]) / len(ensemble.species),
+        temperatures=np.asarray(legs.temperatures).mean(axis=-1),
+    )
+    _require_bounds(result, trajectory, kelvin)
+    return result
+
+
+def save_trajectories(path: str | Path, trajectories: Trajectories) -> None:
+    """Write a trajectories file."""
+    series = {f"series/{name}": values for name, values in trajectories.series.items()}
+    units = {f"series/{name}": SERIES[name].unit for name in trajectories.series}
+    own = {"positions": "Å", "velocities": "Å/fs", "energy_drift": "meV/atom", "temperatures": "K"}
+    arrays = series | {name: getattr(trajectories, name) for name in own}
+    write_arrays(path, "trajectories", ArrayFile(arrays, units | own))
+
+
+def load_trajectories(path: str | Path) -> Trajectories | None:
+    """Read a trajectories file; nothing where the job passed through.
+
+    Raises:
+        CampaignError: the file is unreadable or of another kind.
+    """
+    content = read_arrays(path, "trajectories")
+    if content.passed_through:
+        return None
+    arrays = {name: array for name, array in content.arrays.items() if "/" not in name}
+    return Trajectories(series=content.group("series"), **arrays)
+
+
+def _require_bounds(trajectories: Trajectories, settings: Mapping[str, Any], kelvin: float) -> None:
+    drift = float(np.max(np.abs(trajectories.energy_drift)))
+    if drift > settings["energy_drift"]:
+        raise CampaignError(
+            f"the total energy of a trajectory drifted by {drift:.3g} meV/atom where trajectory.energy_drift "
+            f"allows {settings['energy_drift']:g}: shorten trajectory.timestep (now {settings['timestep']} fs)."
+        )
+    low, high = (bound * kelvin for bound in settings["temperature_bounds"])
+    coldest, hottest = float(trajectories.temperatures.min()), float(trajectories.temperatures.max())
+    if coldest < low or hottest > high:
+        raise CampaignError(
+            f"a trajectory ran at {hottest if hottest > high else coldest:.0f} K, outside the {low:.0f} to "
+            f"{high:.0f} K of trajectory.temperature_bounds: the potential left its data; lower "
+            "optimiser.learning_rate, or train on more frames (labelling.geometries)."
+        )

@@ -1,0 +1,54 @@
+"""Compare the adjoint gradient with backpropagation and with central differences, on short trajectories."""
+
+from dynrefine.job import job
+
+with job(snakemake):
+    import jax.numpy as jnp
+    import pandas as pd
+
+    from dynrefine.dynamics.leapfrog import Frames
+    from dynrefine.ensembles import load_ensemble
+    from dynrefine.gathering import observables_of
+    from dynrefine.gradient_check import (
+        CheckedLoss,
+        compare_with_backpropagation,
+        compare_with_finite_differences,
+    )
+    from dynrefine.models import load_model
+    from dynrefine.series import observer
+    from dynrefine.training.tables import write_table
+
+    settings, state = snakemake.params.settings, snakemake.params.state
+    elements, trajectory = settings["elements"], settings["trajectory"]
+    check, tolerance = settings["gradient"]["check"], settings["gradient"]["reversal_tolerance"]
+    ensemble = load_ensemble(snakemake.input.ensemble)
+    interval = trajectory["sampling_interval"]
+    frames = Frames.spanning(check["steps"] * trajectory["timestep"], interval, trajectory["timestep"])
+    name, observable = next(
+        iter(observables_of(settings["objective"]["observables"], state, ensemble, interval).items())
+    )
+
+    def loss_in(precision):
+        dtype = jnp.dtype(precision)
+        potential = load_model(snakemake.input.potential, settings["potential"], elements).cast(dtype)
+        dipole = load_model(snakemake.input.dipole, settings["dipole"], elements).cast(dtype)
+        return CheckedLoss(
+            field=ensemble.field(potential, settings["ensemble"]),
+            frames=frames,
+            observe=observer(observable.series, {"dipole": dipole}),
+            parameters=potential.parameters,
+            system=ensemble.system(elements, dtype),
+            observable=observable,
+            kelvin=state["temperature"],
+            positions=jnp.asarray(ensemble.positions[: check["replicas"]], dtype),
+            velocities=jnp.asarray(ensemble.velocities[: check["replicas"]], dtype),
+        )
+
+    single, _ = compare_with_backpropagation(loss_in("float32"), tolerance, "float32")
+    double, adjoint = compare_with_backpropagation(loss_in("float64"), tolerance, "float64")
+    differences = compare_with_finite_differences(
+        loss_in("float64"), adjoint, check["displacement"], check["parameters"], snakemake.params.seed
+    )
+    table = pd.DataFrame([*double, *single, *differences])
+    table.insert(0, "observable", name)
+    write_table(snakemake.output.table, table)

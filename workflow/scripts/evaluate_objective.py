@@ -1,0 +1,30 @@
+"""Gather all trajectories of an iteration: properties, losses and what the gradient jobs need of them."""
+
+from dynrefine.job import job
+
+with job(snakemake):
+    import pandas as pd
+
+    from dynrefine.ensembles import load_ensemble
+    from dynrefine.gathering import evaluate_objective
+    from dynrefine.objective import save_objective
+    from dynrefine.storage import write_passed_through
+    from dynrefine.training.tables import write_table
+    from dynrefine.trajectories import load_trajectories
+
+    settings = snakemake.params.settings
+    trajectories = [load_trajectories(path) for path in snakemake.input.trajectories]
+    if trajectories[0] is None:
+        write_passed_through(snakemake.output.objective, "objective")
+        table = pd.DataFrame(columns=["term", "state", "loss", "standard_error", "weight"])
+    else:
+        objective = evaluate_objective(
+            snakemake.params.states,
+            [load_ensemble(path) for path in snakemake.input.ensembles],
+            trajectories,
+            settings["objective"]["observables"],
+            settings["trajectory"]["sampling_interval"],
+        )
+        save_objective(snakemake.output.objective, objective)
+        table = objective.table()
+    write_table(snakemake.output.table, table)

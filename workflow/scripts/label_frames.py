@@ -1,0 +1,20 @@
+"""Label one batch of geometries with the electronic-structure engine."""
+
+from dynrefine.job import job
+
+with job(snakemake):
+    from pathlib import Path
+
+    from dynrefine.datasets import read_frames, write_frames
+    from dynrefine.labelling import engine_settings, label_batch
+
+    labelling = snakemake.params.settings["labelling"]
+    settings = engine_settings(
+        labelling["engine"], labelling["settings"] | {"command": snakemake.resources.command}
+    )
+    batch, batches = int(snakemake.wildcards.batch), labelling["batches"]
+    frames = read_frames(snakemake.input.geometries)
+    # neighbouring geometries stay together, so that one's wavefunction starts the next
+    first, last = (len(frames) * number // batches for number in (batch, batch + 1))
+    output = Path(snakemake.output.frames)
+    write_frames(output, label_batch(frames[first:last], settings, output.parent / f"batch_{batch:03d}"))

@@ -1,0 +1,46 @@
+"""Sample starting points of trajectories with one potential: from the data set, or on from the former ensemble."""
+
+from dynrefine.job import job
+
+with job(snakemake):
+    import shutil
+
+    import jax.numpy as jnp
+
+    from dynrefine.datasets import read_frames, to_arrays
+    from dynrefine.ensembles import load_ensemble, sample_ensemble, save_ensemble
+    from dynrefine.initial_configurations import initial_configurations, system_of
+    from dynrefine.models import load_model
+    from dynrefine.storage import atomic_path
+
+    settings, state, seed = snakemake.params.settings, snakemake.params.state, snakemake.params.seed
+    elements, sampling = settings["elements"], settings["ensemble"]
+    dtype = jnp.dtype(snakemake.params.precision)
+    potential = load_model(snakemake.input.potential, settings["potential"], elements).cast(dtype)
+    goes_on = snakemake.input.start.endswith(".npz")
+
+    if goes_on and potential.converged:
+        with atomic_path(snakemake.output.ensemble) as temporary:
+            shutil.copyfile(snakemake.input.start, temporary)
+    else:
+        if goes_on:
+            former = load_ensemble(snakemake.input.start)
+            species, cell = former.species, former.cell
+            positions, velocities = former.chain_positions, former.chain_velocities
+        else:
+            symbols = [element["symbol"] for element in elements]
+            frames = to_arrays(read_frames(snakemake.input.start), symbols)
+            species, cell, positions = initial_configurations(
+                frames, state, elements, sampling["replicas"], seed
+            )
+            velocities = None
+        ensemble = sample_ensemble(
+            potential,
+            sampling,
+            state["temperature"],
+            system_of(species, cell, elements, dtype),
+            positions,
+            velocities,
+            seed,
+        )
+        save_ensemble(snakemake.output.ensemble, ensemble)

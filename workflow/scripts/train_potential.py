@@ -1,0 +1,70 @@
+"""Fit the potential to the ab initio frames."""
+
+from dynrefine.job import job
+
+with job(snakemake):
+    from pathlib import Path
+
+    import jax
+    import jax.numpy as jnp
+
+    from dynrefine.datasets import read_frames, to_arrays
+    from dynrefine.models import create_model, save_model
+    from dynrefine.provenance import config_hash
+    from dynrefine.report.figures import save_figure, training_figure
+    from dynrefine.training import tables
+    from dynrefine.training.fit import Schedule, fit
+    from dynrefine.training.frames_with_neighbours import with_neighbours
+    from dynrefine.training.potential import (
+        LabelWeights,
+        fit_energy_offsets,
+        label_errors,
+        label_loss,
+        less_offsets,
+        parity,
+        set_constants,
+    )
+
+    settings, seed = snakemake.params.settings, snakemake.params.seed
+    elements, training = settings["elements"], settings["training"]
+    symbols = [element["symbol"] for element in elements]
+    dtype = jnp.dtype(snakemake.params.precision)
+
+    frames = {
+        part: to_arrays(read_frames(snakemake.input[part]), symbols)
+        for part in ("train", "validation", "test")
+    }
+    offsets = fit_energy_offsets(frames["train"], len(symbols))
+    model = create_model(settings["potential"], elements, jax.random.key(seed)).cast(dtype)
+    data = {
+        part: with_neighbours(less_offsets(labelled, offsets), model.architecture.cutoff, dtype)
+        for part, labelled in frames.items()
+    }
+    model = set_constants(model, data["train"])
+    weights = LabelWeights(training["energy_weight"], training["force_weight"], training["stress_weight"])
+
+    def loss(trainable, batch):
+        parameters = {**model.parameters, "trainable": trainable}
+        return label_loss(model.architecture, parameters, batch, weights)
+
+    output = Path(snakemake.output.potential)
+    best, curve = fit(
+        loss,
+        model.parameters["trainable"],
+        data["train"],
+        data["validation"],
+        Schedule.from_settings(training, seed),
+        checkpoint=output.with_name("potential_checkpoint.npz"),
+        fingerprint=config_hash({"settings": settings, "seed": seed, "code": snakemake.params.code}),
+    )
+    model = model.with_trainable(best, seed=seed, energy_offsets_eV=offsets.tolist())
+    errors = {part: label_errors(model, labelled, symbols) for part, labelled in data.items()}
+    pairs = {part: parity(model, labelled) for part, labelled in data.items()}
+
+    tables.write_curve(snakemake.output.learning_curve, curve)
+    tables.write_errors(snakemake.output.errors, errors)
+    tables.write_parity(snakemake.output.parity, pairs)
+    save_figure(
+        snakemake.output.figure, training_figure(tables.curve_table(curve), tables.parity_arrays(pairs))
+    )
+    save_model(output, model)

@@ -1,0 +1,72 @@
+"""Sum the gradients of all chunks, move the potential one step, and add a row to the history."""
+
+from dynrefine.job import job
+
+with job(snakemake):
+    import shutil
+
+    import jax.numpy as jnp
+    import numpy as np
+    import pandas as pd
+
+    from dynrefine import update
+    from dynrefine.gathering import by_state
+    from dynrefine.gradient import load_gradient
+    from dynrefine.models import load_model, save_model
+    from dynrefine.storage import ArrayFile, atomic_path, read_arrays, write_arrays
+    from dynrefine.training.tables import write_table
+    from dynrefine.trajectories import load_trajectories
+
+    settings, states = snakemake.params.settings, snakemake.params.states
+    dtype = jnp.dtype(snakemake.params.precision)
+    potential = load_model(snakemake.input.potential, settings["potential"], settings["elements"]).cast(dtype)
+    first = not snakemake.input.history
+
+    if potential.converged:
+        for former, output in (
+            (snakemake.input.potential, snakemake.output.potential),
+            (snakemake.input.optimiser, snakemake.output.optimiser),
+            (snakemake.input.history, snakemake.output.history),
+        ):
+            with atomic_path(output) as temporary:
+                shutil.copyfile(former, temporary)
+    else:
+        chunks = [load_gradient(path) for path in snakemake.input.gradients]
+        trajectories = [load_trajectories(path) for path in snakemake.input.trajectories]
+        anchor = read_arrays(snakemake.input.anchor, "anchor").arrays
+        anchor_weight = settings["objective"]["anchor"]["weight"]
+        gradient = update.gather_gradient(
+            list(by_state(states, [chunk for chunk, _ in chunks]).values()),
+            anchor_weight * anchor["gradient"],
+        )
+        state = None
+        if not first:
+            state = [
+                array
+                for _, array in sorted(read_arrays(snakemake.input.optimiser, "optimiser").arrays.items())
+            ]
+        moved, state, step_norm = update.step(potential, gradient, settings["optimiser"], state)
+        row = {
+            "iteration": int(snakemake.wildcards.iteration),
+            **update.terms(pd.read_csv(snakemake.input.table), float(anchor["loss"]), anchor_weight),
+            **update.norms(gradient),
+            **update.conditions(by_state(states, trajectories)),
+            "effective_sample_size": update.smallest_sample_size(snakemake.input.objective),
+            "reversal_error_angstrom": max(float(chunk.reversal_error.max()) for chunk, _ in chunks),
+            "milliseconds_per_step": 1e3 * float(np.mean([seconds for _, seconds in chunks])),
+            "step_norm": step_norm,
+        }
+        history = pd.DataFrame([row])
+        if not first:
+            history = pd.concat([pd.read_csv(snakemake.input.history), history], ignore_index=True)
+        converged = update.has_converged(history.total.tolist(), settings["optimiser"]["stop"])
+        history.loc[history.index[-1], "converged"] = converged
+        write_table(snakemake.output.history, history)
+        arrays = {f"{index:03d}": leaf for index, leaf in enumerate(state)}
+        write_arrays(snakemake.output.optimiser, "optimiser", ArrayFile(arrays, dict.fromkeys(arrays, "1")))
+        save_model(
+            snakemake.output.potential,
+            moved.with_trainable(
+                moved.parameters["trainable"], iteration=row["iteration"], converged=converged
+            ),
+        )
