@@ -18,6 +18,7 @@ TARGETS = {name: settings.target for name, settings in OBSERVABLES.items()}
 SERIES = sorted(
     {series for settings in OBSERVABLES.values() for series in settings.series}
 )
+VALIDATION_SERIES = SERIES + (["velocities"] if campaign.validation.diffusion else [])
 
 
 def section(*names):
@@ -37,6 +38,9 @@ VALIDATION_SAMPLING = {
     "ensemble": campaign.validation_ensemble().model_dump(exclude={"chunks"})
 }
 VALIDATION_TRAJECTORY = {"trajectory": campaign.validation_trajectory().model_dump()}
+VALIDATED = {
+    "validation": campaign.validation.model_dump(include={"diffusion", "structure"})
+}
 
 
 def code(script):

@@ -60,12 +60,6 @@ rule prepare_dataset:
             category="Data set",
             labels={"content": "frames in each part"},
         ),
-        figure=report(
-            "<results>/dataset/summary.png",
-            caption="../report/dataset.rst",
-            category="Data set",
-            labels={"content": "energies and forces"},
-        ),
     log:
         "<logs>/prepare_dataset.log",
     benchmark:

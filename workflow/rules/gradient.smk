@@ -20,7 +20,6 @@ rule evaluate_objective:
     params:
         settings=section("trajectory") | PROPERTIES,
         states=STATE_SETTINGS,
-        targets=TARGETS,
         precision=campaign.precision,
         code=code("evaluate_objective"),
     script:
@@ -34,6 +33,7 @@ rule adjoint_gradient:
         ensemble="<results>/refinement/{iteration}/{state}/ensemble_{chunk}.npz",
         trajectories="<results>/refinement/{iteration}/{state}/trajectories_{chunk}.npz",
         objective="<results>/refinement/{iteration}/objective.npz",
+        targets=TARGETS.values(),
     output:
         gradient="<results>/refinement/{iteration}/{state}/gradient_{chunk}.npz",
     log:
@@ -48,7 +48,7 @@ rule adjoint_gradient:
         runtime=growing(120),
         gpu=0,
     params:
-        settings=SURFACES | SAMPLING | section("trajectory") | GRADIENT,
+        settings=SURFACES | SAMPLING | section("trajectory") | PROPERTIES | GRADIENT,
         state=state_settings,
         precision=campaign.precision,
         code=code("adjoint_gradient"),
@@ -85,7 +85,7 @@ rule anchor_gradient:
 rule update_potential:
     input:
         potential=potential_of,
-        ensembles=chunks_of_iteration("ensemble"),
+        trajectories=chunks_of_iteration("trajectories"),
         gradients=chunks_of_iteration("gradient"),
         anchor="<results>/refinement/{iteration}/anchor.npz",
         objective="<results>/refinement/{iteration}/objective.npz",
@@ -143,9 +143,8 @@ rule check_gradient:
     params:
         settings=SURFACES | SAMPLING | section("trajectory", "objective", "gradient"),
         state=next(iter(STATE_SETTINGS.values())),
-        targets=TARGETS,
         seed=seed("check_gradient"),
-        precision=campaign.precision,
+        precision="float64",  # both precisions are checked, the finite differences need this one
         code=code("check_gradient"),
     script:
         "../scripts/check_gradient.py"

@@ -13,12 +13,6 @@ rule train_potential:
             labels={"surface": "potential", "content": "errors"},
         ),
         parity="<results>/pretraining/potential_parity.npz",
-        figure=report(
-            "<results>/pretraining/potential.png",
-            caption="../report/training.rst",
-            category="Pretraining",
-            labels={"surface": "potential", "content": "learning curve and parity"},
-        ),
     log:
         "<logs>/train_potential.log",
     benchmark:
@@ -54,12 +48,6 @@ rule train_dipole:
             labels={"surface": "dipole", "content": "errors"},
         ),
         parity="<results>/pretraining/dipole_parity.npz",
-        figure=report(
-            "<results>/pretraining/dipole.png",
-            caption="../report/training.rst",
-            category="Pretraining",
-            labels={"surface": "dipole", "content": "learning curve and parity"},
-        ),
     log:
         "<logs>/train_dipole.log",
     benchmark:

@@ -1,5 +1,48 @@
+rule draw_figures:
+    input:
+        frames="<results>/dataset/frames.csv",
+        potential_learning_curve="<results>/pretraining/potential_learning_curve.csv",
+        potential_parity="<results>/pretraining/potential_parity.npz",
+        dipole_learning_curve="<results>/pretraining/dipole_learning_curve.csv",
+        dipole_parity="<results>/pretraining/dipole_parity.npz",
+    output:
+        dataset=report(
+            "<results>/dataset/summary.png",
+            caption="../report/dataset.rst",
+            category="Data set",
+            labels={"content": "energies and forces"},
+        ),
+        potential=report(
+            "<results>/pretraining/potential.png",
+            caption="../report/training.rst",
+            category="Pretraining",
+            labels={"surface": "potential", "content": "learning curve and parity"},
+        ),
+        dipole=report(
+            "<results>/pretraining/dipole.png",
+            caption="../report/training.rst",
+            category="Pretraining",
+            labels={"surface": "dipole", "content": "learning curve and parity"},
+        ),
+    log:
+        "<logs>/draw_figures.log",
+    benchmark:
+        "<benchmarks>/draw_figures.tsv"
+    conda:
+        "../../envs/dynrefine.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(20),
+    params:
+        code=code("draw_figures"),
+    script:
+        "../scripts/draw_figures.py"
+
+
 rule write_report:
     input:
+        rules.draw_figures.output,
         history=f"<results>/refinement/{ITERATIONS[-1]}/history.csv",
         objectives=expand(
             "<results>/refinement/{iteration}/objective.npz", iteration=ITERATIONS
@@ -15,7 +58,6 @@ rule write_report:
         dipole_parity="<results>/pretraining/dipole_parity.npz",
         summary="<results>/dataset/summary.csv",
         gradient_check="<results>/check_gradient/gradient_check.csv",
-        targets=TARGETS.values(),
     output:
         report=report(
             "<results>/report.html",

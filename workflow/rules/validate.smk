@@ -30,8 +30,8 @@ use rule run_trajectories as run_validation with:
     params:
         settings=SURFACES | VALIDATION_SAMPLING | VALIDATION_TRAJECTORY,
         state=state_settings,
-        series=SERIES,
-        depth=campaign.validation.length,
+        series=VALIDATION_SERIES,
+        depth=None,
         precision=campaign.precision,
         code=code("run_trajectories"),
 
@@ -70,9 +70,8 @@ rule validate:
         runtime=growing(30),
         gpu=0,
     params:
-        settings=SURFACES | PROPERTIES | VALIDATION_TRAJECTORY,
+        settings=SURFACES | PROPERTIES | VALIDATION_TRAJECTORY | VALIDATED,
         states=STATE_SETTINGS,
-        targets=TARGETS,
         precision=campaign.precision,
         code=code("validate"),
     script:

@@ -14,7 +14,6 @@ with job(snakemake):
     )
     batch, batches = int(snakemake.wildcards.batch), labelling["batches"]
     frames = read_frames(snakemake.input.geometries)
-    # neighbouring geometries stay together, so that one's wavefunction starts the next
     first, last = (len(frames) * number // batches for number in (batch, batch + 1))
     output = Path(snakemake.output.frames)
     write_frames(output, label_batch(frames[first:last], settings, output.parent / f"batch_{batch:03d}"))

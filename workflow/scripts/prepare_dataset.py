@@ -4,7 +4,6 @@ from dynrefine.job import job
 
 with job(snakemake):
     from dynrefine.datasets import check_frames, read_frames, split_by_blocks, summary, write_frames
-    from dynrefine.report.figures import dataset_figure, save_figure
     from dynrefine.training.tables import write_table
 
     settings = snakemake.params.settings
@@ -17,6 +16,8 @@ with job(snakemake):
         symbols,
         force_limit=chosen["force_limit"],
         minimum_distance=chosen["minimum_distance"],
+        energy_limit=chosen["energy_limit"],
+        net_force_limit=chosen["net_force_limit"],
         name=", ".join(paths),
     )
     parts = split_by_blocks(kept, chosen["fractions"], chosen["block_length"], snakemake.params.seed)
@@ -27,4 +28,3 @@ with job(snakemake):
         write_frames(snakemake.output[part], members)
     write_table(snakemake.output.frames, table)
     write_table(snakemake.output.summary, summary(parts))
-    save_figure(snakemake.output.figure, dataset_figure(table))

@@ -11,7 +11,6 @@ with job(snakemake):
     from dynrefine.datasets import read_frames, to_arrays
     from dynrefine.models import create_model, save_model
     from dynrefine.provenance import config_hash
-    from dynrefine.report.figures import save_figure, training_figure
     from dynrefine.training import tables
     from dynrefine.training.dipole import dipole_errors, dipole_loss, require_dipoles
     from dynrefine.training.fit import Schedule, fit
@@ -50,7 +49,4 @@ with job(snakemake):
     tables.write_curve(snakemake.output.learning_curve, curve)
     tables.write_errors(snakemake.output.errors, {part: errors for part, (errors, _) in judged.items()})
     tables.write_parity(snakemake.output.parity, pairs)
-    save_figure(
-        snakemake.output.figure, training_figure(tables.curve_table(curve), tables.parity_arrays(pairs))
-    )
     save_model(output, model)

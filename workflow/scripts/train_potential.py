@@ -11,7 +11,6 @@ with job(snakemake):
     from dynrefine.datasets import read_frames, to_arrays
     from dynrefine.models import create_model, save_model
     from dynrefine.provenance import config_hash
-    from dynrefine.report.figures import save_figure, training_figure
     from dynrefine.training import tables
     from dynrefine.training.fit import Schedule, fit
     from dynrefine.training.frames_with_neighbours import with_neighbours
@@ -64,7 +63,4 @@ with job(snakemake):
     tables.write_curve(snakemake.output.learning_curve, curve)
     tables.write_errors(snakemake.output.errors, errors)
     tables.write_parity(snakemake.output.parity, pairs)
-    save_figure(
-        snakemake.output.figure, training_figure(tables.curve_table(curve), tables.parity_arrays(pairs))
-    )
     save_model(output, model)

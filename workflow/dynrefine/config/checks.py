@@ -41,6 +41,9 @@ def missing_files(config: Config) -> Iterator[str]:
         needed["labelling.geometries"] = config.labelling.geometries
     for name, settings in config.objective.observables.chosen().items():
         needed[f"objective.observables.{name}.target"] = settings.target
+    structure = config.validation.structure
+    if structure is not None and structure.target is not None:
+        needed["validation.structure.target"] = structure.target
     for key, path in needed.items():
         if not Path(path).exists():
             yield _sentence(

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from dynrefine.config.base import Section
 from dynrefine.config.data import WATER, Campaign, Dataset, Element, Labelling
-from dynrefine.config.dynamics import Ensemble, State, Trajectory, Validation, state_labels
+from dynrefine.config.dynamics import Ensemble, Sampling, State, Trajectory, Validation, state_labels
 from dynrefine.config.refinement import Gradient, Objective, Optimiser
 from dynrefine.config.surfaces import Dipole, DipoleTraining, Potential, Training
 
@@ -49,7 +49,7 @@ class Config(Section):
 
     def validation_ensemble(self) -> Ensemble:
         """The sampling of the validation: that of the refinement with the numbers of `validation`."""
-        return self.ensemble.model_copy(update=self.validation.model_dump(exclude={"length"}))
+        return self.ensemble.model_copy(update=self.validation.model_dump(include=set(Sampling.model_fields)))
 
     def validation_trajectory(self) -> Trajectory:
         """The trajectories of the validation: those of the refinement with the length of `validation`."""

@@ -21,7 +21,7 @@ class Potential(Descriptor):
         "eann", description="Kind of potential (eann: embedded-atom neural network)."
     )
     repulsion_strength: NonNegativeFloat = Field(
-        10.0, description="Energy at contact of the repulsion that acts only where the training data end, eV."
+        500.0, description="Energy at contact of the repulsion that acts only where the training data end, eV."
     )
 
 
@@ -41,12 +41,12 @@ class DipoleTraining(Section):
     patience: PositiveInt = Field(
         100, description="Epochs without a better validation error after which the training stops."
     )
+    checkpoint_interval: PositiveInt = Field(
+        20, description="Epochs between two checkpoints, from which a killed training goes on."
+    )
 
 
 class Training(DipoleTraining):
     energy_weight: NonNegativeFloat = Field(1.0, description="Weight of the energies per atom, (eV/atom)⁻².")
     force_weight: NonNegativeFloat = Field(1.0, description="Weight of the forces, (eV/Å)⁻².")
     stress_weight: NonNegativeFloat = Field(0.0, description="Weight of the stresses, (eV/Å³)⁻².")
-    checkpoint_interval: PositiveInt = Field(
-        20, description="Epochs between two checkpoints, from which a killed training goes on."
-    )
