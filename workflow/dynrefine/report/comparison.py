@@ -1,12 +1,13 @@
 """What changed between the initial and the refined potential, and whether that is more than noise."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from dynrefine.report.numbers import state_name, value_with_error
+from dynrefine.report.formatting import state_name, value_with_error
 
 SIGNIFICANT = 2.0  # standard errors
 
@@ -42,8 +43,8 @@ class Change:
 
     @property
     def is_compared(self) -> bool:
-        """Whether there is a measurement it can come closer to."""
-        return self.is_loss or bool(np.isfinite(self.measured[0]))
+        """Whether there is a measurement it can come closer to; the temperature was chosen, not measured."""
+        return self.is_loss or (self.name != "temperature" and bool(np.isfinite(self.measured[0])))
 
     @property
     def standard_errors(self) -> float:
@@ -139,7 +140,7 @@ def judge(compared: list[Change], force_errors: tuple[float, float]) -> Verdict:
         count = f"{closer} of {len(fitted)} fitted properties"
         headline = f"{count} came significantly closer to the measurement; {forces}"
         rest = sentences
-    held_out = [change for change in compared if not change.fitted and change.is_compared]
+    held_out = _held_out(compared)
     if held_out:
         rest = [*rest, _held_out_sentence(held_out)]
     return Verdict(_overall(fitted), _as_sentence(headline), tuple(_as_sentence(text) for text in rest))
@@ -149,6 +150,18 @@ def _fitted(compared: list[Change]) -> list[Change]:
     """The fitted losses; where none is given, the fitted properties that were measured."""
     fitted = [change for change in compared if change.fitted and change.is_compared]
     return [change for change in fitted if change.is_loss] or fitted
+
+
+def _held_out(compared: list[Change]) -> list[Change]:
+    """The measured properties that were not fitted, once each: a corrected value stands for the plain one."""
+    corrected = {
+        (name, change.state) for change in compared for name, _, rest in [change.name.partition(", ")] if rest
+    }
+    return [
+        change
+        for change in compared
+        if not change.fitted and change.is_compared and (change.name, change.state) not in corrected
+    ]
 
 
 def _overall(fitted: list[Change]) -> str:
@@ -171,15 +184,16 @@ def _force_sentence(before: float, after: float) -> str:
 
 
 def _held_out_sentence(held_out: list[Change]) -> str:
-    counts = {
-        outcome: sum(change.outcome == outcome for change in held_out) for outcome in ("closer", "further")
+    words = {
+        "closer": "came significantly closer to the measurement",
+        "further": "moved significantly away from it",
+        "unchanged": "did not change significantly",
+        "unknown": "cannot be judged without error bars",
     }
-    rest = len(held_out) - sum(counts.values())
+    counts = Counter(change.outcome for change in held_out)
     noun = "property that was" if len(held_out) == 1 else "properties that were"
-    return (
-        f"of {len(held_out)} measured {noun} not fitted, {counts['closer']} came significantly closer to the "
-        f"measurement, {counts['further']} moved away and {rest} did neither"
-    )
+    parts = [f"{counts[outcome]} {verb}" for outcome, verb in words.items() if counts[outcome]]
+    return f"of {len(held_out)} measured {noun} not fitted, {', '.join(parts)}"
 
 
 def _over_errors(difference: float, *errors: float) -> float:

@@ -7,8 +7,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from dynrefine.provenance import config_hash, library_versions
 from dynrefine.report.comparison import changes, judge
-from dynrefine.report.results import Results
-from dynrefine.report.sections import all_sections, tiles
+from dynrefine.report.results import STAGES, Results
+from dynrefine.report.sections import all_sections, force_error, tiles
 from dynrefine.storage import atomic_path
 
 
@@ -34,10 +34,10 @@ def render_page(results: Results) -> str:
         lstrip_blocks=True,
     )
     compared = changes(results.properties["initial"], results.properties["refined"])
-    forces = tuple(_force_error(results, stage) for stage in ("initial", "refined"))
+    before, after = (force_error(results, stage) for stage in STAGES)
     return environment.get_template("page.html").render(
         name=results.settings["campaign"]["name"],
-        verdict=judge(compared, forces),
+        verdict=judge(compared, (before, after)),
         tiles=tiles(results, compared),
         sections=all_sections(results, compared),
         settings=yaml.safe_dump(results.settings, sort_keys=False, allow_unicode=True),

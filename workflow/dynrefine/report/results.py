@@ -30,6 +30,7 @@ class Results:
 
     Attributes:
         settings: its whole configuration.
+        states: the states by their labels.
         history: a row per iteration that was run.
         objectives: of these iterations, by their numbers.
         passed_through: the iterations that were not run, since the refinement had converged.
@@ -45,6 +46,7 @@ class Results:
     """
 
     settings: dict[str, Any]
+    states: dict[str, dict[str, Any]]
     history: pd.DataFrame
     objectives: dict[int, ArrayFile]
     passed_through: tuple[int, ...]
@@ -59,13 +61,16 @@ class Results:
     citations: dict[str, str]
 
 
-def read_results(files: Files, settings: Mapping[str, Any], benchmarks: str | Path) -> Results:
+def read_results(
+    files: Files, settings: Mapping[str, Any], states: Mapping[str, Any], benchmarks: str | Path
+) -> Results:
     """Read what the report is made of.
 
     Arguments:
         files: paths by the names of the inputs of rule write_report; properties, errors and curves in the
             order initial, refined; objectives in the order of the iterations.
         settings: the whole configuration.
+        states: the states by their labels, as in the configuration.
         benchmarks: folder of the jobs' benchmarks.
 
     Raises:
@@ -76,6 +81,7 @@ def read_results(files: Files, settings: Mapping[str, Any], benchmarks: str | Pa
     history = pd.read_csv(files["history"])
     return Results(
         settings=dict(settings),
+        states=dict(states),
         history=history[~history.iteration.isin(passed_through)],
         objectives={number: file for number, file in objectives.items() if number not in passed_through},
         passed_through=passed_through,

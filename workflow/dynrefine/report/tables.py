@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 
 from dynrefine.report.comparison import Change
-from dynrefine.report.numbers import NONE, duration, number, percent, state_name, value_with_error
+from dynrefine.report.formatting import NONE, duration, number, percent, state_name, value_with_error
 
 _OUTCOMES = {
-    "closer": "closer to measured",
-    "further": "further from measured",
+    "closer": "closer",
+    "further": "further away",
     "unchanged": "within noise",
     "unknown": NONE,
 }
@@ -35,9 +35,9 @@ class Table:
     kind: str = "table"
 
 
-def properties_table(changes: Iterable[Change], caption: str) -> Table:
+def properties_table(changes: Iterable[Change]) -> Table:
     """Properties before and after, the change in standard errors, and what was measured."""
-    header = ("property", "state", "unit", "initial", "refined", "measured", "change / error", "")
+    header = ("property", "state", "unit", "initial", "refined", "measured", "change", "to the measurement")
     rows = [
         (
             change.name + (" (fitted)" if change.fitted else ""),
@@ -45,13 +45,13 @@ def properties_table(changes: Iterable[Change], caption: str) -> Table:
             _unit(change.unit),
             value_with_error(*change.before),
             value_with_error(*change.after),
-            value_with_error(*change.measured),
+            value_with_error(*change.measured) if change.is_compared else NONE,
             _signed_ratio(change.standard_errors),
             _OUTCOMES[change.outcome] if change.is_compared else "",
         )
         for change in changes
     ]
-    return Table(header, rows, (False, False, False, True, True, True, True, False), caption)
+    return Table(header, rows, (False, False, False, True, True, True, True, False))
 
 
 def errors_table(initial: pd.DataFrame, refined: pd.DataFrame) -> Table:
@@ -164,13 +164,13 @@ def gradient_check_table(check: pd.DataFrame) -> Table:
         (
             row.comparison,
             row.precision,
-            str(row.parameter),
+            "largest distance" if row.comparison == "reversal" else str(row.parameter),
             number(row.adjoint, 5),
             number(row.reference, 5),
-            number(row.relative_error, 2),
+            number(row.relative_error, 2) + (" Å" if row.comparison == "reversal" else ""),
             f"{row.cosine:.8f}" if np.isfinite(row.cosine) else NONE,
         )
-        for row in check[check.comparison != "reversal"].itertuples()
+        for row in check.itertuples()
     ]
     caption = (
         "For all parameters together the columns hold norms, the norm of the difference over the norm of the "
@@ -207,7 +207,7 @@ def pairs_table(header: Sequence[str], pairs: Mapping[str, str], caption: str) -
 
 
 def _unit(unit: str) -> str:
-    return "" if unit == "1" else unit
+    return "" if unit == "1" else unit.replace("1e-9", "10⁻⁹")
 
 
 def _signed_ratio(value: float) -> str:

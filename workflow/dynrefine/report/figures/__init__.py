@@ -1,13 +1,13 @@
 """Figures, all in one style; initial, refined and measured have the same colours in every one."""
 
 from dynrefine.report.figures.data import dataset_figure, training_figure
-from dynrefine.report.figures.properties import diffusion_figure, spectrum_figure, structure_figure
+from dynrefine.report.figures.properties import diffusion_figure, structure_figure
 from dynrefine.report.figures.refinement import (
     refinement_figure,
-    spectra_by_iteration_figure,
     timings_figure,
     values_by_iteration_figure,
 )
+from dynrefine.report.figures.spectra import spectra_by_iteration_figure, spectrum_figure
 from dynrefine.report.figures.style import save_figure, to_svg
 
 __all__ = [

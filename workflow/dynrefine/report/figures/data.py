@@ -41,18 +41,17 @@ def dataset_figure(frames: pd.DataFrame) -> Figure:
 
     Arguments:
         frames: in the order of the files: energy (eV/atom), largest_force (eV/Å), split (train, validation,
-            test; anything else: left out).
+            test, removed).
     """
     figure = new_figure(3.8)
     energy, force = figure.subplots(2, 1, sharex=True)
     number = np.arange(len(frames))
     relative_energy = 1e3 * (frames.energy - frames.energy.median())
-    parts = frames["split"].where(frames["split"].isin(list(PARTS)), "left out")
     for part, colour in PARTS.items():
-        chosen = (parts == part).to_numpy()
+        chosen = (frames["split"] == part).to_numpy()
         if not chosen.any():
             continue
-        marker = {"color": colour, "s": 14, "marker": "x" if part == "left out" else "o", "linewidths": 0.8}
+        marker = {"color": colour, "s": 14, "marker": "x" if part == "removed" else "o", "linewidths": 0.8}
         label = f"{part} ({chosen.sum()})"
         energy.scatter(number[chosen], relative_energy[chosen], label=label, **marker)
         force.scatter(number[chosen], frames.largest_force[chosen], **marker)

@@ -6,24 +6,20 @@ from itertools import cycle
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from dynrefine.report.figures.style import (
     FAINT,
-    INITIAL,
     INK,
     MEASURED,
     REFINED,
     SERIES,
+    legend_over_panel,
     new_figure,
-    place_legend_above,
     styled,
 )
 
-_DRAWN_ITERATIONS = 9  # more spectra than these cannot be told apart
-_FROM_INITIAL_TO_REFINED = LinearSegmentedColormap.from_list("iterations", [INITIAL, "#b9a7b8", REFINED])
 _NOT_TERMS = ("total", "gradient_norm")
 
 
@@ -59,35 +55,6 @@ def refinement_figure(history: pd.DataFrame, temperatures: dict[str, float]) -> 
     for axes in (samples, thermometer):
         axes.set_xlabel("iteration")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    return figure
-
-
-@styled
-def spectra_by_iteration_figure(
-    iterations: Sequence[int],
-    abscissa: np.ndarray,
-    predictions: np.ndarray,
-    target: np.ndarray,
-    labels: Sequence[str],
-) -> Figure:
-    """How the fitted spectrum moved from the first to the last iteration.
-
-    Arguments:
-        iterations: their numbers [I].
-        abscissa: [W], in the unit of its label.
-        predictions: [I, W], in the unit of their label.
-        target: the measured spectrum [W].
-        labels: of abscissa and spectrum.
-    """
-    figure = new_figure(3.4)
-    axes = figure.subplots()
-    chosen = np.unique(np.linspace(0, len(iterations) - 1, _DRAWN_ITERATIONS).round().astype(int))
-    for row in chosen:
-        colour = _FROM_INITIAL_TO_REFINED(row / max(len(iterations) - 1, 1))
-        axes.plot(abscissa, predictions[row], color=colour, linewidth=1.3, label=f"{iterations[row]}")
-    axes.plot(abscissa, target, color=MEASURED, label="measured", linestyle="--", linewidth=1.3)
-    axes.set(xlabel=labels[0], ylabel=labels[1], xlim=(abscissa[0], abscissa[-1]))
-    axes.legend(title="iteration", alignment="left")
     return figure
 
 
@@ -150,7 +117,7 @@ def _draw_losses(axes: Axes, history: pd.DataFrame) -> None:
         _errorbar(axes, history.iteration, history[column], history[f"{column}_error"], colour, label)
     axes.plot(history.iteration, history.anchor, "s-", color=FAINT, markersize=3, label="anchor")
     axes.set(ylabel="loss", ylim=(0.0, None))
-    place_legend_above(axes)
+    legend_over_panel(axes)
 
 
 def _draw_gradients(axes: Axes, history: pd.DataFrame) -> None:
@@ -158,7 +125,7 @@ def _draw_gradients(axes: Axes, history: pd.DataFrame) -> None:
     for part, colour in zip(("trajectory", "ensemble", "anchor"), SERIES, strict=False):
         axes.plot(history.iteration, history[f"{part}_norm"], "s-", color=colour, markersize=3, label=part)
     axes.set(ylabel="norm of the gradient", yscale="log")
-    place_legend_above(axes)
+    legend_over_panel(axes)
 
 
 def _draw_temperatures(axes: Axes, history: pd.DataFrame, temperatures: dict[str, float]) -> None:
@@ -167,7 +134,7 @@ def _draw_temperatures(axes: Axes, history: pd.DataFrame, temperatures: dict[str
         axes.axhline(temperatures[state], color=colour, linestyle="--", linewidth=1.0)
         _errorbar(axes, history.iteration, values, errors, colour, state)
     axes.set_ylabel("temperature (K)")
-    place_legend_above(axes)
+    legend_over_panel(axes)
 
 
 def _errorbar(axes: Axes, x: pd.Series, y: pd.Series, error: pd.Series, colour: str, label: str) -> None:

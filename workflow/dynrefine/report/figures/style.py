@@ -18,7 +18,7 @@ from dynrefine.storage import atomic_path
 INK, FAINT = "#1f2328", "#8b949e"
 INITIAL, REFINED, MEASURED = "#d55e00", "#0072b2", INK
 STAGES = {"initial": INITIAL, "refined": REFINED}
-PARTS = {"train": "#9aa4ae", "validation": "#cc79a7", "test": "#009e73", "left out": "#d55e00"}
+PARTS = {"train": "#9aa4ae", "validation": "#cc79a7", "test": "#009e73", "removed": "#d55e00"}
 SERIES = ("#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#8c6d31")
 
 WIDTH = 8.0  # inches; with these sizes of letters readable at 800 pixels
@@ -81,17 +81,26 @@ def line_with_band(
     axes.fill_between(x, y - error, y + error, color=colour, alpha=0.25, linewidth=0)
 
 
-def place_legend_above(axes: Axes) -> None:
-    """A legend in one row over the panel, where it hides no data; lines without labels have none."""
-    count = len(axes.get_legend_handles_labels()[0])
-    if count:
-        axes.legend(
-            loc="lower left",
-            bbox_to_anchor=(0.0, 1.0),
-            ncols=min(count, 4),
-            columnspacing=1.2,
-            handlelength=1.5,
-        )
+def legend_above(figure: Figure, axes: Axes) -> None:
+    """The legend of one panel in a row over the whole figure, where it hides no data."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
+
+
+def legend_over_panel(axes: Axes) -> None:
+    """A legend in the order of drawing over a panel; lines without labels have none."""
+    handles, labels = axes.get_legend_handles_labels()
+    axes.legend(
+        handles,
+        labels,
+        loc="lower left",
+        bbox_to_anchor=(0.0, 1.0),
+        ncols=4,
+        borderaxespad=0.2,
+        columnspacing=0.9,
+        handlelength=1.0,
+        handletextpad=0.4,
+    )
 
 
 def save_figure(path: str | Path, figure: Figure) -> None:

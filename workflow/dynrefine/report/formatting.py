@@ -15,7 +15,7 @@ def number(value: float, digits: int = 3) -> str:
     exponent = _exponent(float(f"{value:.{digits - 1}e}"))
     if -4 < exponent < 5:
         return _signed(f"{round(value, digits - 1 - exponent):.{max(digits - 1 - exponent, 0)}f}")
-    return f"{_signed(f'{value / 10.0**exponent:.{digits - 1}f}')} × {_power_of_ten(exponent)}"
+    return f"{_signed(f'{value / 10.0**exponent:.{digits - 1}f}')}\u00a0×\u00a0{_power_of_ten(exponent)}"
 
 
 def value_with_error(value: float, error: float) -> str:
@@ -29,7 +29,7 @@ def value_with_error(value: float, error: float) -> str:
         return number(value)
     size = _exponent(max(abs(value), error))
     if not -4 < size < 5:
-        return f"{value_with_error(value / 10.0**size, error / 10.0**size)} × {_power_of_ten(size)}"
+        return f"{value_with_error(value / 10.0**size, error / 10.0**size)}\u00a0×\u00a0{_power_of_ten(size)}"
     leading, exponent = f"{error:.1e}".split("e")
     decimals = -int(exponent) + (1 if leading.startswith("1") else 0)
     rounded = f"{round(value, decimals):.{max(decimals, 0)}f}"
@@ -41,7 +41,7 @@ def percent(before: float, after: float) -> str:
     """The change from one value to another: "+3.1 %"."""
     if not (math.isfinite(before) and math.isfinite(after)) or before == 0.0:
         return NONE
-    return f"{_signed(f'{100.0 * (after / before - 1.0):+.1f}')} %"
+    return f"{_signed(f'{100.0 * (after / before - 1.0):+.1f}')}\u00a0%"
 
 
 def duration(seconds: float) -> str:

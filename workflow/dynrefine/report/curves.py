@@ -1,0 +1,174 @@
+"""The sections that are mostly figures: the refinement, spectra, transport and structure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from dynrefine.report import tables
+from dynrefine.report.blocks import Folded, Picture, Section, listed, picture
+from dynrefine.report.comparison import Change
+from dynrefine.report.figures import (
+    diffusion_figure,
+    refinement_figure,
+    spectra_by_iteration_figure,
+    spectrum_figure,
+    structure_figure,
+    values_by_iteration_figure,
+)
+from dynrefine.report.formatting import state_name, value_with_error
+from dynrefine.report.results import STAGES, Results
+
+_BANDS = "Bands are one standard error to both sides."
+
+
+def refinement_section(results: Results) -> Section:
+    """Objective and gradients by iteration."""
+    history = results.history
+    first, last = history.iloc[0], history.iloc[-1]
+    text = (
+        f"The objective is the sum of {_weighted_terms(results)}. It went from "
+        f"{value_with_error(first.total, first.total_error)} at iteration {first.iteration:.0f} to "
+        f"{value_with_error(last.total, last.total_error)} at iteration {last.iteration:.0f}. "
+        f"{_passed_through(results.passed_through)}"
+    )
+    caption = (
+        "Objective and its terms before weighting, norm of the gradient and of its parts, effective sample size "
+        "and temperatures (dashed: wanted), with one standard error. Each point belongs to the potential with "
+        "which the iteration began; what the last step came to shows in the validation alone."
+    )
+    temperatures = {label: state["temperature"] for label, state in results.states.items()}
+    blocks = [
+        picture(refinement_figure(history, temperatures), caption),
+        *_values_by_iteration(results),
+        Folded("Table of the iterations", tables.history_table(history, "")),
+    ]
+    return Section("refinement", "Objective and gradients by iteration", text, blocks)
+
+
+def spectra_section(results: Results) -> Section:
+    """The fitted curves before, after and measured."""
+    blocks = []
+    initial, refined = (results.curves[stage] for stage in STAGES)
+    for observable, state in _compared(initial.arrays):
+        before, after = (file.group(f"{observable}/{state}") for file in (initial, refined))
+        if len(before["abscissa"]) == 1:
+            continue
+        bands = results.settings["objective"]["observables"].get(observable, {}).get("bands", [])
+        ranges = [band["range"] for band in bands]
+        title = f"{observable.capitalize()}, {state_name(state)}"
+        caption = (
+            f"{title}: from the validation runs, and below the difference from the measured one. {_BANDS}"
+        )
+        figure = spectrum_figure(before, after, initial.metadata["labels"][observable], ranges)
+        blocks.append(picture(figure, f"{caption} {_weighted_bands(bands)}"))
+        blocks += _spectra_by_iteration(results, observable, state, ranges)
+    return Section("spectra", "Spectra before, after and measured", "", blocks)
+
+
+def transport_section(results: Results, compared: Sequence[Change]) -> Section:
+    """Self-diffusion.
+
+    Arguments:
+        results: of the campaign.
+        compared: all properties before and after.
+    """
+    blocks = []
+    initial, refined = (results.curves[stage] for stage in STAGES)
+    diffusion = [change for change in compared if change.name.startswith("self-diffusion")]
+    for state in _states_with(initial.arrays, "diffusion", "lag"):
+        correlations, integrals = (
+            tuple(file.group(f"{kind}/{state}") for file in (initial, refined))
+            for kind in ("velocity_autocorrelation", "diffusion")
+        )
+        measured = [change.measured[0] for change in diffusion if change.state == state]
+        known = [value for value in measured if np.isfinite(value)]
+        figure = diffusion_figure(correlations, integrals, known[0] if known else None)
+        caption = (
+            f"{state_name(state)}: velocity autocorrelation, and the self-diffusion coefficient by Green and Kubo "
+            f"up to a longest lag, in the finite cell. {_BANDS}"
+        )
+        blocks.append(picture(figure, caption))
+    several = len(results.states) > 1
+    text = " ".join(f"{change.sentence(several).capitalize()}." for change in diffusion)
+    return Section("transport", "Transport", text, blocks)
+
+
+def structure_section(results: Results) -> Section:
+    """Pair distribution functions."""
+    initial, refined = (results.curves[stage] for stage in STAGES)
+    blocks = [
+        picture(
+            structure_figure(initial.group(f"rdf/{state}"), refined.group(f"rdf/{state}")),
+            f"{state_name(state)}: pair distribution function from the validation runs. {_BANDS}",
+        )
+        for state in _states_with(initial.arrays, "rdf", "distance")
+    ]
+    return Section("structure", "Structure", "", blocks)
+
+
+def _weighted_terms(results: Results) -> str:
+    objective = results.settings["objective"]
+    weights = {f"the {name} loss": chosen["weight"] for name, chosen in objective["observables"].items()}
+    weights["the anchor to the ab initio frames"] = objective["anchor"]["weight"]
+    return listed([f"{weight:g} times {name}" for name, weight in weights.items()])
+
+
+def _passed_through(iterations: Sequence[int]) -> str:
+    if not iterations:
+        return ""
+    if len(iterations) == 1:
+        return f"Iteration {iterations[0]} passed through, the refinement having converged, and is left out."
+    ends = f"Iterations {iterations[0]} to {iterations[-1]}"
+    return f"{ends} passed through, the refinement having converged, and are left out."
+
+
+def _weighted_bands(bands: Sequence[Mapping[str, Any]]) -> str:
+    if not bands:
+        return ""
+    parts = [f"{band['range'][0]:g} to {band['range'][1]:g} with weight {band['weight']:g}" for band in bands]
+    return f"The objective compares {listed(parts)}."
+
+
+def _values_by_iteration(results: Results) -> Iterator[Picture]:
+    """Fitted properties that are a single number."""
+    first = next(iter(results.objectives.values()))
+    for observable, state in _compared(first.arrays):
+        files = [file.group(f"{observable}/{state}") for file in results.objectives.values()]
+        if len(files[0]["abscissa"]) == 1:
+            values, errors = (
+                np.concatenate([file[name] for file in files]) for name in ("prediction", "prediction_error")
+            )
+            label, target = first.metadata["labels"][observable][1], float(files[0]["target"][0])
+            figure = values_by_iteration_figure(list(results.objectives), values, errors, target, label)
+            yield picture(figure, f"{observable.capitalize()}, {state_name(state)}, by iteration.")
+
+
+def _spectra_by_iteration(
+    results: Results, observable: str, state: str, bands: Sequence[Sequence[float]]
+) -> Iterator[Picture]:
+    name = f"{observable}/{state}"
+    files = {number: file for number, file in results.objectives.items() if f"{name}/abscissa" in file.arrays}
+    if files:
+        first = next(iter(files.values()))
+        figure = spectra_by_iteration_figure(
+            list(files),
+            first.arrays[f"{name}/abscissa"],
+            np.stack([file.arrays[f"{name}/prediction"] for file in files.values()]),
+            first.arrays[f"{name}/target"],
+            first.metadata["labels"][observable],
+            bands,
+        )
+        title = f"{observable.capitalize()}, {state_name(state)}"
+        yield picture(figure, f"{title}: by iteration, from the shorter runs of the refinement.")
+
+
+def _compared(arrays: Mapping[str, np.ndarray]) -> list[tuple[str, str]]:
+    """Observable and state of all curves that have a target."""
+    return [tuple(name.split("/")[:2]) for name in arrays if name.endswith("/abscissa")]
+
+
+def _states_with(arrays: Mapping[str, np.ndarray], kind: str, part: str) -> list[str]:
+    return [
+        name.split("/")[1] for name in arrays if name.startswith(f"{kind}/") and name.endswith(f"/{part}")
+    ]

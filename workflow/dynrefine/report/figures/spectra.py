@@ -1,0 +1,118 @@
+"""Spectra before and after, by iteration, and measured."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+
+from dynrefine.report.figures.style import (
+    INITIAL,
+    MEASURED,
+    REFINED,
+    STAGES,
+    legend_above,
+    line_with_band,
+    new_figure,
+    styled,
+)
+
+Curve = Mapping[str, np.ndarray]
+Band = Sequence[float]
+
+_DRAWN_ITERATIONS = 7  # more spectra than these cannot be told apart
+_FROM_INITIAL_TO_REFINED = LinearSegmentedColormap.from_list("iterations", [INITIAL, "#b9a7b8", REFINED])
+
+
+@styled
+def spectrum_figure(
+    initial: Curve, refined: Curve, labels: Sequence[str], bands: Sequence[Band] = ()
+) -> Figure:
+    """A spectrum before and after the refinement beside the measured one, and the differences from it below.
+
+    Arguments:
+        initial: abscissa, target, prediction and prediction_error [W] with the initial potential, in the
+            units of the labels.
+        refined: the same with the refined potential.
+        labels: of abscissa and spectrum.
+        bands: first and last abscissa of parts that are drawn beside each other, each on its own scale; the
+            whole spectrum where there are none.
+    """
+    figure = new_figure(4.2)
+    bands = _drawn_bands(initial["abscissa"], bands)
+    panels = figure.subplots(
+        2, len(bands), sharex="col", squeeze=False, height_ratios=(2.2, 1), width_ratios=_widths(bands)
+    )
+    for (spectrum, difference), band in zip(panels.T, bands, strict=True):
+        _draw_spectrum(spectrum, difference, initial, refined, band)
+        difference.set_xlabel(labels[0])
+    panels[0, 0].set_ylabel(labels[1])
+    panels[1, 0].set_ylabel("simulated −\nmeasured")
+    figure.align_ylabels(panels[:, 0])
+    legend_above(figure, panels[0, 0])
+    return figure
+
+
+@styled
+def spectra_by_iteration_figure(
+    iterations: Sequence[int],
+    abscissa: np.ndarray,
+    predictions: np.ndarray,
+    target: np.ndarray,
+    labels: Sequence[str],
+    bands: Sequence[Band] = (),
+) -> Figure:
+    """How the fitted spectrum moved from the first to the last iteration.
+
+    Arguments:
+        iterations: their numbers [I].
+        abscissa: [W], in the unit of its label.
+        predictions: [I, W], in the unit of their label.
+        target: the measured spectrum [W].
+        labels: of abscissa and spectrum.
+        bands: parts that are drawn beside each other, see `spectrum_figure`.
+    """
+    figure = new_figure(3.2)
+    bands = _drawn_bands(abscissa, bands)
+    panels = figure.subplots(1, len(bands), squeeze=False, width_ratios=_widths(bands))[0]
+    last = len(iterations) - 1
+    chosen = np.unique(np.linspace(0, last, _DRAWN_ITERATIONS).round().astype(int))
+    for axes, band in zip(panels, bands, strict=True):
+        inside = _within(abscissa, band)
+        axes.plot(abscissa[inside], target[inside], color=MEASURED, label="measured", linestyle="--")
+        for row in chosen:
+            colour = _FROM_INITIAL_TO_REFINED(row / max(last, 1))
+            name = "iteration 0" if iterations[row] == 0 else str(iterations[row])
+            axes.plot(abscissa[inside], predictions[row][inside], color=colour, linewidth=1.2, label=name)
+        axes.set(xlabel=labels[0], xlim=(abscissa[inside][0], abscissa[inside][-1]))
+    panels[0].set_ylabel(labels[1])
+    legend_above(figure, panels[0])
+    return figure
+
+
+def _draw_spectrum(spectrum: Axes, difference: Axes, initial: Curve, refined: Curve, band: Band) -> None:
+    inside = _within(initial["abscissa"], band)
+    x, target = initial["abscissa"][inside], initial["target"][inside]
+    spectrum.plot(x, target, color=MEASURED, linestyle="--", label="measured")
+    difference.axhline(0.0, color=MEASURED, linestyle="--", linewidth=1.0)
+    for (stage, colour), curve in zip(STAGES.items(), (initial, refined), strict=True):
+        prediction, error = curve["prediction"][inside], curve["prediction_error"][inside]
+        line_with_band(spectrum, x, prediction, error, colour, stage)
+        line_with_band(difference, x, prediction - target, error, colour, None)
+    spectrum.set(xlim=(x[0], x[-1]))
+
+
+def _drawn_bands(abscissa: np.ndarray, bands: Sequence[Band]) -> list[Band]:
+    """The bands that hold more than one point, or else the whole range."""
+    drawn = [band for band in bands if np.sum(_within(abscissa, band)) > 1]
+    return drawn or [(abscissa[0], abscissa[-1])]
+
+
+def _widths(bands: Sequence[Band]) -> list[float]:
+    """Of the panels: a wide band is given more room, but not all of it."""
+    return [(last - first) ** 0.5 for first, last in bands]
+
+
+def _within(abscissa: np.ndarray, band: Band) -> np.ndarray:
+    return (abscissa >= band[0]) & (abscissa <= band[1])
