@@ -24,7 +24,7 @@ from dynrefine.reweighting import boltzmann_weights, ensemble_coefficients
 from dynrefine.system import System
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CheckedLoss:
     """Everything that the loss of the check depends on but the trainable parameters.
 

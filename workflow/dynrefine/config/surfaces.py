@@ -49,4 +49,4 @@ class DipoleTraining(Section):
 class Training(DipoleTraining):
     energy_weight: NonNegativeFloat = Field(1.0, description="Weight of the energies per atom, (eV/atom)⁻².")
     force_weight: NonNegativeFloat = Field(1.0, description="Weight of the forces, (eV/Å)⁻².")
-    stress_weight: NonNegativeFloat = Field(0.0, description="Weight of the stresses, (eV/Å³)⁻².")
+    stress_weight: NonNegativeFloat = Field(0.0, description="Weight of the virials per atom, (eV/atom)⁻².")
