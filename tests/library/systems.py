@@ -1,0 +1,153 @@
+"""Small systems for the tests: boxes of water-like molecules, random models on them, and analytic potentials."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dynrefine.dynamics.force_field import ForceField
+from dynrefine.environment_network import feature_statistics
+from dynrefine.initial_configurations import system_of
+from dynrefine.models import Model, create_model
+from dynrefine.neighbours import NeighbourList, displacements, images_per_axis, neighbour_list
+from dynrefine.system import System
+
+ELEMENTS = [
+    {"symbol": "O", "mass": 15.999, "charge": -2},
+    {"symbol": "H", "mass": 1.008, "charge": 1},
+]
+POTENTIAL = {
+    "kind": "eann",
+    "cutoff": 3.0,
+    "radial_functions": 3,
+    "angular_momentum": 2,
+    "hidden_layers": [5],
+    "repulsion_strength": 20.0,
+}
+DIPOLE = {
+    "kind": "dipole",
+    "cutoff": 2.5,
+    "radial_functions": 2,
+    "angular_momentum": 1,
+    "hidden_layers": [4],
+}
+CUBIC = np.diag([5.2, 5.2, 5.2])
+TRICLINIC = np.array([[5.4, 0.0, 0.0], [0.7, 5.0, 0.0], [-0.5, 0.6, 5.6]])
+ALL = 128  # room for every neighbour in the boxes of these tests
+
+
+def water_box(molecules: int, cell: np.ndarray, seed: int = 0) -> tuple[System, jax.Array]:
+    """Bent molecules O, H, H on a shaken grid, each turned at random, and their positions [N, 3] in Å."""
+    generator = np.random.default_rng(seed)
+    per_axis = int(np.ceil(molecules ** (1 / 3)))
+    grid = np.stack(np.meshgrid(*[np.arange(per_axis)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    centres = (grid[:molecules] + 0.25) / per_axis @ cell
+    shape = np.array([[0.0, 0.0, 0.0], [0.96, 0.0, 0.0], [-0.24, 0.93, 0.0]])
+    positions = np.concatenate([centre + shape @ rotation(generator).T for centre in centres])
+    positions += generator.normal(0.0, 0.05, positions.shape)
+    species = np.tile([0, 1, 1], molecules)
+    return system_of(species, cell, ELEMENTS, jnp.float64), jnp.asarray(positions)
+
+
+def rotation(generator: np.random.Generator) -> np.ndarray:
+    """A random proper rotation [3, 3]."""
+    matrix, triangle = np.linalg.qr(generator.normal(size=(3, 3)))
+    matrix = matrix * np.sign(np.diag(triangle))
+    return matrix * np.sign(np.linalg.det(matrix))
+
+
+_find = jax.jit(neighbour_list, static_argnames=("cutoff", "capacity", "images"))
+
+
+def all_neighbours(positions: Any, cell: Any, cutoff: float, **options: Any) -> NeighbourList:
+    """A neighbour list with room for all."""
+    return _find(positions, cell, cutoff, ALL, images_per_axis(np.asarray(cell), cutoff), **options)
+
+
+def random_model(
+    settings: Mapping[str, Any], system: System, positions: jax.Array, seed: int = 1, scale: float = 0.3
+) -> Model:
+    """A random potential or dipole surface, its features normalised on one configuration so that it is tame.
+
+    Arguments:
+        settings: `POTENTIAL` or `DIPOLE`.
+        system: on whose atoms it is normalised.
+        positions: [N, 3], Å.
+        seed: of the parameters.
+        scale: factor on the last layer's weights: how rough the surface is.
+    """
+    model = create_model(settings, ELEMENTS, jax.random.key(seed))
+    network = model.architecture.network
+    neighbours = all_neighbours(positions, system.cell, network.basis.cutoff)
+    vectors = displacements(positions, system.cell, neighbours)
+    features = network.features(model.parameters, system.species, vectors, neighbours.indices)
+    constants = feature_statistics(
+        np.asarray(features)[None], np.asarray(system.species)[None], len(ELEMENTS)
+    )
+    constants = model.parameters["constants"] | {k: 3.0 * jnp.asarray(v) for k, v in constants.items()}
+    if "repulsion_radii" in constants:
+        constants["repulsion_radii"] = jnp.array([[2.0, 1.1], [1.1, 1.4]])
+    trainable = model.parameters["trainable"]
+    *hidden, last = trainable["layers"]
+    trainable = trainable | {"layers": [*hidden, {**last, "weights": scale * last["weights"]}]}
+    return replace(model, parameters={"trainable": trainable, "constants": constants}).cast(jnp.float64)
+
+
+def cast(tree: Any, dtype: Any) -> Any:
+    """A tree with its floating-point arrays in another precision."""
+    return jax.tree.map(lambda x: x.astype(dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x, tree)
+
+
+def field_of(
+    architecture: Any, cell: Any, skin: float = 1.0, capacity: int = ALL, rebuild_interval: int = 10
+) -> ForceField:
+    """A force field with room for all neighbours, if not told otherwise."""
+    images = images_per_axis(np.asarray(cell), architecture.cutoff + skin)
+    return ForceField(architecture, skin, capacity, images, rebuild_interval)
+
+
+@dataclass(frozen=True)
+class SoftPairs:
+    """U = Σ over pairs of a exp(-b r²) (1 - r²/c²)⁴, smooth at the cutoff c; trainable a (eV) and b (1/Å²)."""
+
+    cutoff: float = 3.0
+
+    def initial_parameters(self) -> dict[str, Any]:
+        """A repulsion of some eV at contact."""
+        return {"trainable": {"a": jnp.array(2.0), "b": jnp.array(0.5)}, "constants": {}}
+
+    def energy(
+        self,
+        parameters: Mapping[str, Any],
+        species: Any,
+        positions: Any,
+        cell: Any,
+        neighbours: NeighbourList,
+    ) -> jax.Array:
+        """Interface of a potential."""
+        squared = jnp.sum(displacements(positions, cell, neighbours) ** 2, axis=-1)
+        own = parameters["trainable"]
+        envelope = jnp.maximum(1.0 - squared / self.cutoff**2, 0.0) ** 4
+        return 0.5 * own["a"] * jnp.sum(jnp.exp(-own["b"] * squared) * envelope)
+
+
+@dataclass(frozen=True)
+class Springs:
+    """U = k/2 Σ |x - x0|²: every atom on its own spring; trainable k (eV/Å²), constants x0 (Å)."""
+
+    cutoff: float = 1.0
+
+    def energy(
+        self,
+        parameters: Mapping[str, Any],
+        species: Any,
+        positions: Any,
+        cell: Any,
+        neighbours: NeighbourList,
+    ) -> jax.Array:
+        """Interface of a potential."""
+        away = positions - parameters["constants"]["centres"]
+        return 0.5 * parameters["trainable"]["stiffness"] * jnp.sum(away**2)
