@@ -1,3 +1,10 @@
+from pathlib import Path
+
+from dynrefine.provenance import config_hash
+
+PAGE = Path(workflow.basedir, "workflow/dynrefine/report/templates/page.html")
+
+
 rule draw_figures:
     input:
         frames="<results>/dataset/frames.csv",
@@ -56,8 +63,10 @@ rule write_report:
         dipole_learning_curve="<results>/pretraining/dipole_learning_curve.csv",
         dipole_errors="<results>/pretraining/dipole_errors.csv",
         dipole_parity="<results>/pretraining/dipole_parity.npz",
+        frames="<results>/dataset/frames.csv",
         summary="<results>/dataset/summary.csv",
         gradient_check="<results>/check_gradient/gradient_check.csv",
+        targets=TARGETS.values(),
     output:
         report=report(
             "<results>/report.html",
@@ -77,7 +86,9 @@ rule write_report:
         runtime=growing(20),
     params:
         settings=campaign.model_dump(exclude={"labelling": {"command"}}),
+        states=STATE_SETTINGS,
         benchmarks=f"results/{campaign.campaign.name}/benchmarks",  # timings make no report stale
         code=code("write_report"),
+        template=config_hash({"page": PAGE.read_text()}),
     script:
         "../scripts/write_report.py"

@@ -7,9 +7,11 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from dynrefine.report.formatting import state_name, value_with_error
+from dynrefine.report.formatting import percent, state_name, value_with_error, with_unit
 
 SIGNIFICANT = 2.0  # standard errors
+
+_WHERE = "on the independent validation run"
 
 Outcome = Literal["closer", "further", "unchanged", "unknown"]
 
@@ -64,19 +66,23 @@ class Change:
             return "unchanged"
         return "closer" if change < 0.0 else "further"
 
-    def sentence(self, with_state: bool) -> str:
-        """The change in words, without the full stop."""
-        unit = f" {self.unit}" if self.unit not in ("", "1") else ""
-        place = f" at {state_name(self.state)}" if with_state else ""
-        subject = f"the {self.name}{place} on the independent validation run"
-        values = f"from {value_with_error(*self.before)} to {value_with_error(*self.after)}{unit}"
-        if np.isfinite(self.measured[0]):
-            values += f" (measured {value_with_error(*self.measured)}{unit})"
+    def sentence(self, where: str = "") -> str:
+        """The change in words, without the full stop.
+
+        Arguments:
+            where: said after the name of the property, "at 300 K".
+        """
+        subject = " ".join(filter(None, (f"the {self.name}{',' if ',' in self.name else ''}", where)))
+        values = (
+            f"from {value_with_error(*self.before)} to {with_unit(value_with_error(*self.after), self.unit)}"
+        )
+        if self.is_compared and not self.is_loss:
+            values += f" (measured {value_with_error(*self.measured)})"
         size = f"{abs(self.standard_errors):.1f} standard errors"
         if self.outcome == "unknown":
             return f"{subject} went {values}, with no error bar to judge it by"
         if self.outcome == "unchanged":
-            return f"{subject} did not change significantly, {values}, {size}"
+            return f"{subject} did not change significantly: {values}, {size}"
         verb = "fell" if self.after[0] < self.before[0] else "rose"
         return f"{subject} {verb} {values}, by {size}"
 
@@ -131,18 +137,18 @@ def judge(compared: list[Change], force_errors: tuple[float, float]) -> Verdict:
     """
     fitted = _fitted(compared)
     several_states = len({change.state for change in compared}) > 1
-    sentences = [change.sentence(several_states) for change in fitted]
+    sentences = [
+        change.sentence(f"at {state_name(change.state)} {_WHERE}" if several_states else _WHERE)
+        for change in fitted
+    ]
     forces = _force_sentence(*force_errors)
     if len(sentences) == 1:
         headline, rest = f"{sentences[0]}; {forces}", []
     else:
-        closer = sum(change.outcome == "closer" for change in fitted)
-        count = f"{closer} of {len(fitted)} fitted properties"
-        headline = f"{count} came significantly closer to the measurement; {forces}"
-        rest = sentences
+        headline, rest = f"{_counted(fitted, 'fitted {}')}; {forces}", sentences
     held_out = _held_out(compared)
     if held_out:
-        rest = [*rest, _held_out_sentence(held_out)]
+        rest = [*rest, _counted(held_out, "measured {} that the refinement did not fit")]
     return Verdict(_overall(fitted), _as_sentence(headline), tuple(_as_sentence(text) for text in rest))
 
 
@@ -153,14 +159,15 @@ def _fitted(compared: list[Change]) -> list[Change]:
 
 
 def _held_out(compared: list[Change]) -> list[Change]:
-    """The measured properties that were not fitted, once each: a corrected value stands for the plain one."""
-    corrected = {
-        (name, change.state) for change in compared for name, _, rest in [change.name.partition(", ")] if rest
-    }
+    """The measured properties that no fitted one determines; a corrected value stands for the plain one."""
+    observables = [change.name.removesuffix(" loss") for change in compared if change.fitted]
+    corrected = {(change.name.split(", ")[0], change.state) for change in compared if ", " in change.name}
     return [
         change
         for change in compared
-        if not change.fitted and change.is_compared and (change.name, change.state) not in corrected
+        if change.is_compared
+        and not any(observable in change.name for observable in observables)
+        and (change.name, change.state) not in corrected
     ]
 
 
@@ -173,27 +180,28 @@ def _overall(fitted: list[Change]) -> str:
     return "unclear" if "unknown" in outcomes or not outcomes else "not improved"
 
 
-def _force_sentence(before: float, after: float) -> str:
-    subject = "the force error on the test frames"
-    change = 100.0 * (after / before - 1.0)
-    if not np.isfinite(change):
-        return f"{subject} is not known"
-    if abs(change) < 0.05:
-        return f"{subject} did not change"
-    return f"{subject} {'grew' if change > 0.0 else 'fell'} by {abs(change):.1f} %"
-
-
-def _held_out_sentence(held_out: list[Change]) -> str:
+def _counted(changes: list[Change], noun: str) -> str:
+    """How many of some properties came closer, moved away and so on; the noun has a gap for "properties"."""
     words = {
         "closer": "came significantly closer to the measurement",
-        "further": "moved significantly away from it",
+        "further": "moved significantly away from the measurement",
         "unchanged": "did not change significantly",
         "unknown": "cannot be judged without error bars",
     }
-    counts = Counter(change.outcome for change in held_out)
-    noun = "property that was" if len(held_out) == 1 else "properties that were"
+    counts = Counter(change.outcome for change in changes)
     parts = [f"{counts[outcome]} {verb}" for outcome, verb in words.items() if counts[outcome]]
-    return f"of {len(held_out)} measured {noun} not fitted, {', '.join(parts)}"
+    properties = noun.format("property" if len(changes) == 1 else "properties")
+    return f"of {len(changes)} {properties}, {', '.join(parts) or 'none is known'}"
+
+
+def _force_sentence(before: float, after: float) -> str:
+    subject = "the force error on the test frames"
+    if not (np.isfinite(before) and np.isfinite(after)):
+        return f"{subject} is not known"
+    change = percent(before, after)
+    if change[1:].startswith("0.0"):
+        return f"{subject} did not change"
+    return f"{subject} {'grew' if after > before else 'fell'} by {change[1:]}"
 
 
 def _over_errors(difference: float, *errors: float) -> float:

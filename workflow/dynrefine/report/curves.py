@@ -89,18 +89,19 @@ def transport_section(results: Results, compared: Sequence[Change]) -> Section:
             f"up to a longest lag, in the finite cell. {_BANDS}"
         )
         blocks.append(picture(figure, caption))
-    several = len(results.states) > 1
-    text = " ".join(f"{change.sentence(several).capitalize()}." for change in diffusion)
+    sentences = [change.sentence() for change in diffusion] if len(results.states) == 1 else []
+    text = " ".join(f"T{sentence[1:]}." for sentence in sentences)
     return Section("transport", "Transport", text, blocks)
 
 
 def structure_section(results: Results) -> Section:
     """Pair distribution functions."""
     initial, refined = (results.curves[stage] for stage in STAGES)
+    pair = "-".join((results.settings["validation"]["structure"] or {}).get("pair", ()))
     blocks = [
         picture(
             structure_figure(initial.group(f"rdf/{state}"), refined.group(f"rdf/{state}")),
-            f"{state_name(state)}: pair distribution function from the validation runs. {_BANDS}",
+            f"{state_name(state)}: {pair} pair distribution function from the validation runs. {_BANDS}",
         )
         for state in _states_with(initial.arrays, "rdf", "distance")
     ]

@@ -55,6 +55,16 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600.0:.1f} h"
 
 
+def with_unit(text: str, unit: str) -> str:
+    """A number with its unit; "1" is the unit of pure numbers."""
+    return text if unit in ("", "1") else f"{text} {unit_name(unit)}"
+
+
+def unit_name(unit: str) -> str:
+    """A unit as one reads it: "1e-9 m²/s" is "10⁻⁹ m²/s"."""
+    return "" if unit == "1" else unit.replace("1e-9", "10⁻⁹")
+
+
 def state_name(label: str) -> str:
     """A state as one reads it: "298K_0.997" is "298 K, 0.997 g/cm³"."""
     temperature, _, density = label.partition("_")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
 from dynrefine.report import tables
 from dynrefine.report.blocks import Section, Tile, listed, picture
@@ -98,29 +99,22 @@ def _gradient_check(results: Results) -> Section:
     check = results.gradient_check
     if not len(check):
         return Section("gradient-check", "The gradient check", "", [])
-    largest = check.groupby(["comparison", "precision"], sort=False).relative_error.max()
-    reference = {
-        "backpropagation": "backpropagation through every step",
-        "central difference": "central differences",
-    }
-    differences = [
-        f"from {reference[comparison]} by {number(error, 2)} in {precision}"
-        for (comparison, precision), error in largest.items()
-        if comparison in reference
-    ]
-    distances = [
-        f"{number(error, 2)} Å in {precision}"
-        for (comparison, precision), error in largest.items()
-        if comparison == "reversal"
-    ]
-    text = (
-        f"The gradient by the adjoint method differs at most {listed(differences)}, relatively."
-        if differences
-        else ""
+    text = " ".join(
+        _checked_in(precision, rows) for precision, rows in check.groupby("precision", sort=False)
     )
-    if distances:
-        text += f" Reversed trajectories came back to their starting points within {listed(distances)}."
     return Section("gradient-check", "The gradient check", text, [tables.gradient_check_table(check)])
+
+
+def _checked_in(precision: str, rows: pd.DataFrame) -> str:
+    """What the check found in one precision, as a sentence."""
+    largest = rows.groupby("comparison").relative_error.max()
+    words = {
+        "backpropagation": "the adjoint gradient differs from backpropagation through every step by {}",
+        "central difference": "from central differences by at most {}",
+        "reversal": "reversed trajectories came back to their starting points within {} Å",
+    }
+    found = [text.format(number(largest[name], 2)) for name, text in words.items() if name in largest]
+    return f"In {precision}, {listed(found)}."
 
 
 def _training(results: Results) -> Section:

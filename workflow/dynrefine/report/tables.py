@@ -7,7 +7,15 @@ import numpy as np
 import pandas as pd
 
 from dynrefine.report.comparison import Change
-from dynrefine.report.formatting import NONE, duration, number, percent, state_name, value_with_error
+from dynrefine.report.formatting import (
+    NONE,
+    duration,
+    number,
+    percent,
+    state_name,
+    unit_name,
+    value_with_error,
+)
 
 _OUTCOMES = {
     "closer": "closer",
@@ -42,7 +50,7 @@ def properties_table(changes: Iterable[Change]) -> Table:
         (
             change.name + (" (fitted)" if change.fitted else ""),
             state_name(change.state),
-            _unit(change.unit),
+            unit_name(change.unit),
             value_with_error(*change.before),
             value_with_error(*change.after),
             value_with_error(*change.measured) if change.is_compared else NONE,
@@ -206,9 +214,7 @@ def pairs_table(header: Sequence[str], pairs: Mapping[str, str], caption: str) -
     return Table(header, list(pairs.items()), (False, False), caption)
 
 
-def _unit(unit: str) -> str:
-    return "" if unit == "1" else unit.replace("1e-9", "10⁻⁹")
-
-
 def _signed_ratio(value: float) -> str:
-    return f"{value:+.1f}".replace("-", "−") if np.isfinite(value) else NONE
+    if not np.isfinite(value):
+        return NONE
+    return f"{value:+.1f}".replace("-", "−") if abs(value) >= 0.05 else "0.0"

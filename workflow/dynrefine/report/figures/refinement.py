@@ -19,6 +19,7 @@ from dynrefine.report.figures.style import (
     new_figure,
     styled,
 )
+from dynrefine.report.formatting import state_name
 
 _NOT_TERMS = ("total", "gradient_norm")
 
@@ -108,34 +109,39 @@ def timings_figure(timings: pd.DataFrame) -> Figure:
 
 
 def _draw_losses(axes: Axes, history: pd.DataFrame) -> None:
-    drawn = [("total", "objective", INK)]
-    drawn += [
-        (term, term.replace("_", " "), colour)
-        for term, colour in zip(terms_of(history), cycle(SERIES), strict=False)
-    ]
-    for column, label, colour in drawn:
-        _errorbar(axes, history.iteration, history[column], history[f"{column}_error"], colour, label)
-    axes.plot(history.iteration, history.anchor, "s-", color=FAINT, markersize=3, label="anchor")
+    _errorbar(axes, history, "total", INK, "objective")
+    for term, colour in zip(terms_of(history), cycle(SERIES), strict=False):
+        _errorbar(axes, history, term, colour, _term_name(term, states_of(history)))
+    _errorbar(axes, history, "anchor", FAINT, "anchor")
     axes.set(ylabel="loss", ylim=(0.0, None))
     legend_over_panel(axes)
 
 
 def _draw_gradients(axes: Axes, history: pd.DataFrame) -> None:
-    _errorbar(axes, history.iteration, history.gradient_norm, history.gradient_norm_error, INK, "whole")
-    for part, colour in zip(("trajectory", "ensemble", "anchor"), SERIES, strict=False):
-        axes.plot(history.iteration, history[f"{part}_norm"], "s-", color=colour, markersize=3, label=part)
+    _errorbar(axes, history, "gradient_norm", INK, "whole")
+    for part, colour in {"trajectory": SERIES[2], "ensemble": SERIES[3], "anchor": FAINT}.items():
+        _errorbar(axes, history, f"{part}_norm", colour, part)
     axes.set(ylabel="norm of the gradient", yscale="log")
     legend_over_panel(axes)
 
 
 def _draw_temperatures(axes: Axes, history: pd.DataFrame, temperatures: dict[str, float]) -> None:
     for state, colour in zip(states_of(history), cycle(SERIES), strict=False):
-        values, errors = history[f"temperature_{state}"], history[f"temperature_{state}_error"]
         axes.axhline(temperatures[state], color=colour, linestyle="--", linewidth=1.0)
-        _errorbar(axes, history.iteration, values, errors, colour, state)
+        _errorbar(axes, history, f"temperature_{state}", colour, state_name(state))
     axes.set_ylabel("temperature (K)")
     legend_over_panel(axes)
 
 
-def _errorbar(axes: Axes, x: pd.Series, y: pd.Series, error: pd.Series, colour: str, label: str) -> None:
-    axes.errorbar(x, y, error, fmt="o-", color=colour, label=label, markersize=4, capsize=2, linewidth=1.3)
+def _errorbar(axes: Axes, history: pd.DataFrame, column: str, colour: str, label: str) -> None:
+    """A column by iteration, with its error where the history holds one."""
+    error = history.get(f"{column}_error")
+    style = {"fmt": "o-", "markersize": 4, "capsize": 2, "linewidth": 1.3}
+    axes.errorbar(history.iteration, history[column], error, color=colour, label=label, **style)
+
+
+def _term_name(term: str, states: list[str]) -> str:
+    """A term as one reads it; its state is named where there are several."""
+    state = next(label for label in states if term.endswith(f"_{label}"))
+    observable = term.removesuffix(f"_{state}")
+    return f"{observable}, {state_name(state)}" if len(states) > 1 else observable

@@ -21,6 +21,7 @@ STAGES = {"initial": INITIAL, "refined": REFINED}
 PARTS = {"train": "#9aa4ae", "validation": "#cc79a7", "test": "#009e73", "removed": "#d55e00"}
 SERIES = ("#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#8c6d31")
 
+_ROW = 36  # characters that fit over half a figure
 WIDTH = 8.0  # inches; with these sizes of letters readable at 800 pixels
 
 STYLE = {
@@ -95,7 +96,7 @@ def legend_over_panel(axes: Axes) -> None:
         labels,
         loc="lower left",
         bbox_to_anchor=(0.0, 1.0),
-        ncols=4,
+        ncols=4 if sum(map(len, labels)) < _ROW else 2,
         borderaxespad=0.2,
         columnspacing=0.9,
         handlelength=1.0,
