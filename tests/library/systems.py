@@ -83,7 +83,7 @@ def random_model(
     network = model.architecture.network
     neighbours = all_neighbours(positions, system.cell, network.basis.cutoff)
     vectors = displacements(positions, system.cell, neighbours)
-    features = network.features(model.parameters, system.species, vectors, neighbours.indices)
+    features = jax.jit(network.features)(model.parameters, system.species, vectors, neighbours.indices)
     constants = feature_statistics(
         np.asarray(features)[None], np.asarray(system.species)[None], len(ELEMENTS)
     )
