@@ -92,7 +92,7 @@ class Verdict:
     """What the campaign came to.
 
     Attributes:
-        outcome: "improved", "improved in part", "not improved" or "unclear".
+        outcome: "improved", "improved in part", "not improved", "worse" or "unclear".
         headline: in one sentence.
         further: what else changed, a sentence each.
     """
@@ -177,6 +177,8 @@ def _overall(fitted: list[Change]) -> str:
         return "improved"
     if "closer" in outcomes:
         return "improved in part"
+    if "further" in outcomes:
+        return "worse"
     return "unclear" if "unknown" in outcomes or not outcomes else "not improved"
 
 

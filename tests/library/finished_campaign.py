@@ -1,0 +1,319 @@
+"""The files of a finished campaign, made up but like those that the jobs write."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from dynrefine.config import load_config
+from dynrefine.report.results import STAGES, SURFACES, Results, read_results
+from dynrefine.storage import ArrayFile, write_arrays
+
+ROOT = Path(__file__).parents[2]
+LABELS = {
+    "infrared": ["wavenumber (cm⁻¹)", "n(ν)α(ν) (cm⁻¹)"],
+    "diffusion": ["", "self-diffusion (10⁻⁹ m²/s)"],
+}
+OF_SURFACE = ("learning_curve", "errors", "parity")
+# centre (cm⁻¹), height (cm⁻¹) and width (cm⁻¹) of the bands of liquid water
+MEASURED = [(180, 1900, 110), (600, 4500, 170), (1642, 3600, 55), (2126, 600, 150), (3390, 17400, 180)]
+INITIAL = [(170, 1500, 120), (540, 4300, 200), (1660, 4300, 70), (2050, 500, 160), (3510, 14400, 210)]
+
+
+@dataclass(frozen=True)
+class FinishedCampaign:
+    """A campaign whose potentials are as good as said, from 0 (poor) to 1 (as measured).
+
+    Attributes:
+        folder: where the files are.
+        states: labels of the states.
+        quality: of each iteration that was run, then of the refined potential.
+        passed_through: iterations that were not run.
+        spectrum: whether an infrared spectrum is fitted, or else the self-diffusion.
+    """
+
+    folder: Path
+    states: tuple[str, ...] = ("300K",)
+    quality: tuple[float, ...] = (0.0, 0.25, 0.4, 0.5, 0.52, 0.55)
+    passed_through: int = 0
+    spectrum: bool = True
+
+    @property
+    def observable(self) -> str:
+        """What is fitted."""
+        return "infrared" if self.spectrum else "diffusion"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The default configuration with the observable of this campaign."""
+        settings = load_config(yaml.safe_load((ROOT / "config/config.yaml").read_text())).model_dump()
+        if not self.spectrum:
+            settings["objective"]["observables"] = {"diffusion": {"target": "argon.csv", "weight": 2.0}}
+        return settings
+
+    def read(self) -> Results:
+        """Write all files and read them as the script does."""
+        self._write_refinement()
+        for stage, quality in (("initial", self.quality[0]), ("refined", self.quality[-1])):
+            self._write_validation(stage, quality)
+        self._write_training()
+        self._write_dataset()
+        self._write_check()
+        self._write_benchmarks()
+        (self.folder / "target.csv").write_text(
+            "# Measured: N. Obody & sons <nobody>,\n# doi:10.1000/1\nx,y\n1,2\n"
+        )
+        count = len(self.quality) - 1 + self.passed_through
+        files = {
+            "objectives": [self.folder / f"objective_{number}.npz" for number in range(count)],
+            "targets": [self.folder / "target.csv"],
+            **{
+                name: [self.folder / f"{stage}_{name}" for stage in STAGES]
+                for name in ("properties", "errors", "curves")
+            },
+            **{
+                name: self.folder / f"{name}.csv"
+                for name in ("history", "frames", "summary", "gradient_check")
+            },
+        }
+        for surface in SURFACES:
+            files |= {f"{surface}_{name}": self.folder / f"{surface}_{name}" for name in OF_SURFACE}
+        states = {label: {"temperature": float(label.removesuffix("K"))} for label in self.states}
+        return read_results(files, self.settings, states, self.folder / "benchmarks")
+
+    def _write_refinement(self) -> None:
+        rows = []
+        for number, quality in enumerate(self.quality[:-1]):
+            arrays = {}
+            row = {"iteration": number, "total": 0.012, "total_error": 0.0}
+            for state in self.states:
+                curves, loss, error = self._observe(quality, f"{number} {state}", noise=2.0)
+                arrays |= {f"{self.observable}/{state}/{name}": array for name, array in curves.items()}
+                row |= {f"{self.observable}_{state}": loss, f"{self.observable}_{state}_error": error}
+                row["total"], row["total_error"] = row["total"] + loss, np.hypot(row["total_error"], error)
+            row |= {
+                "anchor": 0.012 + 0.003 * quality,
+                "gradient_norm": 2.0 - 1.5 * quality,
+                "gradient_norm_error": 0.3,
+            }
+            row |= {
+                "trajectory_norm": 1.9 - 1.5 * quality,
+                "ensemble_norm": 0.5,
+                "anchor_norm": 0.05 + quality / 4,
+            }
+            row["effective_sample_size"] = 1.0
+            for state in self.states:
+                kelvin = float(state.removesuffix("K"))
+                row |= {f"temperature_{state}": kelvin + number - 2.0, f"temperature_{state}_error": 2.7}
+            row |= {"energy_drift_meV_per_atom": 0.021, "reversal_error_angstrom": 3.1e-6}
+            row |= {"milliseconds_per_step": 6.42, "step_norm": 0.051, "converged": False}
+            rows.append(row)
+            content = ArrayFile(arrays, dict.fromkeys(arrays, "1"), {"labels": LABELS})
+            write_arrays(self.folder / f"objective_{number}.npz", "objective", content)
+        for number in range(len(rows), len(rows) + self.passed_through):
+            empty = ArrayFile({}, metadata={"passed_through": True})
+            write_arrays(self.folder / f"objective_{number}.npz", "objective", empty)
+        pd.DataFrame(rows).to_csv(self.folder / "history.csv", index=False)
+
+    def _observe(
+        self, quality: float, seed: str, noise: float = 1.0
+    ) -> tuple[dict[str, np.ndarray], float, float]:
+        """Curves of the fitted observable, its loss and the error of that."""
+        loss, error = 0.52 * (1.0 - quality) ** 0.5, 0.02 * noise
+        if not self.spectrum:
+            values = {
+                "abscissa": 0.0,
+                "target": 2.43,
+                "prediction": 2.43 - 0.5 * (1 - quality),
+                "prediction_error": 0.05,
+            }
+            return {name: np.array([value]) for name, value in values.items()}, loss, error
+        x = np.arange(20.0, 4001.0, 20.0)
+        pairs = zip(np.array(INITIAL), np.array(MEASURED), strict=True)
+        target = sum(_band(x, *band) for band in MEASURED)
+        prediction = sum(_band(x, *((1.0 - quality) * start + quality * end)) for start, end in pairs)
+        spread = noise * (0.03 * prediction + 60.0)
+        ripple = np.convolve(_random(seed).normal(size=len(x) + 8), np.ones(9) / 3.0, "valid")
+        curves = {
+            "abscissa": x,
+            "target": target,
+            "prediction": prediction + spread * ripple,
+            "prediction_error": spread,
+        }
+        return curves, loss, error
+
+    def _write_validation(self, stage: str, quality: float) -> None:
+        properties, arrays = [], {}
+        for state in self.states:
+            curves, loss, error = self._observe(quality, f"{stage} {state}")
+            arrays |= {f"{self.observable}/{state}/{name}": array for name, array in curves.items()}
+            arrays |= _transport_and_structure(state, quality)
+            kelvin = float(state.removesuffix("K"))
+            for name, value, uncertainty, unit, measured, measured_error in (
+                (f"{self.observable} loss", loss, error, "1", np.nan, np.nan),
+                ("temperature", kelvin + 1.3, 2.1, "K", kelvin, 0.0),
+                ("energy drift", 0.0213, 0.0012, "meV/atom", np.nan, np.nan),
+                ("self-diffusion", 1.52 + 0.4 * quality, 0.061, "1e-9 m²/s", 2.299, 0.005),
+                (
+                    "self-diffusion, finite-size corrected",
+                    1.98 + 0.4 * quality,
+                    0.061,
+                    "1e-9 m²/s",
+                    2.299,
+                    0.005,
+                ),
+                ("first maximum of g_OO", 3.21 - 0.3 * quality, 0.031, "1", 2.57, 0.05),
+            ):
+                properties.append(
+                    (name, state, value, uncertainty, unit, measured, measured_error, name.endswith("loss"))
+                )
+        columns = [
+            "property",
+            "state",
+            "value",
+            "standard_error",
+            "unit",
+            "measured",
+            "measured_error",
+            "fitted",
+        ]
+        pd.DataFrame(properties, columns=columns).to_csv(self.folder / f"{stage}_properties", index=False)
+        errors = {
+            "energy": (0.91, "meV/atom"),
+            "force": (41.2, "meV/Å"),
+            "force O": (52.3, "meV/Å"),
+            "force H": (34.1, "meV/Å"),
+        }
+        pd.DataFrame(
+            [(name, value * (1.0 + 0.062 * quality), unit) for name, (value, unit) in errors.items()],
+            columns=["quantity", "value", "unit"],
+        ).to_csv(self.folder / f"{stage}_errors", index=False)
+        content = ArrayFile(arrays, dict.fromkeys(arrays, "1"), {"labels": LABELS})
+        write_arrays(self.folder / f"{stage}_curves", "curves", content)
+
+    def _write_training(self) -> None:
+        random, parts = _random("training"), {"train": 90, "validation": 15, "test": 20}
+        epochs = np.arange(20, 1001, 20)
+        for surface, quantities, errors in (
+            (
+                "potential",
+                {"energies": (0.02, 9e-4), "forces": (1.2, 0.04)},
+                {"energy": "meV/atom", "force": "meV/Å"},
+            ),
+            ("dipole", {"dipoles": (0.6, 0.02)}, {"dipole": "e Å"}),
+        ):
+            decay = 3.0 * np.exp(-epochs / 70.0)
+            curve = {"epoch": epochs}
+            for part, floor in (("training", 0.01), ("validation", 0.018)):
+                curve[f"{part}_loss"] = decay + floor * np.exp(0.1 * random.normal(size=len(epochs)))
+            pd.DataFrame(curve).to_csv(self.folder / f"{surface}_learning_curve", index=False)
+            rows = [
+                (part, name, 0.9 + 0.1 * len(part), unit) for part in parts for name, unit in errors.items()
+            ]
+            pd.DataFrame(rows, columns=["part", "quantity", "value", "unit"]).to_csv(
+                self.folder / f"{surface}_errors", index=False
+            )
+            arrays = {}
+            for part, frames in parts.items():
+                for name, (spread, error) in quantities.items():
+                    labelled = spread * random.normal(size=frames * (144 if name == "forces" else 1))
+                    arrays[f"{name}/{part}/labelled"] = labelled
+                    arrays[f"{name}/{part}/predicted"] = labelled + error * random.normal(size=len(labelled))
+            write_arrays(
+                self.folder / f"{surface}_parity", "parity", ArrayFile(arrays, dict.fromkeys(arrays, "1"))
+            )
+
+    def _write_dataset(self) -> None:
+        random, count = _random("dataset"), 127
+        split = np.repeat(["train", "test", "train", "validation", "train"], [40, 20, 30, 15, 22])
+        reason = np.full(count, "", object)
+        reason[[17, 93]], split[[17, 93]] = "a force above 20 eV/Å", "removed"
+        verdict = np.where(reason == "", "kept", "removed")
+        force = np.where(verdict == "kept", 3.0 + random.gamma(2.0, 0.5, count), 21.3)
+        pd.DataFrame(
+            {
+                "frame": range(count),
+                "largest_force": force,
+                "energy": -156.1 + 0.01 * random.normal(size=count),
+                "reason": reason,
+                "verdict": verdict,
+                "split": split,
+            }
+        ).to_csv(self.folder / "frames.csv", index=False)
+        summary = [("train", 92), ("validation", 15), ("test", 20)]
+        columns = ["frames", "atoms", "energy", "energy_spread", "force", "density", "pressure", "dipoles"]
+        pd.DataFrame(
+            [
+                (part, "300K", frames, 48, -156.123, 0.0101, 1.234, 0.997, 5432.1, frames)
+                for part, frames in summary
+            ],
+            columns=["split", "series", *columns],
+        ).to_csv(self.folder / "summary.csv", index=False)
+
+    def _write_check(self) -> None:
+        columns = ["comparison", "precision", "parameter", "adjoint", "reference", "relative_error", "cosine"]
+        rows = [
+            ("backpropagation", "float64", "all (2113)", 1.83412, 1.83412, 3.2e-11, 1.0),
+            ("reversal", "float64", "Å", np.nan, np.nan, 2.1e-13, np.nan),
+            ("backpropagation", "float32", "all (2113)", 1.83409, 1.83412, 4.1e-5, 0.99999999),
+            ("reversal", "float32", "Å", np.nan, np.nan, 3.4e-6, np.nan),
+            ("central difference", "float64", "number 1204", -0.21733, -0.21734, 2.3e-6, np.nan),
+            ("central difference", "float64", "random direction", 0.03121, 0.03121, 5.7e-7, np.nan),
+        ]
+        pd.DataFrame(rows, columns=columns).to_csv(self.folder / "gradient_check.csv", index=False)
+
+    def _write_benchmarks(self) -> None:
+        costs = {
+            "train_potential": (1, 410.0),
+            "train_dipole": (1, 95.0),
+            "sample_ensemble": (10, 61.0),
+            "run_trajectories": (10, 22.0),
+            "adjoint_gradient": (10, 84.0),
+            "prepare_dataset": (1, 3.2),
+        }
+        header = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time"
+        for rule, (jobs, seconds) in costs.items():
+            for job in range(jobs):
+                path = self.folder / "benchmarks" / (f"{rule}/{job:03d}.tsv" if jobs > 1 else f"{rule}.tsv")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                memory = "-" if rule == "prepare_dataset" else 612.5 + job
+                path.write_text(
+                    f"{header}\n{seconds}\t0:01:00\t{memory}\t0\t0\t0\t0\t0\t98.0\t{0.98 * seconds}\n"
+                )
+
+
+def _band(x: np.ndarray, centre: float, height: float, width: float) -> np.ndarray:
+    return height * np.exp(-0.5 * ((x - centre) / width) ** 2)
+
+
+def _random(seed: str) -> np.random.Generator:
+    return np.random.default_rng(list(seed.encode()))
+
+
+def _transport_and_structure(state: str, quality: float) -> dict[str, np.ndarray]:
+    lag = np.arange(0.0, 1001.0, 4.0)
+    correlation = 1.5e-5 * np.exp(-lag / 60.0) * np.cos(lag / 45.0) / np.sqrt(1 + lag / 400.0)
+    running = (1.52 + 0.4 * quality) * (1.0 - np.exp(-lag / 90.0) * np.cos(lag / 60.0))
+    r = np.arange(0.05, 6.0, 0.1)
+    return {
+        f"velocity_autocorrelation/{state}/lag": lag,
+        f"velocity_autocorrelation/{state}/value": correlation,
+        f"velocity_autocorrelation/{state}/error": np.full_like(lag, 3e-7),
+        f"diffusion/{state}/lag": lag,
+        f"diffusion/{state}/running_integral": running,
+        f"diffusion/{state}/running_integral_error": 0.061 * np.sqrt(lag / 1000.0),
+        f"rdf/{state}/distance": r,
+        f"rdf/{state}/value": _pair_distribution(r, 3.4 - 0.4 * quality),
+        f"rdf/{state}/error": np.full_like(r, 0.03),
+        f"rdf/{state}/target": np.where(r < 2.35, np.nan, _pair_distribution(r, 2.75)),
+    }
+
+
+def _pair_distribution(r: np.ndarray, height: float) -> np.ndarray:
+    """Nothing inside of 2.6 Å, a first maximum, then a shallow wave."""
+    first = (height - 1.0) * np.exp(-0.5 * ((r - 2.8) / 0.14) ** 2)
+    wave = 0.15 * np.cos(2.0 * (r - 4.5)) * (r > 3.0)
+    return (1.0 + first + wave) / (1.0 + np.exp(-(r - 2.62) / 0.07))

@@ -1,0 +1,230 @@
+import re
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+from finished_campaign import FinishedCampaign
+
+from dynrefine.report.comparison import Change, judge
+from dynrefine.report.figures import dataset_figure, save_figure, to_svg, training_figure
+from dynrefine.report.formatting import duration, number, percent, state_name, value_with_error
+from dynrefine.report.page import render_page, write_page
+from dynrefine.report.results import read_timings
+
+NOT_A_NUMBER = float("nan")
+
+
+@pytest.fixture(scope="module")
+def improved(tmp_path_factory):
+    """The results of a campaign that improved and then passed through two iterations."""
+    return FinishedCampaign(tmp_path_factory.mktemp("improved"), passed_through=2).read()
+
+
+@pytest.fixture(scope="module")
+def page(improved, tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    write_page(path, improved)
+    return path.read_text(encoding="utf-8")
+
+
+def text_of(page):
+    """What is read on a page, without figures, styles and markup."""
+    text = re.sub(r"<(svg|style)\b.*?</\1>", " ", page, flags=re.DOTALL)
+    return re.sub(r"[ \n]+", " ", re.sub(r"<[^>]+>", " ", text))
+
+
+def headings(page):
+    return re.findall(r"<h2>(.*?)</h2>", page)
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (2.3123, 0.1234, "2.31(12)"),
+        (0.5163, 0.0234, "0.52(2)"),
+        (0.5163, 0.0963, "0.52(10)"),
+        (-153.2, 14.1, "−153(14)"),
+        (1234.5, 56.0, "1230(60)"),
+        (3.12e-5, 4.9e-7, "3.12(5)\u00a0×\u00a010⁻⁵"),
+        (1.0004e7, 2.1e4, "1.000(2)\u00a0×\u00a010⁷"),
+        (0.0, 0.2, "0.0(2)"),
+        (2.0, NOT_A_NUMBER, "2.00"),
+        (300.0, 0.0, "300"),
+        (NOT_A_NUMBER, 0.1, "–"),
+    ],
+)
+def test_errors_are_written_in_the_last_digits(value, error, text):
+    assert value_with_error(value, error) == text
+
+
+def test_numbers_are_written_for_people():
+    assert number(0.07968) == "0.0797"
+    assert number(1.234e-6, 2) == "1.2\u00a0×\u00a010⁻⁶"
+    assert number(99996.0) == "1.00\u00a0×\u00a010⁵"
+    assert percent(41.2, 42.48) == "+3.1\u00a0%"
+    assert percent(0.0, 1.0) == "–"
+    assert [duration(seconds) for seconds in (3.21, 300.0, 9000.0)] == ["3.2 s", "5.0 min", "2.5 h"]
+    assert [state_name(label) for label in ("298K", "298K_0.95")] == ["298 K", "298 K, 0.95 g/cm³"]
+
+
+def loss(before, after, error=0.02, **changed):
+    values = {"name": "infrared loss", "state": "300K", "unit": "1", "fitted": True}
+    values |= {"before": (before, error), "after": (after, error), "measured": (NOT_A_NUMBER, NOT_A_NUMBER)}
+    return Change(**{**values, **changed})
+
+
+@pytest.mark.parametrize(
+    ("after", "error", "force_error", "outcome", "headline"),
+    [
+        (
+            0.31,
+            0.02,
+            42.48,
+            "improved",
+            "The infrared loss on the independent validation run fell from 0.52(2) to 0.31(2), by 7.4 standard "
+            "errors; the force error on the test frames grew by 3.1\u00a0%.",
+        ),
+        (
+            0.53,
+            0.02,
+            41.2,
+            "not improved",
+            "The infrared loss on the independent validation run did not change significantly: from 0.52(2) to "
+            "0.53(2), 0.4 standard errors; the force error on the test frames did not change.",
+        ),
+        (
+            0.61,
+            0.02,
+            40.376,
+            "worse",
+            "The infrared loss on the independent validation run rose from 0.52(2) to 0.61(2), by 3.2 standard "
+            "errors; the force error on the test frames fell by 2.0\u00a0%.",
+        ),
+        (
+            0.31,
+            NOT_A_NUMBER,
+            NOT_A_NUMBER,
+            "unclear",
+            "The infrared loss on the independent validation run went from 0.520 to 0.310, with no error bar to "
+            "judge it by; the force error on the test frames is not known.",
+        ),
+    ],
+)
+def test_the_verdict_says_what_the_numbers_say(after, error, force_error, outcome, headline):
+    verdict = judge([loss(0.52, after, error)], (41.2, force_error))
+    assert (verdict.outcome, verdict.headline) == (outcome, headline)
+
+
+def test_several_fitted_properties_are_counted_and_told_one_by_one():
+    verdict = judge([loss(0.52, 0.31), loss(0.52, 0.62, state="350K")], (41.2, 42.48))
+    assert verdict.outcome == "improved in part"
+    assert verdict.headline.startswith(
+        "Of 2 fitted properties, 1 came significantly closer to the measurement, 1 moved significantly away"
+    )
+    assert [" at 300 K " in text for text in verdict.further] == [True, False]
+    assert [" at 350 K " in text for text in verdict.further] == [False, True]
+
+
+def test_what_was_not_fitted_is_judged_by_its_distance_from_the_measurement():
+    measured = {"fitted": False, "unit": "1e-9 m²/s", "measured": (2.30, 0.01)}
+    overshot = loss(2.20, 2.60, name="self-diffusion", **measured)
+    corrected = loss(2.00, 2.40, name="self-diffusion, finite-size corrected", **measured)
+    thermostat = loss(295.0, 301.0, name="temperature", fitted=False, measured=(300.0, 0.0))
+    assert [change.outcome for change in (overshot, corrected)] == ["further", "closer"]
+    verdict = judge([loss(0.52, 0.31), overshot, corrected, thermostat], (41.2, 41.2))
+    assert verdict.further == (
+        "Of 1 measured property that the refinement did not fit, 1 came significantly closer to the measurement.",
+    )
+
+
+def test_a_property_that_its_loss_determines_does_not_count_as_not_fitted():
+    diffusion = loss(2.00, 2.20, name="self-diffusion", fitted=False, measured=(2.30, 0.01))
+    assert judge([loss(0.52, 0.31, name="diffusion loss"), diffusion], (41.2, 41.2)).further == ()
+
+
+def test_the_page_holds_verdict_and_numbers(page):
+    text = text_of(page)
+    assert "The infrared loss on the independent validation run fell from 0.52(2) to 0.35(2)" in text
+    assert "the force error on the test frames grew by 3.4\u00a0%." in text
+    assert (
+        "self-diffusion, finite-size corrected 300 K 10⁻⁹ m²/s 1.98(6) 2.20(6) 2.299(5) +2.6 closer" in text
+    )
+    assert "force O meV/Å 52.3 54.1 +3.4\u00a0%" in text
+    assert "from central differences by at most 2.3\u00a0×\u00a010⁻⁶" in text
+    assert "adjoint_gradient 10 14.0 min 84.0 s 13.7 min 622" in text
+    assert "127 frames were read, 2 were left out: a force above 20 eV/Å (2)." in text
+    assert "Measured: N. Obody &amp; sons &lt;nobody&gt;, doi:10.1000/1" in text
+    assert re.search(r"Configuration [0-9a-f]{12} , seed 1\.", text)
+    assert "nan" not in text.lower().split()
+
+
+def test_iterations_that_passed_through_are_left_out_and_named(improved, page):
+    assert sorted(improved.objectives) == [0, 1, 2, 3, 4]
+    assert "Iterations 5 to 6 passed through, the refinement having converged, and are left out." in text_of(
+        page
+    )
+
+
+def test_the_page_is_self_contained(page):
+    assert len(page) < 3e6
+    assert "<script" not in page
+    assert "@import" not in page
+    references = re.findall(r"""(?:\b(?:src|href)\s*=\s*["']|url\(["']?)([^"')]*)""", page)
+    outside = [text for text in references if not text.startswith(("#", "data:image/png;base64,"))]
+    assert outside == ["https://doi.org/10.1038/s41467-025-56061-z"]
+    targets = set(re.findall(r'\bid="([^"]*)"', page))
+    assert {text[1:] for text in references if text.startswith("#")} <= targets
+
+
+def test_every_figure_shows_something_and_follows_the_theme(page):
+    figures = re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL)
+    assert len(figures) == 9
+    for figure in figures:
+        root = ElementTree.fromstring(figure)
+        assert root.get("aria-label")
+        assert sum(element.tag.endswith(("path", "use", "image")) for element in root.iter()) > 20
+        assert "currentColor" in figure
+        assert "#1f2328" not in figure
+
+
+def test_a_campaign_that_got_worse_says_so(tmp_path):
+    results = FinishedCampaign(tmp_path, states=("280K", "300K"), quality=(0.4, 0.2, 0.0)).read()
+    text, sections = text_of(page := render_page(results)), headings(page)
+    assert "Worse Of 2 fitted properties, 2 moved significantly away from the measurement" in text
+    assert text.count("Infrared, 280 K: from the validation runs") == 1
+    assert text.count("Infrared, 300 K: from the validation runs") == 1
+    assert "passed through" not in text
+    assert "Spectra before, after and measured" in sections
+
+
+def test_a_campaign_without_spectra_has_no_section_of_them(tmp_path):
+    results = FinishedCampaign(tmp_path, spectrum=False).read()
+    page = render_page(results)
+    assert "Spectra before, after and measured" not in headings(page)
+    assert "The diffusion loss on the independent validation run fell" in text_of(page)
+    assert "Diffusion, 300 K, by iteration." in text_of(page)
+    assert "2 times the diffusion loss and 1 times the anchor" in text_of(page)
+
+
+def test_the_same_results_give_the_same_figure(improved):
+    first, second = (to_svg(dataset_figure(improved.frames), "frames") for _ in range(2))
+    assert first == second
+
+
+def test_without_benchmarks_there_are_no_timings(tmp_path):
+    assert len(read_timings(tmp_path / "absent")) == 0
+
+
+def test_figures_are_written_as_pictures(improved, tmp_path):
+    surface = improved.surfaces["potential"]
+    save_figure(tmp_path / "potential.png", training_figure(surface.learning_curve, surface.parity.arrays))
+    picture = (tmp_path / "potential.png").read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    assert list(tmp_path.iterdir()) == [tmp_path / "potential.png"]
+
+
+def test_frames_without_a_label_are_left_out_of_the_parity(improved):
+    surface = improved.surfaces["dipole"]
+    arrays = {name: array.copy() for name, array in surface.parity.arrays.items()}
+    arrays["dipoles/test/labelled"][::2] = np.nan
+    assert "NaN" not in to_svg(training_figure(surface.learning_curve, arrays), "training")
