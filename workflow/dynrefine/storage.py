@@ -48,18 +48,19 @@ class ArrayFile:
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place only when the block ends without an error."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:
-        yield temporary
-        os.replace(temporary, path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
     except OSError as error:
         raise CampaignError(
             f"{path} could not be written ({error.strerror}): free some space or make its folder writable, "
             "then start the campaign again; nothing finished before is lost."
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_arrays(path: str | Path, kind: str, content: ArrayFile) -> None:
