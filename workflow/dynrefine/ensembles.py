@@ -43,7 +43,7 @@ class Ensemble:
         velocities: drawn from the Maxwell-Boltzmann distribution [S, N, 3], Å/fs.
         chain_positions: last point of each chain [R, N, 3], Å.
         chain_velocities: [R, N, 3], Å/fs.
-        recorded_positions: every fifth record of the chains, for structure [records, R, N, 3], Å.
+        recorded_positions: records of the chains, for structure [records, R, N, 3], Å.
         energies: potential energy along the chains [records, R], eV.
         temperatures: kinetic temperature along the chains [records, R], K.
         metadata: provenance.
@@ -155,7 +155,7 @@ def sample_ensemble(
         velocities=np.asarray(draw(jax.random.split(velocity_key, len(starts)))),
         chain_positions=recorded[:, -1],
         chain_velocities=np.asarray(chains.velocities),
-        recorded_positions=recorded[:, ::5].swapaxes(0, 1),
+        recorded_positions=recorded.swapaxes(0, 1),
         energies=np.asarray(chains.energies).T,
         temperatures=np.asarray(chains.temperatures).T,
         metadata={"seed": seed, "temperature_K": kelvin},

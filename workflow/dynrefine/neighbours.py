@@ -5,6 +5,7 @@ which its maker must check: every loop of this package does, and repeats the wor
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -80,23 +81,27 @@ def neighbour_list(
     atoms = len(positions)
     fractional = positions @ jnp.linalg.inv(cell)
     separation = fractional[None, :, :] - fractional[:, None, :]
-    nearest = -jnp.round(separation)
-    candidates = _candidate_shifts(separation + nearest, nearest, images)  # [N, N, M, 3]
-    displacement = (separation[:, :, None, :] + candidates) @ cell
-    distance_squared = jnp.sum(displacement**2, axis=-1)
-    itself = jnp.eye(atoms, dtype=bool)[:, :, None] & jnp.all(candidates == 0, axis=-1)
-    within = (distance_squared < cutoff**2) & ~itself
+    shifts = _candidate_shifts(separation, images)
+    within = _distance_squared(separation, shifts, cell) < cutoff**2
+    unshifted = _combined([shift == 0 for shift in shifts], jnp.logical_and)
+    within &= ~(jnp.eye(atoms, dtype=bool)[:, :, None, None, None] & unshifted)
     if present is not None:
-        within &= (present[:, None] & present[None, :])[:, :, None]
-    within = within.reshape(atoms, -1)
-    slots = jnp.where(within, jnp.cumsum(within, axis=1) - 1, capacity)
-    rows = jnp.arange(atoms)[:, None]
-    neighbours = jnp.broadcast_to(jnp.arange(atoms)[None, :, None], candidates.shape[:3]).reshape(atoms, -1)
-    indices = jnp.broadcast_to(rows, (atoms, capacity)).astype(jnp.int32)
-    indices = indices.at[rows, slots].set(neighbours.astype(jnp.int32), mode="drop")
-    shifts = jnp.full((atoms, capacity, 3), _FAR, dtype=jnp.int8)
-    shifts = shifts.at[rows, slots].set(candidates.reshape(atoms, -1, 3).astype(jnp.int8), mode="drop")
-    return NeighbourList(indices, shifts, jnp.any(jnp.sum(within, axis=1) > capacity))
+        within &= (present[:, None] & present[None, :])[:, :, None, None, None]
+
+    # The k-th neighbour is the candidate at which the running count reaches k: found by bisection, since scattering
+    # candidates to their places is several times slower on a CPU.
+    count = jnp.cumsum(within.reshape(atoms, -1), axis=1)
+    bisect = jax.vmap(partial(jnp.searchsorted, method="scan_unrolled"), in_axes=(0, None))
+    found = bisect(count, jnp.arange(1, capacity + 1))
+    filled = found < count.shape[1]
+    neighbour, *image = jnp.unravel_index(jnp.minimum(found, count.shape[1] - 1), (atoms, *images))
+    centre = jnp.arange(atoms)[:, None]
+    shift = jnp.stack([shifts[axis][centre, neighbour, image[axis]] for axis in range(3)], axis=-1)
+    return NeighbourList(
+        indices=jnp.where(filled, neighbour, centre).astype(jnp.int32),
+        shifts=jnp.where(filled[..., None], shift, _FAR).astype(jnp.int8),
+        overflow=jnp.any(count[:, -1] > capacity),
+    )
 
 
 def displacements(positions: jax.Array, cell: jax.Array, neighbours: NeighbourList) -> jax.Array:
@@ -106,24 +111,32 @@ def displacements(positions: jax.Array, cell: jax.Array, neighbours: NeighbourLi
     return positions[neighbours.indices] - positions[:, None, :] + offsets
 
 
-def _candidate_shifts(remainder: jax.Array, nearest: jax.Array, images: tuple[int, int, int]) -> jax.Array:
-    """Image shifts [N, N, M, 3] worth looking at, given the minimum-image remainder in cell units."""
-    per_axis = []
+def _candidate_shifts(separation: jax.Array, images: tuple[int, int, int]) -> list[jax.Array]:
+    """Image shifts worth looking at along each cell vector, [N, N, images] each, for separations in cell units."""
+    nearest = -jnp.round(separation)
+    remainder = separation + nearest
+    shifts = []
     for axis, count in enumerate(images):
-        if count == 1:
-            steps = jnp.zeros((*remainder.shape[:2], 1), remainder.dtype)
-        elif count == 2:
-            towards = jnp.where(remainder[..., axis] >= 0, -1.0, 1.0).astype(remainder.dtype)
+        if count == 2:
+            towards = jnp.where(remainder[..., axis] >= 0, -1.0, 1.0).astype(separation.dtype)
             steps = jnp.stack([jnp.zeros_like(towards), towards], axis=-1)
         else:
-            centred = jnp.arange(count, dtype=remainder.dtype) - count // 2
-            steps = jnp.broadcast_to(centred, (*remainder.shape[:2], count))
-        per_axis.append(nearest[..., axis, None] + steps)
-    a, b, c = per_axis
-    shape = (*remainder.shape[:2], a.shape[-1], b.shape[-1], c.shape[-1])
-    grid = [
-        jnp.broadcast_to(a[..., :, None, None], shape),
-        jnp.broadcast_to(b[..., None, :, None], shape),
-        jnp.broadcast_to(c[..., None, None, :], shape),
-    ]
-    return jnp.stack(grid, axis=-1).reshape(*shape[:2], -1, 3)
+            steps = jnp.arange(count, dtype=separation.dtype) - count // 2
+        shifts.append(nearest[..., axis, None] + steps)
+    return shifts
+
+
+def _distance_squared(separation: jax.Array, shifts: list[jax.Array], cell: jax.Array) -> jax.Array:
+    """Squared distances of all candidates [N, N, images, images, images], Å²."""
+    fractions = [separation[..., axis, None] + shifts[axis] for axis in range(3)]
+    total = 0.0
+    for component in range(3):
+        parts = [fractions[axis] * cell[axis, component] for axis in range(3)]
+        total = total + _combined(parts, jnp.add) ** 2
+    return total
+
+
+def _combined(parts: list[jax.Array], operation: Callable[[jax.Array, jax.Array], jax.Array]) -> jax.Array:
+    """Values along the three cell vectors [N, N, images] each, combined for every image [N, N, images x 3]."""
+    a, b, c = parts
+    return operation(operation(a[..., :, None, None], b[..., None, :, None]), c[..., None, None, :])

@@ -52,7 +52,7 @@ class Ensemble(Sampling):
     neighbour_capacity: PositiveInt | None = Field(
         None, description="Neighbours kept per atom; null: derived from the density."
     )
-    rebuild_interval: PositiveInt = Field(20, description="Time steps between two neighbour lists.")
+    rebuild_interval: PositiveInt = Field(5, description="Time steps between two neighbour lists.")
 
 
 class Trajectory(Section):

@@ -39,13 +39,13 @@ class Thermostat:
 )
 @dataclass(frozen=True)
 class Chain:
-    """Records of one replica, taken each time the neighbour list is renewed.
+    """Records of one replica at even intervals of time.
 
     Attributes:
-        positions: [records, N, 3], Å.
+        positions: at the end of each interval [records, N, 3], Å.
         velocities: after the last step [N, 3], Å/fs.
-        energies: potential energy [records], eV.
-        temperatures: kinetic temperature [records], K.
+        energies: mean potential energy of each interval [records], eV.
+        temperatures: mean kinetic temperature of each interval [records], K.
     """
 
     positions: jax.Array
@@ -58,6 +58,7 @@ def sample_chain(
     field: ForceField,
     thermostat: Thermostat,
     records: int,
+    lists_per_record: int,
     parameters: Mapping[str, Any],
     system: System,
     positions: jax.Array,
@@ -68,15 +69,16 @@ def sample_chain(
     """Equilibrate one replica, then record it.
 
     Arguments:
-        field: force field; a record is taken each `field.rebuild_interval` steps.
+        field: force field.
         thermostat: see there.
         records: how many.
+        lists_per_record: lifetimes of a neighbour list, `field.rebuild_interval` steps, from record to record.
         parameters: of the potential.
         system: atoms and cell.
         positions: at the start [N, 3], Å.
         velocities: at the start [N, 3], Å/fs.
         key: of the noise.
-        equilibration: list lifetimes to run before the first record, a traced integer.
+        equilibration: intervals to run before the first that is recorded, a traced integer.
     """
     dtype = positions.dtype
     dt = jnp.asarray(thermostat.timestep, dtype)
@@ -103,19 +105,23 @@ def sample_chain(
             step, carry, jax.random.split(list_key, field.rebuild_interval)
         )
         faults = list_faults(neighbours, positions, carry[0], field.skin)
-        return carry, (positions, energies[0], jnp.mean(temperatures), faults)
+        return carry, (jnp.mean(energies), jnp.mean(temperatures), faults)
+
+    def run_interval(carry: Any, number: jax.Array) -> tuple[Any, Any]:
+        numbers = number * lists_per_record + jnp.arange(lists_per_record)
+        carry, (energies, temperatures, faults) = jax.lax.scan(run_list, carry, numbers)
+        faults = jax.tree.map(jnp.any, faults)
+        return carry, (carry[0], jnp.mean(energies), jnp.mean(temperatures), faults)
 
     def equilibrate(number: jax.Array, carry: Any) -> Any:
         state, faults = carry
-        state, (_, _, _, new_faults) = run_list(state, number)
+        state, (*_, new_faults) = run_interval(state, number)
         return state, faults | new_faults
 
     state, faults = jax.lax.fori_loop(
         0, equilibration, equilibrate, ((positions, velocities), ListFaults.none())
     )
-    (positions, velocities), (recorded, energies, temperatures, new_faults) = jax.lax.scan(
-        run_list, state, equilibration + jnp.arange(records)
+    (_, velocities), (recorded, energies, temperatures, new_faults) = jax.lax.scan(
+        run_interval, state, equilibration + jnp.arange(records)
     )
-    # The record of a list is its first point; the end of the chain is the last record.
-    recorded = jnp.concatenate([recorded[1:], positions[None]])
     return Chain(recorded, velocities, energies, temperatures), faults | jax.tree.map(jnp.any, new_faults)

@@ -16,6 +16,7 @@ from dynrefine.errors import CampaignError
 from dynrefine.system import System
 
 DIRECTIONS = (1.0, -1.0)
+RECORD_INTERVAL = 20.0  # fs between records of a chain, about
 
 
 def sample_chains(
@@ -51,16 +52,17 @@ def sample_chains(
     keys = jax.random.split(key, len(positions))
 
     def run(field: ForceField) -> Any:
-        list_time = field.rebuild_interval * thermostat.timestep
-        records = max(round(duration / list_time), 1)
+        lists = max(round(RECORD_INTERVAL / (field.rebuild_interval * thermostat.timestep)), 1)
+        interval = lists * field.rebuild_interval * thermostat.timestep
+        records = max(round(duration / interval), 1)
 
         @jax.jit
         def all_chains(parameters: Any, system: Any, *starts: Any) -> Any:
-            chain = partial(sample_chain, field, thermostat, records, parameters, system)
+            chain = partial(sample_chain, field, thermostat, records, lists, parameters, system)
             return jax.vmap(chain, in_axes=(0, 0, 0, None))(*starts)
 
         return all_chains(
-            parameters, system, positions, velocities, keys, jnp.asarray(round(equilibration / list_time))
+            parameters, system, positions, velocities, keys, jnp.asarray(round(equilibration / interval))
         )
 
     chains = with_sufficient_lists(run, field)
