@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from systems import (
-    CUBIC,
     ELEMENTS,
     POTENTIAL,
     TRICLINIC,
