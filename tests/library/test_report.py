@@ -115,6 +115,14 @@ def test_the_verdict_says_what_the_numbers_say(after, error, force_error, outcom
     assert (verdict.outcome, verdict.headline) == (outcome, headline)
 
 
+def test_a_run_at_another_temperature_than_wanted_is_a_caution():
+    cooled = loss(301.0, 262.0, 4.0, name="temperature", unit="K", fitted=False, measured=(300.0, 0.0))
+    assert judge([loss(0.52, 0.31), cooled], (41.2, 41.2)).further == (
+        "Caution: the temperature of the validation with the refined potential was 262(4) instead of 300 K, "
+        "10 standard errors away; longer equilibration may be needed.",
+    )
+
+
 def test_several_fitted_properties_are_counted_and_told_one_by_one():
     verdict = judge([loss(0.52, 0.31), loss(0.52, 0.62, state="350K")], (41.2, 42.48))
     assert verdict.outcome == "improved in part"
@@ -129,7 +137,7 @@ def test_what_was_not_fitted_is_judged_by_its_distance_from_the_measurement():
     measured = {"fitted": False, "unit": "1e-9 m²/s", "measured": (2.30, 0.01)}
     overshot = loss(2.20, 2.60, name="self-diffusion", **measured)
     corrected = loss(2.00, 2.40, name="self-diffusion, finite-size corrected", **measured)
-    thermostat = loss(295.0, 301.0, name="temperature", fitted=False, measured=(300.0, 0.0))
+    thermostat = loss(295.0, 301.0, 9.0, name="temperature", fitted=False, measured=(300.0, 0.0))
     assert [change.outcome for change in (overshot, corrected)] == ["further", "closer"]
     verdict = judge([loss(0.52, 0.31), overshot, corrected, thermostat], (41.2, 41.2))
     assert verdict.further == (

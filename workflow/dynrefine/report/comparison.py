@@ -1,15 +1,17 @@
 """What changed between the initial and the refined potential, and whether that is more than noise."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from dynrefine.report.formatting import percent, state_name, value_with_error, with_unit
+from dynrefine.report.formatting import number, percent, state_name, value_with_error, with_unit
 
 SIGNIFICANT = 2.0  # standard errors
+ALARMING = 4.0  # standard errors by which a temperature may miss the wanted one by chance
 
 _WHERE = "on the independent validation run"
 
@@ -44,9 +46,14 @@ class Change:
         return self.name.endswith("loss")
 
     @property
+    def is_condition(self) -> bool:
+        """Whether its value was chosen rather than measured."""
+        return self.name == "temperature"
+
+    @property
     def is_compared(self) -> bool:
-        """Whether there is a measurement it can come closer to; the temperature was chosen, not measured."""
-        return self.is_loss or (self.name != "temperature" and bool(np.isfinite(self.measured[0])))
+        """Whether there is a measurement it can come closer to."""
+        return self.is_loss or (not self.is_condition and bool(np.isfinite(self.measured[0])))
 
     @property
     def standard_errors(self) -> float:
@@ -149,6 +156,7 @@ def judge(compared: list[Change], force_errors: tuple[float, float]) -> Verdict:
     held_out = _held_out(compared)
     if held_out:
         rest = [*rest, _counted(held_out, "measured {} that the refinement did not fit")]
+    rest += [warning for change in compared if change.is_condition for warning in _missed(change)]
     return Verdict(_overall(fitted), _as_sentence(headline), tuple(_as_sentence(text) for text in rest))
 
 
@@ -194,6 +202,21 @@ def _counted(changes: list[Change], noun: str) -> str:
     parts = [f"{counts[outcome]} {verb}" for outcome, verb in words.items() if counts[outcome]]
     properties = noun.format("property" if len(changes) == 1 else "properties")
     return f"of {len(changes)} {properties}, {', '.join(parts) or 'none is known'}"
+
+
+def _missed(condition: Change) -> Iterator[str]:
+    """Where a run was not under the condition that was wanted."""
+    for stage, (value, error) in {"initial": condition.before, "refined": condition.after}.items():
+        wanted = condition.measured[0]
+        size = abs(_over_errors(value - wanted, error))
+        if size > ALARMING:
+            values = (
+                f"{value_with_error(value, error)} instead of {with_unit(number(wanted), condition.unit)}"
+            )
+            yield (
+                f"caution: the {condition.name} of the validation with the {stage} potential was {values}, "
+                f"{size:.0f} standard errors away; longer equilibration may be needed"
+            )
 
 
 def _force_sentence(before: float, after: float) -> str:

@@ -34,8 +34,9 @@ def refinement_section(results: Results) -> Section:
     )
     caption = (
         "Objective and its terms before weighting, norm of the gradient and of its parts, effective sample size "
-        "and temperatures (dashed: wanted), with one standard error. Each point belongs to the potential with "
-        "which the iteration began; what the last step came to shows in the validation alone."
+        "and temperatures (dashed: wanted), with one standard error; for the gradient that is the norm of the "
+        "standard errors of its components. Each point belongs to the potential with which the iteration began; "
+        "what the last step came to shows in the validation alone."
     )
     temperatures = {label: state["temperature"] for label, state in results.states.items()}
     blocks = [

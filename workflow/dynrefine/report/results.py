@@ -114,6 +114,7 @@ def read_timings(folder: str | Path) -> pd.DataFrame:
             rule=path.relative_to(folder).parts[0].removesuffix(".tsv")
         )
         for path in sorted(folder.rglob("*.tsv"))
+        if path.stem != "write_report"  # of an earlier report, or none
     ]
     columns = ["rule", "jobs", "wall_total", "wall_mean", "cpu_total", "memory_peak"]
     if not jobs:

@@ -53,7 +53,7 @@ def properties_table(changes: Iterable[Change]) -> Table:
             unit_name(change.unit),
             value_with_error(*change.before),
             value_with_error(*change.after),
-            value_with_error(*change.measured) if change.is_compared else NONE,
+            _measured(change),
             _signed_ratio(change.standard_errors),
             _OUTCOMES[change.outcome] if change.is_compared else "",
         )
@@ -176,7 +176,7 @@ def gradient_check_table(check: pd.DataFrame) -> Table:
             number(row.adjoint, 5),
             number(row.reference, 5),
             number(row.relative_error, 2) + (" Å" if row.comparison == "reversal" else ""),
-            f"{row.cosine:.8f}" if np.isfinite(row.cosine) else NONE,
+            f"{row.cosine:.6f}" if np.isfinite(row.cosine) else NONE,
         )
         for row in check.itertuples()
     ]
@@ -212,6 +212,11 @@ def timings_table(timings: pd.DataFrame) -> Table:
 def pairs_table(header: Sequence[str], pairs: Mapping[str, str], caption: str) -> Table:
     """A table of two columns."""
     return Table(header, list(pairs.items()), (False, False), caption)
+
+
+def _measured(change: Change) -> str:
+    measured = value_with_error(*change.measured)
+    return f"{measured} (wanted)" if change.is_condition else measured
 
 
 def _signed_ratio(value: float) -> str:

@@ -65,7 +65,7 @@ def dataset_figure(frames: pd.DataFrame) -> Figure:
 
 def _draw_learning_curve(axes: Axes, curve: pd.DataFrame) -> None:
     for part, column in (("train", "training_loss"), ("validation", "validation_loss")):
-        axes.plot(curve.epoch, curve[column], color=PARTS[part], label=column.removesuffix("_loss"))
+        axes.plot(curve.epoch, curve[column], ".-", color=PARTS[part], label=column.removesuffix("_loss"))
     best = curve.validation_loss.idxmin()
     axes.plot(curve.epoch[best], curve.validation_loss[best], "o", color=INK, markersize=4, label="kept")
     axes.set(xlabel="epoch", ylabel="loss", yscale="log")

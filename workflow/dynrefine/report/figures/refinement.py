@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import cycle
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -109,7 +110,8 @@ def timings_figure(timings: pd.DataFrame) -> Figure:
 
 
 def _draw_losses(axes: Axes, history: pd.DataFrame) -> None:
-    _errorbar(axes, history, "total", INK, "objective")
+    # rings, since where one term outweighs all others the two coincide
+    _errorbar(axes, history, "total", INK, "objective", markersize=6.5, markerfacecolor="none")
     for term, colour in zip(terms_of(history), cycle(SERIES), strict=False):
         _errorbar(axes, history, term, colour, _term_name(term, states_of(history)))
     _errorbar(axes, history, "anchor", FAINT, "anchor")
@@ -133,10 +135,10 @@ def _draw_temperatures(axes: Axes, history: pd.DataFrame, temperatures: dict[str
     legend_over_panel(axes)
 
 
-def _errorbar(axes: Axes, history: pd.DataFrame, column: str, colour: str, label: str) -> None:
+def _errorbar(axes: Axes, history: pd.DataFrame, column: str, colour: str, label: str, **style: Any) -> None:
     """A column by iteration, with its error where the history holds one."""
     error = history.get(f"{column}_error")
-    style = {"fmt": "o-", "markersize": 4, "capsize": 2, "linewidth": 1.3}
+    style = {"fmt": "o-", "markersize": 4, "capsize": 2, "linewidth": 1.3} | style
     axes.errorbar(history.iteration, history[column], error, color=colour, label=label, **style)
 
 
