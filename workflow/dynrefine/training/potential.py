@@ -17,7 +17,7 @@ from dynrefine.training.frames_with_neighbours import FramesWithNeighbours, shor
 from dynrefine.units import BAR
 
 # The repulsion begins at this fraction of the shortest distance seen in training: outside of all data.
-REPULSION_ONSET = 0.95
+REPULSION_ONSET = 0.97
 
 
 @dataclass(frozen=True)
