@@ -15,19 +15,16 @@ rule draw_figures:
     output:
         dataset=report(
             "<results>/dataset/summary.png",
-            caption="../report/dataset.rst",
             category="Data set",
             labels={"content": "energies and forces"},
         ),
         potential=report(
             "<results>/pretraining/potential.png",
-            caption="../report/training.rst",
             category="Pretraining",
             labels={"surface": "potential", "content": "learning curve and parity"},
         ),
         dipole=report(
             "<results>/pretraining/dipole.png",
-            caption="../report/training.rst",
             category="Pretraining",
             labels={"surface": "dipole", "content": "learning curve and parity"},
         ),
