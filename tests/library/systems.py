@@ -116,8 +116,8 @@ class SoftPairs:
     cutoff: float = 3.0
 
     def initial_parameters(self) -> dict[str, Any]:
-        """A repulsion of some eV at contact."""
-        return {"trainable": {"a": jnp.array(2.0), "b": jnp.array(0.5)}, "constants": {}}
+        """A repulsion of some tenths of an eV at contact."""
+        return {"trainable": {"a": jnp.array(0.4), "b": jnp.array(0.3)}, "constants": {}}
 
     def energy(
         self,
