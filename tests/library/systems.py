@@ -36,7 +36,7 @@ DIPOLE = {
 }
 CUBIC = np.diag([5.2, 5.2, 5.2])
 TRICLINIC = np.array([[5.4, 0.0, 0.0], [0.7, 5.0, 0.0], [-0.5, 0.6, 5.6]])
-ALL = 128  # room for every neighbour in the boxes of these tests
+ALL = 64  # room for every neighbour in the boxes of these tests
 
 
 def water_box(molecules: int, cell: np.ndarray, seed: int = 0) -> tuple[System, jax.Array]:

@@ -21,7 +21,7 @@ class Potential(Descriptor):
         "eann", description="Kind of potential (eann: embedded-atom neural network)."
     )
     repulsion_strength: NonNegativeFloat = Field(
-        500.0,
+        3000.0,
         description="Energy at contact of the repulsion that acts only where the training data end, eV.",
     )
 
