@@ -1,7 +1,7 @@
 """Canonical sampling by Langevin dynamics in the middle scheme (BAOA).
 
-One force per step: v <- v + dt F/m; x <- x + dt/2 v; v <- c v + noise; x <- x + dt/2 v. Positions are sampled with
-an error of fourth order in dt for harmonic modes (Zhang et al., J. Phys. Chem. A 123, 6056 (2019)).
+One force per step: v <- v + dt F/m; x <- x + dt/2 v; v <- c v + noise; x <- x + dt/2 v. Positions of harmonic modes
+are sampled exactly at any stable time step (Zhang et al., J. Phys. Chem. A 123, 6056 (2019)).
 """
 
 from collections.abc import Mapping
