@@ -15,6 +15,8 @@ from typing import Any
 
 from dynrefine import __version__
 from dynrefine.errors import CampaignError
+from dynrefine.provenance import config_hash
+from dynrefine.storage import origin
 
 CACHE_VARIABLE = "DYNREFINE_COMPILATION_CACHE"
 
@@ -40,7 +42,8 @@ def job(snakemake: Any) -> Iterator[None]:
         precision = snakemake.params.get("precision")
         if precision is not None:
             logger.info("device: %s", configure_jax(precision, snakemake.threads))
-        yield
+        with origin(**_origin_of(snakemake)):
+            yield
     except CampaignError as error:
         logger.error("%s", error)
         sys.exit(1)
@@ -120,3 +123,15 @@ def _open_log(path: Path) -> None:
     logging.captureWarnings(True)
     for chatty in ("jax", "matplotlib"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def _origin_of(snakemake: Any) -> dict[str, Any]:
+    """What the array files of a job say of where they come from."""
+    parameters = dict(snakemake.params.items())
+    return {
+        "rule": snakemake.rule,
+        "wildcards": dict(snakemake.wildcards.items()),
+        "seed": parameters.get("seed"),
+        "code": parameters.pop("code", None),
+        "config_hash": config_hash(parameters),
+    }

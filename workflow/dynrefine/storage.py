@@ -5,6 +5,7 @@ import os
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from dynrefine import __version__
 from dynrefine.errors import CampaignError
 
 _METADATA = "__metadata__"
+
+_origin: ContextVar[dict[str, Any] | None] = ContextVar("origin", default=None)
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,16 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         ) from error
 
 
+@contextmanager
+def origin(**facts: Any) -> Iterator[None]:
+    """Facts (JSON) that go into the metadata of every array file written within: rule, seed, config hash."""
+    token = _origin.set({**(_origin.get() or {}), **facts})
+    try:
+        yield
+    finally:
+        _origin.reset(token)
+
+
 def write_arrays(path: str | Path, kind: str, content: ArrayFile) -> None:
     """Write an array file; every array needs a unit.
 
@@ -74,7 +87,13 @@ def write_arrays(path: str | Path, kind: str, content: ArrayFile) -> None:
     without_unit = sorted(set(content.arrays) - set(content.units))
     if without_unit:
         raise ValueError(f"arrays without a unit in {path}: {', '.join(without_unit)}")
-    header = {"kind": kind, "library_version": __version__, "units": content.units, **content.metadata}
+    header = {
+        "kind": kind,
+        "library_version": __version__,
+        "units": content.units,
+        "origin": _origin.get() or {},
+    }
+    header |= content.metadata
     arrays = {name: np.asarray(array) for name, array in content.arrays.items()}
     arrays[_METADATA] = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
     with atomic_path(path) as temporary, open(temporary, "wb") as stream:
