@@ -25,13 +25,20 @@ class ChunkGradient:
 
     Attributes:
         trajectory: through the dynamics [S, P].
-        ensemble: through the probability of the starting points [S, P].
+        energy_gradients: ∂U/∂θ at the starting points [S, P], eV.
+        coefficients: with which these enter the ensemble part [S], 1/eV; they add up to zero over all chunks.
         reversal_error: largest distance of an atom of each reversed trajectory from its start [S], Å.
     """
 
     trajectory: np.ndarray
-    ensemble: np.ndarray
+    energy_gradients: np.ndarray
+    coefficients: np.ndarray
     reversal_error: np.ndarray
+
+    @property
+    def ensemble(self) -> np.ndarray:
+        """Through the probability of the starting points [S, P]."""
+        return self.coefficients[:, None] * self.energy_gradients
 
 
 def series_seeds(
@@ -92,8 +99,12 @@ def chunk_gradient(
     distance = jnp.max(jnp.linalg.norm(legs.positions - starts[:, None], axis=-1), axis=(1, 2))
     _require_reversal(np.asarray(distance), tolerance)
     trajectory = jax.vmap(jax.vmap(lambda tree: flat_parameters(tree)[0]))(legs.gradient).sum(axis=1)
-    ensemble = coefficients[:, None] * energy_gradients(field, parameters, system, starts)
-    gradient = ChunkGradient(np.asarray(trajectory), np.asarray(ensemble), np.asarray(distance))
+    gradient = ChunkGradient(
+        trajectory=np.asarray(trajectory),
+        energy_gradients=np.asarray(energy_gradients(field, parameters, system, starts)),
+        coefficients=np.asarray(coefficients),
+        reversal_error=np.asarray(distance),
+    )
     if not np.isfinite(gradient.trajectory).all():
         raise CampaignError(
             "the adjoint gradient is not finite: chaos has overwhelmed the trajectories; lower gradient.depth."
@@ -125,7 +136,7 @@ def energy_gradients(
 def save_gradient(path: str | Path, gradient: ChunkGradient, seconds_per_step: float) -> None:
     """Write a chunk's gradient, with the time that a step of one replica took (s)."""
     arrays = {field.name: getattr(gradient, field.name) for field in fields(gradient)}
-    units = {"trajectory": "1", "ensemble": "1", "reversal_error": "Å"}
+    units = {"trajectory": "1", "energy_gradients": "eV", "coefficients": "1/eV", "reversal_error": "Å"}
     write_arrays(path, "gradient", ArrayFile(arrays, units, {"seconds_per_step": seconds_per_step}))
 
 

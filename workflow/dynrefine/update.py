@@ -22,44 +22,77 @@ OPTIMISERS = {"adam": optax.adam, "sgd": optax.sgd}
 
 
 @dataclass(frozen=True)
+class Part:
+    """A part of the gradient that is known with an error.
+
+    Attributes:
+        value: [P].
+        error: standard error of each component [P].
+    """
+
+    value: np.ndarray
+    error: np.ndarray
+
+    @property
+    def resolved(self) -> float:
+        """The positive-part James-Stein factor 1 - |error|² / |value|², the share that stands out of the noise.
+
+        Multiplied by it, a vector of many uncertain components is nearer to the true one on average (Stein 1956).
+        """
+        squared = float(np.sum(self.value**2))
+        return max(0.0, 1.0 - float(np.sum(self.error**2)) / squared) if squared > 0.0 else 0.0
+
+
+@dataclass(frozen=True)
 class Gradient:
-    """The gradient of the objective, its parts and its standard error, each [P].
+    """The gradient of the objective.
 
     Attributes:
         trajectory: through the dynamics.
         ensemble: through the probability of the starting points.
-        anchor: of the errors on the ab initio frames, weighted.
-        error: standard error of trajectory and ensemble part together.
+        anchor: of the errors on the ab initio frames, weighted [P]; it has no statistical error.
     """
 
-    trajectory: np.ndarray
-    ensemble: np.ndarray
+    trajectory: Part
+    ensemble: Part
     anchor: np.ndarray
-    error: np.ndarray
 
-    @property
-    def total(self) -> np.ndarray:
-        """Sum of all parts."""
-        return self.trajectory + self.ensemble + self.anchor
+    def total(self, shrink: bool) -> np.ndarray:
+        """Sum of all parts [P], the uncertain ones multiplied by their resolved share if so wished."""
+        uncertain = [
+            part.value * (part.resolved if shrink else 1.0) for part in (self.trajectory, self.ensemble)
+        ]
+        return self.anchor + sum(uncertain)
 
 
 def gather_gradient(states: Sequence[Sequence[ChunkGradient]], anchor: np.ndarray) -> Gradient:
-    """Sum the chunks of all states; the error is the jackknife over starting points, state by state.
+    """Sum the chunks of all states; errors are those of sums over independent starting points.
 
     Arguments:
         states: for each state its chunks, whose rows add up to the gradient.
         anchor: weighted gradient of the anchor [P].
     """
-    trajectory, ensemble, variance = (np.zeros(len(anchor)) for _ in range(3))
+    trajectories, ensembles = [], []
     for chunks in states:
-        of_trajectory = np.concatenate([chunk.trajectory for chunk in chunks]).astype(float)
-        of_ensemble = np.concatenate([chunk.ensemble for chunk in chunks]).astype(float)
-        rows = of_trajectory + of_ensemble
-        count = len(rows)
-        trajectory += of_trajectory.sum(axis=0)
-        ensemble += of_ensemble.sum(axis=0)
-        variance += count / max(count - 1, 1) * np.sum((rows - rows.mean(axis=0)) ** 2, axis=0)
-    return Gradient(trajectory, ensemble, np.asarray(anchor, float), np.sqrt(variance))
+        rows = np.concatenate([chunk.trajectory for chunk in chunks]).astype(float)
+        trajectories.append(_sum_with_error(rows))
+        energy_gradients = np.concatenate([chunk.energy_gradients for chunk in chunks]).astype(float)
+        coefficients = np.concatenate([chunk.coefficients for chunk in chunks]).astype(float)
+        # The coefficients add up to zero: a mean taken away changes no sum, but what would be noise of the rows.
+        centred = energy_gradients - energy_gradients.mean(axis=0)
+        ensembles.append(_sum_with_error(coefficients[:, None] * centred))
+    return Gradient(_added(trajectories), _added(ensembles), np.asarray(anchor, float))
+
+
+def _sum_with_error(rows: np.ndarray) -> Part:
+    count = len(rows)
+    variance = count / max(count - 1, 1) * np.sum((rows - rows.mean(axis=0)) ** 2, axis=0)
+    return Part(rows.sum(axis=0), np.sqrt(variance))
+
+
+def _added(parts: Sequence[Part]) -> Part:
+    variance = sum(part.error**2 for part in parts)
+    return Part(sum(part.value for part in parts), np.sqrt(variance))
 
 
 def optimiser_of(settings: Mapping[str, Any]) -> optax.GradientTransformation:
@@ -87,7 +120,8 @@ def step(
     Raises:
         CampaignError: the gradient is not finite.
     """
-    if not np.isfinite(gradient.total).all():
+    total = gradient.total(settings["shrink_noise"])
+    if not np.isfinite(total).all():
         raise CampaignError(
             "the gradient of the objective is not finite: look for the cause in the gradient files of this "
             "iteration, and lower gradient.depth or optimiser.learning_rate."
@@ -100,7 +134,7 @@ def step(
         fresh = jax.tree.unflatten(
             structure, [jnp.asarray(s, f.dtype) for s, f in zip(state, leaves, strict=True)]
         )
-    updates, new = optimiser.update(jnp.asarray(gradient.total, vector.dtype), fresh, vector)
+    updates, new = optimiser.update(jnp.asarray(total, vector.dtype), fresh, vector)
     moved = potential.with_trainable(restore(vector + updates))
     return moved, [np.asarray(leaf) for leaf in jax.tree.leaves(new)], float(jnp.linalg.norm(updates))
 
@@ -120,15 +154,18 @@ def has_converged(totals: Sequence[float], settings: Mapping[str, Any]) -> bool:
 
 
 def norms(gradient: Gradient) -> dict[str, float]:
-    """Norms of the gradient's parts, for the history."""
-    parts = {
-        "gradient_norm": gradient.total,
-        "gradient_norm_error": gradient.error,
-        "trajectory_norm": gradient.trajectory,
-        "ensemble_norm": gradient.ensemble,
-        "anchor_norm": gradient.anchor,
+    """Norms of the gradient and its parts, their errors and resolved shares, for the history."""
+    uncertain = {"trajectory": gradient.trajectory, "ensemble": gradient.ensemble}
+    error = np.sqrt(sum(part.error**2 for part in uncertain.values()))
+    row = {
+        "gradient_norm": float(np.linalg.norm(gradient.total(shrink=False))),
+        "gradient_norm_error": float(np.linalg.norm(error)),
     }
-    return {name: float(np.linalg.norm(part)) for name, part in parts.items()}
+    for name, part in uncertain.items():
+        row[f"{name}_norm"] = float(np.linalg.norm(part.value))
+        row[f"{name}_norm_error"] = float(np.linalg.norm(part.error))
+        row[f"{name}_resolved"] = part.resolved
+    return row | {"anchor_norm": float(np.linalg.norm(gradient.anchor))}
 
 
 def terms(table: pd.DataFrame, anchor: float, anchor_weight: float) -> dict[str, float]:

@@ -34,7 +34,7 @@ Observables = create_model(
 
 class Anchor(Section):
     weight: NonNegativeFloat = Field(
-        1.0, description="Weight of the errors on the training frames in the objective, pure number."
+        10.0, description="Weight of the errors on the training frames in the objective, pure number."
     )
     energy_weight: NonNegativeFloat = Field(1.0, description="Weight of the energies per atom, (eV/atom)⁻².")
     force_weight: NonNegativeFloat = Field(1.0, description="Weight of the forces, (eV/Å)⁻².")
@@ -81,9 +81,14 @@ class Optimiser(Section):
         5, ge=1, le=1000, description="Iterations of the refinement; raising it only adds the new ones."
     )
     name: Literal["adam", "sgd"] = Field("adam", description="Optimiser of Optax.")
-    learning_rate: PositiveFloat = Field(1e-3, description="Learning rate, pure number.")
+    learning_rate: PositiveFloat = Field(5e-5, description="Learning rate, pure number.")
     clip_norm: PositiveFloat = Field(
         1.0, description="Norm to which a larger gradient is shortened, in units of the objective."
+    )
+    shrink_noise: bool = Field(
+        True,
+        description="Multiply the trajectory and the ensemble part of the gradient by the share of them that "
+        "stands out of their statistical error (James-Stein).",
     )
     stop: Stop = Field(
         Stop(), description="When the refinement counts as converged; later iterations pass through."

@@ -22,7 +22,7 @@ from dynrefine.report.figures.style import (
 )
 from dynrefine.report.formatting import state_name
 
-_NOT_TERMS = ("total", "gradient_norm")
+_NOT_TERMS = ("total", "gradient_norm", "trajectory_norm", "ensemble_norm")
 
 
 def terms_of(history: pd.DataFrame) -> list[str]:
