@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dynrefine.dynamics.force_field import ForceField
+from dynrefine.dynamics.force_field import ForceField, ListFaults, list_faults, with_sufficient_lists
 from dynrefine.dynamics.leapfrog import Frames, Observe
 from dynrefine.dynamics.replicas import split_directions, walk_legs_back
 from dynrefine.errors import CampaignError
@@ -117,20 +117,24 @@ def energy_gradients(
 ) -> jax.Array:
     """∂U/∂θ of configurations: [S, P] in eV from positions [S, N, 3] in Å."""
 
-    @jax.jit
-    def all_configurations(parameters: Mapping[str, Any], positions: jax.Array) -> jax.Array:
-        def one(x: jax.Array) -> jax.Array:
-            neighbours = field.neighbours(x, system.cell)
+    def run(field: ForceField) -> tuple[jax.Array, ListFaults]:
+        @jax.jit
+        def all_configurations(parameters: Mapping[str, Any], positions: jax.Array) -> Any:
+            def one(x: jax.Array) -> tuple[jax.Array, ListFaults]:
+                neighbours = field.neighbours(x, system.cell)
 
-            def energy(trainable: Any) -> jax.Array:
-                own = {**parameters, "trainable": trainable}
-                return field.architecture.energy(own, system.species, x, system.cell, neighbours)
+                def energy(trainable: Any) -> jax.Array:
+                    own = {**parameters, "trainable": trainable}
+                    return field.architecture.energy(own, system.species, x, system.cell, neighbours)
 
-            return flat_parameters(jax.grad(energy)(parameters["trainable"]))[0]
+                gradient = flat_parameters(jax.grad(energy)(parameters["trainable"]))[0]
+                return gradient, list_faults(neighbours, x, x, field.skin)
 
-        return jax.lax.map(one, positions)
+            return jax.lax.map(one, positions)
 
-    return all_configurations(parameters, positions)
+        return all_configurations(parameters, positions)
+
+    return with_sufficient_lists(run, field)
 
 
 def save_gradient(path: str | Path, gradient: ChunkGradient, seconds_per_step: float) -> None:

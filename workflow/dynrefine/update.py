@@ -12,6 +12,7 @@ import optax
 import pandas as pd
 
 from dynrefine.errors import CampaignError
+from dynrefine.force_metric import natural_step
 from dynrefine.gradient import ChunkGradient
 from dynrefine.models import Model, flat_parameters
 from dynrefine.objective import load_objective, standard_error
@@ -95,8 +96,18 @@ def _added(parts: Sequence[Part]) -> Part:
     return Part(sum(part.value for part in parts), np.sqrt(variance))
 
 
-def optimiser_of(settings: Mapping[str, Any]) -> optax.GradientTransformation:
-    """The optimiser that the configuration section describes."""
+def optimiser_of(
+    settings: Mapping[str, Any], probes: np.ndarray | None = None
+) -> optax.GradientTransformation:
+    """The optimiser that the configuration section describes.
+
+    Arguments:
+        settings: configuration section `optimiser`.
+        probes: of the force metric [M, P], eV/Å; needed by the natural gradient alone.
+    """
+    if settings["name"] == "natural":
+        radius = 1e-3 * settings["force_change"]
+        return optax.chain(optax.ema(settings["momentum"]), natural_step(probes, settings["damping"], radius))
     return optax.chain(
         optax.clip_by_global_norm(settings["clip_norm"]),
         OPTIMISERS[settings["name"]](settings["learning_rate"]),
@@ -104,7 +115,11 @@ def optimiser_of(settings: Mapping[str, Any]) -> optax.GradientTransformation:
 
 
 def step(
-    potential: Model, gradient: Gradient, settings: Mapping[str, Any], state: Sequence[np.ndarray] | None
+    potential: Model,
+    gradient: Gradient,
+    settings: Mapping[str, Any],
+    state: Sequence[np.ndarray] | None,
+    probes: np.ndarray | None = None,
 ) -> tuple[Model, list[np.ndarray], float]:
     """Move the trainable parameters.
 
@@ -113,6 +128,7 @@ def step(
         gradient: of the objective.
         settings: configuration section `optimiser`.
         state: leaves of the optimiser's state after the step before, none at the first.
+        probes: of the force metric [M, P], eV/Å; needed by the natural gradient alone.
 
     Returns:
         the potential after the step, the leaves of the optimiser's state, and the norm of the step.
@@ -127,7 +143,7 @@ def step(
             "iteration, and lower gradient.depth or optimiser.learning_rate."
         )
     vector, restore = flat_parameters(potential.parameters["trainable"])
-    optimiser = optimiser_of(settings)
+    optimiser = optimiser_of(settings, probes)
     fresh = optimiser.init(vector)
     leaves, structure = jax.tree.flatten(fresh)
     if state is not None:

@@ -18,6 +18,11 @@ TARGETS = {name: settings.target for name, settings in OBSERVABLES.items()}
 SERIES = sorted(
     {series for settings in OBSERVABLES.values() for series in settings.series}
 )
+FORCE_METRIC = (
+    "<results>/pretraining/force_metric.npz"
+    if campaign.optimiser.name == "natural"
+    else []
+)
 VALIDATION_SERIES = SERIES + (["velocities"] if campaign.validation.diffusion else [])
 
 
@@ -32,7 +37,9 @@ SURFACES = section("elements", "potential", "dipole")
 SAMPLING = {"ensemble": campaign.ensemble.model_dump(exclude={"chunks"})}
 GRADIENT = {"gradient": campaign.gradient.model_dump(exclude={"check"})}
 PROPERTIES = {"objective": campaign.objective.model_dump(exclude={"anchor"})}
-OPTIMISER = {"optimiser": campaign.optimiser.model_dump(exclude={"iterations"})}
+OPTIMISER = {
+    "optimiser": campaign.optimiser.model_dump(exclude={"iterations", "probes"})
+}
 LABELLING = {"labelling": campaign.labelling.model_dump(exclude={"command"})}
 VALIDATION_SAMPLING = {
     "ensemble": campaign.validation_ensemble().model_dump(exclude={"chunks"})

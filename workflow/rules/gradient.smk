@@ -90,6 +90,7 @@ rule update_potential:
         anchor="<results>/refinement/{iteration}/anchor.npz",
         objective="<results>/refinement/{iteration}/objective.npz",
         table="<results>/refinement/{iteration}/objective.csv",
+        metric=FORCE_METRIC,
         optimiser=of_iteration_before("optimiser.npz"),
         history=of_iteration_before("history.csv"),
     output:

@@ -66,3 +66,30 @@ rule train_dipole:
         code=code("train_dipole"),
     script:
         "../scripts/train_dipole.py"
+
+
+rule measure_force_metric:
+    input:
+        potential="<results>/pretraining/potential.npz",
+        train="<results>/dataset/train.extxyz",
+    output:
+        metric="<results>/pretraining/force_metric.npz",
+    log:
+        "<logs>/measure_force_metric.log",
+    benchmark:
+        "<benchmarks>/measure_force_metric.tsv"
+    conda:
+        "../../envs/dynrefine.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(30),
+        gpu=0,
+    params:
+        settings=section("elements", "potential"),
+        probes=campaign.optimiser.probes,
+        seed=seed("measure_force_metric"),
+        precision=campaign.precision,
+        code=code("measure_force_metric"),
+    script:
+        "../scripts/measure_force_metric.py"

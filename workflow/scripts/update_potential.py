@@ -45,7 +45,10 @@ with job(snakemake):
                 array
                 for _, array in sorted(read_arrays(snakemake.input.optimiser, "optimiser").arrays.items())
             ]
-        moved, state, step_norm = update.step(potential, gradient, settings["optimiser"], state)
+        probes = None
+        if snakemake.input.metric:
+            probes = read_arrays(snakemake.input.metric, "force metric").arrays["probes"]
+        moved, state, step_norm = update.step(potential, gradient, settings["optimiser"], state, probes)
         row = {
             "iteration": int(snakemake.wildcards.iteration),
             **update.terms(pd.read_csv(snakemake.input.table), float(anchor["loss"]), anchor_weight),

@@ -80,10 +80,26 @@ class Optimiser(Section):
     iterations: int = Field(
         5, ge=1, le=1000, description="Iterations of the refinement; raising it only adds the new ones."
     )
-    name: Literal["adam", "sgd"] = Field("adam", description="Optimiser of Optax.")
-    learning_rate: PositiveFloat = Field(5e-5, description="Learning rate, pure number.")
+    name: Literal["natural", "adam", "sgd"] = Field(
+        "natural",
+        description="Natural gradient in the metric of the forces on the ab initio frames, or an optimiser of "
+        "Optax.",
+    )
+    force_change: PositiveFloat = Field(
+        5.0,
+        description="Length of a natural gradient step: root mean square change of the force components on the "
+        "ab initio frames, meV/Å.",
+    )
+    momentum: float = Field(
+        0.5, ge=0.0, lt=1.0, description="Share of earlier gradients in that of a natural step, pure number."
+    )
+    damping: PositiveFloat = Field(
+        0.1, description="Damping of the metric, in units of its mean diagonal element, pure number."
+    )
+    probes: PositiveInt = Field(1000, description="Random projections of the forces that make the metric.")
+    learning_rate: PositiveFloat = Field(5e-5, description="Learning rate of adam and sgd, pure number.")
     clip_norm: PositiveFloat = Field(
-        1.0, description="Norm to which a larger gradient is shortened, in units of the objective."
+        1.0, description="Norm to which adam and sgd shorten a larger gradient, in units of the objective."
     )
     shrink_noise: bool = Field(
         True,
