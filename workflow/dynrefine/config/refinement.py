@@ -60,7 +60,7 @@ class Gradient(Section):
         description="How far back in time the adjoint is followed, fs; at most the trajectory's length.",
     )
     reversal_tolerance: PositiveFloat = Field(
-        1e-3, description="Largest distance of an atom of a reversed trajectory from its stored start, Å."
+        1e-2, description="Largest distance of an atom of a reversed trajectory from its stored start, Å."
     )
     check: GradientCheck = Field(
         GradientCheck(), description="Comparison of the gradient with central differences."
