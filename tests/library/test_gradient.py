@@ -1,0 +1,247 @@
+"""The whole gradient estimator, trajectory and ensemble part, against differences of the loss it belongs to."""
+
+from dataclasses import dataclass, fields, replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from systems import DIPOLE, POTENTIAL, TRICLINIC, SoftPairs, field_of, random_model, water_box
+
+from dynrefine.correlation import autocorrelation
+from dynrefine.dynamics.leapfrog import Frames
+from dynrefine.dynamics.replicas import join_directions, run_legs
+from dynrefine.errors import CampaignError
+from dynrefine.gradient import chunk_gradient, energy_gradients, load_gradient, save_gradient, series_seeds
+from dynrefine.gradient_check import (
+    CheckedLoss,
+    compare_with_backpropagation,
+    compare_with_finite_differences,
+)
+from dynrefine.observables.base import Conditions
+from dynrefine.observables.infrared import Infrared
+from dynrefine.reweighting import boltzmann_weights, ensemble_coefficients
+from dynrefine.series import observer
+from dynrefine.storage import write_passed_through
+from dynrefine.system import thermal_velocities
+
+KELVIN = 300.0
+FRAMES = Frames(timestep=0.5, count=6, stride=2, kept=6)
+STARTS = 4
+
+
+@dataclass(frozen=True)
+class VelocityCorrelation:
+    """Squared distance of the velocity autocorrelation from a quarter of its typical size, in units of that."""
+
+    series = ("velocities",)
+    typical = 1e-3  # Å²/fs²
+
+    def statistic(self, series):
+        """c(k), k = 0 ... 5, summed over the atoms."""
+        velocities = series["velocities"]
+        return autocorrelation(velocities.reshape(*velocities.shape[:-2], -1), 5)
+
+    def loss(self, mean):
+        """Not linear in the mean, as no loss is."""
+        return jnp.sum((mean / self.typical - 0.25) ** 2)
+
+
+def starting_points():
+    """Displaced copies of two molecules, with thermal velocities."""
+    system, positions = water_box(2, TRICLINIC)
+    shifts = np.random.default_rng(3).normal(0.0, 0.05, (STARTS, *positions.shape))
+    draw = jax.vmap(lambda key: thermal_velocities(key, system.masses, KELVIN))
+    return system, positions + shifts, draw(jax.random.split(jax.random.key(4), STARTS))
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    """The loss of a velocity correlation on a pair potential of two parameters."""
+    system, positions, velocities = starting_points()
+    architecture = SoftPairs()
+    return CheckedLoss(
+        field_of(architecture, system.cell),
+        FRAMES,
+        observer(["velocities"], {}),
+        architecture.initial_parameters(),
+        system,
+        VelocityCorrelation(),
+        KELVIN,
+        positions,
+        velocities,
+    )
+
+
+@pytest.fixture(scope="module")
+def infrared():
+    """The loss of the infrared spectrum on random networks."""
+    system, positions, velocities = starting_points()
+    potential = random_model({**POTENTIAL, "angular_momentum": 1}, system, positions[0])
+    dipole = random_model(DIPOLE, system, positions[0])
+    interval = FRAMES.timestep * FRAMES.stride
+    bands = [{"range": [200.0, 3600.0], "weight": 1.0}]
+    settings = {"bands": bands, "resolution": 400.0, "window": 8.0}
+    wavenumbers = np.arange(10.0, 4000.0, 10.0)
+    measured = np.stack([wavenumbers, 800.0 * np.exp(-(((wavenumbers - 1800.0) / 900.0) ** 2))], axis=1)
+    volume = float(system.volume)
+    return CheckedLoss(
+        field_of(potential.architecture, system.cell),
+        FRAMES,
+        observer(["dipole_derivative"], {"dipole": dipole}),
+        potential.parameters,
+        system,
+        Infrared.from_settings(settings, measured, Conditions(KELVIN, volume, 6, interval)),
+        KELVIN,
+        positions,
+        velocities,
+    )
+
+
+@dataclass(frozen=True)
+class Chunks:
+    """What the gradient jobs of a campaign are given."""
+
+    ends: tuple
+    seeds: dict
+    coefficients: jax.Array
+    statistics: jax.Array
+
+
+@pytest.fixture(scope="module")
+def given(pairs):
+    """Ends, seeds and coefficients of all starting points."""
+    start = pairs.positions, pairs.velocities
+    legs = run_legs(pairs.field, FRAMES, pairs.observe, pairs.parameters, pairs.system, *start)
+    series = {name: join_directions(values) for name, values in legs.series.items()}
+    statistics = pairs.observable.statistic(series)
+    weights = jnp.full(STARTS, 1.0 / STARTS)
+    cotangent = jax.grad(pairs.observable.loss)(weights @ statistics)
+    seeds = series_seeds({"checked": pairs.observable}, {"checked": cotangent}, weights, series)
+    coefficients = ensemble_coefficients(weights, statistics @ cotangent, KELVIN)
+    return Chunks((legs.positions, legs.velocities), seeds, coefficients, statistics)
+
+
+def gradient_of(loss, given, part=slice(None), **changed):
+    """The gradient of some starting points."""
+    own = given if not changed else replace(given, **changed)
+    return chunk_gradient(
+        loss.field,
+        FRAMES,
+        loss.observe,
+        loss.parameters,
+        loss.system,
+        loss.positions[part],
+        tuple(end[part] for end in own.ends),
+        {name: seed[part] for name, seed in own.seeds.items()},
+        own.coefficients[part],
+        tolerance=1e-9,
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(pairs, given):
+    """The gradient of all starting points as one chunk."""
+    return gradient_of(pairs, given)
+
+
+def central_difference(function, vector, step=1e-4):
+    """The gradient of a function of few parameters."""
+    return np.array(
+        [(function(vector + d) - function(vector - d)) / (2 * step) for d in step * np.eye(len(vector))]
+    )
+
+
+def test_the_infrared_gradient_of_networks_is_the_finite_difference(infrared):
+    adjoint, reversal = infrared.adjoint(tolerance=1e-9)
+    assert 0.0 < reversal < 1e-11
+    rows = compare_with_finite_differences(infrared, adjoint, displacement=1e-4, count=2, seed=0)
+    assert [row["parameter"] for row in rows][-1] == "random direction"
+    assert len(rows) == 3
+    for row in rows:
+        # The error is displacement² times the third derivative, about that of the first.
+        assert row["relative_error"] < 1e-5, row
+
+
+def test_backpropagation_agrees_and_the_table_says_so(pairs):
+    rows, adjoint = compare_with_backpropagation(pairs, tolerance=1e-9, precision="float64")
+    comparison, reversal = rows
+    assert comparison["parameter"] == "all (2)"
+    assert comparison["relative_error"] < 1e-10
+    assert comparison["cosine"] == pytest.approx(1.0, abs=1e-12)
+    assert comparison["adjoint"] == pytest.approx(np.linalg.norm(adjoint))
+    assert reversal["relative_error"] < 1e-11
+
+
+def test_both_parts_together_are_the_derivative_of_the_reweighted_loss(pairs, whole):
+    expected = central_difference(jax.jit(pairs), pairs.vector)
+    total = whole.trajectory.sum(axis=0) + whole.ensemble.sum(axis=0)
+    np.testing.assert_allclose(total, expected, rtol=1e-6)
+
+
+def test_the_ensemble_part_is_the_derivative_through_the_weights_alone(pairs, given, whole):
+    @jax.jit
+    def reweighted(vector):
+        return pairs.observable.loss(pairs.weights(vector) @ given.statistics)
+
+    expected = central_difference(reweighted, pairs.vector)
+    assert np.all(np.abs(expected) > 1e-3)  # or there would be nothing to see
+    np.testing.assert_allclose(whole.ensemble.sum(axis=0), expected, rtol=1e-6)
+
+
+def test_chunks_add_up_to_the_whole(pairs, given, whole):
+    halves = [gradient_of(pairs, given, part) for part in (slice(0, 1), slice(1, STARTS))]
+    for field in fields(whole):
+        joined = np.concatenate([getattr(half, field.name) for half in halves])
+        np.testing.assert_allclose(joined, getattr(whole, field.name), rtol=1e-9, atol=1e-13)
+
+
+def test_energy_gradients_are_those_of_the_energy_and_mend_short_lists(pairs):
+    found = energy_gradients(pairs.field, pairs.parameters, pairs.system, pairs.positions[:1])
+
+    @jax.jit
+    def energy(vector):
+        x, cell = pairs.positions[0], pairs.system.cell
+        lists = pairs.field.neighbours(x, cell)
+        return pairs.field.architecture.energy(
+            pairs.with_vector(vector), pairs.system.species, x, cell, lists
+        )
+
+    np.testing.assert_allclose(found[0], central_difference(energy, pairs.vector), rtol=1e-6)
+    short = pairs.field.with_capacity(4)
+    assert short.neighbours(pairs.positions[0], pairs.system.cell).overflow
+    mended = energy_gradients(short, pairs.parameters, pairs.system, pairs.positions[:1])
+    np.testing.assert_allclose(mended, found, rtol=1e-12)
+
+
+def test_a_trajectory_that_misses_its_start_is_an_error(pairs, given):
+    positions, velocities = given.ends
+    nudged = positions.at[0, 0, 0, 0].add(1e-3), velocities
+    message = r"missed its starting point by 0\.001.*reversal_tolerance allows 1e-09 Å.*gradient\.depth"
+    with pytest.raises(CampaignError, match=message):
+        gradient_of(pairs, given, slice(0, 1), ends=nudged)
+
+
+def test_a_gradient_that_is_not_finite_is_an_error(pairs, given):
+    seeds = {"velocities": given.seeds["velocities"].at[0, 3].set(jnp.nan)}
+    with pytest.raises(CampaignError, match=r"adjoint gradient is not finite.*gradient\.depth"):
+        gradient_of(pairs, given, slice(0, 1), seeds=seeds)
+
+
+def test_weights_of_the_check_are_equal_at_its_parameters_and_boltzmann_elsewhere(pairs):
+    weights = jax.jit(pairs.weights)
+    np.testing.assert_allclose(weights(pairs.vector), 1.0 / STARTS, rtol=1e-12)
+    # U is linear in the first parameter: ΔU = Δa ∂U/∂a.
+    slope = energy_gradients(pairs.field, pairs.parameters, pairs.system, pairs.positions)[:, 0]
+    moved = pairs.vector.at[0].add(0.05)
+    np.testing.assert_allclose(weights(moved), boltzmann_weights(0.05 * slope, KELVIN), rtol=1e-10)
+
+
+def test_gradient_files_come_back(tmp_path, whole):
+    save_gradient(tmp_path / "gradient.npz", whole, seconds_per_step=1.5e-3)
+    found, seconds = load_gradient(tmp_path / "gradient.npz")
+    assert seconds == 1.5e-3
+    for field in fields(whole):
+        np.testing.assert_array_equal(getattr(found, field.name), getattr(whole, field.name))
+    write_passed_through(tmp_path / "nothing.npz", "gradient")
+    assert load_gradient(tmp_path / "nothing.npz") is None
