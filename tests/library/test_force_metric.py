@@ -1,0 +1,66 @@
+"""The metric of the forces and the natural gradient step in it."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from systems import CUBIC, POTENTIAL, random_model, water_box
+
+from dynrefine.force_metric import force_probes, natural_step
+from dynrefine.frames import LabelledFrames
+from dynrefine.models import flat_parameters
+from dynrefine.potentials.derivatives import energy_and_forces
+from dynrefine.training.frames_with_neighbours import with_neighbours
+
+
+@pytest.fixture(scope="module")
+def boxes():
+    """A random potential and three configurations."""
+    system, positions = water_box(3, CUBIC)
+    model = random_model(POTENTIAL, system, positions)
+    shaken = np.asarray(positions) + np.random.default_rng(3).normal(0.0, 0.05, (3, *positions.shape))
+    return model, LabelledFrames.unlabelled(np.asarray(system.species), shaken, CUBIC)
+
+
+def test_probes_measure_the_change_of_the_forces(boxes):
+    model, frames = boxes
+    count = 3000
+    rows = force_probes(model, frames, count, jax.random.key(0), jnp.float64)
+    vector, restore = flat_parameters(model.parameters["trainable"])
+    direction = np.random.default_rng(1).normal(size=len(vector))
+    data = with_neighbours(frames, model.architecture.cutoff, jnp.float64)
+
+    @jax.jit
+    def forces(vector):
+        parameters = {**model.parameters, "trainable": restore(vector)}
+        return data.evaluate(lambda *frame: energy_and_forces(model.architecture, parameters, *frame)[1])
+
+    shift = 1e-5 * direction
+    change = (forces(vector + shift) - forces(vector - shift)) / 2e-5
+    expected = float(jnp.mean(change**2))
+    # a mean of squares of count normal numbers, of different variances in the three frames, has a relative error of
+    # about sqrt(2 / count) = 2.6 %
+    assert np.mean((rows @ direction) ** 2) == pytest.approx(expected, rel=4 * np.sqrt(2 / count) * 1.5)
+
+
+def test_step_is_the_best_of_its_length():
+    generator = np.random.default_rng(2)
+    rows, gradient = generator.normal(size=(7, 20)), generator.normal(size=20)
+    damping, radius = 0.2, 0.01
+    metric = rows.T @ rows / len(rows)
+    metric += damping * np.trace(metric) / 20 * np.eye(20)
+    solved = np.linalg.solve(metric, gradient)
+    expected = -radius * solved / np.sqrt(gradient @ solved)
+    optimiser = natural_step(rows, damping, radius)
+    step, _ = optimiser.update(jnp.asarray(gradient), optimiser.init(jnp.zeros(20)))
+    np.testing.assert_allclose(step, expected, rtol=1e-10)
+    assert step @ metric @ step == pytest.approx(radius**2)
+    for other in generator.normal(size=(50, 20)):
+        other *= radius / np.sqrt(other @ metric @ other)
+        assert gradient @ np.asarray(step) <= gradient @ other
+
+
+def test_no_gradient_moves_nothing():
+    optimiser = natural_step(np.ones((2, 3)), 0.1, 0.01)
+    step, _ = optimiser.update(jnp.zeros(3), optimiser.init(jnp.zeros(3)))
+    assert np.all(np.asarray(step) == 0.0)
