@@ -1,0 +1,164 @@
+"""The infrared spectrum of systems whose spectrum is known, in absolute units."""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dynrefine.correlation import hann_window
+from dynrefine.objective import read_target
+from dynrefine.observables import create_observables
+from dynrefine.observables.base import Conditions
+from dynrefine.observables.infrared import Infrared, absorption_prefactor, band_weights, broaden
+from dynrefine.units import ACCELERATION, BOLTZMANN, WAVENUMBER
+
+TARGET = Path(__file__).parents[2] / "workflow/data/targets/water_infrared_298K.csv"
+CONDITIONS = Conditions(temperature=298.15, volume=1900.0, atoms=192, interval=2.0)
+SETTINGS = {
+    "bands": [{"range": [100.0, 1000.0], "weight": 10.0}, {"range": [1000.0, 4000.0], "weight": 1.0}],
+    "resolution": 5.0,
+    "window": 1200.0,
+}
+
+
+def gaussian(centre: float, width: float, height: float, highest: float = 5000.0) -> np.ndarray:
+    """A measured spectrum with one Gaussian band (cm⁻¹) [rows, 2]."""
+    wavenumbers = np.arange(2.0, highest, 2.0)
+    return np.stack([wavenumbers, height * np.exp(-0.5 * ((wavenumbers - centre) / width) ** 2)], axis=1)
+
+
+@pytest.fixture(scope="module")
+def infrared():
+    """An observable with a wide window."""
+    return Infrared.from_settings(SETTINGS, gaussian(1600.0, 300.0, 500.0), CONDITIONS)
+
+
+@pytest.fixture(scope="module")
+def oscillator(infrared):
+    """The dipole derivative of a charge that circles in a harmonic well at 1500 cm⁻¹, with the thermal <v²>.
+
+    On a circle dM/dt · dM/dt is A² cos ωt whatever the origin, so that a single trajectory gives the exact mean
+    of all: A² = q² <v²> = 3 q² kT/m for three degrees of freedom.
+    """
+    charge, mass, wavenumber = 0.8, 12.0, 1500.0
+    amplitude = charge * np.sqrt(3 * BOLTZMANN * CONDITIONS.temperature * ACCELERATION / mass)
+    phase = WAVENUMBER * wavenumber * CONDITIONS.interval * np.arange(2 * infrared.depth)
+    return charge, mass, wavenumber, amplitude * np.stack([np.cos(phase), np.sin(phase), 0 * phase], axis=1)
+
+
+def test_the_statistic_of_the_oscillator_is_a_cosine(infrared, oscillator):
+    *_, wavenumber, series = oscillator
+    found = infrared.statistic({"dipole_derivative": jnp.asarray(series)[None]})
+    lags = CONDITIONS.interval * np.arange(infrared.depth + 1)
+    expected = np.sum(series[0] ** 2) * np.cos(WAVENUMBER * wavenumber * lags)
+    assert infrared.depth == 600
+    np.testing.assert_allclose(found[0], expected, atol=1e-13)
+
+
+def test_the_oscillator_absorbs_at_its_frequency_and_as_much_as_it_should(infrared, oscillator):
+    charge, mass, wavenumber, series = oscillator
+    mean = infrared.statistic({"dipole_derivative": jnp.asarray(series)[None]})[0]
+    spectrum = np.asarray(infrared.predict(mean))
+    assert infrared.abscissa[np.argmax(spectrum)] == wavenumber
+    # ∫ nα dν̃ = N q² / (4 ε0 c² m V), the classical oscillator strength, here in SI and from 1/m² to 1/cm².
+    charge_squared = (charge * 1.602176634e-19) ** 2
+    kilogram, cubic_metre = mass * 1.66053906660e-27, CONDITIONS.volume * 1e-30
+    expected = charge_squared / (4 * 8.8541878128e-12 * 299792458.0**2 * kilogram * cubic_metre) * 1e-4
+    # The sum over a grid of 5 cm⁻¹ is exact for a window of 1200 fs, 28 cm⁻¹ wide; its tails fall with the third
+    # power and leave 1e-5 beyond the ends of the range.
+    assert np.sum(spectrum) * SETTINGS["resolution"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_width_of_a_line_is_that_of_the_window(infrared, oscillator):
+    *_, wavenumber, series = oscillator
+    mean = infrared.statistic({"dipole_derivative": jnp.asarray(series)[None]})[0]
+    spectrum = np.asarray(infrared.predict(mean))
+    # The transform of a Hann window (1 + cos πt/T)/2 falls to half its height at ω T = π, where it is T/2 of T.
+    half = np.pi / (infrared.depth * CONDITIONS.interval) / WAVENUMBER
+    found = np.interp([wavenumber - half, wavenumber + half], infrared.abscissa, spectrum)
+    np.testing.assert_allclose(found, 0.5 * spectrum.max(), rtol=0.03)  # read off a grid of 5 cm⁻¹
+
+
+def test_the_prefactor_in_si_units():
+    # β / (6 ε0 c V) with k in J/K, ε0 in F/m, c in m/s and V in m³; then (e Å)² / fs, and from 1/m to 1/cm.
+    per_square_coulomb_metre_and_second = 1 / (
+        6 * 1.380649e-23 * 298.15 * 8.8541878128e-12 * 299792458.0 * 1.9e-27
+    )
+    internal = (1.602176634e-19 * 1e-10) ** 2 / 1e-15
+    expected = 0.01 * per_square_coulomb_metre_and_second * internal
+    assert absorption_prefactor(CONDITIONS) == pytest.approx(expected, rel=1e-8)
+
+
+def test_the_target_is_broadened_exactly_as_a_simulation_of_it_would_be(infrared):
+    # A Gaussian band has the correlation function ∫_0^∞ S(ω) cos ωt dω / π, known in closed form.
+    centre, width, height = 1600.0, 40.0, 500.0
+    sigma = WAVENUMBER * width
+    lags = CONDITIONS.interval * np.arange(infrared.depth + 1)
+    envelope = height * sigma * np.sqrt(2 / np.pi) * np.exp(-0.5 * (sigma * lags) ** 2)
+    correlation = envelope * np.cos(WAVENUMBER * centre * lags)
+    simulated = infrared.predict(jnp.asarray(correlation / infrared.prefactor))
+    broadened = broaden(
+        gaussian(centre, width, height), infrared.abscissa, infrared.depth, CONDITIONS.interval
+    )
+    assert broadened.max() < 0.99 * height  # the window did something
+    # The window inside `broaden` is of single precision, and the band is read by linear interpolation.
+    np.testing.assert_allclose(broadened, simulated, atol=1e-4 * height)
+
+
+def test_broadening_keeps_the_area_and_a_wide_window_the_spectrum():
+    measured = gaussian(1500.0, 60.0, 300.0)
+    abscissa = np.arange(4.0, 4000.0, 4.0)
+    area = 300.0 * 60.0 * np.sqrt(2 * np.pi)
+    for depth in (50, 200):  # windows of 100 and 400 fs
+        assert np.sum(broaden(measured, abscissa, depth, 2.0)) * 4.0 == pytest.approx(area, rel=2e-3)
+    # A window of 10 ps, 3 cm⁻¹ wide, adds little to a band of 60 cm⁻¹.
+    fine = broaden(measured, abscissa, 5000, 2.0)
+    np.testing.assert_allclose(fine, np.interp(abscissa, *measured.T), atol=0.01 * 300.0)
+
+
+def test_the_loss_of_the_target_itself_is_zero_and_counts_bands(infrared):
+    lags = CONDITIONS.interval * np.arange(infrared.depth + 1)
+    grid = np.arange(0.0, 6000.0, 2.0)
+    spectrum = 500.0 * np.exp(-0.5 * ((grid - 1600.0) / 300.0) ** 2)
+    kernel = np.cos(lags[:, None] * WAVENUMBER * grid)
+    mean = np.trapezoid(spectrum * kernel, WAVENUMBER * grid, axis=1) / np.pi / infrared.prefactor
+    # Broadening reads the target up to 5000 cm⁻¹ only, where the band has sunk to 1e-28.
+    assert infrared.loss(jnp.asarray(mean)) < 1e-8
+    # Without any absorption every band misses its whole target: the loss is the sum of the weights.
+    nothing = infrared.loss(jnp.zeros(infrared.depth + 1))
+    overlap = infrared.abscissa == 1000.0
+    shared = np.sum(infrared.weights[overlap] * infrared.target[overlap] ** 2)
+    assert nothing == pytest.approx(11.0, abs=1e-9)
+    assert shared > 0.0  # the edge belongs to both bands
+
+
+def test_bands_weigh_the_mean_squared_relative_difference():
+    abscissa, target = np.array([100.0, 200.0, 300.0]), np.array([1.0, 2.0, 4.0])
+    bands = [{"range": [100, 200], "weight": 5.0}, {"range": [200, 250], "weight": 2.0}]
+    np.testing.assert_allclose(band_weights(abscissa, target, bands), [5 / 5, 5 / 5 + 2 / 4, 0.0])
+
+
+def test_a_series_shorter_than_the_window_gives_the_lags_it_holds(infrared):
+    short = jax.random.normal(jax.random.key(1), (2, 11, 3))
+    found = infrared.statistic({"dipole_derivative": short})
+    assert found.shape == (2, infrared.depth + 1)
+    np.testing.assert_array_equal(found[:, 11:], 0.0)
+    np.testing.assert_allclose(found[:, 10], jnp.sum(short[:, 0] * short[:, 10], axis=-1), atol=1e-12)
+
+
+def test_the_grid_ends_with_the_highest_band(infrared):
+    assert infrared.abscissa[0] == SETTINGS["resolution"]
+    assert infrared.abscissa[-1] == 4000.0
+    assert infrared.target.shape == infrared.weights.shape == infrared.abscissa.shape
+    assert hann_window(infrared.depth, jnp.float64)[-1] < 1e-15
+
+
+def test_the_registry_makes_it_from_the_measured_spectrum_of_water():
+    measured = read_target(TARGET)
+    made = create_observables({"infrared": SETTINGS}, {"infrared": measured}, CONDITIONS)["infrared"]
+    # The OH stretching band is highest: with k = 0.28 at 3400 cm⁻¹ (Bertie and Lan) the absorption coefficient 4πν̃k
+    # is 12000 cm⁻¹, and n is 1.2 to 1.4 across the band.
+    assert made.abscissa[np.argmax(made.target)] == pytest.approx(3400.0, abs=50.0)
+    assert 12000.0 < made.target.max() < 17000.0
