@@ -27,9 +27,9 @@ _NOT_TERMS = ("total", "gradient_norm", "trajectory_norm", "ensemble_norm")
 
 def terms_of(history: pd.DataFrame) -> list[str]:
     """The columns of a history that are losses of the objective's terms, "<observable>_<state>" each."""
-    with_error = [column for column in history if f"{column}_error" in history]
+    endings = tuple(f"_{state}" for state in states_of(history))
     return [
-        column for column in with_error if column not in _NOT_TERMS and not column.startswith("temperature_")
+        column for column in history if column.endswith(endings) and not column.startswith("temperature_")
     ]
 
 
