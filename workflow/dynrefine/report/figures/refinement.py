@@ -22,8 +22,6 @@ from dynrefine.report.figures.style import (
 )
 from dynrefine.report.formatting import state_name
 
-_NOT_TERMS = ("total", "gradient_norm", "trajectory_norm", "ensemble_norm")
-
 
 def terms_of(history: pd.DataFrame) -> list[str]:
     """The columns of a history that are losses of the objective's terms, "<observable>_<state>" each."""
