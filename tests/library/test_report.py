@@ -211,7 +211,7 @@ def test_a_campaign_without_spectra_has_no_section_of_them(tmp_path):
     assert "Spectra before, after and measured" not in headings(page)
     assert "The diffusion loss on the independent validation run fell" in text_of(page)
     assert "Diffusion, 300 K, by iteration." in text_of(page)
-    assert "2 times the diffusion loss and 1 times the anchor" in text_of(page)
+    assert "2 times the diffusion loss and 10 times the anchor" in text_of(page)
 
 
 def test_the_same_results_give_the_same_figure(improved):

@@ -88,7 +88,7 @@ class Change:
         size = f"{abs(self.standard_errors):.1f} standard errors"
         if self.outcome == "unknown":
             return f"{subject} went {values}, with no error bar to judge it by"
-        if self.outcome == "unchanged":
+        if not abs(self.standard_errors) >= SIGNIFICANT:
             return f"{subject} did not change significantly: {values}, {size}"
         verb = "fell" if self.after[0] < self.before[0] else "rose"
         return f"{subject} {verb} {values}, by {size}"

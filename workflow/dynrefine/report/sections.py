@@ -46,6 +46,8 @@ def tiles(results: Results, compared: Sequence[Change]) -> list[Tile]:
     before, after = (force_error(results, stage) for stage in STAGES)
     settings, passed_through = results.settings["optimiser"], len(results.passed_through)
     method = f"{settings['name']}, learning rate {settings['learning_rate']:g}"
+    if settings["name"] == "natural":
+        method = f"natural gradient, {settings['force_change']:g} meV/Å"
     chosen = [
         *(_loss_tile(change) for change in losses),
         Tile(
