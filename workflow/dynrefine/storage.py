@@ -88,12 +88,12 @@ def write_arrays(path: str | Path, kind: str, content: ArrayFile) -> None:
     if without_unit:
         raise ValueError(f"arrays without a unit in {path}: {', '.join(without_unit)}")
     header = {
+        **content.metadata,  # may be that of a file read before, whose origin is not this one's
         "kind": kind,
         "library_version": __version__,
         "units": content.units,
         "origin": _origin.get() or {},
     }
-    header |= content.metadata
     arrays = {name: np.asarray(array) for name, array in content.arrays.items()}
     arrays[_METADATA] = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
     with atomic_path(path) as temporary, open(temporary, "wb") as stream:
