@@ -1,0 +1,103 @@
+"""What the rules that judge and report leave, read from the finished toy campaign."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dynrefine.storage import read_arrays
+
+STAGES = ("initial", "refined")
+
+
+@pytest.fixture(scope="module")
+def check(finished_toy):
+    return pd.read_csv(finished_toy.results / "check_gradient/gradient_check.csv")
+
+
+@pytest.mark.parametrize(("precision", "bound"), [("float64", 1e-5), ("float32", 1e-3)])
+def test_the_adjoint_agrees_with_backpropagation(check, precision, bound):
+    row = check[(check.comparison == "backpropagation") & (check.precision == precision)].iloc[0]
+    assert row.relative_error < bound
+    assert row.cosine == pytest.approx(1.0, abs=bound)
+    assert row.adjoint == pytest.approx(row.reference, rel=bound)
+    assert row.reference > 0.0
+
+
+def test_the_adjoint_agrees_with_central_differences(check):
+    rows = check[check.comparison == "central difference"]
+    assert len(rows) == 3  # two parameters and a direction
+    assert (rows.relative_error < 1e-3).all()
+    np.testing.assert_allclose(rows.adjoint, rows.reference, rtol=1e-3)
+
+
+@pytest.mark.parametrize(("precision", "bound"), [("float64", 1e-12), ("float32", 1e-4)])
+def test_reversed_trajectories_of_the_check_come_home(check, precision, bound):
+    row = check[(check.comparison == "reversal") & (check.precision == precision)].iloc[0]
+    assert 0.0 <= row.relative_error < bound
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_validation_judges_fitted_and_other_properties(finished_toy, stage):
+    table = pd.read_csv(finished_toy.results / f"validation/{stage}/properties.csv").set_index("property")
+    assert set(table.state) == {"300K"}
+    assert table.fitted[table.fitted].index.tolist() == ["infrared loss"]
+    assert set(table.index[~table.fitted]) == {
+        "temperature",
+        "energy drift",
+        "self-diffusion",
+        "self-diffusion, finite-size corrected",
+        "first maximum of g_OO",
+    }
+    assert (table.standard_error > 0.0).all()
+    assert np.isfinite(table.value).all()
+    assert table.value["temperature"] == pytest.approx(300.0, rel=0.3)
+    assert table.measured["self-diffusion"] == 2.299
+    correction = table.value["self-diffusion, finite-size corrected"] - table.value["self-diffusion"]
+    hydrodynamic = (
+        2.837297 * 1.380649e-23 * 300.0 / (6.0 * np.pi * 0.89e-3 * 7.83018e-10)
+    )  # Yeh, Hummer; m²/s
+    assert correction == pytest.approx(1e9 * hydrodynamic, rel=1e-3)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_curves_of_the_validation_belong_to_its_table(finished_toy, stage):
+    folder = finished_toy.results / "validation" / stage
+    table = pd.read_csv(folder / "properties.csv").set_index("property")
+    curves = read_arrays(folder / "curves.npz", "curves")
+    assert curves.arrays["diffusion/300K/running_integral"][-1] == pytest.approx(
+        table.value["self-diffusion"], rel=1e-5
+    )
+    assert curves.arrays["rdf/300K/value"].max() == pytest.approx(
+        table.value["first maximum of g_OO"], rel=1e-5
+    )
+    assert curves.arrays["rdf/300K/value"][:20].max() == 0.0  # no two oxygen atoms within 2 Å
+    assert curves.units["infrared/300K/prediction"] == "cm⁻¹"
+    lengths = {len(curves.arrays[f"infrared/300K/{part}"]) for part in ("abscissa", "target", "prediction")}
+    assert lengths == {20}
+
+
+def test_both_stages_are_judged_by_different_potentials_on_the_same_frames(finished_toy):
+    initial, refined = (
+        pd.read_csv(finished_toy.results / f"validation/{stage}/errors.csv").set_index("quantity")
+        for stage in STAGES
+    )
+    pretraining = pd.read_csv(finished_toy.results / "pretraining/potential_errors.csv")
+    test = pretraining[pretraining.part == "test"].set_index("quantity").value
+    assert initial.value["force"] == pytest.approx(test["force"], rel=1e-5)
+    assert refined.value["force"] != initial.value["force"]
+    assert refined.value["force"] == pytest.approx(initial.value["force"], rel=0.5)
+
+
+def test_the_report_tells_the_verdict_on_one_page(finished_toy):
+    page = (finished_toy.results / "report.html").read_text(encoding="utf-8")
+    text = re.sub(
+        r"\s+", " ", re.sub(r"<[^>]+>", " ", re.sub(r"<(svg|style)\b.*?</\1>", " ", page, flags=re.DOTALL))
+    )
+    assert "The infrared loss on the independent validation run" in text
+    assert "the force error on the test frames" in text
+    assert "<script" not in page
+    references = re.findall(r"""(?:\b(?:src|href)\s*=\s*["']|url\(["']?)([^"')]*)""", page)
+    outside = {text for text in references if not text.startswith(("#", "data:"))}
+    assert outside == {"https://doi.org/10.1038/s41467-025-56061-z"}
