@@ -1,6 +1,7 @@
 """Radial distribution functions."""
 
 import math
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -35,18 +36,23 @@ def radial_distribution(
     weights = jnp.asarray(second)
     lattice = jnp.asarray(cell, positions.dtype)
 
-    @jax.jit
-    def histogram(configurations: jax.Array) -> jax.Array:
-        def one(x: jax.Array) -> jax.Array:
+    @partial(jax.jit, static_argnames="capacity")
+    def histogram(configurations: jax.Array, capacity: int) -> tuple[jax.Array, jax.Array]:
+        def one(x: jax.Array) -> tuple[jax.Array, jax.Array]:
             neighbours = neighbour_list(x, lattice, reach, capacity, images)
             distance = jnp.linalg.norm(displacements(x, lattice, neighbours), axis=-1)
             counted = jnp.asarray(first)[:, None] & weights[neighbours.indices]
             counts, _ = jnp.histogram(distance, jnp.asarray(edges, x.dtype), weights=counted)
-            return counts
+            return counts, neighbours.overflow
 
-        return jnp.mean(jax.lax.map(one, configurations), axis=0)
+        counts, overflow = jax.lax.map(one, configurations)
+        return jnp.mean(counts, axis=0), jnp.any(overflow)
 
-    counts = np.asarray(histogram(jnp.asarray(positions)), float)
+    mean, overflow = histogram(jnp.asarray(positions), capacity)
+    while bool(overflow):
+        capacity *= 2
+        mean, overflow = histogram(jnp.asarray(positions), capacity)
+    counts = np.asarray(mean, float)
     shells = 4.0 / 3.0 * math.pi * np.diff(edges**3)
     pairs = first.sum() * (second.sum() - np.sum(first & second) / first.sum())
     return counts * volume / (pairs * shells)
