@@ -180,10 +180,10 @@ def read_target(path: str | Path) -> np.ndarray:
             f"{path} cannot be read as a measured property ({error}): expected comment lines beginning with #, a "
             "header with units, then rows of numbers."
         ) from error
-    if values.shape[0] < 2 or not np.isfinite(values).all() or np.any(np.diff(values[:, 0]) <= 0):
+    if min(values.shape) < 2 or not np.isfinite(values).all() or np.any(np.diff(values[:, 0]) <= 0):
         raise CampaignError(
-            f"{path} holds no measured property: expected two or more rows of finite numbers, the first column "
-            "rising."
+            f"{path} holds no measured property: expected two or more rows and columns of finite numbers, the first "
+            "column rising."
         )
     return values
 
