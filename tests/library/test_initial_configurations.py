@@ -1,0 +1,92 @@
+"""Where sampling begins: the right composition, at the right density, repeated as often as asked."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from systems import ELEMENTS, TRICLINIC
+
+from dynrefine.errors import CampaignError
+from dynrefine.frames import LabelledFrames
+from dynrefine.initial_configurations import initial_configurations, system_of
+from dynrefine.units import ATOMIC_MASS
+
+WATER = 15.999 + 2 * 1.008  # u
+
+
+@pytest.fixture(scope="module")
+def frames():
+    """Five frames in skewed cells of various sizes: three of two molecules, two of one and padding."""
+    generator = np.random.default_rng(4)
+    cells = TRICLINIC * np.array([1.0, 1.02, 0.9, 1.1, 1.05])[:, None, None]
+    species = np.tile([0, 1, 1, 0, 1, 1], (5, 1))
+    species[[1, 3], 3:] = -1
+    return LabelledFrames.unlabelled(species, generator.uniform(size=(5, 6, 3)) @ cells, cells)
+
+
+def state(density=0.9, supercell=(1, 1, 1)):
+    """Configuration of a state."""
+    return {"temperature": 300.0, "density": density, "supercell": list(supercell)}
+
+
+def test_cells_have_the_density_of_the_state(frames):
+    species, cell, _ = initial_configurations(frames, state(0.9), ELEMENTS, 2, seed=1)
+    np.testing.assert_array_equal(species, [0, 1, 1, 0, 1, 1])
+    kilogram, cubic_metre = 2 * WATER * ATOMIC_MASS, np.linalg.det(cell) * 1e-30
+    assert kilogram / cubic_metre == pytest.approx(900.0, rel=1e-9)
+    # The shape is that of the frames.
+    np.testing.assert_allclose(cell / cell[0, 0], TRICLINIC / TRICLINIC[0, 0], rtol=1e-12)
+
+
+def test_configurations_are_frames_of_the_commonest_composition_in_scaled_coordinates(frames):
+    _, cell, positions = initial_configurations(frames, state(), ELEMENTS, 3, seed=1)
+    fractional = positions @ np.linalg.inv(cell)
+    own = np.einsum("fni,fij->fnj", frames.positions, np.linalg.inv(frames.cells))
+    chosen = [int(np.argmin(np.abs(own - one).sum(axis=(1, 2)))) for one in fractional]
+    np.testing.assert_allclose(own[chosen], fractional, atol=1e-12)
+    assert sorted(chosen) == [0, 2, 4]  # each of them once before any comes again
+
+
+def test_more_replicas_than_frames_repeat_them(frames):
+    _, _, positions = initial_configurations(frames, state(), ELEMENTS, 7, seed=1)
+    assert positions.shape == (7, 6, 3)
+    np.testing.assert_array_equal(positions[:3], positions[3:6])
+
+
+def test_the_choice_depends_on_the_seed_alone(frames):
+    first, again = (initial_configurations(frames, state(), ELEMENTS, 2, seed=5)[2] for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+    others = [initial_configurations(frames, state(), ELEMENTS, 2, seed=seed)[2] for seed in range(8)]
+    assert len(np.unique(np.round(others, 9), axis=0)) > 1
+
+
+def test_a_supercell_repeats_atoms_and_species(frames):
+    species, cell, positions = initial_configurations(frames, state(supercell=(2, 1, 3)), ELEMENTS, 2, seed=1)
+    plain_species, plain_cell, plain = initial_configurations(frames, state(), ELEMENTS, 2, seed=1)
+    np.testing.assert_allclose(cell, plain_cell * np.array([2, 1, 3])[:, None])
+    np.testing.assert_array_equal(species, np.tile(plain_species, 6))
+    images = positions.reshape(2, 6, 6, 3) - plain[:, None]
+    shifts = images @ np.linalg.inv(plain_cell)
+    np.testing.assert_allclose(shifts, np.round(shifts), atol=1e-12)
+    np.testing.assert_allclose(shifts, np.broadcast_to(shifts[:1, :, :1], shifts.shape), atol=1e-12)
+    assert {tuple(np.round(shift).astype(int)) for shift in shifts[0, :, 0]} == {
+        (a, 0, c) for a in range(2) for c in range(3)
+    }
+
+
+def test_nothing_to_begin_from_is_an_error():
+    empty = LabelledFrames.unlabelled(np.full(3, -1), np.zeros((2, 3, 3)), np.eye(3))
+    with pytest.raises(CampaignError, match=r"holds no atoms to begin from.*dataset\.files"):
+        initial_configurations(empty, state(), ELEMENTS, 1, seed=1)
+    with pytest.raises(CampaignError, match="holds no atoms"):
+        initial_configurations(empty[:0], state(), ELEMENTS, 1, seed=1)
+
+
+def test_a_system_has_the_masses_of_its_elements_in_the_wanted_precision():
+    system = system_of(np.array([1, 0]), TRICLINIC, ELEMENTS, jnp.float32)
+    np.testing.assert_allclose(system.masses, [1.008, 15.999], rtol=1e-7)
+    assert (system.masses.dtype, system.cell.dtype, system.species.dtype) == (
+        jnp.float32,
+        jnp.float32,
+        jnp.int32,
+    )
+    assert float(system.volume) == pytest.approx(abs(np.linalg.det(TRICLINIC)), rel=1e-6)

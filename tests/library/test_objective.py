@@ -1,0 +1,173 @@
+"""Losses, their errors and cotangents, the files of measured properties and of the objective."""
+
+from dataclasses import dataclass, field
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dynrefine.errors import CampaignError
+from dynrefine.objective import (
+    Objective,
+    evaluate,
+    evaluate_state,
+    jackknife_error,
+    leave_one_out,
+    load_objective,
+    read_target,
+    save_objective,
+    standard_error,
+)
+from dynrefine.storage import write_passed_through
+from dynrefine.units import BOLTZMANN
+
+
+@dataclass(frozen=True)
+class Squares:
+    """Predicts 3 C² of a statistic C [2, 2]; the loss is the squared distance from the target."""
+
+    abscissa: np.ndarray = field(default_factory=lambda: np.array([100.0, 200.0, 300.0, 400.0]))
+    target: np.ndarray = field(default_factory=lambda: np.array([1.0, 2.0, 3.0, 4.0]))
+
+    def statistic(self, series):
+        """The mean over frames of a series [S, frames, 2, 2]."""
+        return jnp.mean(series["matrices"], axis=1)
+
+    def predict(self, mean):
+        """[4]."""
+        return 3.0 * mean.reshape(-1) ** 2
+
+    def loss(self, mean):
+        """A pure number."""
+        return jnp.sum((self.predict(mean) - self.target) ** 2)
+
+
+@pytest.fixture(scope="module")
+def series():
+    """Of eight replicas."""
+    return {"matrices": jnp.asarray(np.random.default_rng(1).normal(1.0, 0.3, (8, 5, 2, 2)))}
+
+
+def test_the_jackknife_error_of_a_mean_is_its_standard_error():
+    values = np.random.default_rng(2).normal(size=(30, 4))
+    left_out = leave_one_out(jnp.asarray(values), jnp.full(30, 1 / 30))
+    np.testing.assert_allclose(left_out[3], np.delete(values, 3, axis=0).mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(jackknife_error(left_out), standard_error(values), rtol=1e-10)
+
+
+def test_the_jackknife_error_of_a_square_is_that_of_propagation():
+    values = np.random.default_rng(3).normal(5.0, 0.1, 2000)
+    left_out = leave_one_out(jnp.asarray(values), jnp.full(2000, 1 / 2000))
+    # d(m²) = 2 m dm; the next order is smaller by the relative error of the mean, 4e-4.
+    expected = 2 * values.mean() * standard_error(values)
+    assert float(jackknife_error(left_out**2)) == pytest.approx(expected, rel=1e-3)
+
+
+def test_leaving_one_out_of_a_weighted_mean_renormalises_the_others():
+    weights, values = np.array([0.1, 0.2, 0.7]), np.array([[3.0], [5.0], [-1.0]])
+    found = leave_one_out(jnp.asarray(values), jnp.asarray(weights))
+    expected = [np.average(np.delete(values, i), weights=np.delete(weights, i)) for i in range(3)]
+    np.testing.assert_allclose(found[:, 0], expected, rtol=1e-12)
+
+
+def test_a_single_replica_has_no_error():
+    assert np.isnan(jackknife_error(jnp.array([1.0])))
+
+
+def test_an_evaluation_is_the_prediction_with_its_loss_cotangent_and_contributions(series):
+    observable = Squares()
+    statistics = observable.statistic(series)
+    weights = jnp.arange(1.0, 9.0) / 36.0
+    found = evaluate(observable, statistics, weights)
+    mean = np.average(statistics, axis=0, weights=weights)
+    assert found.loss == pytest.approx(float(observable.loss(mean)))
+    np.testing.assert_allclose(found.prediction, 3 * mean.ravel() ** 2)
+    for index in np.ndindex(2, 2):
+        step = np.zeros((2, 2))
+        step[index] = 1e-5
+        difference = (observable.loss(mean + step) - observable.loss(mean - step)) / 2e-5
+        assert found.cotangent[index] == pytest.approx(float(difference), rel=1e-6)
+    by_hand = [np.sum(found.cotangent * np.asarray(statistic)) for statistic in statistics]
+    np.testing.assert_allclose(found.contributions, by_hand, rtol=1e-12)
+    assert found.contributions @ np.asarray(weights) == pytest.approx(np.sum(found.cotangent * mean))
+
+
+def test_errors_of_an_evaluation_are_about_those_of_propagation(series):
+    observable = Squares()
+    statistics = observable.statistic(series)
+    found = evaluate(observable, statistics, jnp.full(8, 1 / 8))
+    mean, error = np.mean(statistics, axis=0).ravel(), standard_error(np.asarray(statistics)).ravel()
+    # To first order in an error of 5 %.
+    np.testing.assert_allclose(found.prediction_error, 6 * mean * error, rtol=0.1)
+    assert found.loss_error == pytest.approx(standard_error(found.contributions), rel=0.15)
+
+
+def test_a_state_adds_up_its_observables_with_their_weights(series):
+    names = {"first": Squares(), "second": Squares(target=np.zeros(4))}
+    weights = {"first": 2.0, "second": 0.5}
+    state = evaluate_state(names, weights, series, 300.0)
+    np.testing.assert_allclose(state.weights, 1 / 8)
+    total = 2.0 * state.evaluations["first"].contributions + 0.5 * state.evaluations["second"].contributions
+    expected = -(total - total.mean()) / 8 / (BOLTZMANN * 300.0)
+    np.testing.assert_allclose(state.coefficients, expected, rtol=1e-10)
+    cotangents = state.weighted_cotangents(weights)
+    np.testing.assert_allclose(cotangents["second"], 0.5 * state.evaluations["second"].cotangent)
+
+
+def test_the_table_and_the_file_of_an_objective(series, tmp_path):
+    weights = {"squares": 2.0}
+    states = {
+        f"{kelvin}K": evaluate_state({"squares": Squares()}, weights, series, kelvin) for kelvin in (280, 300)
+    }
+    objective = Objective(states, weights, {"squares": [["wavenumber", "cm⁻¹"], ["square", "e²"]]})
+    table = objective.table()
+    assert list(table.state) == ["280K", "300K"]
+    assert table.loss[0] == states["280K"].evaluations["squares"].loss
+    assert set(table.weight) == {2.0}
+    save_objective(tmp_path / "objective.npz", objective)
+    found = load_objective(tmp_path / "objective.npz")
+    assert found.weights == weights
+    assert found.quantities == objective.quantities
+    for label, state in states.items():
+        other = found.states[label]
+        np.testing.assert_array_equal(other.weights, state.weights)
+        np.testing.assert_array_equal(other.coefficients, state.coefficients)
+        np.testing.assert_array_equal(other.targets["squares"], state.targets["squares"])
+        np.testing.assert_array_equal(other.abscissae["squares"], state.abscissae["squares"])
+        for part, value in vars(state.evaluations["squares"]).items():
+            np.testing.assert_array_equal(getattr(other.evaluations["squares"], part), value)
+
+
+def test_an_objective_that_passed_through_is_none(tmp_path):
+    write_passed_through(tmp_path / "objective.npz", "objective")
+    assert load_objective(tmp_path / "objective.npz") is None
+
+
+def test_a_target_is_read_past_its_comments(tmp_path):
+    path = tmp_path / "target.csv"
+    path.write_text(
+        "# Measured by hand\n# twice\nwavenumber_cm-1,n_alpha_cm-1\n5,1.5\n10,-2\n", encoding="utf-8"
+    )
+    np.testing.assert_array_equal(read_target(path), [[5.0, 1.5], [10.0, -2.0]])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot be read as a measured property.*No such file"),
+        ("", "cannot be read as a measured property"),
+        ("a,b\n1,two\n2,3\n", "cannot be read as a measured property.*could not convert"),
+        ("a,b\n1,2\n", "two or more rows"),
+        ("a\n1\n2\n", "two or more rows and columns"),
+        ("a,b\n1,2\n2,\n", "finite numbers"),
+        ("a,b\n1,2\n1,3\n", "first column rising"),
+        ("a,b\n2,2\n1,3\n", "first column rising"),
+    ],
+    ids=["missing", "empty", "words", "one row", "one column", "a gap", "equal abscissae", "falling"],
+)
+def test_faulty_targets_are_named(tmp_path, content, message):
+    path = tmp_path / "target.csv"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(CampaignError, match=rf"(?s)target\.csv.*{message}"):
+        read_target(path)
