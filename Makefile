@@ -1,4 +1,5 @@
 # make campaign   run the default campaign on this machine; CONFIG=config/water.yaml for another one
+# make unlock     after a campaign was killed: let it be run again
 # make test       run the tests
 # make lint       check the style of Python and Snakemake files
 # make clean      remove the environment; results stay
@@ -10,14 +11,17 @@ CORES ?= $(shell nproc 2>/dev/null || echo 2)
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG)
 
-.PHONY: campaign test lint clean
+.PHONY: campaign unlock test lint clean
 .DEFAULT_GOAL := campaign
 
 campaign: .venv/ready
 	$(SNAKEMAKE) --quiet host reason
 
+unlock: .venv/ready
+	$(SNAKEMAKE) --unlock
+
 test: .venv/ready
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q --numprocesses 2 --dist loadgroup
 
 lint: .venv/ready
 	$(BIN)/ruff check .
