@@ -31,6 +31,11 @@ class NeighbourList:
     shifts: jax.Array
     overflow: jax.Array
 
+    @property
+    def filled(self) -> jax.Array:
+        """Which entries are neighbours and not padding, bool [N, K]."""
+        return self.shifts[..., 0] != _FAR
+
 
 def images_per_axis(cell: np.ndarray, cutoff: float) -> tuple[int, int, int]:
     """How many periodic images of an atom can lie within the cutoff along each cell vector.

@@ -68,7 +68,7 @@ def shortest_distances(data: FramesWithNeighbours, elements: int) -> np.ndarray:
     ) -> jax.Array:
         return jnp.linalg.norm(displacements(positions, cell, neighbours), axis=-1)
 
-    distance = np.asarray(data.evaluate(distances))
+    distance = np.where(data.neighbours.filled, data.evaluate(distances), np.inf)
     species = np.asarray(data.frames.species)
     other = np.take_along_axis(species[:, None, :], np.asarray(data.neighbours.indices), axis=2)
     shortest = np.full((elements, elements), np.inf)
