@@ -1,0 +1,279 @@
+"""The step of the refinement: sums with errors, optimisers that go on where they were, and when to stop."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+from systems import DIPOLE, ELEMENTS
+
+from dynrefine.errors import CampaignError
+from dynrefine.gradient import ChunkGradient
+from dynrefine.models import create_model, flat_parameters
+from dynrefine.objective import Objective, StateObjective, save_objective
+from dynrefine.trajectories import Trajectories
+from dynrefine.update import (
+    Gradient,
+    Part,
+    conditions,
+    gather_gradient,
+    has_converged,
+    norms,
+    optimiser_of,
+    smallest_sample_size,
+    step,
+    terms,
+)
+
+ADAM = {"name": "adam", "learning_rate": 1e-2, "clip_norm": 1.0, "shrink_noise": False}
+SGD = ADAM | {"name": "sgd"}
+NATURAL = {"name": "natural", "force_change": 5.0, "momentum": 0.5, "damping": 0.1, "shrink_noise": False}
+
+
+@pytest.fixture(scope="module")
+def potential():
+    """A model to move; a dipole surface is one of few parameters."""
+    return create_model(DIPOLE, ELEMENTS, jax.random.key(1)).cast(jnp.float64)
+
+
+@pytest.fixture(scope="module")
+def gradients(potential):
+    """Three gradients without error."""
+    size = len(flat_parameters(potential.parameters["trainable"])[0])
+    certain = np.random.default_rng(1).normal(size=(3, 3, size))
+    return [
+        Gradient(Part(trajectory, 0 * trajectory), Part(ensemble, 0 * ensemble), anchor)
+        for trajectory, ensemble, anchor in certain
+    ]
+
+
+@pytest.fixture(scope="module")
+def chunks():
+    """Two states of two chunks each, of three and four starting points; coefficients of a state add up to zero."""
+    generator = np.random.default_rng(2)
+
+    def chunk(count):
+        return ChunkGradient(
+            trajectory=generator.normal(1.0, 1.0, (count, 5)),
+            energy_gradients=generator.normal(50.0, 1.0, (count, 5)),
+            coefficients=generator.normal(size=count),
+            reversal_error=np.zeros(count),
+        )
+
+    def state():
+        first, second = chunk(3), chunk(4)
+        mean = np.mean(np.concatenate([first.coefficients, second.coefficients]))
+        return [replace(each, coefficients=each.coefficients - mean) for each in (first, second)]
+
+    return [state(), state()]
+
+
+def vector_of(model):
+    """Its trainable parameters."""
+    return np.asarray(flat_parameters(model.parameters["trainable"])[0])
+
+
+def test_the_gradient_is_the_sum_of_all_rows(chunks):
+    anchor = np.arange(5.0)
+    found = gather_gradient(chunks, anchor)
+    every = [chunk for state in chunks for chunk in state]
+    np.testing.assert_allclose(found.trajectory.value, sum(chunk.trajectory.sum(axis=0) for chunk in every))
+    np.testing.assert_allclose(
+        found.ensemble.value, sum(chunk.ensemble.sum(axis=0) for chunk in every), atol=1e-11
+    )
+    total = found.trajectory.value + found.ensemble.value + anchor
+    np.testing.assert_allclose(found.total(shrink=False), total)
+
+
+def test_errors_are_those_of_sums_of_independent_rows(chunks):
+    found = gather_gradient(chunks, np.zeros(5))
+    # A sum of n independent rows has n times the variance of one; sums of states add their variances.
+    rows = [np.concatenate([chunk.trajectory for chunk in state]) for state in chunks]
+    expected = np.sqrt(sum(len(own) * np.var(own, axis=0, ddof=1) for own in rows))
+    np.testing.assert_allclose(found.trajectory.error, expected, rtol=1e-12)
+    # The energy gradients' common 50 eV adds nothing, the coefficients adding up to zero.
+    assert np.all(found.ensemble.error < 20.0)
+
+
+def test_errors_are_right_on_average():
+    # Known rows: standard normal. 400 sums of 10 of them scatter by sqrt(10).
+    generator = np.random.default_rng(3)
+    errors = []
+    for _ in range(400):
+        rows = generator.normal(size=(10, 1))
+        chunk = ChunkGradient(rows, 0 * rows, np.zeros(10), np.zeros(10))
+        errors.append(gather_gradient([[chunk]], np.zeros(1)).trajectory.error[0])
+    # The variance estimate of nine degrees of freedom has a relative standard deviation of sqrt(2/9), its mean over
+    # 400 a twentieth of that.
+    assert np.mean(np.square(errors)) == pytest.approx(10.0, rel=4 * np.sqrt(2 / 9) / 20)
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "expected"),
+    [
+        ([3.0, 4.0], [0.0, 0.0], 1.0),
+        ([3.0, 4.0], [2.0, 1.0], 0.8),
+        ([1.0, 0.0], [1.0, 2.0], 0.0),
+        ([0.0], [1.0], 0.0),
+    ],
+    ids=["certain", "a fifth is noise", "all is noise", "nothing at all"],
+)
+def test_the_resolved_share_of_a_part(value, error, expected):
+    assert Part(np.array(value), np.array(error)).resolved == pytest.approx(expected)
+
+
+def test_shrinking_spares_what_is_certain():
+    gradient = Gradient(
+        Part(np.array([3.0, 4.0]), np.array([2.0, 1.0])),
+        Part(np.array([1.0, 0.0]), np.array([1.0, 2.0])),
+        np.array([10.0, 20.0]),
+    )
+    np.testing.assert_allclose(gradient.total(shrink=True), [10.0 + 0.8 * 3.0, 20.0 + 0.8 * 4.0])
+    np.testing.assert_allclose(gradient.total(shrink=False), [14.0, 24.0])
+
+
+def test_shrinking_comes_nearer_to_the_truth_on_average():
+    generator = np.random.default_rng(4)
+    truth, errors = np.full(30, 0.5), np.ones(30)
+    plain, shrunk = 0.0, 0.0
+    for _ in range(200):
+        part = Part(truth + errors * generator.normal(size=30), errors)
+        plain += np.sum((part.value - truth) ** 2)
+        shrunk += np.sum((part.resolved * part.value - truth) ** 2)
+    # |truth|² = 7.5, |noise|² = 30: the best factor 0.2 leaves an error of 6 of 30, an estimated one a little more.
+    assert shrunk < 0.5 * plain
+
+
+@pytest.mark.parametrize("settings", [ADAM, SGD, NATURAL], ids=["adam", "sgd", "natural"])
+def test_steps_from_saved_states_are_those_of_one_run(potential, gradients, settings):
+    vector = vector_of(potential)
+    probes = np.random.default_rng(5).normal(size=(4, len(vector)))
+    optimiser = optimiser_of(settings, probes)
+    reference = optimiser.init(jnp.asarray(vector))
+    model, state = potential, None
+    for gradient in gradients:
+        updates, reference = optimiser.update(jnp.asarray(gradient.total(shrink=False)), reference, vector)
+        vector = vector + np.asarray(updates)
+        model, state, norm = step(model, gradient, settings, state, probes)
+        assert all(isinstance(leaf, np.ndarray) for leaf in state)  # as they are in files
+        np.testing.assert_array_equal(vector_of(model), vector)
+        assert norm == pytest.approx(np.linalg.norm(updates))
+
+
+def test_a_forgotten_state_shows_and_equal_steps_are_equal(potential, gradients):
+    def run(keep):
+        model, state = potential, None
+        for gradient in gradients:
+            model, state, _ = step(model, gradient, ADAM, state if keep else None)
+        return vector_of(model)
+
+    np.testing.assert_array_equal(run(keep=True), run(keep=True))
+    assert np.max(np.abs(run(keep=False) - run(keep=True))) > 1e-3
+
+
+def test_the_first_step_of_adam_has_the_learning_rate_in_every_component(potential, gradients):
+    moved, _, _ = step(potential, gradients[0], ADAM, None)
+    signs = np.sign(gradients[0].total(shrink=False))
+    np.testing.assert_allclose(vector_of(moved) - vector_of(potential), -1e-2 * signs, rtol=1e-4)
+
+
+def test_plain_descent_goes_down_the_clipped_gradient(potential, gradients):
+    total = gradients[0].total(shrink=False)
+    assert np.linalg.norm(total) > 1.0
+    moved, _, norm = step(potential, gradients[0], SGD, None)
+    np.testing.assert_allclose(vector_of(moved), vector_of(potential) - 1e-2 * total / np.linalg.norm(total))
+    assert norm == pytest.approx(1e-2)
+
+
+def test_a_step_keeps_constants_precision_and_metadata(potential, gradients):
+    single = potential.cast(jnp.float32).with_trainable(
+        potential.cast(jnp.float32).parameters["trainable"], energy_offsets_eV=[1.0, 2.0]
+    )
+    moved, _, _ = step(single, gradients[0], ADAM, None)
+    assert {leaf.dtype for leaf in jax.tree.leaves(moved.parameters)} == {np.dtype("float32")}
+    jax.tree.map(np.testing.assert_array_equal, moved.parameters["constants"], single.parameters["constants"])
+    assert moved.metadata["energy_offsets_eV"] == [1.0, 2.0]
+
+
+def test_a_gradient_that_is_not_finite_is_an_error(potential, gradients):
+    broken = replace(gradients[0], anchor=np.where(np.arange(len(gradients[0].anchor)) == 3, np.nan, 0.0))
+    with pytest.raises(CampaignError, match=r"gradient of the objective is not finite.*gradient\.depth"):
+        step(potential, broken, ADAM, None)
+
+
+@pytest.mark.parametrize(
+    ("totals", "tolerance", "expected"),
+    [
+        ([5.0], 0.0, False),
+        ([5.0, 4.0, 3.0], 0.0, False),  # not longer than the patience
+        ([5.0, 4.0, 3.0, 2.0], 0.0, False),  # still falling
+        ([5.0, 2.0, 3.0, 4.0, 2.5], 0.0, True),  # three without a better one
+        ([5.0, 2.0, 3.0, 4.0, 1.9], 0.0, False),  # the last one is better
+        ([5.0, 2.0, 3.0, 4.0, 1.9], 0.1, True),  # but not by a tenth
+        ([5.0, 2.0, 2.0, 2.0, 2.0], 0.0, False),  # as good as before is not worse
+    ],
+)
+def test_convergence(totals, tolerance, expected):
+    assert has_converged(totals, {"patience": 3, "tolerance": tolerance}) == expected
+
+
+def test_terms_of_the_history_add_up_with_their_weights():
+    table = pd.DataFrame(
+        {
+            "term": ["infrared", "infrared"],
+            "state": ["280K", "300K"],
+            "loss": [0.5, 0.25],
+            "standard_error": [0.03, 0.04],
+            "weight": [1.0, 2.0],
+        }
+    )
+    row = terms(table, anchor=1e-3, anchor_weight=100.0)
+    assert row["total"] == pytest.approx(0.5 + 2 * 0.25 + 0.1)
+    assert row["total_error"] == pytest.approx(np.hypot(0.03, 2 * 0.04))
+    assert row["infrared_300K"] == 0.25
+    assert row["infrared_280K_error"] == 0.03
+    assert row["anchor"] == 1e-3
+
+
+def test_norms_of_the_history():
+    gradient = Gradient(
+        Part(np.array([3.0, 4.0]), np.array([0.0, 2.0])),
+        Part(np.array([0.0, 1.0]), np.array([1.0, 0.0])),
+        np.ones(2),
+    )
+    row = norms(gradient)
+    assert row["gradient_norm"] == pytest.approx(np.hypot(4.0, 6.0))
+    assert row["gradient_norm_error"] == pytest.approx(np.sqrt(5.0))
+    assert (row["trajectory_norm"], row["ensemble_norm"]) == (5.0, 1.0)
+    assert row["trajectory_resolved"] == pytest.approx(1 - 4 / 25)
+    assert row["anchor_norm"] == pytest.approx(np.sqrt(2))
+
+
+def test_conditions_of_the_history():
+    def chunk(temperatures, drifts):
+        nothing = np.zeros((2, 2, 1, 3))
+        return Trajectories({}, nothing, nothing, np.array(drifts), np.array(temperatures))
+
+    trajectories = {
+        "300K": [
+            chunk([[290.0, 310.0], [310.0, 330.0]], [[0.1, -0.3], [0.2, 0.2]]),
+            chunk([[300.0, 300.0], [280.0, 300.0]], [[0.1, 0.1], [0.1, 0.1]]),
+        ],
+        "340K": [chunk([[340.0, 340.0], [350.0, 330.0]], [[0.0, 0.1], [0.0, 0.1]])],
+    }
+    row = conditions(trajectories)
+    assert row["temperature_300K"] == pytest.approx(302.5)
+    assert row["temperature_300K_error"] == pytest.approx(np.std([300, 320, 300, 290], ddof=1) / 2)
+    assert row["temperature_340K"] == pytest.approx(340.0)
+    assert row["energy_drift_meV_per_atom"] == pytest.approx(0.15)
+
+
+def test_the_smallest_sample_size_of_all_states(tmp_path):
+    def state(weights):
+        return StateObjective(np.array(weights), np.zeros(len(weights)), {}, {}, {})
+
+    objective = Objective({"280K": state([0.25] * 4), "300K": state([0.5, 0.5, 0.0, 0.0])})
+    save_objective(tmp_path / "objective.npz", objective)
+    assert smallest_sample_size(tmp_path / "objective.npz") == pytest.approx(0.5)
