@@ -1,6 +1,7 @@
 """What no single key can tell: settings that do not suit each other, missing files, cells too small."""
 
 import math
+import os
 import re
 from collections.abc import Iterator
 from itertools import chain
@@ -49,6 +50,18 @@ def missing_files(config: Config) -> Iterator[str]:
             yield _sentence(
                 f"{key} is '{path}'", "an existing file", "correct the path or put the file there"
             )
+
+
+def unusable_results(config: Config) -> Iterator[str]:
+    """A sentence where the folder of the results can be neither made nor written to."""
+    folder = Path("results", config.campaign.name)
+    present = next(path for path in (folder, *folder.parents) if path.exists())
+    if not present.is_dir():
+        yield _sentence(f"{present} is a file", "a folder for the results", "rename or remove the file")
+    elif not os.access(present, os.W_OK):
+        yield _sentence(
+            f"{present} cannot be written to", "leave to write the results there", "change its permissions"
+        )
 
 
 def oversized_cutoffs(config: Config) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from dynrefine.config.checks import missing_files, oversized_cutoffs, unsuitable_values
+from dynrefine.config.checks import missing_files, oversized_cutoffs, unsuitable_values, unusable_results
 from dynrefine.config.messages import sentences
 from dynrefine.config.model import Config
 from dynrefine.errors import CampaignError
@@ -29,11 +29,13 @@ def load_config(source: str | Path | Mapping[str, Any]) -> Config:
 
 
 def check_files(config: Config) -> None:
-    """Make sure, from the working directory, that the files a campaign reads exist and suit its settings.
+    """Make sure, from the working directory, that a campaign's files exist, suit its settings and can be written.
 
     Raises:
-        CampaignError: one sentence for every missing file and for every cell too small for a cutoff.
+        CampaignError: one sentence for every missing file, for every cell too small for a cutoff, and where the
+            results cannot be written.
     """
+    _raise_if_any(unusable_results(config))
     _raise_if_any(missing_files(config))
     _raise_if_any(oversized_cutoffs(config))
 
