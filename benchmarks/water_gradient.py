@@ -53,7 +53,9 @@ def measure(function, *arguments):
 def main(replicas: int, threads: int) -> None:
     """Print the table."""
     print(configure_jax("float32", threads))
-    potential = tamed(create_model({"kind": "eann", "repulsion_strength": 0.0, **SIZE}, ELEMENTS, jax.random.key(1)))
+    potential = tamed(
+        create_model({"kind": "eann", "repulsion_strength": 0.0, **SIZE}, ELEMENTS, jax.random.key(1))
+    )
     dipole = tamed(create_model({"kind": "dipole", **SIZE}, ELEMENTS, jax.random.key(2)))
     frame = read_frames("workflow/data/water16/frames.extxyz")[0]
     species = np.array([0 if symbol == "O" else 1 for symbol in frame.get_chemical_symbols()])

@@ -183,9 +183,7 @@ print(max(spent) > 0.8 * sum(spent), sum(spent))
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's accounts of threads")
 def test_a_job_of_one_thread_keeps_one_thread_busy(tmp_path):
     finished, _ = run_job(tmp_path, BUSY, params="precision='float32'")
-    assert finished.stdout.startswith("True"), (
-        f"several threads shared the work: {finished}"
-    )
+    assert finished.stdout.startswith("True"), f"several threads shared the work: {finished}"
 
 
 def test_the_cache_of_compiled_programs_can_lie_elsewhere(tmp_path, monkeypatch):
