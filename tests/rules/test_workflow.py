@@ -97,7 +97,8 @@ def test_the_slurm_profile_asks_for_gpus_where_they_are_of_use(stand_in):
     assert finished.returncode == 0, finished.stderr
     steps = {step.split(":")[0]: step for step in finished.stdout.split("\nrule ")[1:]}
     on_gpus = {name for name, step in steps.items() if "slurm_partition=gpu" in step and "gpu=1" in step}
-    on_cpus = {"prepare_dataset", "evaluate_objective", "update_potential", "validate", "write_report", "all"}
+    on_cpus = {"prepare_dataset", "evaluate_objective", "update_potential", "validate", "all"}
+    on_cpus |= {"draw_figures", "write_report"}
     assert set(steps) - on_gpus == on_cpus
 
 
