@@ -13,6 +13,7 @@ jax.config.update("jax_enable_x64", True)
 SHARED = {"finished_toy", "finished_stand_in"}
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Side by side (pytest -n 2), tests that share a campaign or a file stay in one process."""
     for item in items:
