@@ -10,16 +10,6 @@ from dynrefine.job import CACHE_VARIABLE
 
 jax.config.update("jax_enable_x64", True)
 
-SHARED = {"finished_toy", "finished_stand_in"}
-
-
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Side by side (pytest -n 2), tests that share a campaign or a file stay in one process."""
-    for item in items:
-        shared = sorted(SHARED.intersection(getattr(item, "fixturenames", ())))
-        item.add_marker(pytest.mark.xdist_group(shared[0] if shared else item.path.stem))
-
 
 @pytest.fixture(scope="session")
 def finished_toy(pytestconfig, tmp_path_factory) -> Campaign:
