@@ -1,7 +1,6 @@
 """Campaigns in temporary folders, run as a user would run them."""
 
 import ast
-import fcntl
 import os
 import re
 import shutil
@@ -120,19 +119,6 @@ def copy_workflow(folder: Path) -> Campaign:
         else:
             shutil.copy(source, folder / part)
     shutil.copy(ROOT / "tests/config/toy.yaml", folder / "toy.yaml")
-    return Campaign(folder)
-
-
-def run_once(folder: Path, begin: Callable[[Path], Campaign], cores: int) -> Campaign:
-    """The campaign that `begin` makes in a folder, run to its end by the first of the processes that want it."""
-    finished = folder / "finished"
-    with open(folder.with_suffix(".lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not finished.exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
-            begin(folder).run(cores=cores)
-            finished.touch()
     return Campaign(folder)
 
 

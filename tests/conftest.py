@@ -1,11 +1,10 @@
 """All tests compute in double precision; those of single precision cast. The toy campaign runs once for all."""
 
 import os
-from pathlib import Path
 
 import jax
 import pytest
-from campaigns import Campaign, copy_workflow, run_once
+from campaigns import Campaign, copy_workflow
 
 from dynrefine.job import CACHE_VARIABLE
 
@@ -13,21 +12,16 @@ jax.config.update("jax_enable_x64", True)
 
 
 @pytest.fixture(scope="session")
-def session_folder(tmp_path_factory) -> Path:
-    """A temporary folder for all processes that share the tests out among them."""
-    folder = tmp_path_factory.getbasetemp()
-    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
-
-
-@pytest.fixture(scope="session")
-def finished_toy(pytestconfig, session_folder) -> Campaign:
+def finished_toy(pytestconfig, tmp_path_factory) -> Campaign:
     """The toy campaign run to its end; tests read it and change copies.
 
     Its programs are compiled faster and run slower, which suits a toy; they are kept for the next session.
     """
     os.environ.setdefault(CACHE_VARIABLE, str(pytestconfig.cache.mkdir("compiled")))
     os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
-    return run_once(session_folder / "finished_toy", copy_workflow, cores=2)
+    campaign = copy_workflow(tmp_path_factory.mktemp("finished"))
+    campaign.run(cores=2)
+    return campaign
 
 
 @pytest.fixture
