@@ -106,7 +106,8 @@ class Values(dict):
     def __getattr__(self, name): return self[name]
 
 snakemake = SimpleNamespace(
-    rule="sample_ensemble", log=["logs/job.log"], threads=1, wildcards={"chunk": "00"}, params=Values(%s)
+    rule="sample_ensemble", log=["logs/job.log"], threads=1, resources={},
+    wildcards={"chunk": "00"}, params=Values(%s)
 )
 with job(snakemake):
 %s
@@ -128,7 +129,7 @@ def test_a_job_logs_its_settings_device_and_duration(tmp_path):
     for text in (
         "started 20",
         '"rule": "sample_ensemble"',
-        "device: cpu",
+        "device: CPU",
         "1 CPU threads",
         "hm",
         "ended after",

@@ -8,13 +8,15 @@ import platform
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from dynrefine import __version__
+from dynrefine.devices import CPU, chosen_device, memory_sentence
 from dynrefine.errors import CampaignError
+from dynrefine.performance import Performance, measured, watch_compilation
 from dynrefine.provenance import config_hash
 from dynrefine.storage import origin
 
@@ -34,24 +36,41 @@ def job(snakemake: Any) -> Iterator[None]:
         snakemake: the object Snakemake gives to scripts. Where its parameters hold `precision` ("float32" or
             "float64"), JAX is set up; without it JAX is not imported here.
     """
-    started = time.monotonic()
-    _open_log(Path(snakemake.log[0]))
-    logger.info("started %s with dynrefine %s", datetime.now().isoformat(" ", "seconds"), __version__)
+    started, performance = time.monotonic(), Performance()
+    log = Path(snakemake.log[0])
+    _open_log(log)
+    logger.info("started %s on %s with dynrefine %s", _now(), _host(), __version__)
     logger.info("job: %s", json.dumps(_description(snakemake), ensure_ascii=False, default=str))
     try:
-        precision = snakemake.params.get("precision")
-        if precision is not None:
-            logger.info("device: %s", configure_jax(precision, snakemake.threads))
-        with origin(**_origin_of(snakemake)):
+        with measured(log.with_suffix(".json")) as performance, ExitStack() as held:
+            precision = snakemake.params.get("precision")
+            if precision is not None:
+                chosen = held.enter_context(chosen_device(snakemake.resources.get("gpu", 0)))
+                found = configure_jax(precision, snakemake.threads)
+                logger.info("device: %s, %s", chosen, found)
+                performance.device = found.partition(",")[0]
+                if chosen != CPU and found.startswith("cpu"):
+                    logger.warning(
+                        "JAX cannot use %s and computes on the CPU: install its variant for CUDA", chosen
+                    )
+            held.enter_context(origin(**_origin_of(snakemake)))
             yield
     except CampaignError as error:
         logger.error("%s", error)
         sys.exit(1)
-    except Exception:
-        logger.exception("the job ended in an error that is not foreseen")
+    except Exception as error:
+        sentence = memory_sentence(error, snakemake.rule)
+        if sentence is None:
+            logger.exception("the job ended in an error that is not foreseen")
+        else:
+            logger.error("%s", sentence)
         sys.exit(1)
     finally:
-        logger.info("ended after %.1f s", time.monotonic() - started)
+        logger.info(
+            "ended after %.1f s, %.1f s of them compiling",
+            time.monotonic() - started,
+            performance.compilation_seconds,
+        )
 
 
 def configure_jax(precision: str, threads: int) -> str:
@@ -68,7 +87,10 @@ def configure_jax(precision: str, threads: int) -> str:
     os.environ["NPROC"] = str(threads)
     import jax
 
+    watch_compilation(jax)
     jax.config.update("jax_enable_x64", precision == "float64")
+    # GPUs otherwise round the factors of matrix products to ten bits.
+    jax.config.update("jax_default_matmul_precision", "highest")
     jax.config.update("jax_compilation_cache_dir", str(compilation_cache()))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
@@ -92,6 +114,18 @@ def _cpu_type() -> str:
         return platform.processor()
     kinds = ("flags", "Features", "model name")
     return "\n".join(sorted({line for line in lines if line.startswith(kinds)}))
+
+
+def _now() -> str:
+    return datetime.now().isoformat(" ", "seconds")
+
+
+def _host() -> str:
+    """The machine, or the node and the job of Slurm."""
+    if "SLURM_JOB_ID" in os.environ:
+        node = os.environ.get("SLURMD_NODENAME", platform.node())
+        return f"{node} (Slurm job {os.environ['SLURM_JOB_ID']})"
+    return platform.node()
 
 
 def _description(snakemake: Any) -> dict[str, Any]:

@@ -13,17 +13,36 @@ VALIDATION_CHUNKS = [f"{chunk:02d}" for chunk in range(campaign.validation.chunk
 ITERATIONS = [f"{iteration:03d}" for iteration in range(campaign.optimiser.iterations)]
 STAGES = ["initial", "refined"]
 OBSERVABLES = campaign.objective.observables.chosen()
-DOWNLOADS = {file.path: file for file in campaign.dataset.files if file.url is not None}
-TARGETS = {name: settings.target for name, settings in OBSERVABLES.items()}
+FRAME_FILES = campaign.dataset.files if campaign.dataset else []
+DOWNLOADS = {file.path: file for file in FRAME_FILES if file.url is not None}
+TARGET_FILES = [
+    settings.target_file for settings in OBSERVABLES.values() if settings.target_file
+]
 SERIES = sorted(
     {series for settings in OBSERVABLES.values() for series in settings.series}
 )
+
+
+def with_dataset(path):
+    """A file that only campaigns with ab initio frames have."""
+    return path if campaign.dataset else []
+
+
+FIRST_POTENTIAL = (
+    "<results>/pretraining/potential.npz"
+    if campaign.potential.trained
+    else "<results>/initial_potential.npz"
+)
+TRAINING_FRAMES = with_dataset("<results>/dataset/train.extxyz")
+DIPOLE = "<results>/pretraining/dipole.npz" if "dipole_derivative" in SERIES else []
 FORCE_METRIC = (
     "<results>/pretraining/force_metric.npz"
     if campaign.optimiser.name == "natural"
     else []
 )
-VALIDATION_SERIES = SERIES + (["velocities"] if campaign.validation.diffusion else [])
+VALIDATION_SERIES = sorted(
+    {*SERIES, *(["velocities"] if campaign.validation.diffusion else [])}
+)
 
 
 def section(*names):
@@ -35,7 +54,18 @@ def section(*names):
 STATE_SETTINGS = {label: state.model_dump() for label, state in STATES.items()}
 SURFACES = section("elements", "potential", "dipole")
 SAMPLING = {"ensemble": campaign.ensemble.model_dump(exclude={"chunks"})}
-GRADIENT = {"gradient": campaign.gradient.model_dump(exclude={"check"})}
+GRADIENT = {"gradient": campaign.gradient.model_dump(exclude={"check", "horizon"})}
+HORIZON = (
+    "<results>/gradient_horizon/horizon.csv"
+    if campaign.gradient.depth == "auto"
+    else []
+)
+PILOT = {
+    "gradient": campaign.gradient.model_dump(include={"horizon", "reversal_tolerance"})
+}
+CHECK = {
+    "gradient": campaign.gradient.model_dump(include={"check", "reversal_tolerance"})
+}
 PROPERTIES = {"objective": campaign.objective.model_dump(exclude={"anchor"})}
 OPTIMISER = {
     "optimiser": campaign.optimiser.model_dump(exclude={"iterations", "probes"})
@@ -93,15 +123,23 @@ def potential_of(wildcards):
     if wildcards.get("stage") == "refined":
         return f"<results>/refinement/{ITERATIONS[-1]}/updated_potential.npz"
     if wildcards.get("stage") == "initial" or int(wildcards.iteration) == 0:
-        return "<results>/pretraining/potential.npz"
+        return FIRST_POTENTIAL
     return f"<results>/refinement/{before(wildcards.iteration)}/updated_potential.npz"
 
 
 def start_of_ensemble(wildcards):
-    """Where the chains of a chunk begin: in the data set, then where the iteration before ended."""
+    """Where the chains of a chunk begin: in the data set, if any, then where the iteration before ended."""
     if int(wildcards.iteration) == 0:
-        return "<results>/dataset/train.extxyz"
+        return TRAINING_FRAMES
     return f"<results>/refinement/{before(wildcards.iteration)}/{wildcards.state}/ensemble_{wildcards.chunk}.npz"
+
+
+def former_ensembles(wildcards):
+    """All chunks of the state in the iteration before, where they may serve once more."""
+    if campaign.ensemble.reuse == 1.0 or int(wildcards.iteration) == 0:
+        return []
+    folder = f"<results>/refinement/{before(wildcards.iteration)}/{wildcards.state}"
+    return [f"{folder}/ensemble_{chunk}.npz" for chunk in CHUNKS]
 
 
 def of_iteration_before(name):

@@ -47,7 +47,7 @@ rule label_frames:
 
 rule prepare_dataset:
     input:
-        frames=[file.path for file in campaign.dataset.files],
+        frames=[file.path for file in FRAME_FILES],
         labelled=expand("<results>/labelling/batch_{batch}.extxyz", batch=BATCHES),
     output:
         train="<results>/dataset/train.extxyz",

@@ -2,6 +2,7 @@ rule sample_ensemble:
     input:
         potential=potential_of,
         start=start_of_ensemble,
+        former=former_ensembles,
     output:
         ensemble="<results>/refinement/{iteration}/{state}/ensemble_{chunk}.npz",
     log:
@@ -28,8 +29,9 @@ rule sample_ensemble:
 rule run_trajectories:
     input:
         potential=potential_of,
-        dipole="<results>/pretraining/dipole.npz",
+        dipole=DIPOLE,
         ensemble="<results>/refinement/{iteration}/{state}/ensemble_{chunk}.npz",
+        horizon=HORIZON,
     output:
         trajectories="<results>/refinement/{iteration}/{state}/trajectories_{chunk}.npz",
     log:

@@ -2,7 +2,7 @@ rule evaluate_objective:
     input:
         ensembles=chunks_of_iteration("ensemble"),
         trajectories=chunks_of_iteration("trajectories"),
-        targets=TARGETS.values(),
+        targets=TARGET_FILES,
     output:
         objective="<results>/refinement/{iteration}/objective.npz",
         table="<results>/refinement/{iteration}/objective.csv",
@@ -16,9 +16,8 @@ rule evaluate_objective:
     resources:
         mem_mb=growing(4000),
         runtime=growing(20),
-        gpu=0,
     params:
-        settings=section("trajectory") | PROPERTIES,
+        settings=section("elements", "trajectory") | PROPERTIES,
         states=STATE_SETTINGS,
         precision=campaign.precision,
         code=code("evaluate_objective"),
@@ -29,11 +28,12 @@ rule evaluate_objective:
 rule adjoint_gradient:
     input:
         potential=potential_of,
-        dipole="<results>/pretraining/dipole.npz",
+        dipole=DIPOLE,
         ensemble="<results>/refinement/{iteration}/{state}/ensemble_{chunk}.npz",
         trajectories="<results>/refinement/{iteration}/{state}/trajectories_{chunk}.npz",
         objective="<results>/refinement/{iteration}/objective.npz",
-        targets=TARGETS.values(),
+        targets=TARGET_FILES,
+        horizon=HORIZON,
     output:
         gradient="<results>/refinement/{iteration}/{state}/gradient_{chunk}.npz",
     log:
@@ -87,7 +87,7 @@ rule update_potential:
         potential=potential_of,
         trajectories=chunks_of_iteration("trajectories"),
         gradients=chunks_of_iteration("gradient"),
-        anchor="<results>/refinement/{iteration}/anchor.npz",
+        anchor=with_dataset("<results>/refinement/{iteration}/anchor.npz"),
         objective="<results>/refinement/{iteration}/objective.npz",
         table="<results>/refinement/{iteration}/objective.csv",
         metric=FORCE_METRIC,
@@ -107,7 +107,6 @@ rule update_potential:
     resources:
         mem_mb=growing(4000),
         runtime=growing(20),
-        gpu=0,
     params:
         settings=section("elements", "potential", "objective") | OPTIMISER,
         states=STATE_SETTINGS,
@@ -117,12 +116,46 @@ rule update_potential:
         "../scripts/update_potential.py"
 
 
+rule gradient_horizon:
+    input:
+        potential=FIRST_POTENTIAL,
+        dipole=DIPOLE,
+        ensemble=f"<results>/refinement/000/{next(iter(STATES))}/ensemble_00.npz",
+        targets=TARGET_FILES,
+    output:
+        table=report(
+            "<results>/gradient_horizon/horizon.csv",
+            caption="../report/gradient_horizon.rst",
+            category="Gradient",
+            labels={"content": "signal and noise by depth"},
+        ),
+    log:
+        "<logs>/gradient_horizon.log",
+    benchmark:
+        "<benchmarks>/gradient_horizon.tsv"
+    conda:
+        "../../envs/dynrefine.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(60),
+        gpu=0,
+    params:
+        settings=SURFACES | SAMPLING | section("trajectory") | PROPERTIES | PILOT,
+        state=next(iter(STATE_SETTINGS.values())),
+        series=SERIES,
+        precision=campaign.precision,
+        code=code("gradient_horizon"),
+    script:
+        "../scripts/gradient_horizon.py"
+
+
 rule check_gradient:
     input:
-        potential="<results>/pretraining/potential.npz",
-        dipole="<results>/pretraining/dipole.npz",
+        potential=FIRST_POTENTIAL,
+        dipole=DIPOLE,
         ensemble=f"<results>/refinement/000/{next(iter(STATES))}/ensemble_00.npz",
-        targets=TARGETS.values(),
+        targets=TARGET_FILES,
     output:
         table=report(
             "<results>/check_gradient/gradient_check.csv",
@@ -142,7 +175,7 @@ rule check_gradient:
         runtime=growing(60),
         gpu=0,
     params:
-        settings=SURFACES | SAMPLING | section("trajectory", "objective", "gradient"),
+        settings=SURFACES | SAMPLING | section("trajectory") | PROPERTIES | CHECK,
         state=next(iter(STATE_SETTINGS.values())),
         seed=seed("check_gradient"),
         precision="float64",  # both precisions are checked, the finite differences need this one

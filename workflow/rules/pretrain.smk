@@ -1,3 +1,24 @@
+rule initial_potential:
+    output:
+        potential="<results>/initial_potential.npz",
+    log:
+        "<logs>/initial_potential.log",
+    benchmark:
+        "<benchmarks>/initial_potential.tsv"
+    conda:
+        "../../envs/dynrefine.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(10),
+    params:
+        settings=section("elements", "potential"),
+        precision=campaign.precision,
+        code=code("initial_potential"),
+    script:
+        "../scripts/initial_potential.py"
+
+
 rule train_potential:
     input:
         train="<results>/dataset/train.extxyz",

@@ -46,7 +46,7 @@ rule draw_figures:
 
 rule write_report:
     input:
-        rules.draw_figures.output,
+        figures=rules.draw_figures.output if campaign.dataset else [],
         history=f"<results>/refinement/{ITERATIONS[-1]}/history.csv",
         objectives=expand(
             "<results>/refinement/{iteration}/objective.npz", iteration=ITERATIONS
@@ -54,16 +54,21 @@ rule write_report:
         properties=expand("<results>/validation/{stage}/properties.csv", stage=STAGES),
         errors=expand("<results>/validation/{stage}/errors.csv", stage=STAGES),
         curves=expand("<results>/validation/{stage}/curves.npz", stage=STAGES),
-        potential_learning_curve="<results>/pretraining/potential_learning_curve.csv",
-        potential_errors="<results>/pretraining/potential_errors.csv",
-        potential_parity="<results>/pretraining/potential_parity.npz",
-        dipole_learning_curve="<results>/pretraining/dipole_learning_curve.csv",
-        dipole_errors="<results>/pretraining/dipole_errors.csv",
-        dipole_parity="<results>/pretraining/dipole_parity.npz",
-        frames="<results>/dataset/frames.csv",
-        summary="<results>/dataset/summary.csv",
+        potential_learning_curve=with_dataset(
+            "<results>/pretraining/potential_learning_curve.csv"
+        ),
+        potential_errors=with_dataset("<results>/pretraining/potential_errors.csv"),
+        potential_parity=with_dataset("<results>/pretraining/potential_parity.npz"),
+        dipole_learning_curve=with_dataset(
+            "<results>/pretraining/dipole_learning_curve.csv"
+        ),
+        dipole_errors=with_dataset("<results>/pretraining/dipole_errors.csv"),
+        dipole_parity=with_dataset("<results>/pretraining/dipole_parity.npz"),
+        frames=with_dataset("<results>/dataset/frames.csv"),
+        summary=with_dataset("<results>/dataset/summary.csv"),
         gradient_check="<results>/check_gradient/gradient_check.csv",
-        targets=TARGETS.values(),
+        horizon=HORIZON,
+        targets=TARGET_FILES,
     output:
         report=report(
             "<results>/report.html",
@@ -85,6 +90,7 @@ rule write_report:
         settings=campaign.model_dump(exclude={"labelling": {"command"}}),
         states=STATE_SETTINGS,
         benchmarks=f"results/{campaign.campaign.name}/benchmarks",  # timings make no report stale
+        logs=f"results/{campaign.campaign.name}/logs",
         code=code("write_report"),
         template=config_hash({"page": PAGE.read_text()}),
     script:

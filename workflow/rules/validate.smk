@@ -1,7 +1,7 @@
 use rule sample_ensemble as sample_validation with:
     input:
         potential=potential_of,
-        start="<results>/dataset/train.extxyz",
+        start=TRAINING_FRAMES,
     output:
         ensemble="<results>/validation/{stage}/{state}/ensemble_{chunk}.npz",
     log:
@@ -19,7 +19,7 @@ use rule sample_ensemble as sample_validation with:
 use rule run_trajectories as run_validation with:
     input:
         potential=potential_of,
-        dipole="<results>/pretraining/dipole.npz",
+        dipole=DIPOLE,
         ensemble="<results>/validation/{stage}/{state}/ensemble_{chunk}.npz",
     output:
         trajectories="<results>/validation/{stage}/{state}/trajectories_{chunk}.npz",
@@ -39,11 +39,11 @@ use rule run_trajectories as run_validation with:
 rule validate:
     input:
         potential=potential_of,
-        dipole="<results>/pretraining/dipole.npz",
+        dipole=DIPOLE,
         ensembles=chunks_of_stage("ensemble"),
         trajectories=chunks_of_stage("trajectories"),
-        test="<results>/dataset/test.extxyz",
-        targets=TARGETS.values(),
+        test=with_dataset("<results>/dataset/test.extxyz"),
+        targets=TARGET_FILES,
     output:
         properties=report(
             "<results>/validation/{stage}/properties.csv",
@@ -68,7 +68,6 @@ rule validate:
     resources:
         mem_mb=growing(4000),
         runtime=growing(30),
-        gpu=0,
     params:
         settings=SURFACES | PROPERTIES | VALIDATION_TRAJECTORY | VALIDATED,
         states=STATE_SETTINGS,
