@@ -128,7 +128,7 @@ class SoftPairs:
         neighbours: NeighbourList,
     ) -> jax.Array:
         """Interface of a potential."""
-        squared = jnp.sum(displacements(positions, cell, neighbours) ** 2, axis=-1)
+        squared = jnp.sum(displacements(positions, cell, neighbours) ** 2, axis=0)
         own = parameters["trainable"]
         envelope = jnp.maximum(1.0 - squared / self.cutoff**2, 0.0) ** 4
         return 0.5 * own["a"] * jnp.sum(jnp.exp(-own["b"] * squared) * envelope)

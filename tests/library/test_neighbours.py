@@ -32,8 +32,8 @@ def found_in(positions, cell, capacity=ROOM, **options):
 def pairs(neighbours) -> list[tuple[int, ...]]:
     """Sorted (atom, neighbour, image) of the entries that are not padding."""
     indices, shifts = np.asarray(neighbours.indices), np.asarray(neighbours.shifts)
-    rows, slots = np.nonzero(shifts[..., 0] != 64)
-    return sorted(zip(rows, indices[rows, slots], *shifts[rows, slots].T, strict=True))
+    rows, slots = np.nonzero(shifts[0] != 64)
+    return sorted(zip(rows, indices[rows, slots], *shifts[:, rows, slots], strict=True))
 
 
 def reference_pairs(positions: np.ndarray, cell: np.ndarray) -> list[tuple[int, ...]]:
@@ -74,8 +74,8 @@ def test_displacements_are_those_of_the_pairs_and_padding_is_beyond_the_cutoff()
     cell = CELLS["skewed narrow"]
     positions = random_positions(cell, 2.0)
     found = found_in(positions, cell)
-    distance = np.linalg.norm(displacements(jnp.asarray(positions), jnp.asarray(cell), found), axis=-1)
-    padding = np.asarray(found.shifts)[..., 0] == 64
+    distance = np.linalg.norm(displacements(jnp.asarray(positions), jnp.asarray(cell), found), axis=0)
+    padding = np.asarray(found.shifts)[0] == 64
     expected = ase.neighborlist.primitive_neighbor_list("d", [True] * 3, cell, positions, CUTOFF)
     # Distances of some Å from sums of a few products: rounding of 1e-15 relative, with room.
     np.testing.assert_allclose(np.sort(distance[~padding]), np.sort(expected), atol=1e-12)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.test_util import check_grads
 from systems import (
     ELEMENTS,
     POTENTIAL,
@@ -19,7 +20,7 @@ from systems import (
     water_box,
 )
 
-from dynrefine.embedded_density import cosine_cutoff, monomials
+from dynrefine.embedded_density import cosine_cutoff, monomials, radial_functions
 from dynrefine.models import create_model
 from dynrefine.potentials.derivatives import energy_forces_stress
 from dynrefine.potentials.repulsion import core_repulsion
@@ -218,7 +219,14 @@ def test_an_atom_crosses_the_cutoff_smoothly(box):
 
 def test_the_cutoff_function_is_the_squared_cosine_and_zero_beyond():
     distance = jnp.array([0.0, 1.5, 3.0, 5.0])
-    np.testing.assert_allclose(cosine_cutoff(distance, 3.0), [1.0, 0.25, 0.0, 0.0], atol=1e-15)
+    np.testing.assert_allclose(cosine_cutoff(distance, 3.0)[0], [1.0, 0.25, 0.0, 0.0], atol=1e-15)
+
+
+def test_the_written_derivatives_of_the_radial_functions_are_those_of_finite_differences():
+    distance = jnp.linspace(0.4, 3.6, 12).reshape(3, 4)  # on both sides of the cutoff
+    exponents, centres = jnp.array([1.1, 2.3]), jnp.array([0.8, 1.9])
+    # Defaults: steps of 1e-5 in double precision, derivatives of order one to a relative 1e-5.
+    check_grads(lambda *arguments: radial_functions(*arguments, 3.0), (distance, exponents, centres), order=2)
 
 
 def test_the_repulsion_has_two_continuous_derivatives():

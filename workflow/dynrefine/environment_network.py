@@ -59,7 +59,7 @@ class EnvironmentNetwork:
         Arguments:
             parameters: {"trainable", "constants"} as from `initial_parameters`.
             species: element index of each atom, -1 for padding, int32 [N].
-            vectors: displacements to the neighbours [N, K, 3], Å.
+            vectors: displacements to the neighbours [3, N, K], Å.
             indices: of the neighbours, int32 [N, K].
 
         Returns:

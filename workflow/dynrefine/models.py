@@ -62,7 +62,7 @@ def create_model(settings: Mapping[str, Any], elements: list[dict[str, Any]], ke
 def save_model(path: str | Path, model: Model) -> None:
     """Write a model; the names in the file are the paths in its parameter tree."""
     leaves = jax.tree_util.tree_leaves_with_path(model.parameters)
-    arrays = {jax.tree_util.keystr(key, simple=True, separator="/"): np.asarray(leaf) for key, leaf in leaves}
+    arrays = {parameter_name(key): np.asarray(leaf) for key, leaf in leaves}
     content = ArrayFile(
         arrays,
         units=dict.fromkeys(arrays, "Å, eV, e and their products"),
@@ -95,9 +95,27 @@ def load_model(path: str | Path, expected: Mapping[str, Any], elements: list[dic
     architecture = _architecture(settings)
     template = architecture.initial_parameters(jax.random.key(0))
     paths, structure = jax.tree_util.tree_flatten_with_path(template)
-    names = [jax.tree_util.keystr(key, simple=True, separator="/") for key, _ in paths]
+    names = [parameter_name(key) for key, _ in paths]
     parameters = jax.tree_util.tree_unflatten(structure, [jnp.asarray(content.arrays[n]) for n in names])
     return Model(architecture, parameters, settings, metadata)
+
+
+def load_surfaces(files: Any, settings: Mapping[str, Any], dtype: Any) -> dict[str, Model]:
+    """The models beside the potential that observables need, by name.
+
+    Arguments:
+        files: inputs of a job; `dipole` is empty where no dipole surface is needed.
+        settings: with the configuration sections `elements` and `dipole`.
+        dtype: of the parameters.
+    """
+    if not files.dipole:
+        return {}
+    return {"dipole": load_model(files.dipole, settings["dipole"], settings["elements"]).cast(dtype)}
+
+
+def parameter_name(path: tuple[Any, ...]) -> str:
+    """The name of a leaf in a tree of parameters: layers/0/weights."""
+    return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
 def flat_parameters(trainable: Any) -> tuple[np.ndarray, Any]:

@@ -5,7 +5,6 @@ which its maker must check: every loop of this package does, and repeats the wor
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -23,7 +22,7 @@ class NeighbourList:
 
     Attributes:
         indices: neighbour indices, int32 [N, K].
-        shifts: cell vectors to add to the neighbour's position, int8 [N, K, 3]; 64 cells away for padding.
+        shifts: cell vectors to add to the neighbour's position, int8 [3, N, K]; 64 cells away for padding.
         overflow: whether an atom had more than K neighbours, bool [].
     """
 
@@ -34,7 +33,7 @@ class NeighbourList:
     @property
     def filled(self) -> jax.Array:
         """Which entries are neighbours and not padding, bool [N, K]."""
-        return self.shifts[..., 0] != _FAR
+        return self.shifts[..., 0, :, :] != _FAR
 
 
 def images_per_axis(cell: np.ndarray, cutoff: float) -> tuple[int, int, int]:
@@ -84,64 +83,62 @@ def neighbour_list(
         present: which rows are atoms and not padding, bool [N]; all when absent.
     """
     atoms = len(positions)
-    fractional = positions @ jnp.linalg.inv(cell)
-    separation = fractional[None, :, :] - fractional[:, None, :]
+    fractional = (positions @ jnp.linalg.inv(cell)).T
+    separation = fractional[:, None, :] - fractional[:, :, None]
     shifts = _candidate_shifts(separation, images)
-    within = _distance_squared(separation, shifts, cell) < cutoff**2
-    unshifted = _combined([shift == 0 for shift in shifts], jnp.logical_and)
-    within &= ~(jnp.eye(atoms, dtype=bool)[:, :, None, None, None] & unshifted)
+    vectors = _cartesian(separation[:, :, None, :] + shifts, cell)
+    within = jnp.sum(vectors**2, axis=0) < cutoff**2
+    within &= ~(jnp.eye(atoms, dtype=bool)[:, None, :] & jnp.all(shifts == 0, axis=0))
     if present is not None:
-        within &= (present[:, None] & present[None, :])[:, :, None, None, None]
+        within &= (present[:, None] & present[None, :])[:, None, :]
 
     # The k-th neighbour is the candidate at which the running count reaches k: found by bisection, since scattering
     # candidates to their places is several times slower on a CPU.
     count = jnp.cumsum(within.reshape(atoms, -1), axis=1)
-    bisect = jax.vmap(partial(jnp.searchsorted, method="scan_unrolled"), in_axes=(0, None))
+    bisect = jax.vmap(partial(jnp.searchsorted, method="scan"), in_axes=(0, None))
     found = bisect(count, jnp.arange(1, capacity + 1))
     filled = found < count.shape[1]
-    neighbour, *image = jnp.unravel_index(jnp.minimum(found, count.shape[1] - 1), (atoms, *images))
+    found = jnp.minimum(found, count.shape[1] - 1)
+    shift = jnp.take_along_axis(shifts.astype(jnp.int8).reshape(3, atoms, -1), found[None], axis=2)
+    neighbour = found % atoms
     centre = jnp.arange(atoms)[:, None]
-    shift = jnp.stack([shifts[axis][centre, neighbour, image[axis]] for axis in range(3)], axis=-1)
     return NeighbourList(
         indices=jnp.where(filled, neighbour, centre).astype(jnp.int32),
-        shifts=jnp.where(filled[..., None], shift, _FAR).astype(jnp.int8),
+        shifts=jnp.where(filled, shift, _FAR),
         overflow=jnp.any(count[:, -1] > capacity),
     )
 
 
 def displacements(positions: jax.Array, cell: jax.Array, neighbours: NeighbourList) -> jax.Array:
-    """Vectors from each atom to its neighbours [N, K, 3], Å; beyond any cutoff for padding."""
-    shifts = neighbours.shifts.astype(positions.dtype)
-    offsets = shifts[..., 0:1] * cell[0] + shifts[..., 1:2] * cell[1] + shifts[..., 2:3] * cell[2]
-    return positions[neighbours.indices] - positions[:, None, :] + offsets
+    """Vectors from each atom to its neighbours [3, N, K], Å; beyond any cutoff for padding."""
+    components = positions.T
+    offsets = _cartesian(neighbours.shifts.astype(positions.dtype), cell)
+    return components[:, neighbours.indices] - components[:, :, None] + offsets
 
 
-def _candidate_shifts(separation: jax.Array, images: tuple[int, int, int]) -> list[jax.Array]:
-    """Image shifts worth looking at along each cell vector, [N, N, images] each, for separations in cell units."""
+def _candidate_shifts(separation: jax.Array, images: tuple[int, int, int]) -> jax.Array:
+    """Image shifts worth looking at for separations in cell units [3, N, N]: [3, N, product of images, N].
+
+    The neighbour's index comes last, since that is the axis over which a CPU vectorises.
+    """
     nearest = -jnp.round(separation)
     remainder = separation + nearest
+    atoms = separation.shape[-1]
     shifts = []
     for axis, count in enumerate(images):
         if count == 2:
-            towards = jnp.where(remainder[..., axis] >= 0, -1.0, 1.0).astype(separation.dtype)
-            steps = jnp.stack([jnp.zeros_like(towards), towards], axis=-1)
+            towards = jnp.where(remainder[axis] >= 0, -1.0, 1.0).astype(separation.dtype)
+            steps = jnp.stack([jnp.zeros_like(towards), towards], axis=1)
         else:
-            steps = jnp.arange(count, dtype=separation.dtype) - count // 2
-        shifts.append(nearest[..., axis, None] + steps)
-    return shifts
+            steps = (jnp.arange(count, dtype=separation.dtype) - count // 2)[:, None]
+        other_axes = tuple(1 + other for other in range(3) if other != axis)
+        shifts.append(jnp.expand_dims(nearest[axis][:, None, :] + steps, other_axes))
+    every = [jnp.broadcast_to(each, (atoms, *images, atoms)) for each in shifts]
+    return jnp.stack(every).reshape(3, atoms, -1, atoms)
 
 
-def _distance_squared(separation: jax.Array, shifts: list[jax.Array], cell: jax.Array) -> jax.Array:
-    """Squared distances of all candidates [N, N, images, images, images], Å²."""
-    fractions = [separation[..., axis, None] + shifts[axis] for axis in range(3)]
-    total = 0.0
-    for component in range(3):
-        parts = [fractions[axis] * cell[axis, component] for axis in range(3)]
-        total = total + _combined(parts, jnp.add) ** 2
-    return total
-
-
-def _combined(parts: list[jax.Array], operation: Callable[[jax.Array, jax.Array], jax.Array]) -> jax.Array:
-    """Values along the three cell vectors [N, N, images] each, combined for every image [N, N, images x 3]."""
-    a, b, c = parts
-    return operation(operation(a[..., :, None, None], b[..., None, :, None]), c[..., None, None, :])
+def _cartesian(fractions: jax.Array, cell: jax.Array) -> jax.Array:
+    """Vectors [3, ...] in Å from multiples of the cell vectors [3, ...]; no matrix product, which may be rounded."""
+    return jnp.stack(
+        [sum(fractions[axis] * cell[axis, component] for axis in range(3)) for component in range(3)]
+    )

@@ -1,1 +1,1 @@
-"""Integrators and ensembles; every loop over steps is a `lax.scan`, every replica a `vmap`."""
+"""Integrators and ensembles; every loop over steps is a `lax.scan`, replicas side by side."""

@@ -105,6 +105,41 @@ def list_faults(
     return ListFaults(neighbours.overflow, farthest > (0.5 * skin) ** 2)
 
 
+def over_configurations(
+    function: Callable[..., Any],
+    field: ForceField,
+    parameters: Mapping[str, Any],
+    system: System,
+    positions: jax.Array,
+) -> Any:
+    """Map function(field, parameters, x, neighbours) over configurations, each with a fresh list.
+
+    Arguments:
+        function: of one configuration x [N, 3], Å.
+        field: force field.
+        parameters: of the potential.
+        system: atoms and cell.
+        positions: of the configurations [S, N, 3], Å.
+
+    Raises:
+        CampaignError: the lists cannot be made long enough.
+    """
+
+    def run(field: ForceField) -> tuple[Any, ListFaults]:
+        @jax.jit
+        def all_configurations(parameters: Mapping[str, Any], positions: jax.Array) -> Any:
+            def one(x: jax.Array) -> tuple[Any, ListFaults]:
+                neighbours = field.neighbours(x, system.cell)
+                faults = list_faults(neighbours, x, x, field.skin)
+                return function(field, parameters, x, neighbours), faults
+
+            return jax.lax.map(one, positions)
+
+        return all_configurations(parameters, positions)
+
+    return with_sufficient_lists(run, field)
+
+
 def force_field(
     architecture: Any, atoms: int, cell: np.ndarray, skin: float, rebuild_interval: int
 ) -> ForceField:

@@ -18,6 +18,9 @@ from dynrefine.system import System
 DIRECTIONS = (1.0, -1.0)
 RECORD_INTERVAL = 20.0  # fs between records of a chain, about
 
+# Entries of the neighbour lists of all trajectories a CPU steps together: what they need then stays in its cache.
+_CACHED_ENTRIES = 2**14
+
 
 def sample_chains(
     field: ForceField,
@@ -57,12 +60,16 @@ def sample_chains(
         records = max(round(duration / interval), 1)
 
         @jax.jit
-        def all_chains(parameters: Any, system: Any, *starts: Any) -> Any:
-            chain = partial(sample_chain, field, thermostat, records, lists, parameters, system)
-            return jax.vmap(chain, in_axes=(0, 0, 0, None))(*starts)
+        def all_chains(parameters: Any, system: Any, intervals_before: Any, *starts: Any) -> Any:
+            def chain(*start: Any) -> Any:
+                return sample_chain(
+                    field, thermostat, records, lists, parameters, system, *start, intervals_before
+                )
+
+            return _side_by_side(chain, field, system)(*starts)
 
         return all_chains(
-            parameters, system, positions, velocities, keys, jnp.asarray(round(equilibration / interval))
+            parameters, system, jnp.asarray(round(equilibration / interval)), positions, velocities, keys
         )
 
     chains = with_sufficient_lists(run, field)
@@ -96,8 +103,8 @@ def run_legs(
     def run(field: ForceField) -> Any:
         @jax.jit
         def all_legs(parameters: Any, system: Any, positions: Any, velocities: Any) -> Any:
-            leg = partial(propagate, field, frames, observe, parameters, system)
-            return both_ways(leg)(positions, velocities)
+            leg = both_ways(partial(propagate, field, frames, observe, parameters, system))
+            return _side_by_side(leg, field, system, legs=len(DIRECTIONS))(positions, velocities)
 
         return all_legs(parameters, system, positions, velocities)
 
@@ -130,9 +137,11 @@ def walk_legs_back(
                     field, frames, observe, parameters, system, positions, velocities, direction, seeds
                 )
 
-            directions = jnp.asarray(DIRECTIONS, positions.dtype)
-            each_way = jax.vmap(leg, in_axes=(0, 0, 0, 0))
-            return jax.vmap(each_way, in_axes=(0, 0, None, 0))(ends[0], ends[1], directions, ends[2])
+            def legs(positions: Any, velocities: Any, seeds: Any) -> Any:
+                directions = jnp.asarray(DIRECTIONS, positions.dtype)
+                return jax.vmap(leg)(positions, velocities, directions, seeds)
+
+            return _side_by_side(legs, field, system, legs=len(DIRECTIONS))(*ends)
 
         return all_legs(parameters, system, positions, velocities, seeds)
 
@@ -140,14 +149,13 @@ def walk_legs_back(
 
 
 def both_ways(leg: Callable[[Any, Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """Map leg(positions, velocities, direction) over starting points and both directions of time."""
+    """From leg(positions, velocities, direction) a function that takes both directions of time from a start."""
 
-    def mapped(positions: jax.Array, velocities: jax.Array) -> Any:
+    def both(positions: jax.Array, velocities: jax.Array) -> Any:
         directions = jnp.asarray(DIRECTIONS, positions.dtype)
-        each_way = jax.vmap(leg, in_axes=(None, None, 0))
-        return jax.vmap(each_way, in_axes=(0, 0, None))(positions, velocities, directions)
+        return jax.vmap(leg, in_axes=(None, None, 0))(positions, velocities, directions)
 
-    return mapped
+    return both
 
 
 def join_directions(series: jax.Array) -> jax.Array:
@@ -160,6 +168,24 @@ def split_directions(series: jax.Array) -> jax.Array:
     frames = (series.shape[1] + 1) // 2
     backwards = series[:, frames - 1 :: -1]
     return jnp.stack([series[:, frames - 1 :], backwards.at[:, 0].set(0.0)], axis=1)
+
+
+def _side_by_side(
+    function: Callable[..., Any], field: ForceField, system: System, legs: int = 1
+) -> Callable[..., Any]:
+    """Map a function over the first axis of its arguments: all at once on an accelerator, a few at a time on a CPU.
+
+    Arguments:
+        function: of one replica or starting point.
+        field: its force field.
+        system: its atoms.
+        legs: trajectories that the function steps together.
+    """
+    if jax.default_backend() != "cpu":
+        return jax.vmap(function)
+    entries = legs * len(system.species) * field.capacity
+    batch = max(_CACHED_ENTRIES // entries, 1)
+    return lambda *arguments: jax.lax.map(lambda each: function(*each), arguments, batch_size=batch)
 
 
 def _require_finite(energies: jax.Array, timestep: float) -> None:

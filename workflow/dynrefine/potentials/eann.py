@@ -65,6 +65,6 @@ class EmbeddedAtomNetwork:
         """
         vectors = displacements(positions, cell, neighbours)
         _, atomic = self.network.evaluate(parameters, species, vectors, neighbours.indices)
-        distance = jnp.sqrt(jnp.sum(vectors**2, axis=-1))
+        distance = jnp.sqrt(jnp.sum(vectors**2, axis=0))
         radii = parameters["constants"]["repulsion_radii"][species[:, None], species[neighbours.indices]]
         return jnp.sum(atomic) + 0.5 * jnp.sum(core_repulsion(distance, radii, self.repulsion_strength))

@@ -66,7 +66,7 @@ def shortest_distances(data: FramesWithNeighbours, elements: int) -> np.ndarray:
     def distances(
         _: jax.Array, positions: jax.Array, cell: jax.Array, neighbours: NeighbourList
     ) -> jax.Array:
-        return jnp.linalg.norm(displacements(positions, cell, neighbours), axis=-1)
+        return jnp.linalg.norm(displacements(positions, cell, neighbours), axis=0)
 
     distance = np.where(data.neighbours.filled, data.evaluate(distances), np.inf)
     species = np.asarray(data.frames.species)
