@@ -25,6 +25,19 @@ def minimal(**sections):
     return values | sections
 
 
+def argon(**sections):
+    """The least of a campaign without a data set."""
+    values = {
+        "campaign": {"name": "test"},
+        "elements": [{"symbol": "Ar", "mass": 39.948, "charge": 0}],
+        "potential": {"kind": "lennard_jones", "sigma": 3.4, "epsilon": 1.0},
+        "states": [{"temperature": 94.4, "density": 1.374, "atoms": 346}],
+        "objective": {"observables": {"diffusion": {"element": "Ar", "target": 2.36, "window": 400}}},
+        "optimiser": {"name": "adam"},
+    }
+    return values | sections
+
+
 def problems(**sections):
     with pytest.raises(CampaignError) as caught:
         load_config(minimal(**sections))
@@ -115,10 +128,58 @@ def test_reference_shows_the_defaults():
             "objective.observables.infrared.bands[0].range is [1, 9000] cm⁻¹, expected an end of at most "
             "5837 cm⁻¹ with trajectory.sampling_interval 2 fs: record more often or end the band earlier.",
         ),
+        (
+            {"potential": {"kind": "lennard_jone"}},
+            "potential.kind is 'lennard_jone', expected 'eann' or 'lennard_jones': correct it.",
+        ),
+        (
+            {"potential": {"kind": "lennard_jones", "sigma": -3, "epsilon": 1}},
+            "potential.sigma is -3, expected a number above 0 (Where the pair energy is zero, at the start, Å): "
+            "correct it.",
+        ),
+        (
+            {"potential": {"kind": "lennard_jones", "sigma": 3, "epsilon": 1, "hidden_layers": [3]}},
+            "potential.hidden_layers (value [3]) is not a known key here, expected at dipole.hidden_layers: "
+            "move it there.",
+        ),
     ],
 )
 def test_a_wrong_key_gets_one_sentence(sections, sentence):
     assert problems(**sections) == [sentence]
+
+
+@pytest.mark.parametrize(
+    ("sections", "sentence"),
+    [
+        (
+            {"potential": {"kind": "eann"}, "states": [{"temperature": 94.4, "density": 1.374, "atoms": 3}]},
+            "dataset is missing, expected one to train the eann potential on: add it.",
+        ),
+        (
+            {"states": [{"temperature": 94.4, "density": 1.374}]},
+            "states[0].atoms is missing, expected how many atoms there are without a data set: add it.",
+        ),
+        (
+            {"optimiser": {}},
+            "optimiser.name is 'natural', expected adam or sgd, since there are no ab initio frames to measure a "
+            "step by: change it.",
+        ),
+        (
+            {"optimiser": {"name": "adam", "parameter_scales": {"sigma": 1, "gamma": 1}}},
+            "optimiser.parameter_scales.gamma is given, expected parameters of the lennard_jones potential: sigma, "
+            "epsilon: rename or remove it.",
+        ),
+        (
+            {"validation": {"diffusion": {"element": "O"}}},
+            "validation.diffusion.element is 'O', expected one of Ar: correct it.",
+        ),
+    ],
+)
+def test_a_campaign_without_a_data_set_says_what_it_lacks(sections, sentence):
+    load_config(argon())
+    with pytest.raises(CampaignError) as caught:
+        load_config(argon(**sections))
+    assert str(caught.value) == sentence
 
 
 def test_all_problems_are_told_at_once():

@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
+from dynrefine.observables import create_observables
+from dynrefine.observables.base import Conditions
 from dynrefine.observables.diffusion import (
+    einstein_diffusion,
     finite_size_correction,
     running_diffusion,
     velocity_autocorrelation,
@@ -47,6 +50,37 @@ def test_the_running_integral_is_that_of_the_trapezoidal_rule():
     correlation = np.array([[4.0, 2.0, 1.0], [0.0, 3.0, 3.0]])
     expected = 1e4 / 3 * np.array([[0.0, 6.0, 9.0], [0.0, 3.0, 9.0]])
     np.testing.assert_allclose(running_diffusion(correlation, 2.0), expected)
+
+
+def test_the_estimate_of_einstein_is_the_same_coefficient(velocities):
+    # The lifetime of 50 fs is short beside the half of the lags the slope is taken over: 60 frames of 4 fs.
+    estimates = np.asarray(einstein_diffusion(velocities, INTERVAL, 120))
+    retained = np.exp(-INTERVAL / 50.0)
+    expected = (
+        1e4 / 3 * 3e-5 * INTERVAL * (1.0 / (1.0 - retained) - 0.5)
+    )  # of the trapezoidal sum to infinity
+    error = np.std(estimates, ddof=1) / np.sqrt(len(estimates))
+    assert error < 0.05 * expected
+    # What the slope still lacks after 240 fs is of order exp(-240 / 50) = 0.8 %, far less than the error.
+    assert abs(np.mean(estimates) - expected) < 4 * error
+
+
+def test_the_observable_is_the_integral_for_its_element(velocities):
+    symbols = ("Ar", "Ne", "Ar", "Ar", "Ne")
+    conditions = Conditions(94.4, 1000.0, 5, INTERVAL, symbols)
+    settings = {"element": "Ar", "target": 3.0, "target_error": 0.1, "window": 200.0, "weight": 1.0}
+    observable = create_observables({"diffusion": settings}, {"diffusion": None}, conditions)["diffusion"]
+    statistic = observable.statistic({"velocities": velocities})
+    mean = statistic.mean(axis=0)
+    argon = velocity_autocorrelation(velocities[:, :, [0, 2, 3]], 50).mean(axis=0)
+    expected = float(running_diffusion(argon, INTERVAL)[-1])
+    assert observable.predict(mean)[0] == pytest.approx(expected, rel=1e-12)
+    assert observable.loss(mean) == pytest.approx((expected / 3.0 - 1.0) ** 2, rel=1e-9)
+    assert observable.abscissa == [200.0]
+    # A series shorter than the window, as the adjoint may see it, holds the lags it has.
+    short = observable.statistic({"velocities": velocities[:, :31]})
+    assert short.shape == statistic.shape
+    assert np.all(short[:, 31:] == 0.0) and np.all(short[:, 30] != 0.0)
 
 
 def test_ballistic_particles_diffuse_with_time():

@@ -7,7 +7,7 @@ from systems import ELEMENTS, TRICLINIC
 
 from dynrefine.errors import CampaignError
 from dynrefine.frames import LabelledFrames
-from dynrefine.initial_configurations import initial_configurations, system_of
+from dynrefine.initial_configurations import initial_configurations, lattice_configurations, system_of
 from dynrefine.units import ATOMIC_MASS
 
 WATER = 15.999 + 2 * 1.008  # u
@@ -90,3 +90,18 @@ def test_a_system_has_the_masses_of_its_elements_in_the_wanted_precision():
         jnp.int32,
     )
     assert float(system.volume) == pytest.approx(abs(np.linalg.det(TRICLINIC)), rel=1e-6)
+
+
+def test_a_lattice_has_the_density_and_no_close_pairs():
+    argon = [{"symbol": "Ar", "mass": 39.948, "charge": 0}]
+    chosen = {"temperature": 94.4, "density": 1.374, "atoms": 346}
+    species, cell, positions = lattice_configurations(chosen, argon, 3, seed=1)
+    assert species.shape == (346,) and not species.any()
+    # Han & Yu, Nat. Commun. 16, 816 (2025): 346 atoms in 25.56 Å
+    np.testing.assert_allclose(cell, 25.56 * np.eye(3), atol=0.01)
+    separation = positions[:, :, None] - positions[:, None]
+    separation -= cell[0, 0] * np.round(separation / cell[0, 0])
+    distance = np.linalg.norm(separation, axis=-1) + 99.0 * np.eye(346)
+    # 8 points along each edge, each atom away from its own by 0.03 spacings in every direction
+    assert distance.min() > 0.8 * cell[0, 0] / 8
+    assert np.abs(positions[0] - positions[1]).max() > 1.0

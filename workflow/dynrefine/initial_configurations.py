@@ -1,5 +1,6 @@
-"""Where sampling begins: geometries of the data set, brought to the density of a state."""
+"""Where sampling begins: geometries of the data set at the density of a state, or a lattice where there are none."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,6 +24,32 @@ def system_of(species: np.ndarray, cell: np.ndarray, elements: list[Mapping[str,
     """
     masses = np.array([element["mass"] for element in elements])[species]
     return System(jnp.asarray(species, jnp.int32), jnp.asarray(masses, dtype), jnp.asarray(cell, dtype))
+
+
+def lattice_configurations(
+    state: Mapping[str, Any], elements: list[Mapping[str, Any]], replicas: int, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Atoms of one element near random points of a simple cubic lattice, which melts at once: it is not stable.
+
+    Arguments:
+        state: temperature (K), density (g/cm³) and atoms of the state.
+        elements: configuration section, of which the first is taken.
+        replicas: how many are wanted.
+        seed: of the choice of points.
+
+    Returns:
+        species [N], cell [3, 3] in Å and positions [R, N, 3] in Å.
+    """
+    atoms = state["atoms"]
+    mass = atoms * elements[0]["mass"]
+    edge = (mass / (state["density"] * GRAM_PER_CUBIC_CENTIMETRE)) ** (1.0 / 3.0)
+    per_axis = math.ceil(atoms ** (1.0 / 3.0) - 1e-9)
+    points = np.stack(np.meshgrid(*[np.arange(per_axis)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    spacing = edge / per_axis
+    generator = np.random.default_rng(seed)
+    chosen = np.stack([generator.permutation(len(points))[:atoms] for _ in range(replicas)])
+    positions = spacing * (points[chosen] + generator.normal(0.0, 0.03, (replicas, atoms, 3)))
+    return np.zeros(atoms, int), edge * np.eye(3), positions
 
 
 def initial_configurations(

@@ -12,7 +12,7 @@ import numpy as np
 from dynrefine.config.dynamics import Sampling
 from dynrefine.config.model import Config
 from dynrefine.config.observables import InfraredSettings
-from dynrefine.units import WAVENUMBER
+from dynrefine.units import GRAM_PER_CUBIC_CENTIMETRE, WAVENUMBER
 
 LARGEST_CUTOFF = 2.0  # in widths of the cell: beyond it an atom sees more than its second images
 LARGEST_BAND = 0.7  # of the highest wavenumber that the sampling interval resolves
@@ -21,27 +21,28 @@ LARGEST_BAND = 0.7  # of the highest wavenumber that the sampling interval resol
 def unsuitable_values(config: Config) -> Iterator[str]:
     """A sentence for each pair of settings that cannot both hold."""
     return chain(
+        _surfaces(config),
         _data(config),
         _learning_rates(config),
         _states(config),
         _times(config),
         _error_bars("ensemble", config.ensemble),
         _error_bars("validation", config.validation),
+        _windows(config),
+        _diffusing_elements(config),
         _spectra(config),
     )
 
 
 def missing_files(config: Config) -> Iterator[str]:
     """A sentence for each file that is to be read and does not exist."""
-    needed = {
-        f"dataset.files[{index}]": file.path
-        for index, file in enumerate(config.dataset.files)
-        if file.url is None
-    }
+    files = config.dataset.files if config.dataset else []
+    needed = {f"dataset.files[{index}]": file.path for index, file in enumerate(files) if file.url is None}
     if config.labelling.geometries is not None:
         needed["labelling.geometries"] = config.labelling.geometries
     for name, settings in config.objective.observables.chosen().items():
-        needed[f"objective.observables.{name}.target"] = settings.target
+        if settings.target_file is not None:
+            needed[f"objective.observables.{name}.target"] = settings.target_file
     structure = config.validation.structure
     if structure is not None and structure.target is not None:
         needed["validation.structure.target"] = structure.target
@@ -66,19 +67,24 @@ def unusable_results(config: Config) -> Iterator[str]:
 
 def oversized_cutoffs(config: Config) -> Iterator[str]:
     """A sentence for each cutoff that reaches too far for the cell of a state."""
-    present = [file.path for file in config.dataset.files if Path(file.path).is_file()]
+    files = config.dataset.files if config.dataset else []
+    present = [file.path for file in files if Path(file.path).is_file()]
     cell = _first_cell(Path(present[0])) if present else None
-    if cell is None:
-        return
     for index, state in enumerate(config.states):
-        width = _smallest_width(cell * np.asarray(state.supercell)[:, None])
-        for surface in ("potential", "dipole"):
+        if state.atoms is not None:
+            mass = state.atoms * config.elements[0].mass
+            width = (mass / (state.density * GRAM_PER_CUBIC_CENTIMETRE)) ** (1.0 / 3.0)
+        elif cell is not None:
+            width = _smallest_width(cell * np.asarray(state.supercell)[:, None])
+        else:
+            continue
+        for surface in ("potential", "dipole") if config.dataset else ("potential",):
             cutoff = getattr(config, surface).cutoff
             if cutoff > LARGEST_CUTOFF * width:
                 yield _sentence(
                     f"{surface}.cutoff is {cutoff:g} Å",
                     f"at most {LARGEST_CUTOFF * width:.2f} Å, {LARGEST_CUTOFF:g} widths of that state's cell",
-                    f"lower it or enlarge states[{index}].supercell",
+                    f"lower it or enlarge states[{index}].{'supercell' if state.atoms is None else 'atoms'}",
                 )
 
 
@@ -86,7 +92,65 @@ def _sentence(found: str, expected: str, remedy: str) -> str:
     return f"{found}, expected {expected}: {remedy}."
 
 
+def _surfaces(config: Config) -> Iterator[str]:
+    kind, trained = config.potential.kind, config.potential.trained
+    if trained and config.dataset is None:
+        yield _sentence("dataset is missing", f"one to train the {kind} potential on", "add it")
+    if not trained and config.dataset is not None:
+        yield _sentence("dataset is given", f"none, since the {kind} potential is not trained", "remove it")
+    for name in sorted(set(config.optimiser.parameter_scales) - set(config.potential.parameters)):
+        known = ", ".join(config.potential.parameters) or "none, since they have no names"
+        yield _sentence(
+            f"optimiser.parameter_scales.{name} is given",
+            f"parameters of the {kind} potential: {known}",
+            "rename or remove it",
+        )
+    if trained:
+        return
+    if len(config.elements) > 1:
+        yield _sentence(
+            f"elements lists {len(config.elements)} elements",
+            f"one, since the {kind} potential knows no mixtures",
+            "remove the others",
+        )
+    if config.optimiser.name == "natural":
+        yield _sentence(
+            "optimiser.name is 'natural'",
+            "adam or sgd, since there are no ab initio frames to measure a step by",
+            "change it",
+        )
+    for name, settings in config.objective.observables.chosen().items():
+        if "dipole_derivative" in settings.series:
+            yield _sentence(
+                f"objective.observables.{name} is given",
+                "no observable of a dipole surface, which is trained on a data set",
+                "remove it",
+            )
+    if config.potential.tail_correction and "shifted" in config.potential.truncation:
+        yield _sentence(
+            f"potential.tail_correction is true where potential.truncation is '{config.potential.truncation}'",
+            "truncated or switched, which leave the energy within the cutoff as it is",
+            "change one of them",
+        )
+    if (
+        config.potential.truncation == "switched"
+        and config.potential.switching_width >= config.potential.cutoff
+    ):
+        yield _sentence(
+            f"potential.switching_width is {config.potential.switching_width:g} Å",
+            f"less than potential.cutoff, {config.potential.cutoff:g} Å",
+            "lower it",
+        )
+
+
 def _data(config: Config) -> Iterator[str]:
+    symbols = [element.symbol for element in config.elements]
+    for symbol in sorted({symbol for symbol in symbols if symbols.count(symbol) > 1}):
+        yield _sentence(
+            f"elements lists {symbol} {symbols.count(symbol)} times", "it once", "remove the others"
+        )
+    if config.dataset is None:
+        return
     total = sum(dict(config.dataset.fractions).values())
     if not math.isclose(total, 1.0, abs_tol=1e-6):
         yield _sentence(f"dataset.fractions add up to {total:g}", "1", "change train, validation or test")
@@ -104,11 +168,6 @@ def _data(config: Config) -> Iterator[str]:
             yield _sentence(
                 f"{key}.sha256 is missing", "the checksum of the download", "add what sha256sum says"
             )
-    symbols = [element.symbol for element in config.elements]
-    for symbol in sorted({symbol for symbol in symbols if symbols.count(symbol) > 1}):
-        yield _sentence(
-            f"elements lists {symbol} {symbols.count(symbol)} times", "it once", "remove the others"
-        )
 
 
 def _learning_rates(config: Config) -> Iterator[str]:
@@ -129,6 +188,17 @@ def _states(config: Config) -> Iterator[str]:
             "states that differ by a kelvin or in density",
             "remove or change one",
         )
+    for index, state in enumerate(config.states):
+        if state.atoms is None and config.dataset is None:
+            yield _sentence(
+                f"states[{index}].atoms is missing", "how many atoms there are without a data set", "add it"
+            )
+        if state.atoms is not None and config.dataset is not None:
+            yield _sentence(
+                f"states[{index}].atoms is {state.atoms}",
+                "none, since the data set's frames have their own",
+                "remove it, or change the supercell",
+            )
 
 
 def _times(config: Config) -> Iterator[str]:
@@ -139,18 +209,24 @@ def _times(config: Config) -> Iterator[str]:
         (*interval, step),
         ("trajectory.length", trajectory.length, interval),
         ("validation.length", validation.length, interval),
-        ("gradient.depth", gradient.depth, step),
+        *([("gradient.depth", gradient.depth, step)] if gradient.depth != "auto" else []),
     ):
         multiple = round(time / unit)
         if multiple < 1 or not math.isclose(time, multiple * unit, rel_tol=1e-9):
             yield _sentence(
                 f"{key} is {time:g} fs", f"a multiple of {unit_key}, {unit:g} fs", "change one of them"
             )
-    if gradient.depth > trajectory.length:
+    if gradient.depth != "auto" and gradient.depth > trajectory.length:
         yield _sentence(
             f"gradient.depth is {gradient.depth:g} fs",
             f"at most trajectory.length, {trajectory.length:g} fs",
             "lower the depth or lengthen the trajectories",
+        )
+    if gradient.horizon.shortest > trajectory.length:
+        yield _sentence(
+            f"gradient.horizon.shortest is {gradient.horizon.shortest:g} fs",
+            f"at most trajectory.length, {trajectory.length:g} fs",
+            "lower it or lengthen the trajectories",
         )
     lowest, highest = trajectory.temperature_bounds
     if not lowest < 1.0 < highest:
@@ -170,19 +246,36 @@ def _error_bars(key: str, sampling: Sampling) -> Iterator[str]:
         )
 
 
+def _windows(config: Config) -> Iterator[str]:
+    length = config.trajectory.length
+    for name, settings in config.objective.observables.chosen().items():
+        window = getattr(settings, "window", 0.0)
+        if window > 2 * length:
+            yield _sentence(
+                f"objective.observables.{name}.window is {window:g} fs",
+                f"at most twice trajectory.length, {2 * length:g} fs",
+                "shorten the window or lengthen the trajectories",
+            )
+
+
+def _diffusing_elements(config: Config) -> Iterator[str]:
+    symbols = [element.symbol for element in config.elements]
+    wanted = {"objective.observables.diffusion": config.objective.observables.diffusion}
+    wanted["validation.diffusion"] = config.validation.diffusion
+    for key, settings in wanted.items():
+        if settings is not None and settings.element not in symbols:
+            yield _sentence(
+                f"{key}.element is '{settings.element}'", f"one of {', '.join(symbols)}", "correct it"
+            )
+
+
 def _spectra(config: Config) -> Iterator[str]:
-    interval, length = config.trajectory.sampling_interval, config.trajectory.length
+    interval = config.trajectory.sampling_interval
     highest = LARGEST_BAND * math.pi / (interval * WAVENUMBER)
     for name, settings in config.objective.observables.chosen().items():
         if not isinstance(settings, InfraredSettings):
             continue
         key = f"objective.observables.{name}"
-        if settings.window > 2 * length:
-            yield _sentence(
-                f"{key}.window is {settings.window:g} fs",
-                f"at most twice trajectory.length, {2 * length:g} fs",
-                "shorten the window or lengthen the trajectories",
-            )
         for index, band in enumerate(settings.bands):
             first, last = band.range
             found = f"{key}.bands[{index}].range is [{first:g}, {last:g}] cm⁻¹"

@@ -17,6 +17,10 @@ class State(Section):
     supercell: Repeats = Field(
         [1, 1, 1], description="Repeats of the data set's frames along the three cell vectors."
     )
+    atoms: PositiveInt | None = Field(
+        None,
+        description="Atoms in a cubic cell, where there is no data set to begin from; null: there is one.",
+    )
 
     @property
     def short_label(self) -> str:
@@ -44,6 +48,13 @@ class Sampling(Section):
 
 
 class Ensemble(Sampling):
+    reuse: float = Field(
+        1.0,
+        gt=0.0,
+        le=1.0,
+        description="Effective sample size, as a fraction of the starting points, down to which an ensemble serves "
+        "further iterations by its Boltzmann weights; 1: each iteration samples its own.",
+    )
     timestep: PositiveFloat = Field(0.5, description="Time step of the canonical sampling, fs.")
     friction: PositiveFloat = Field(2.0, description="Friction of the Langevin thermostat, 1/ps.")
     neighbour_skin: NonNegativeFloat = Field(
@@ -52,7 +63,7 @@ class Ensemble(Sampling):
     neighbour_capacity: PositiveInt | None = Field(
         None, description="Neighbours kept per atom; null: derived from the density."
     )
-    rebuild_interval: PositiveInt = Field(5, description="Time steps between two neighbour lists.")
+    rebuild_interval: PositiveInt = Field(4, description="Time steps between two neighbour lists.")
 
 
 class Trajectory(Section):

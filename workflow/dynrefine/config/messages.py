@@ -38,11 +38,15 @@ def sentences(error: ValidationError) -> Iterator[str]:
 
 def key_path(location: tuple[str | int, ...]) -> str:
     """A key as it is written in messages: states[0].temperature."""
+    location = _without_kinds(location)
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
     return path.removeprefix(".")
 
 
 def _sentence(kind: str, location: tuple[str | int, ...], value: Any, context: dict[str, Any]) -> str:
+    if kind == "union_tag_invalid":
+        location, value, kind = (*location, "kind"), context["tag"], "literal_error"
+        context = {"expected": context["expected_tags"].replace(", ", " or ")}
     path = key_path(location)
     keys = all_keys()
     if kind == "extra_forbidden":
@@ -59,13 +63,23 @@ def _unknown_key(location: tuple[str | int, ...], value: Any, keys: dict[tuple[s
     *parents, name = ("*" if isinstance(part, int) else part for part in location)
     siblings = sorted(key[-1] for key in keys if list(key[:-1]) == parents and key[-1] != "*")
     found = f"{key_path(location)} (value {_shown(value)}) is not a known key"
-    elsewhere = [".".join(key) for key in keys if key[-1] == name]
+    elsewhere = [".".join(_without_kinds(path)) for path, key in keys.items() if path[-1] == name]
+    elsewhere = [path for path in dict.fromkeys(elsewhere) if path != key_path(location)]
     if elsewhere:
         return f"{found} here, expected at {' or '.join(elsewhere)}: move it there."
     nearest = difflib.get_close_matches(str(name), siblings, n=1, cutoff=0.6)
     if nearest:
         return f"{found}, expected '{nearest[0]}': correct the spelling."
     return f"{found}, expected one of {', '.join(siblings)}: rename or remove it."
+
+
+def _without_kinds(location: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    keys = all_keys()
+    return tuple(
+        part
+        for end, part in enumerate(location, 1)
+        if not getattr(keys.get(location[:end]), "is_kind", False)
+    )
 
 
 def _shown(value: Any) -> str:

@@ -8,7 +8,7 @@ from dynrefine.config.base import Section
 from dynrefine.config.data import WATER, Campaign, Dataset, Element, Labelling
 from dynrefine.config.dynamics import Ensemble, Sampling, State, Trajectory, Validation, state_labels
 from dynrefine.config.refinement import Gradient, Objective, Optimiser
-from dynrefine.config.surfaces import Dipole, DipoleTraining, Potential, Training
+from dynrefine.config.surfaces import Dipole, DipoleTraining, EmbeddedAtomPotential, Potential, Training
 
 
 class Config(Section):
@@ -21,11 +21,15 @@ class Config(Section):
     precision: Literal["float32", "float64"] = Field(
         "float32", description="Precision of the numbers in simulations and gradients."
     )
-    dataset: Dataset = Field(description="Ab initio frames the surfaces are trained on.")
+    dataset: Dataset | None = Field(
+        None,
+        description="Ab initio frames the surfaces are trained on; none where the potential is not trained.",
+        examples=[{}],
+    )
     labelling: Labelling = Field(
         Labelling(), description="Electronic-structure calculation of further frames."
     )
-    potential: Potential = Field(Potential(), description="The potential energy surface.")
+    potential: Potential = Field(EmbeddedAtomPotential(), description="The potential energy surface.")
     training: Training = Field(Training(), description="Training of the potential on the frames.")
     dipole: Dipole = Field(Dipole(), description="The dipole surface.")
     dipole_training: DipoleTraining = Field(

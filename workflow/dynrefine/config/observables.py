@@ -12,13 +12,35 @@ class ObservableSettings(Section):
 
     series: ClassVar[tuple[str, ...]] = ()
 
-    target: str = Field(description="CSV file of the measured property.")
     weight: PositiveFloat = Field(1.0, description="Weight in the objective, pure number.")
 
     @classmethod
     def example(cls) -> dict[str, Any]:
         """What a campaign writes at least."""
         raise NotImplementedError
+
+
+class MeasuredCurve(ObservableSettings):
+    """An observable whose measurement is read from a file."""
+
+    target: str = Field(description="CSV file of the measured property.")
+
+    @property
+    def target_file(self) -> str | None:
+        """The file of the measurement."""
+        return self.target
+
+
+class MeasuredNumber(ObservableSettings):
+    """An observable that is a single number, given with its uncertainty."""
+
+    target: float = Field(description="The measured number, in the unit of the observable.")
+    target_error: NonNegativeFloat = Field(0.0, description="Its uncertainty, in the same unit.")
+
+    @property
+    def target_file(self) -> str | None:
+        """No file is read."""
+        return None
 
 
 class Band(Section):
@@ -30,7 +52,7 @@ class Band(Section):
     )
 
 
-class InfraredSettings(ObservableSettings):
+class InfraredSettings(MeasuredCurve):
     """Infrared absorption n(ν)α(ν)."""
 
     series: ClassVar[tuple[str, ...]] = ("dipole_derivative",)
@@ -52,6 +74,23 @@ class InfraredSettings(ObservableSettings):
         return {"target": "workflow/data/targets/water_infrared_298K.csv"}
 
 
+class DiffusionSettings(MeasuredNumber):
+    """Self-diffusion coefficient, 1e-9 m²/s, by the Green-Kubo integral."""
+
+    series: ClassVar[tuple[str, ...]] = ("velocities",)
+
+    target: PositiveFloat = Field(description="Measured self-diffusion coefficient, 1e-9 m²/s.")
+    element: str = Field(description="Element whose atoms diffuse.")
+    window: PositiveFloat = Field(
+        1000.0, description="Upper limit of the integral, fs; at most twice the trajectory's length."
+    )
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return {"target": 2.299, "element": "O", "window": 400.0}
+
+
 OBSERVABLES: dict[str, type[ObservableSettings]] = {
     "infrared": InfraredSettings,
+    "diffusion": DiffusionSettings,
 }

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from dynrefine.config.base import Section
-from dynrefine.config.keys import is_list, section_in
+from dynrefine.config.keys import is_list, kinds_in, section_in
 from dynrefine.config.model import Config
 
 COMMAND = "python -m dynrefine.config --write"
@@ -51,6 +51,7 @@ def _section_lines(model: type[Section], example: dict[str, Any], depth: int) ->
         required = field.default is PydanticUndefined
         value = example.get(name, _example(field))
         section = section_in(field.annotation)
+        kinds = kinds_in(field.annotation)
         if depth == 0:
             yield ""
         note = " Required." if required else ""
@@ -66,6 +67,10 @@ def _section_lines(model: type[Section], example: dict[str, Any], depth: int) ->
         else:
             yield f"{indent}{name}:"
             yield from _section_lines(section, value or {}, depth + 1)
+        for other in list(kinds.values())[1:]:
+            yield f"{indent}# Or:"
+            yield f"{indent}# {name}:"
+            yield from (f"{indent}# {line[len(indent) :]}" for line in _section_lines(other, {}, depth + 1))
 
 
 def _list_lines(section: type[Section], entries: list[dict[str, Any]], depth: int) -> Iterator[str]:

@@ -54,11 +54,24 @@ class GradientCheck(Section):
     )
 
 
-class Gradient(Section):
-    depth: PositiveFloat = Field(
-        200.0,
-        description="How far back in time the adjoint is followed, fs; at most the trajectory's length.",
+class Horizon(Section):
+    replicas: int = Field(16, ge=2, description="Starting points of the pilot, of the first chunk.")
+    depths: int = Field(6, ge=2, description="How many depths are tried.")
+    shortest: PositiveFloat = Field(
+        20.0, description="Shortest depth, fs; the longest is the trajectory's length."
     )
+    threshold: PositiveFloat = Field(
+        1.0, description="Signal to noise that the gradient of the pilot must reach, pure number."
+    )
+
+
+class Gradient(Section):
+    depth: PositiveFloat | Literal["auto"] = Field(
+        200.0,
+        description="How far back in time the adjoint is followed, fs; at most the trajectory's length. auto: as "
+        "far as a pilot finds the gradient to stand out of its noise.",
+    )
+    horizon: Horizon = Field(Horizon(), description="The pilot that follows the gradient to several depths.")
     reversal_tolerance: PositiveFloat = Field(
         1e-2, description="Largest distance of an atom of a reversed trajectory from its stored start, Å."
     )
@@ -91,13 +104,28 @@ class Optimiser(Section):
         "ab initio frames, meV/Å.",
     )
     momentum: float = Field(
-        0.5, ge=0.0, lt=1.0, description="Share of earlier gradients in that of a natural step, pure number."
+        0.5,
+        ge=0.0,
+        lt=1.0,
+        description="Share of earlier gradients in that of a step, pure number; not for sgd.",
     )
     damping: PositiveFloat = Field(
         0.1, description="Damping of the metric, in units of its mean diagonal element, pure number."
     )
     probes: PositiveInt = Field(1000, description="Random projections of the forces that make the metric.")
     learning_rate: PositiveFloat = Field(5e-5, description="Learning rate of adam and sgd, pure number.")
+    learning_rate_decay: float = Field(
+        1.0,
+        gt=0.0,
+        le=1.0,
+        description="Factor on the learning rate from iteration to iteration, pure number.",
+    )
+    parameter_scales: dict[str, PositiveFloat] = Field(
+        {},
+        description="For potentials whose parameters have names: the change of each that counts as one unit of "
+        "adam's and sgd's step and of the gradient's norm, in the parameter's unit (Å, eV); others: 1.",
+        examples=[{}],
+    )
     clip_norm: PositiveFloat = Field(
         1.0, description="Norm to which adam and sgd shorten a larger gradient, in units of the objective."
     )

@@ -1,8 +1,8 @@
 """Settings of the potential energy surface, the dipole surface and their training."""
 
-from typing import Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from dynrefine.config.base import Layers, NonNegativeFloat, PositiveFloat, PositiveInt, Section
 
@@ -16,14 +16,56 @@ class Descriptor(Section):
     hidden_layers: Layers = Field([32, 32], description="Neurons in each hidden layer of the network.")
 
 
-class Potential(Descriptor):
+class EmbeddedAtomPotential(Descriptor):
+    trained: ClassVar[bool] = True
+    parameters: ClassVar[tuple[str, ...]] = ()
+
     kind: Literal["eann"] = Field(
-        "eann", description="Kind of potential (eann: embedded-atom neural network)."
+        "eann", description="Kind of potential (eann: embedded-atom neural network, trained on the data set)."
     )
     repulsion_strength: NonNegativeFloat = Field(
         3000.0,
         description="Energy at contact of the repulsion that acts only where the training data end, eV.",
     )
+
+
+class LennardJonesPotential(Section):
+    trained: ClassVar[bool] = False
+    parameters: ClassVar[tuple[str, ...]] = ("sigma", "epsilon")
+
+    kind: Literal["lennard_jones"] = Field(
+        description="Kind of potential (lennard_jones: 12-6 potential of one element, without a data set).",
+        examples=["lennard_jones"],
+    )
+    sigma: PositiveFloat = Field(
+        description="Where the pair energy is zero, at the start, Å.", examples=[3.4]
+    )
+    epsilon: PositiveFloat = Field(
+        description="Depth of the pair energy at the start, kJ/mol.", examples=[0.998]
+    )
+    cutoff: PositiveFloat = Field(10.0, description="Distance beyond which atoms do not see each other, Å.")
+    truncation: Literal["truncated", "shifted", "force_shifted", "switched"] = Field(
+        "switched",
+        description="What happens at the cutoff (truncated: the energy jumps; shifted: no jump of the energy; "
+        "force_shifted: none of the force either; switched: both fall to zero smoothly).",
+    )
+    switching_width: PositiveFloat = Field(
+        1.0, description="Distance over which the energy is switched to zero before the cutoff, Å."
+    )
+    tail_correction: bool = Field(
+        True, description="Add what the cutoff takes away, for a uniform liquid, to energy and pressure."
+    )
+
+
+def _kind(values: Any) -> str:
+    kind = values.get("kind", "eann") if isinstance(values, dict) else getattr(values, "kind", "eann")
+    return str(kind)
+
+
+Potential = Annotated[
+    Annotated[EmbeddedAtomPotential, Tag("eann")] | Annotated[LennardJonesPotential, Tag("lennard_jones")],
+    Discriminator(_kind),
+]
 
 
 class Dipole(Descriptor):

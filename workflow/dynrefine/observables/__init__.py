@@ -11,21 +11,26 @@ from typing import Any
 import numpy as np
 
 from dynrefine.observables.base import Conditions, Observable
+from dynrefine.observables.diffusion import SelfDiffusion
 from dynrefine.observables.infrared import Infrared
 
 OBSERVABLES = {
     "infrared": Infrared,
+    "diffusion": SelfDiffusion,
 }
 
 
 def create_observables(
-    settings: Mapping[str, Mapping[str, Any]], targets: Mapping[str, np.ndarray], conditions: Conditions
+    settings: Mapping[str, Mapping[str, Any]],
+    targets: Mapping[str, np.ndarray | None],
+    conditions: Conditions,
 ) -> dict[str, Observable]:
     """The observables of a state, by name.
 
     Arguments:
         settings: configuration section `objective.observables`.
-        targets: the measured property of each, as its file's columns [rows, columns].
+        targets: the measured property of each, as its file's columns [rows, columns]; none where the
+            settings hold it.
         conditions: of the state.
     """
     return {

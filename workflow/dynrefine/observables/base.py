@@ -16,12 +16,14 @@ class Conditions:
         volume: of the cell, Å³.
         atoms: in the cell.
         interval: between frames of the series, fs.
+        symbols: chemical symbols of the atoms [N].
     """
 
     temperature: float
     volume: float
     atoms: int
     interval: float
+    symbols: tuple[str, ...] = ()
 
 
 class Observable(Protocol):

@@ -40,7 +40,7 @@ def radial_distribution(
     def histogram(configurations: jax.Array, capacity: int) -> tuple[jax.Array, jax.Array]:
         def one(x: jax.Array) -> tuple[jax.Array, jax.Array]:
             neighbours = neighbour_list(x, lattice, reach, capacity, images)
-            distance = jnp.linalg.norm(displacements(x, lattice, neighbours), axis=-1)
+            distance = jnp.linalg.norm(displacements(x, lattice, neighbours), axis=0)
             counted = jnp.asarray(first)[:, None] & weights[neighbours.indices]
             counts, _ = jnp.histogram(distance, jnp.asarray(edges, x.dtype), weights=counted)
             return counts, neighbours.overflow

@@ -5,7 +5,9 @@ A potential is a frozen dataclass of its architecture with `cutoff`, `from_setti
 """
 
 from dynrefine.potentials.eann import EmbeddedAtomNetwork
+from dynrefine.potentials.lennard_jones import LennardJones
 
 POTENTIALS = {
     "eann": EmbeddedAtomNetwork,
+    "lennard_jones": LennardJones,
 }

@@ -1,0 +1,59 @@
+"""The chain from a lattice to the self-diffusion coefficient, on the Lennard-Jones liquid of the literature."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dynrefine.ensembles import sample_ensemble
+from dynrefine.gathering import observables_of
+from dynrefine.initial_configurations import lattice_configurations, system_of
+from dynrefine.models import create_model
+from dynrefine.objective import evaluate
+from dynrefine.observables.diffusion import finite_size_correction
+from dynrefine.trajectories import run_trajectories
+
+ARGON = [{"symbol": "Ar", "mass": 39.948, "charge": 0}]
+# σ = 3.4 Å and ε = 120 K: units of the reduced density (g/cm³), temperature (K), diffusion (1e-9 m²/s) and
+# viscosity (mPa s)
+DENSITY, TEMPERATURE, DIFFUSION, VISCOSITY = 1.68775, 120.0, 53.7328, 0.0906873
+
+
+@pytest.mark.slow
+def test_liquid_diffuses_as_in_the_literature():
+    """Near the triple point, with the Yeh-Hummer correction on both sides: there 1372 atoms, here 256.
+
+    D = 0.0325 in reduced units at temperature 0.722 and density 0.8442, cutoff 2.5 σ: Meier, Laesecke & Kabelac,
+    J. Chem. Phys. 121, 9526 (2004), doi:10.1063/1.1786579. Viscosity 3.24 there: that of STACIE (molmod/stacie).
+    """
+    potential = {"kind": "lennard_jones", "sigma": 3.4, "epsilon": 0.997736, "cutoff": 8.5}
+    potential |= {"truncation": "truncated", "switching_width": 1.0, "tail_correction": True}
+    model = create_model(potential, ARGON, jax.random.key(0)).cast(jnp.float32)
+    state = {"temperature": 0.722 * TEMPERATURE, "density": 0.8442 * DENSITY, "atoms": 256}
+    sampling = {"timestep": 8.0, "friction": 2.0, "equilibration": 8.0, "decorrelation": 2.0}
+    sampling |= {"neighbour_skin": 1.2, "neighbour_capacity": None, "rebuild_interval": 5}
+    sampling |= {"samples_per_replica": 1}
+    trajectory = {"timestep": 8.0, "length": 6400.0, "sampling_interval": 40.0, "energy_drift": 1.0}
+    trajectory |= {"temperature_bounds": [0.5, 1.5]}
+    species, cell, positions = lattice_configurations(state, ARGON, 8, seed=1)
+    system = system_of(species, cell, ARGON, jnp.float32)
+    ensemble = sample_ensemble(model, sampling, state["temperature"], system, positions, None, seed=2)
+    trajectories = run_trajectories(
+        model, {}, ensemble, ARGON, sampling, trajectory, ["velocities"], None, state["temperature"]
+    )
+    chosen = {"diffusion": {"element": "Ar", "target": 1.0, "window": 2400.0}}
+    observable = observables_of(chosen, state, ensemble, ARGON, trajectory["sampling_interval"])["diffusion"]
+    statistics = observable.statistic(trajectories.central_series())
+    found = evaluate(observable, statistics, jnp.full(len(statistics), 1.0 / len(statistics)))
+
+    def corrected(coefficient, atoms):
+        viscosity = 3.24 * VISCOSITY
+        volume = atoms / 0.8442 * 3.4**3
+        return coefficient + finite_size_correction(state["temperature"], viscosity, volume)
+
+    value, own_error = corrected(found.prediction[0], 256), found.prediction_error[0]
+    expected = corrected(0.0325 * DIFFUSION, 1372)
+
+    assert own_error < 0.05 * value
+    # one per cent for the literature's value and for the correction to the leading order in the cell's size each
+    assert abs(value - expected) < 3.0 * np.sqrt(own_error**2 + 2 * (0.01 * expected) ** 2)

@@ -1,0 +1,169 @@
+"""Lennard-Jones 12-6 potential of one element: U = Σ over pairs of 4ε [(σ/r)¹² - (σ/r)⁶]."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.custom_derivatives import SymbolicZero
+
+from dynrefine.neighbours import NeighbourList, displacements
+from dynrefine.units import KILOJOULE_PER_MOLE
+
+Parameters = Mapping[str, jax.Array]
+
+
+@dataclass(frozen=True)
+class LennardJones:
+    """The potential with its truncation.
+
+    Attributes:
+        cutoff: Å.
+        truncation: what happens there: "truncated", "shifted" (energy zero at the cutoff), "force_shifted" (energy
+            and force zero) or "switched" (both fall to zero smoothly over the last part).
+        switching_width: of that part, Å.
+        tail_correction: whether what the truncation takes away is added for a uniform liquid.
+        sigma: at the start, Å.
+        epsilon: at the start, eV.
+    """
+
+    cutoff: float
+    truncation: str
+    switching_width: float
+    tail_correction: bool
+    sigma: float
+    epsilon: float
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any], elements: Sequence[Any]) -> "LennardJones":
+        """The potential that the configuration section `potential` describes."""
+        own = {
+            name: settings[name] for name in ("cutoff", "truncation", "switching_width", "tail_correction")
+        }
+        return cls(**own, sigma=settings["sigma"], epsilon=settings["epsilon"] * KILOJOULE_PER_MOLE)
+
+    def initial_parameters(self, key: jax.Array) -> dict[str, Any]:
+        """σ in Å and ε in eV as the configuration gives them; nothing is random."""
+        trainable = {"sigma": jnp.asarray(self.sigma), "epsilon": jnp.asarray(self.epsilon)}
+        return {"trainable": trainable, "constants": {}}
+
+    def energy(
+        self,
+        parameters: Mapping[str, Any],
+        species: jax.Array,
+        positions: jax.Array,
+        cell: jax.Array,
+        neighbours: NeighbourList,
+    ) -> jax.Array:
+        """Potential energy, eV; arguments as for any potential. The list holds each pair from both sides."""
+        trainable = parameters["trainable"]
+        energy = _energy_of_pairs(self, trainable, positions, cell, neighbours)
+        return energy + self._tail(trainable, len(positions), cell) if self.tail_correction else energy
+
+    def pair_energy(self, trainable: Parameters, squared: jax.Array) -> jax.Array:
+        """u(r) in eV from r² in Å², any shape."""
+        end = self.cutoff**2
+        inside = squared < end
+        energy = _untruncated(trainable, jnp.where(inside, squared, end))
+        if self.truncation == "switched":
+            energy *= self._switch(squared)
+        elif self.truncation != "truncated":
+            at_end, slope = jax.value_and_grad(_untruncated, argnums=1)(
+                trainable, jnp.asarray(end, squared.dtype)
+            )
+            energy -= at_end
+            if self.truncation == "force_shifted":
+                energy -= 2.0 * self.cutoff * slope * (jnp.sqrt(squared) - self.cutoff)
+        return jnp.where(inside, energy, 0.0)
+
+    def _switch(self, squared: jax.Array) -> jax.Array:
+        """(c² - r²)² (c² + 2r² - 3s²) / (c² - s²)³ from the distance s to the cutoff c, one below s.
+
+        Source: Brooks et al., J. Comput. Chem. 4, 187 (1983).
+        """
+        start, end = (self.cutoff - self.switching_width) ** 2, self.cutoff**2
+        falling = (end - squared) ** 2 * (end + 2.0 * squared - 3.0 * start) / (end - start) ** 3
+        return jnp.where(squared > start, falling, 1.0)
+
+    def _tail(self, trainable: Parameters, atoms: int, cell: jax.Array) -> jax.Array:
+        """What the truncation takes away where g(r) = 1, eV: 2π N ρ ∫ [u_full(r) - u(r)] r² dr.
+
+        Source: Allen & Tildesley, Computer Simulation of Liquids, 2nd ed. (2017), section 2.8. Where u jumps at the
+        cutoff, its derivative by the volume misses the force in the jump; the usual correction of the pressure
+        follows where the cutoff is strained with the cell, so that no pair crosses it.
+        """
+        volume = jnp.abs(jnp.linalg.det(cell))
+        end = jnp.asarray(self.cutoff, volume.dtype)
+        if self.truncation == "truncated":
+            end *= (volume / jax.lax.stop_gradient(volume)) ** (1.0 / 3.0)
+        third = (trainable["sigma"] / end) ** 3
+        missing = 4.0 * trainable["epsilon"] * trainable["sigma"] ** 3 * (third**3 / 9.0 - third / 3.0)
+        if self.truncation == "switched":
+            nodes, weights = np.polynomial.legendre.leggauss(12)
+            distance = self.cutoff - 0.5 * self.switching_width * (1.0 - nodes)
+            weights = jnp.asarray(0.5 * self.switching_width * weights * distance**2, volume.dtype)
+            squared = jnp.asarray(distance**2, volume.dtype)
+            taken = _untruncated(trainable, squared) - self.pair_energy(trainable, squared)
+            missing += jnp.sum(weights * taken)
+        return 2.0 * math.pi * atoms**2 / volume * missing
+
+
+def _untruncated(trainable: Parameters, squared: jax.Array) -> jax.Array:
+    sixth = (trainable["sigma"] ** 2 / squared) ** 3
+    return 4.0 * trainable["epsilon"] * (sixth * sixth - sixth)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _energy_of_pairs(
+    potential: LennardJones,
+    trainable: Parameters,
+    positions: jax.Array,
+    cell: jax.Array,
+    neighbours: NeighbourList,
+) -> jax.Array:
+    vectors = displacements(positions, cell, neighbours)
+    return 0.5 * jnp.sum(potential.pair_energy(trainable, _dot(vectors, vectors)))
+
+
+@partial(_energy_of_pairs.defjvp, symbolic_zeros=True)
+def _energy_of_pairs_along(
+    potential: LennardJones, primals: Any, tangents: Any
+) -> tuple[jax.Array, jax.Array]:
+    """The derivative, with the force on an atom summed over its own neighbours alone.
+
+    A pair is in the list from both sides, so that nothing has to be scattered to the neighbours: slow on CPUs.
+    """
+    trainable, positions, cell, neighbours = primals
+    along_trainable, along_positions, along_cell, _ = tangents
+    vectors = displacements(positions, cell, neighbours)
+    squared = _dot(vectors, vectors)
+    energies, slopes = jax.jvp(
+        partial(potential.pair_energy, trainable), (squared,), (jnp.ones_like(squared),)
+    )
+    change = jnp.zeros((), squared.dtype)
+    if not isinstance(along_positions, SymbolicZero):
+        forces = jnp.stack([2.0 * jnp.sum(slopes * component, axis=1) for component in vectors], axis=1)
+        change -= jnp.sum(forces * along_positions)
+    if not isinstance(along_cell, SymbolicZero):
+        stretched = displacements(jnp.zeros_like(positions), along_cell, neighbours)
+        change += jnp.sum(jnp.where(neighbours.filled, slopes * _dot(vectors, stretched), 0.0))
+    for name, along in along_trainable.items():
+        if not isinstance(along, SymbolicZero):
+            change += 0.5 * along * jnp.sum(_slope_along(potential, trainable, name, squared))
+    return 0.5 * jnp.sum(energies), change
+
+
+def _slope_along(potential: LennardJones, trainable: Parameters, name: str, squared: jax.Array) -> jax.Array:
+    def with_value(value: jax.Array) -> jax.Array:
+        return potential.pair_energy({**trainable, name: value}, squared)
+
+    return jax.jvp(with_value, (trainable[name],), (jnp.ones_like(trainable[name]),))[1]
+
+
+def _dot(first: jax.Array, second: jax.Array) -> jax.Array:
+    """Scalar products of vectors [3, N, K]; written out, since XLA sums over a leading axis slowly on CPUs."""
+    return first[0] * second[0] + first[1] * second[1] + first[2] * second[2]
