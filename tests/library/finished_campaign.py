@@ -1,5 +1,6 @@
 """The files of a finished campaign, made up but like those that the jobs write."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,7 @@ class FinishedCampaign:
         self._write_training()
         self._write_dataset()
         self._write_check()
+        self._write_horizon()
         self._write_benchmarks()
         (self.folder / "target.csv").write_text(
             "# Measured: N. Obody & sons <nobody>,\n# doi:10.1000/1\nx,y\n1,2\n"
@@ -76,13 +78,13 @@ class FinishedCampaign:
             },
             **{
                 name: self.folder / f"{name}.csv"
-                for name in ("history", "frames", "summary", "gradient_check")
+                for name in ("history", "frames", "summary", "gradient_check", "horizon")
             },
         }
         for surface in SURFACES:
             files |= {f"{surface}_{name}": self.folder / f"{surface}_{name}" for name in OF_SURFACE}
         states = {label: {"temperature": float(label.removesuffix("K"))} for label in self.states}
-        return read_results(files, self.settings, states, self.folder / "benchmarks")
+        return read_results(files, self.settings, states, self.folder / "benchmarks", self.folder / "logs")
 
     def _write_refinement(self) -> None:
         rows = []
@@ -265,6 +267,22 @@ class FinishedCampaign:
         ]
         pd.DataFrame(rows, columns=columns).to_csv(self.folder / "gradient_check.csv", index=False)
 
+    def _write_horizon(self) -> None:
+        depths = np.array([20.0, 40.0, 80.0, 160.0])
+        table = pd.DataFrame(
+            {
+                "depth_fs": depths,
+                "gradient_norm": 1.0 + 0.01 * depths,
+                "gradient_norm_error": 0.2 * np.exp(depths / 60.0),
+                "spread": 0.8 * np.exp(depths / 60.0),
+                "signal_to_noise": [4.0, 3.0, 1.5, 0.4],
+                "reversal_error_angstrom": 1e-6 * depths,
+                "growth_rate_per_fs": 1.0 / 60.0,
+                "chosen": depths == 80.0,
+            }
+        )
+        table.to_csv(self.folder / "horizon.csv", index=False)
+
     def _write_benchmarks(self) -> None:
         costs = {
             "train_potential": (1, 410.0),
@@ -277,12 +295,30 @@ class FinishedCampaign:
         header = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time"
         for rule, (jobs, seconds) in costs.items():
             for job in range(jobs):
-                path = self.folder / "benchmarks" / (f"{rule}/{job:03d}.tsv" if jobs > 1 else f"{rule}.tsv")
+                name = f"{rule}/{job:03d}" if jobs > 1 else rule
+                path = self.folder / "benchmarks" / f"{name}.tsv"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 memory = "-" if rule == "prepare_dataset" else 612.5 + job
                 path.write_text(
                     f"{header}\n{seconds}\t0:01:00\t{memory}\t0\t0\t0\t0\t0\t98.0\t{0.98 * seconds}\n"
                 )
+                if rule == "adjoint_gradient":
+                    self._write_performance(name, seconds, job)
+
+    def _write_performance(self, name: str, seconds: float, job: int) -> None:
+        """Of a job that compiles if it is the first, waits for Slurm and makes 200 steps in each other second."""
+        compilation = 20.0 if job == 0 else 1.0
+        path = self.folder / "logs" / f"{name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        measured = {
+            "device": "gpu (H200)",
+            "seconds": seconds,
+            "compilation_seconds": compilation,
+            "compiled": 12 if job == 0 else 0,
+            "steps": round(200 * (seconds - compilation)),
+            "queue_seconds": 3.0 * job,
+        }
+        path.write_text(json.dumps(measured))
 
 
 def _band(x: np.ndarray, centre: float, height: float, width: float) -> np.ndarray:

@@ -1,7 +1,9 @@
 import re
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from finished_campaign import FinishedCampaign
 
@@ -159,7 +161,7 @@ def test_the_page_holds_verdict_and_numbers(page):
     )
     assert "force O meV/Å 52.3 54.1 +3.4\u00a0%" in text
     assert "from central differences by at most 2.3\u00a0×\u00a010⁻⁶" in text
-    assert "adjoint_gradient 10 14.0 min 84.0 s 13.7 min 622" in text
+    assert "adjoint_gradient 10 gpu (H200) 14.0 min 84.0 s 29.0 s 13.5 s 13.7 min 622 200" in text
     assert "127 frames were read, 2 were left out: a force above 20 eV/Å (2)." in text
     assert "Measured: N. Obody &amp; sons &lt;nobody&gt;, doi:10.1000/1" in text
     assert re.search(r"Configuration [0-9a-f]{12} , seed 1\.", text)
@@ -186,13 +188,20 @@ def test_the_page_is_self_contained(page):
 
 def test_every_figure_shows_something_and_follows_the_theme(page):
     figures = re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL)
-    assert len(figures) == 9
+    assert len(figures) == 10
     for figure in figures:
         root = ElementTree.fromstring(figure)
         assert root.get("aria-label")
         assert sum(element.tag.endswith(("path", "use", "image")) for element in root.iter()) > 20
         assert "currentColor" in figure
         assert "#1f2328" not in figure
+
+
+def test_the_depth_of_the_gradient_is_told_where_a_pilot_chose_it(page):
+    assert "The depth of the gradient" in headings(page)
+    text = text_of(page)
+    assert "the adjoint goes 80 fs deep, where signal to noise is 1.50 (asked for: 1)" in text
+    assert "grow by 16.7 per ps" in text
 
 
 def test_a_campaign_that_got_worse_says_so(tmp_path):
@@ -214,13 +223,45 @@ def test_a_campaign_without_spectra_has_no_section_of_them(tmp_path):
     assert "2 times the diffusion loss and 10 times the anchor" in text_of(page)
 
 
+def test_a_campaign_without_a_data_set_has_no_sections_of_it(tmp_path):
+    results = FinishedCampaign(tmp_path, spectrum=False).read()
+    history = results.history.drop(columns=["anchor", "anchor_norm"])
+    history = history.assign(parameter_sigma=3.38 + 0.002 * history.iteration, parameter_epsilon=0.0093)
+    nothing = pd.DataFrame(columns=["quantity", "value", "unit"])
+    results = replace(
+        results,
+        settings=results.settings | {"dataset": None},
+        history=history,
+        errors=dict.fromkeys(results.errors, nothing),
+        surfaces={},
+        frames=pd.DataFrame(),
+        summary=pd.DataFrame(),
+    )
+    page = render_page(results)
+    text = text_of(page)
+    assert not {"Data set and training", "Ab initio errors"} & set(headings(page))
+    assert "force error" not in text and "anchor" not in text.split("Settings and versions")[0]
+    assert "Parameters with which each iteration began" in text
+
+
 def test_the_same_results_give_the_same_figure(improved):
     first, second = (to_svg(dataset_figure(improved.frames), "frames") for _ in range(2))
     assert first == second
 
 
 def test_without_benchmarks_there_are_no_timings(tmp_path):
-    assert len(read_timings(tmp_path / "absent")) == 0
+    assert len(read_timings(tmp_path / "absent", tmp_path / "absent")) == 0
+
+
+def test_what_jobs_measured_is_gathered_by_rule(improved):
+    timings = improved.timings.set_index("rule")
+    gradient, training = timings.loc["adjoint_gradient"], timings.loc["train_dipole"]
+    assert gradient.device == "gpu (H200)"
+    assert gradient.compilation_total == 20.0 + 9 * 1.0
+    assert gradient.queue_mean == 3.0 * 4.5
+    assert gradient.steps_per_second == pytest.approx(200.0)
+    assert training.device == ""
+    assert np.isnan([training.compilation_total, training.queue_mean, training.steps_per_second]).all()
 
 
 def test_figures_are_written_as_pictures(improved, tmp_path):

@@ -12,7 +12,6 @@ from systems import DIPOLE, ELEMENTS
 from dynrefine.errors import CampaignError
 from dynrefine.gradient import ChunkGradient
 from dynrefine.models import create_model, flat_parameters
-from dynrefine.objective import Objective, StateObjective, save_objective
 from dynrefine.trajectories import Trajectories
 from dynrefine.update import (
     Gradient,
@@ -20,16 +19,27 @@ from dynrefine.update import (
     conditions,
     gather_gradient,
     has_converged,
+    named_parameters,
     norms,
     optimiser_of,
+    parameter_scales,
     smallest_sample_size,
     step,
+    sum_with_error,
     terms,
 )
 
-ADAM = {"name": "adam", "learning_rate": 1e-2, "clip_norm": 1.0, "shrink_noise": False}
+ADAM = {
+    "name": "adam",
+    "learning_rate": 1e-2,
+    "learning_rate_decay": 1.0,
+    "momentum": 0.9,
+    "parameter_scales": {},
+    "clip_norm": 1.0,
+    "shrink_noise": False,
+}
 SGD = ADAM | {"name": "sgd"}
-NATURAL = {"name": "natural", "force_change": 5.0, "momentum": 0.5, "damping": 0.1, "shrink_noise": False}
+NATURAL = ADAM | {"name": "natural", "force_change": 5.0, "momentum": 0.5, "damping": 0.1}
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +80,9 @@ def chunks():
     return [state(), state()]
 
 
+EQUAL = [np.full(7, 1 / 7)] * 2  # weights of the starting points of both states
+
+
 def vector_of(model):
     """Its trainable parameters."""
     return np.asarray(flat_parameters(model.parameters["trainable"])[0])
@@ -77,7 +90,7 @@ def vector_of(model):
 
 def test_the_gradient_is_the_sum_of_all_rows(chunks):
     anchor = np.arange(5.0)
-    found = gather_gradient(chunks, anchor)
+    found = gather_gradient(chunks, EQUAL, anchor)
     every = [chunk for state in chunks for chunk in state]
     np.testing.assert_allclose(found.trajectory.value, sum(chunk.trajectory.sum(axis=0) for chunk in every))
     np.testing.assert_allclose(
@@ -88,7 +101,7 @@ def test_the_gradient_is_the_sum_of_all_rows(chunks):
 
 
 def test_errors_are_those_of_sums_of_independent_rows(chunks):
-    found = gather_gradient(chunks, np.zeros(5))
+    found = gather_gradient(chunks, EQUAL, np.zeros(5))
     # A sum of n independent rows has n times the variance of one; sums of states add their variances.
     rows = [np.concatenate([chunk.trajectory for chunk in state]) for state in chunks]
     expected = np.sqrt(sum(len(own) * np.var(own, axis=0, ddof=1) for own in rows))
@@ -104,10 +117,26 @@ def test_errors_are_right_on_average():
     for _ in range(400):
         rows = generator.normal(size=(10, 1))
         chunk = ChunkGradient(rows, 0 * rows, np.zeros(10), np.zeros(10))
-        errors.append(gather_gradient([[chunk]], np.zeros(1)).trajectory.error[0])
+        errors.append(gather_gradient([[chunk]], [np.full(10, 0.1)], np.zeros(1)).trajectory.error[0])
     # The variance estimate of nine degrees of freedom has a relative standard deviation of sqrt(2/9), its mean over
     # 400 a twentieth of that.
     assert np.mean(np.square(errors)) == pytest.approx(10.0, rel=4 * np.sqrt(2 / 9) / 20)
+
+
+def test_errors_of_a_weighted_gradient_are_right_on_average():
+    """Means with random weights, as of a reused ensemble, scatter as their errors say."""
+    generator = np.random.default_rng(4)
+    count, repeats = 200, 400
+    values, errors = [], []
+    for _ in range(repeats):
+        samples = generator.normal(5.0, 1.0, count)
+        weights = np.exp(0.5 * generator.normal(size=count))
+        weights /= weights.sum()
+        found = sum_with_error((weights * samples)[:, None], weights)
+        values.append(found.value[0])
+        errors.append(found.error[0])
+    # The variance of 400 values has a relative standard error of sqrt(2/400) = 7 %.
+    assert np.mean(np.square(errors)) == pytest.approx(np.var(values), rel=3 * np.sqrt(2 / repeats))
 
 
 @pytest.mark.parametrize(
@@ -179,6 +208,37 @@ def test_the_first_step_of_adam_has_the_learning_rate_in_every_component(potenti
     np.testing.assert_allclose(vector_of(moved) - vector_of(potential), -1e-2 * signs, rtol=1e-4)
 
 
+def test_steps_are_counted_in_the_units_of_the_parameters_and_shorten():
+    settings = {
+        "kind": "lennard_jones",
+        "sigma": 3.4,
+        "epsilon": 1.0,
+        "cutoff": 8.0,
+        "truncation": "switched",
+    }
+    settings |= {"switching_width": 1.0, "tail_correction": True}
+    argon = create_model(settings, [{"symbol": "Ar", "mass": 39.948, "charge": 0}], jax.random.key(0))
+    units = {"sigma": 0.002, "epsilon": 1e-4}  # Å, eV
+    chosen = ADAM | {
+        "learning_rate": 1.0,
+        "learning_rate_decay": 0.5,
+        "parameter_scales": units,
+        "momentum": 0.0,
+    }
+    scales = parameter_scales(argon, chosen)
+    zero = Part(np.zeros(2), np.zeros(2))
+    by_name = {"epsilon": -3e5, "sigma": 8.0}
+    gradient = Gradient(zero, zero, flat_parameters(by_name)[0]).in_units(scales)
+    np.testing.assert_allclose(gradient.anchor, [-30.0, 0.016])
+    first, state, norm = step(argon, gradient, chosen, None)
+    second, _, _ = step(first, gradient, chosen, state)
+    assert norm == pytest.approx(np.sqrt(2.0), rel=1e-4)
+    models = [named_parameters(model) for model in (argon, first, second)]
+    for name, unit, direction in (("sigma", 0.002, -1.0), ("epsilon", 1e-4, 1.0)):
+        values = [model[f"parameter_{name}"] for model in models]
+        np.testing.assert_allclose(np.diff(values), [direction * unit, 0.5 * direction * unit], rtol=1e-4)
+
+
 def test_plain_descent_goes_down_the_clipped_gradient(potential, gradients):
     total = gradients[0].total(shrink=False)
     assert np.linalg.norm(total) > 1.0
@@ -235,6 +295,9 @@ def test_terms_of_the_history_add_up_with_their_weights():
     assert row["infrared_300K"] == 0.25
     assert row["infrared_280K_error"] == 0.03
     assert row["anchor"] == 1e-3
+    without = terms(table, anchor=None, anchor_weight=100.0)
+    assert without["total"] == pytest.approx(0.5 + 2 * 0.25)
+    assert "anchor" not in without
 
 
 def test_norms_of_the_history():
@@ -270,10 +333,5 @@ def test_conditions_of_the_history():
     assert row["energy_drift_meV_per_atom"] == pytest.approx(0.15)
 
 
-def test_the_smallest_sample_size_of_all_states(tmp_path):
-    def state(weights):
-        return StateObjective(np.array(weights), np.zeros(len(weights)), {}, {}, {})
-
-    objective = Objective({"280K": state([0.25] * 4), "300K": state([0.5, 0.5, 0.0, 0.0])})
-    save_objective(tmp_path / "objective.npz", objective)
-    assert smallest_sample_size(tmp_path / "objective.npz") == pytest.approx(0.5)
+def test_the_smallest_sample_size_of_all_states():
+    assert smallest_sample_size([np.full(4, 0.25), np.array([0.5, 0.5, 0.0, 0.0])]) == pytest.approx(0.5)

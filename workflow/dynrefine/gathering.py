@@ -23,6 +23,7 @@ def observables_of(
     settings: Mapping[str, Mapping[str, Any]],
     state: Mapping[str, Any],
     ensemble: Ensemble,
+    elements: Sequence[Mapping[str, Any]],
     interval: float,
 ) -> dict[str, Observable]:
     """The observables of a state, by name.
@@ -31,11 +32,16 @@ def observables_of(
         settings: configuration section `objective.observables`.
         state: its temperature (K), density, supercell.
         ensemble: any chunk of the state.
+        elements: configuration section.
         interval: between frames, fs.
     """
     volume = abs(float(np.linalg.det(np.asarray(ensemble.cell, float))))
-    conditions = Conditions(state["temperature"], volume, len(ensemble.species), interval)
-    targets = {name: read_target(chosen["target"]) for name, chosen in settings.items()}
+    symbols = tuple(elements[index]["symbol"] for index in ensemble.species)
+    conditions = Conditions(state["temperature"], volume, len(symbols), interval, symbols)
+    targets = {
+        name: read_target(chosen["target"]) if isinstance(chosen["target"], str) else None
+        for name, chosen in settings.items()
+    }
     return create_observables(settings, targets, conditions)
 
 
@@ -44,6 +50,7 @@ def evaluate_objective(
     ensembles: Sequence[Ensemble],
     trajectories: Sequence[Trajectories],
     settings: Mapping[str, Mapping[str, Any]],
+    elements: Sequence[Mapping[str, Any]],
     interval: float,
 ) -> Objective:
     """Evaluate all observables of all states.
@@ -53,15 +60,17 @@ def evaluate_objective(
         ensembles: chunks of all states, in order of state, then number.
         trajectories: likewise.
         settings: configuration section `objective.observables`.
+        elements: configuration section.
         interval: between frames, fs.
     """
     weights = {name: chosen["weight"] for name, chosen in settings.items()}
     ensembles_of, trajectories_of = by_state(states, ensembles), by_state(states, trajectories)
     evaluated, observables = {}, {}
     for label, state in states.items():
-        observables = observables_of(settings, state, ensembles_of[label][0], interval)
+        observables = observables_of(settings, state, ensembles_of[label][0], elements, interval)
         chunks = [chunk.central_series() for chunk in trajectories_of[label]]
         series = {name: jnp.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
-        evaluated[label] = evaluate_state(observables, weights, series, state["temperature"])
+        changes = np.concatenate([chunk.energy_changes for chunk in ensembles_of[label]])
+        evaluated[label] = evaluate_state(observables, weights, series, changes, state["temperature"])
     quantities = {name: observable.quantities for name, observable in observables.items()}
     return Objective(evaluated, weights, quantities)

@@ -9,11 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dynrefine.dynamics.force_field import ForceField, ListFaults, list_faults, with_sufficient_lists
+from dynrefine.dynamics.force_field import ForceField, over_configurations
 from dynrefine.dynamics.leapfrog import Frames, Observe
 from dynrefine.dynamics.replicas import split_directions, walk_legs_back
 from dynrefine.errors import CampaignError
 from dynrefine.models import flat_parameters
+from dynrefine.neighbours import NeighbourList
 from dynrefine.observables.base import Observable
 from dynrefine.storage import ArrayFile, read_arrays, write_arrays
 from dynrefine.system import System
@@ -94,22 +95,46 @@ def chunk_gradient(
     Raises:
         CampaignError: a reversed trajectory missed its starting point, or the gradient is not finite.
     """
-    split = {name: split_directions(seed) for name, seed in seeds.items()}
-    legs = walk_legs_back(field, frames, observe, parameters, system, *ends, split)
-    distance = jnp.max(jnp.linalg.norm(legs.positions - starts[:, None], axis=-1), axis=(1, 2))
-    _require_reversal(np.asarray(distance), tolerance)
-    trajectory = jax.vmap(jax.vmap(lambda tree: flat_parameters(tree)[0]))(legs.gradient).sum(axis=1)
-    gradient = ChunkGradient(
-        trajectory=np.asarray(trajectory),
+    trajectory, distance = trajectory_gradient(
+        field, frames, observe, parameters, system, starts, ends, seeds, tolerance
+    )
+    return ChunkGradient(
+        trajectory=trajectory,
         energy_gradients=np.asarray(energy_gradients(field, parameters, system, starts)),
         coefficients=np.asarray(coefficients),
-        reversal_error=np.asarray(distance),
+        reversal_error=distance,
     )
-    if not np.isfinite(gradient.trajectory).all():
+
+
+def trajectory_gradient(
+    field: ForceField,
+    frames: Frames,
+    observe: Observe,
+    parameters: Mapping[str, Any],
+    system: System,
+    starts: jax.Array,
+    ends: tuple[jax.Array, jax.Array],
+    seeds: Mapping[str, jax.Array],
+    tolerance: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The gradient through the trajectories of a chunk; arguments as for `chunk_gradient`.
+
+    Returns:
+        rows that add up to it [S, P], and the distance of each reversed trajectory from its start [S], Å.
+
+    Raises:
+        CampaignError: a reversed trajectory missed its starting point, or the gradient is not finite.
+    """
+    split = {name: split_directions(seed) for name, seed in seeds.items()}
+    legs = walk_legs_back(field, frames, observe, parameters, system, *ends, split)
+    distance = np.asarray(jnp.max(jnp.linalg.norm(legs.positions - starts[:, None], axis=-1), axis=(1, 2)))
+    _require_reversal(distance, tolerance)
+    rows = np.asarray(jax.vmap(jax.vmap(lambda tree: flat_parameters(tree)[0]))(legs.gradient).sum(axis=1))
+    if not np.isfinite(rows).all():
         raise CampaignError(
             "the adjoint gradient is not finite: chaos has overwhelmed the trajectories; lower gradient.depth."
         )
-    return gradient
+    return rows, distance
 
 
 def energy_gradients(
@@ -117,24 +142,16 @@ def energy_gradients(
 ) -> jax.Array:
     """∂U/∂θ of configurations: [S, P] in eV from positions [S, N, 3] in Å."""
 
-    def run(field: ForceField) -> tuple[jax.Array, ListFaults]:
-        @jax.jit
-        def all_configurations(parameters: Mapping[str, Any], positions: jax.Array) -> Any:
-            def one(x: jax.Array) -> tuple[jax.Array, ListFaults]:
-                neighbours = field.neighbours(x, system.cell)
+    def one(
+        field: ForceField, parameters: Mapping[str, Any], x: jax.Array, neighbours: NeighbourList
+    ) -> jax.Array:
+        def energy(trainable: Any) -> jax.Array:
+            own = {**parameters, "trainable": trainable}
+            return field.architecture.energy(own, system.species, x, system.cell, neighbours)
 
-                def energy(trainable: Any) -> jax.Array:
-                    own = {**parameters, "trainable": trainable}
-                    return field.architecture.energy(own, system.species, x, system.cell, neighbours)
+        return flat_parameters(jax.grad(energy)(parameters["trainable"]))[0]
 
-                gradient = flat_parameters(jax.grad(energy)(parameters["trainable"]))[0]
-                return gradient, list_faults(neighbours, x, x, field.skin)
-
-            return jax.lax.map(one, positions)
-
-        return all_configurations(parameters, positions)
-
-    return with_sufficient_lists(run, field)
+    return over_configurations(one, field, parameters, system, positions)
 
 
 def save_gradient(path: str | Path, gradient: ChunkGradient, seconds_per_step: float) -> None:

@@ -63,7 +63,7 @@ class CheckedLoss:
     def statistics(self, vector: jax.Array) -> jax.Array:
         """c_s(θ) of every starting point, differentiable by backpropagation step by step."""
         leg = partial(propagate, self.field, self.frames, self.observe, self.with_vector(vector), self.system)
-        legs, _ = both_ways(partial(leg, rematerialise=True))(self.positions, self.velocities)
+        legs, _ = jax.vmap(both_ways(partial(leg, rematerialise=True)))(self.positions, self.velocities)
         return self.observable.statistic({n: join_directions(a) for n, a in legs.series.items()})
 
     def weights(self, vector: jax.Array) -> jax.Array:

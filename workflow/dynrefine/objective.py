@@ -12,7 +12,7 @@ import pandas as pd
 
 from dynrefine.errors import CampaignError
 from dynrefine.observables.base import Observable
-from dynrefine.reweighting import ensemble_coefficients
+from dynrefine.reweighting import boltzmann_weights, ensemble_coefficients
 from dynrefine.storage import ArrayFile, read_arrays, write_arrays
 
 # name and unit of the abscissa, and of the property
@@ -141,6 +141,7 @@ def evaluate_state(
     observables: Mapping[str, Observable],
     weights: Mapping[str, float],
     series: Mapping[str, Any],
+    energy_changes: np.ndarray,
     kelvin: float,
 ) -> StateObjective:
     """Evaluate all observables of a state.
@@ -149,18 +150,19 @@ def evaluate_state(
         observables: by name.
         weights: of the observables in the objective, by name.
         series: joined in time, of all starting points of the state, by name [S, frames, ...].
+        energy_changes: of the starting points, since they were sampled [S], eV.
         kelvin: temperature, K.
     """
-    count = len(next(iter(series.values())))
-    uniform = jnp.full(count, 1.0 / count, next(iter(series.values())).dtype)
+    dtype = next(iter(series.values())).dtype
+    shares = boltzmann_weights(jnp.asarray(energy_changes, dtype), kelvin)
     evaluations = {
-        name: evaluate(observable, observable.statistic(series), uniform)
+        name: evaluate(observable, observable.statistic(series), shares)
         for name, observable in observables.items()
     }
     contributions = sum(weights[name] * each.contributions for name, each in evaluations.items())
     return StateObjective(
-        weights=np.asarray(uniform),
-        coefficients=np.asarray(ensemble_coefficients(uniform, jnp.asarray(contributions), kelvin)),
+        weights=np.asarray(shares),
+        coefficients=np.asarray(ensemble_coefficients(shares, jnp.asarray(contributions), kelvin)),
         abscissae={name: observable.abscissa for name, observable in observables.items()},
         targets={name: observable.target for name, observable in observables.items()},
         evaluations=evaluations,

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -14,8 +13,8 @@ import pandas as pd
 from dynrefine.errors import CampaignError
 from dynrefine.force_metric import natural_step
 from dynrefine.gradient import ChunkGradient
-from dynrefine.models import Model, flat_parameters
-from dynrefine.objective import load_objective, standard_error
+from dynrefine.models import Model, flat_parameters, parameter_name
+from dynrefine.objective import standard_error
 from dynrefine.reweighting import effective_sample_size
 from dynrefine.trajectories import Trajectories
 
@@ -58,6 +57,13 @@ class Gradient:
     ensemble: Part
     anchor: np.ndarray
 
+    def in_units(self, scales: np.ndarray) -> "Gradient":
+        """The derivatives by parameters that are counted in units [P]."""
+        trajectory, ensemble = (
+            Part(scales * part.value, scales * part.error) for part in (self.trajectory, self.ensemble)
+        )
+        return Gradient(trajectory, ensemble, scales * self.anchor)
+
     def total(self, shrink: bool) -> np.ndarray:
         """Sum of all parts [P], the uncertain ones multiplied by their resolved share if so wished."""
         uncertain = [
@@ -66,29 +72,37 @@ class Gradient:
         return self.anchor + sum(uncertain)
 
 
-def gather_gradient(states: Sequence[Sequence[ChunkGradient]], anchor: np.ndarray) -> Gradient:
+def gather_gradient(
+    states: Sequence[Sequence[ChunkGradient]], weights: Sequence[np.ndarray], anchor: np.ndarray
+) -> Gradient:
     """Sum the chunks of all states; errors are those of sums over independent starting points.
 
     Arguments:
         states: for each state its chunks, whose rows add up to the gradient.
+        weights: for each state those of its starting points in averages [S].
         anchor: weighted gradient of the anchor [P].
     """
     trajectories, ensembles = [], []
-    for chunks in states:
+    for chunks, single in zip(states, weights, strict=True):
+        shares = np.asarray(single, float) / np.sum(single, dtype=float)
         rows = np.concatenate([chunk.trajectory for chunk in chunks]).astype(float)
-        trajectories.append(_sum_with_error(rows))
+        trajectories.append(sum_with_error(rows, shares))
         energy_gradients = np.concatenate([chunk.energy_gradients for chunk in chunks]).astype(float)
         coefficients = np.concatenate([chunk.coefficients for chunk in chunks]).astype(float)
         # The coefficients add up to zero: a mean taken away changes no sum, but what would be noise of the rows.
-        centred = energy_gradients - energy_gradients.mean(axis=0)
-        ensembles.append(_sum_with_error(coefficients[:, None] * centred))
+        centred = energy_gradients - shares @ energy_gradients
+        ensembles.append(sum_with_error(coefficients[:, None] * centred, shares))
     return Gradient(_added(trajectories), _added(ensembles), np.asarray(anchor, float))
 
 
-def _sum_with_error(rows: np.ndarray) -> Part:
-    count = len(rows)
-    variance = count / max(count - 1, 1) * np.sum((rows - rows.mean(axis=0)) ** 2, axis=0)
-    return Part(rows.sum(axis=0), np.sqrt(variance))
+def sum_with_error(rows: np.ndarray, weights: np.ndarray) -> Part:
+    """The sum of rows of independent starting points [S, P], each with its weight in it [S], and its standard error.
+
+    The error is that of a weighted mean whose weights have been normalised.
+    """
+    count, total = len(rows), rows.sum(axis=0)
+    deviations = rows - weights[:, None] * total
+    return Part(total, np.sqrt(count / max(count - 1, 1) * np.sum(deviations**2, axis=0)))
 
 
 def _added(parts: Sequence[Part]) -> Part:
@@ -108,9 +122,23 @@ def optimiser_of(
     if settings["name"] == "natural":
         radius = 1e-3 * settings["force_change"]
         return optax.chain(optax.ema(settings["momentum"]), natural_step(probes, settings["damping"], radius))
+    rate = optax.exponential_decay(settings["learning_rate"], 1, settings["learning_rate_decay"])
+    own = {"b1": settings["momentum"]} if settings["name"] == "adam" else {}
     return optax.chain(
-        optax.clip_by_global_norm(settings["clip_norm"]),
-        OPTIMISERS[settings["name"]](settings["learning_rate"]),
+        optax.clip_by_global_norm(settings["clip_norm"]), OPTIMISERS[settings["name"]](rate, **own)
+    )
+
+
+def parameter_scales(potential: Model, settings: Mapping[str, Any]) -> np.ndarray:
+    """The unit in which the optimiser counts each trainable parameter [P], from `optimiser.parameter_scales`."""
+    scales = settings["parameter_scales"]
+    return np.asarray(
+        flat_parameters(
+            jax.tree_util.tree_map_with_path(
+                lambda path, leaf: jnp.full_like(leaf, scales.get(parameter_name(path), 1.0)),
+                potential.parameters["trainable"],
+            )
+        )[0]
     )
 
 
@@ -125,13 +153,13 @@ def step(
 
     Arguments:
         potential: before the step.
-        gradient: of the objective.
+        gradient: of the objective, in the units of `parameter_scales`.
         settings: configuration section `optimiser`.
         state: leaves of the optimiser's state after the step before, none at the first.
         probes: of the force metric [M, P], eV/Å; needed by the natural gradient alone.
 
     Returns:
-        the potential after the step, the leaves of the optimiser's state, and the norm of the step.
+        the potential after the step, the leaves of the optimiser's state, and the norm of the step in those units.
 
     Raises:
         CampaignError: the gradient is not finite.
@@ -151,7 +179,8 @@ def step(
             structure, [jnp.asarray(s, f.dtype) for s, f in zip(state, leaves, strict=True)]
         )
     updates, new = optimiser.update(jnp.asarray(total, vector.dtype), fresh, vector)
-    moved = potential.with_trainable(restore(vector + updates))
+    scales = jnp.asarray(parameter_scales(potential, settings), vector.dtype)
+    moved = potential.with_trainable(restore(vector + scales * updates))
     return moved, [np.asarray(leaf) for leaf in jax.tree.leaves(new)], float(jnp.linalg.norm(updates))
 
 
@@ -184,22 +213,28 @@ def norms(gradient: Gradient) -> dict[str, float]:
     return row | {"anchor_norm": float(np.linalg.norm(gradient.anchor))}
 
 
-def terms(table: pd.DataFrame, anchor: float, anchor_weight: float) -> dict[str, float]:
+def named_parameters(potential: Model) -> dict[str, float]:
+    """The trainable parameters that are single numbers, by name, for the history."""
+    leaves = jax.tree_util.tree_leaves_with_path(potential.parameters["trainable"])
+    return {f"parameter_{parameter_name(path)}": float(leaf) for path, leaf in leaves if jnp.ndim(leaf) == 0}
+
+
+def terms(table: pd.DataFrame, anchor: float | None, anchor_weight: float) -> dict[str, float]:
     """Total objective and its terms with their errors, for the history.
 
     Arguments:
         table: of the objective: term, state, loss, standard_error, weight.
-        anchor: loss on the ab initio frames, unweighted.
+        anchor: loss on the ab initio frames, unweighted; none without frames.
         anchor_weight: its weight.
     """
     row = {
-        "total": float(np.sum(table.weight * table.loss) + anchor_weight * anchor),
+        "total": float(np.sum(table.weight * table.loss) + anchor_weight * (anchor or 0.0)),
         "total_error": float(np.sqrt(np.sum((table.weight * table.standard_error) ** 2))),
     }
     for term in table.itertuples():
         row[f"{term.term}_{term.state}"] = term.loss
         row[f"{term.term}_{term.state}_error"] = term.standard_error
-    return row | {"anchor": anchor}
+    return row if anchor is None else row | {"anchor": anchor}
 
 
 def conditions(trajectories: Mapping[str, Sequence[Trajectories]]) -> dict[str, float]:
@@ -218,7 +253,6 @@ def conditions(trajectories: Mapping[str, Sequence[Trajectories]]) -> dict[str, 
     return row | {"energy_drift_meV_per_atom": max(drifts)}
 
 
-def smallest_sample_size(path: str | Path) -> float:
-    """Effective sample size as a fraction of the starting points, the smallest of all states in a file."""
-    states = load_objective(path).states.values()
-    return min(float(effective_sample_size(jnp.asarray(s.weights))) / len(s.weights) for s in states)
+def smallest_sample_size(states: Sequence[np.ndarray]) -> float:
+    """Effective sample size as a fraction of the starting points, the smallest of all states' weights [S]."""
+    return min(float(effective_sample_size(jnp.asarray(weights))) / len(weights) for weights in states)

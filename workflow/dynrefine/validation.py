@@ -11,6 +11,7 @@ import pandas as pd
 from dynrefine.ensembles import Ensemble
 from dynrefine.objective import Objective, jackknife_error, leave_one_out, standard_error
 from dynrefine.observables.diffusion import (
+    einstein_diffusion,
     finite_size_correction,
     running_diffusion,
     velocity_autocorrelation,
@@ -69,14 +70,24 @@ class Findings:
         return pd.DataFrame(self.rows)
 
 
-def add_fitted(findings: Findings, objective: Objective) -> None:
-    """Losses and predictions of the fitted observables."""
+def add_fitted(findings: Findings, objective: Objective, settings: Mapping[str, Any]) -> None:
+    """Losses and predictions of the fitted observables.
+
+    Arguments:
+        findings: to add to.
+        objective: of the runs.
+        settings: configuration section `objective.observables`.
+    """
     for label, state in objective.states.items():
         for name, evaluation in state.evaluations.items():
             findings.add_property(
                 f"{name} loss", label, evaluation.loss, evaluation.loss_error, "1", fitted=True
             )
             (_, abscissa_unit), (_, unit) = objective.quantities[name]
+            if len(evaluation.prediction) == 1:
+                value, error = float(evaluation.prediction[0]), float(evaluation.prediction_error[0])
+                target = float(state.targets[name][0]), settings[name]["target_error"]
+                findings.add_property(name, label, value, error, unit, target, fitted=True)
             findings.add_curves(
                 f"{name}/{label}",
                 {
@@ -97,7 +108,7 @@ def add_diffusion(
     kelvin: float,
     volume: float,
 ) -> None:
-    """Self-diffusion by Green-Kubo, the jackknife over trajectories for its error.
+    """Self-diffusion by Green-Kubo, the jackknife over trajectories for its error, and the Einstein estimate.
 
     Arguments:
         findings: to add to.
@@ -130,6 +141,11 @@ def add_diffusion(
     )
     measured = _measured(settings)
     findings.add_property("self-diffusion", label, running[-1], running_error[-1], "1e-9 m²/s", measured)
+    if depth >= 2:
+        slopes = np.concatenate([einstein_diffusion(jnp.asarray(v), interval, depth) for v in velocities])
+        findings.add_property(
+            "self-diffusion, Einstein", label, slopes.mean(), standard_error(slopes), "1e-9 m²/s"
+        )
     if settings["viscosity"] is not None:
         correction = finite_size_correction(kelvin, settings["viscosity"], volume)
         findings.add_property(

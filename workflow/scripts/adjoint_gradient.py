@@ -10,8 +10,10 @@ with job(snakemake):
     from dynrefine.ensembles import frames_of, load_ensemble
     from dynrefine.gathering import observables_of
     from dynrefine.gradient import chunk_gradient, save_gradient, series_seeds
-    from dynrefine.models import load_model
+    from dynrefine.horizon import adjoint_depth
+    from dynrefine.models import load_model, load_surfaces
     from dynrefine.objective import load_objective
+    from dynrefine.performance import count_steps
     from dynrefine.series import observer
     from dynrefine.storage import write_passed_through
     from dynrefine.trajectories import load_trajectories
@@ -24,19 +26,21 @@ with job(snakemake):
     if potential.converged:
         write_passed_through(snakemake.output.gradient, "gradient")
     else:
-        dipole = load_model(snakemake.input.dipole, settings["dipole"], elements).cast(dtype)
+        models = load_surfaces(snakemake.input, settings, dtype)
         ensemble = load_ensemble(snakemake.input.ensemble)
         trajectories = load_trajectories(snakemake.input.trajectories)
         objective = load_objective(snakemake.input.objective)
         state = objective.states[wildcards.state]
         first = int(wildcards.chunk) * len(ensemble.positions)
         own = slice(first, first + len(ensemble.positions))
-        frames = frames_of(settings["trajectory"], settings["gradient"]["depth"]).kept_part()
+        depth = adjoint_depth(settings["gradient"]["depth"], snakemake.input.horizon)
+        frames = frames_of(settings["trajectory"], depth).kept_part()
         seeds = series_seeds(
             observables_of(
                 settings["objective"]["observables"],
                 snakemake.params.state,
                 ensemble,
+                elements,
                 settings["trajectory"]["sampling_interval"],
             ),
             state.weighted_cotangents(objective.weights),
@@ -47,7 +51,7 @@ with job(snakemake):
         gradient = chunk_gradient(
             ensemble.field(potential, settings["ensemble"]),
             frames,
-            observer(list(seeds), {"dipole": dipole}),
+            observer(list(seeds), models),
             potential.parameters,
             ensemble.system(elements, dtype),
             jnp.asarray(ensemble.positions, dtype),
@@ -57,4 +61,5 @@ with job(snakemake):
             settings["gradient"]["reversal_tolerance"],
         )
         steps = 2 * frames.count * frames.stride * len(ensemble.positions)
+        count_steps(steps)
         save_gradient(snakemake.output.gradient, gradient, (time.monotonic() - begun) / steps)

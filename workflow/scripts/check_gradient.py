@@ -14,7 +14,7 @@ with job(snakemake):
         compare_with_backpropagation,
         compare_with_finite_differences,
     )
-    from dynrefine.models import load_model
+    from dynrefine.models import load_model, load_surfaces
     from dynrefine.series import observer
     from dynrefine.training.tables import write_table
 
@@ -25,17 +25,19 @@ with job(snakemake):
     interval = trajectory["sampling_interval"]
     frames = Frames.spanning(check["steps"] * trajectory["timestep"], interval, trajectory["timestep"])
     name, observable = next(
-        iter(observables_of(settings["objective"]["observables"], state, ensemble, interval).items())
+        iter(
+            observables_of(settings["objective"]["observables"], state, ensemble, elements, interval).items()
+        )
     )
 
     def loss_in(precision):
         dtype = jnp.dtype(precision)
         potential = load_model(snakemake.input.potential, settings["potential"], elements).cast(dtype)
-        dipole = load_model(snakemake.input.dipole, settings["dipole"], elements).cast(dtype)
+        models = load_surfaces(snakemake.input, settings, dtype)
         return CheckedLoss(
             field=ensemble.field(potential, settings["ensemble"]),
             frames=frames,
-            observe=observer(observable.series, {"dipole": dipole}),
+            observe=observer(observable.series, models),
             parameters=potential.parameters,
             system=ensemble.system(elements, dtype),
             observable=observable,

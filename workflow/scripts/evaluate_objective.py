@@ -23,6 +23,7 @@ with job(snakemake):
             [load_ensemble(path) for path in snakemake.input.ensembles],
             trajectories,
             settings["objective"]["observables"],
+            settings["elements"],
             settings["trajectory"]["sampling_interval"],
         )
         save_objective(snakemake.output.objective, objective)

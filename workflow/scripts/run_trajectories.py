@@ -5,8 +5,10 @@ from dynrefine.job import job
 with job(snakemake):
     import jax.numpy as jnp
 
-    from dynrefine.ensembles import load_ensemble
-    from dynrefine.models import load_model
+    from dynrefine.ensembles import frames_of, load_ensemble
+    from dynrefine.horizon import adjoint_depth
+    from dynrefine.models import load_model, load_surfaces
+    from dynrefine.performance import count_steps
     from dynrefine.storage import write_passed_through
     from dynrefine.trajectories import run_trajectories, save_trajectories
 
@@ -19,16 +21,18 @@ with job(snakemake):
     if refining and potential.converged:
         write_passed_through(snakemake.output.trajectories, "trajectories")
     else:
-        dipole = load_model(snakemake.input.dipole, settings["dipole"], elements).cast(dtype)
+        models = load_surfaces(snakemake.input, settings, dtype)
         trajectories = run_trajectories(
             potential,
-            {"dipole": dipole},
+            models,
             load_ensemble(snakemake.input.ensemble),
             elements,
             settings["ensemble"],
             settings["trajectory"],
             snakemake.params.series,
-            snakemake.params.depth,
+            adjoint_depth(snakemake.params.depth, snakemake.input.horizon) if refining else None,
             state["temperature"],
         )
+        frames = frames_of(settings["trajectory"])
+        count_steps(2 * frames.count * frames.stride * len(trajectories.temperatures))
         save_trajectories(snakemake.output.trajectories, trajectories)

@@ -8,18 +8,33 @@ with job(snakemake):
     import jax.numpy as jnp
 
     from dynrefine.datasets import read_frames, to_arrays
-    from dynrefine.ensembles import load_ensemble, sample_ensemble, save_ensemble
-    from dynrefine.initial_configurations import initial_configurations, system_of
+    from dynrefine.ensembles import load_ensemble, reused, sample_ensemble, save_ensemble
+    from dynrefine.initial_configurations import initial_configurations, lattice_configurations, system_of
     from dynrefine.models import load_model
+    from dynrefine.performance import count_steps
     from dynrefine.storage import atomic_path
 
     settings, state, seed = snakemake.params.settings, snakemake.params.state, snakemake.params.seed
     elements, sampling = settings["elements"], settings["ensemble"]
     dtype = jnp.dtype(snakemake.params.precision)
     potential = load_model(snakemake.input.potential, settings["potential"], elements).cast(dtype)
-    goes_on = snakemake.input.start.endswith(".npz")
+    goes_on = str(snakemake.input.start).endswith(".npz")
 
-    if goes_on and potential.converged:
+    ensemble = None
+    if snakemake.input.get("former") and not potential.converged:
+        ensemble = reused(
+            [load_ensemble(path) for path in snakemake.input.former],
+            int(snakemake.wildcards.chunk),
+            potential,
+            sampling,
+            elements,
+            state["temperature"],
+            seed,
+        )
+
+    if ensemble is not None:
+        save_ensemble(snakemake.output.ensemble, ensemble)
+    elif goes_on and potential.converged:
         with atomic_path(snakemake.output.ensemble) as temporary:
             shutil.copyfile(snakemake.input.start, temporary)
     else:
@@ -27,12 +42,15 @@ with job(snakemake):
             former = load_ensemble(snakemake.input.start)
             species, cell = former.species, former.cell
             positions, velocities = former.chain_positions, former.chain_velocities
-        else:
+        elif snakemake.input.start:
             symbols = [element["symbol"] for element in elements]
             frames = to_arrays(read_frames(snakemake.input.start), symbols)
             species, cell, positions = initial_configurations(
                 frames, state, elements, sampling["replicas"], seed
             )
+            velocities = None
+        else:
+            species, cell, positions = lattice_configurations(state, elements, sampling["replicas"], seed)
             velocities = None
         ensemble = sample_ensemble(
             potential,
@@ -43,4 +61,8 @@ with job(snakemake):
             velocities,
             seed,
         )
+        picoseconds = sampling["samples_per_replica"] * sampling["decorrelation"]
+        if not goes_on:
+            picoseconds += sampling["equilibration"]
+        count_steps(round(1e3 * picoseconds / sampling["timestep"]) * len(positions))
         save_ensemble(snakemake.output.ensemble, ensemble)

@@ -13,6 +13,7 @@ with job(snakemake):
     from dynrefine.gathering import by_state
     from dynrefine.gradient import load_gradient
     from dynrefine.models import load_model, save_model
+    from dynrefine.objective import load_objective
     from dynrefine.storage import ArrayFile, atomic_path, read_arrays, write_arrays
     from dynrefine.training.tables import write_table
     from dynrefine.trajectories import load_trajectories
@@ -33,12 +34,16 @@ with job(snakemake):
     else:
         chunks = [load_gradient(path) for path in snakemake.input.gradients]
         trajectories = [load_trajectories(path) for path in snakemake.input.trajectories]
-        anchor = read_arrays(snakemake.input.anchor, "anchor").arrays
-        anchor_weight = settings["objective"]["anchor"]["weight"]
+        anchor, anchor_weight = None, settings["objective"]["anchor"]["weight"]
+        scales = update.parameter_scales(potential, settings["optimiser"])
+        anchor_gradient = np.zeros_like(scales)
+        if snakemake.input.anchor:
+            arrays = read_arrays(snakemake.input.anchor, "anchor").arrays
+            anchor, anchor_gradient = float(arrays["loss"]), anchor_weight * arrays["gradient"]
+        weights = [state.weights for state in load_objective(snakemake.input.objective).states.values()]
         gradient = update.gather_gradient(
-            list(by_state(states, [chunk for chunk, _ in chunks]).values()),
-            anchor_weight * anchor["gradient"],
-        )
+            list(by_state(states, [chunk for chunk, _ in chunks]).values()), weights, anchor_gradient
+        ).in_units(scales)
         state = None
         if not first:
             state = [
@@ -51,13 +56,14 @@ with job(snakemake):
         moved, state, step_norm = update.step(potential, gradient, settings["optimiser"], state, probes)
         row = {
             "iteration": int(snakemake.wildcards.iteration),
-            **update.terms(pd.read_csv(snakemake.input.table), float(anchor["loss"]), anchor_weight),
+            **update.terms(pd.read_csv(snakemake.input.table), anchor, anchor_weight),
             **update.norms(gradient),
             **update.conditions(by_state(states, trajectories)),
-            "effective_sample_size": update.smallest_sample_size(snakemake.input.objective),
+            "effective_sample_size": update.smallest_sample_size(weights),
             "reversal_error_angstrom": max(float(chunk.reversal_error.max()) for chunk, _ in chunks),
             "milliseconds_per_step": 1e3 * float(np.mean([seconds for _, seconds in chunks])),
             "step_norm": step_norm,
+            **update.named_parameters(potential),
         }
         history = pd.DataFrame([row])
         if not first:

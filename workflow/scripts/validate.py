@@ -28,10 +28,10 @@ with job(snakemake):
     trajectories = [load_trajectories(path) for path in snakemake.input.trajectories]
 
     objective = evaluate_objective(
-        states, ensembles, trajectories, settings["objective"]["observables"], interval
+        states, ensembles, trajectories, settings["objective"]["observables"], elements, interval
     )
     findings = validation.Findings()
-    validation.add_fitted(findings, objective)
+    validation.add_fitted(findings, objective, settings["objective"]["observables"])
     chunks = zip(by_state(states, ensembles).items(), by_state(states, trajectories).values(), strict=True)
     for (label, own_ensembles), own_trajectories in chunks:
         kelvin = states[label]["temperature"]
@@ -65,10 +65,12 @@ with job(snakemake):
         ArrayFile(findings.curves, findings.units, {"labels": axis_labels(objective.quantities)}),
     )
 
-    potential = load_model(snakemake.input.potential, settings["potential"], elements).cast(dtype)
-    frames = to_arrays(read_frames(snakemake.input.test), symbols)
-    offsets = np.asarray(potential.metadata["energy_offsets_eV"])
-    data = with_neighbours(less_offsets(frames, offsets), potential.architecture.cutoff, dtype)
-    errors = label_errors(potential, data, symbols)
+    errors = {}
+    if snakemake.input.test:
+        potential = load_model(snakemake.input.potential, settings["potential"], elements).cast(dtype)
+        frames = to_arrays(read_frames(snakemake.input.test), symbols)
+        offsets = np.asarray(potential.metadata["energy_offsets_eV"])
+        data = with_neighbours(less_offsets(frames, offsets), potential.architecture.cutoff, dtype)
+        errors = label_errors(potential, data, symbols)
     rows = [{"quantity": name, "value": value, "unit": unit} for name, (value, unit) in errors.items()]
-    write_table(snakemake.output.errors, pd.DataFrame(rows))
+    write_table(snakemake.output.errors, pd.DataFrame(rows, columns=["quantity", "value", "unit"]))

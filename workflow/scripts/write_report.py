@@ -6,7 +6,6 @@ with job(snakemake):
     from dynrefine.report.page import write_page
     from dynrefine.report.results import read_results
 
-    results = read_results(
-        snakemake.input, snakemake.params.settings, snakemake.params.states, snakemake.params.benchmarks
-    )
+    params = snakemake.params
+    results = read_results(snakemake.input, params.settings, params.states, params.benchmarks, params.logs)
     write_page(snakemake.output.report, results)

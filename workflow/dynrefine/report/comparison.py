@@ -135,12 +135,13 @@ def changes(initial: pd.DataFrame, refined: pd.DataFrame) -> list[Change]:
     ]
 
 
-def judge(compared: list[Change], force_errors: tuple[float, float]) -> Verdict:
+def judge(compared: list[Change], force_errors: tuple[float, float] | None) -> Verdict:
     """The verdict on a campaign.
 
     Arguments:
         compared: all properties before and after.
-        force_errors: root mean square error of the forces on the test frames before and after.
+        force_errors: root mean square error of the forces on the test frames before and after; none where there
+            are no such frames.
     """
     fitted = _fitted(compared)
     several_states = len({change.state for change in compared}) > 1
@@ -148,11 +149,12 @@ def judge(compared: list[Change], force_errors: tuple[float, float]) -> Verdict:
         change.sentence(f"at {state_name(change.state)} {_WHERE}" if several_states else _WHERE)
         for change in fitted
     ]
-    forces = _force_sentence(*force_errors)
     if len(sentences) == 1:
-        headline, rest = f"{sentences[0]}; {forces}", []
+        headline, rest = sentences[0], []
     else:
-        headline, rest = f"{_counted(fitted, 'fitted {}')}; {forces}", sentences
+        headline, rest = _counted(fitted, "fitted {}"), sentences
+    if force_errors is not None:
+        headline += f"; {_force_sentence(*force_errors)}"
     held_out = _held_out(compared)
     if held_out:
         rest = [*rest, _counted(held_out, "measured {} that the refinement did not fit")]

@@ -10,6 +10,8 @@ from dynrefine.report.blocks import Folded, Picture, Section, listed, picture
 from dynrefine.report.comparison import Change
 from dynrefine.report.figures import (
     diffusion_figure,
+    parameters_figure,
+    parameters_of,
     refinement_figure,
     spectra_by_iteration_figure,
     spectrum_figure,
@@ -42,6 +44,7 @@ def refinement_section(results: Results) -> Section:
     blocks = [
         picture(refinement_figure(history, temperatures), caption),
         *_values_by_iteration(results),
+        *_parameters(results),
         Folded("Table of the iterations", tables.history_table(history, "")),
     ]
     return Section("refinement", "Objective and gradients by iteration", text, blocks)
@@ -76,7 +79,7 @@ def transport_section(results: Results, compared: Sequence[Change]) -> Section:
     """
     blocks = []
     initial, refined = (results.curves[stage] for stage in STAGES)
-    diffusion = [change for change in compared if change.name.startswith("self-diffusion")]
+    diffusion = [change for change in compared if "diffusion" in change.name and not change.is_loss]
     for state in _states_with(initial.arrays, "diffusion", "lag"):
         correlations, integrals = (
             tuple(file.group(f"{kind}/{state}") for file in (initial, refined))
@@ -112,7 +115,8 @@ def structure_section(results: Results) -> Section:
 def _weighted_terms(results: Results) -> str:
     objective = results.settings["objective"]
     weights = {f"the {name} loss": chosen["weight"] for name, chosen in objective["observables"].items()}
-    weights["the anchor to the ab initio frames"] = objective["anchor"]["weight"]
+    if results.settings["dataset"] is not None:
+        weights["the anchor to the ab initio frames"] = objective["anchor"]["weight"]
     return listed([f"{weight:g} times {name}" for name, weight in weights.items()])
 
 
@@ -144,6 +148,15 @@ def _values_by_iteration(results: Results) -> Iterator[Picture]:
             label, target = first.metadata["labels"][observable][1], float(files[0]["target"][0])
             figure = values_by_iteration_figure(list(results.objectives), values, errors, target, label)
             yield picture(figure, f"{observable.capitalize()}, {state_name(state)}, by iteration.")
+
+
+def _parameters(results: Results) -> Iterator[Picture]:
+    """The parameters of a potential that has few of them."""
+    if parameters_of(results.history):
+        caption = (
+            "Parameters with which each iteration began; the colour of their path is the objective there."
+        )
+        yield picture(parameters_figure(results.history), caption)
 
 
 def _spectra_by_iteration(

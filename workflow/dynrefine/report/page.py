@@ -34,10 +34,10 @@ def render_page(results: Results) -> str:
         lstrip_blocks=True,
     )
     compared = changes(results.properties["initial"], results.properties["refined"])
-    before, after = (force_error(results, stage) for stage in STAGES)
+    errors = tuple(force_error(results, stage) for stage in STAGES) if results.settings["dataset"] else None
     return environment.get_template("page.html").render(
         name=results.settings["campaign"]["name"],
-        verdict=judge(compared, (before, after)),
+        verdict=judge(compared, errors),
         tiles=tiles(results, compared),
         sections=all_sections(results, compared),
         settings=yaml.safe_dump(results.settings, sort_keys=False, allow_unicode=True),

@@ -1,5 +1,6 @@
 """The files of a finished campaign, as the report needs them."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,11 +38,12 @@ class Results:
         properties: of both stages of the validation.
         errors: on the ab initio test frames, of both stages.
         curves: of both stages.
-        surfaces: training of the potential and of the dipole surface.
-        frames: of the data set, a row each.
+        surfaces: training of the potential and of the dipole surface; none without a data set.
+        frames: of the data set, a row each; no rows without one.
         summary: of the data set by part and series.
         gradient_check: comparisons of the gradient.
-        timings: rule, jobs, wall_total, wall_mean, cpu_total (s), memory_peak (MB).
+        horizon: the gradient by depth; no rows where its depth was set.
+        timings: see `read_timings`.
         citations: of the measured properties, by file name.
     """
 
@@ -57,12 +59,17 @@ class Results:
     frames: pd.DataFrame
     summary: pd.DataFrame
     gradient_check: pd.DataFrame
+    horizon: pd.DataFrame
     timings: pd.DataFrame
     citations: dict[str, str]
 
 
 def read_results(
-    files: Files, settings: Mapping[str, Any], states: Mapping[str, Any], benchmarks: str | Path
+    files: Files,
+    settings: Mapping[str, Any],
+    states: Mapping[str, Any],
+    benchmarks: str | Path,
+    logs: str | Path,
 ) -> Results:
     """Read what the report is made of.
 
@@ -72,6 +79,7 @@ def read_results(
         settings: the whole configuration.
         states: the states by their labels, as in the configuration.
         benchmarks: folder of the jobs' benchmarks.
+        logs: folder of the jobs' logs.
 
     Raises:
         CampaignError: an array file is missing or broken.
@@ -90,47 +98,64 @@ def read_results(
         curves={
             stage: read_arrays(path, "curves") for stage, path in zip(STAGES, files["curves"], strict=True)
         },
-        surfaces={name: _read_surface(files, name) for name in SURFACES},
-        frames=pd.read_csv(files["frames"]),
-        summary=pd.read_csv(files["summary"]),
+        surfaces={name: _read_surface(files, name) for name in SURFACES if files[f"{name}_errors"]},
+        frames=_table_if_any(files["frames"]),
+        summary=_table_if_any(files["summary"]),
         gradient_check=pd.read_csv(files["gradient_check"]),
-        timings=read_timings(benchmarks),
+        horizon=_table_if_any(files["horizon"]),
+        timings=read_timings(benchmarks, logs),
         citations={Path(path).name: read_citation(path) for path in files["targets"]},
     )
 
 
-def read_timings(folder: str | Path) -> pd.DataFrame:
+def read_timings(benchmarks: str | Path, logs: str | Path) -> pd.DataFrame:
     """What the jobs of each rule took, the costliest rule first.
 
     Arguments:
-        folder: of Snakemake's benchmarks, <rule>.tsv or <rule>/<job>.tsv.
+        benchmarks: folder of Snakemake's benchmarks, <rule>.tsv or <rule>/<job>.tsv.
+        logs: folder of the logs, with what each job measured itself beside its log, <rule>.json or
+            <rule>/<job>.json.
 
     Returns:
-        rule, jobs, wall_total, wall_mean, cpu_total (s), memory_peak (MB); no rows without benchmarks.
+        rule, jobs, device, wall_total, wall_mean, compilation_total, queue_mean, cpu_total (s), memory_peak (MB),
+        steps_per_second (compilation left out); not a number where it is not known, no rows without benchmarks.
     """
-    folder = Path(folder)
+    benchmarks = Path(benchmarks)
+    columns = ["rule", "jobs", "device", "wall_total", "wall_mean", "compilation_total", "queue_mean"]
+    columns += ["cpu_total", "memory_peak", "steps_per_second"]
     jobs = [
         pd.read_csv(path, sep="\t", na_values="-").assign(
-            rule=path.relative_to(folder).parts[0].removesuffix(".tsv")
+            rule=path.relative_to(benchmarks).parts[0].removesuffix(".tsv"),
+            **_measured(Path(logs, path.relative_to(benchmarks)).with_suffix(".json")),
         )
-        for path in sorted(folder.rglob("*.tsv"))
+        for path in sorted(benchmarks.rglob("*.tsv"))
         if path.stem != "write_report"  # of an earlier report, or none
     ]
-    columns = ["rule", "jobs", "wall_total", "wall_mean", "cpu_total", "memory_peak"]
     if not jobs:
         return pd.DataFrame(columns=columns)
-    table = (
-        pd.concat(jobs)
-        .groupby("rule")
-        .agg(
-            jobs=("s", "size"),
-            wall_total=("s", "sum"),
-            wall_mean=("s", "mean"),
-            cpu_total=("cpu_time", "sum"),
-            memory_peak=("max_rss", "max"),
-        )
+    by_rule = pd.concat(jobs).groupby("rule")
+    table = by_rule.agg(
+        jobs=("s", "size"),
+        device=("device", lambda names: ", ".join(sorted(set(names.dropna())))),
+        wall_total=("s", "sum"),
+        wall_mean=("s", "mean"),
+        compilation_total=("compilation_seconds", lambda seconds: seconds.sum(min_count=1)),
+        queue_mean=("queue_seconds", "mean"),
+        cpu_total=("cpu_time", "sum"),
+        memory_peak=("max_rss", "max"),
     )
+    computing = by_rule.seconds.sum() - by_rule.compilation_seconds.sum()
+    steps = by_rule.steps.sum()
+    table["steps_per_second"] = (steps / computing).where(steps > 0)
     return table.sort_values("wall_total", ascending=False).reset_index()[columns]
+
+
+def _measured(path: Path) -> dict[str, Any]:
+    """What a job measured itself; not a number where it did not."""
+    measured = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    numbers = ("seconds", "compilation_seconds", "queue_seconds", "steps")
+    known = {name: measured[name] for name in numbers if measured.get(name) is not None}
+    return dict.fromkeys(numbers, float("nan")) | known | {"device": measured.get("device")}
 
 
 def read_citation(path: str | Path) -> str:
@@ -141,6 +166,10 @@ def read_citation(path: str | Path) -> str:
 
 def _tables_by_stage(paths: Sequence[str]) -> dict[str, pd.DataFrame]:
     return {stage: pd.read_csv(path) for stage, path in zip(STAGES, paths, strict=True)}
+
+
+def _table_if_any(path: Any) -> pd.DataFrame:
+    return pd.read_csv(path) if path else pd.DataFrame()
 
 
 def _read_surface(files: Files, name: str) -> Surface:

@@ -9,7 +9,7 @@ from dynrefine.report import tables
 from dynrefine.report.blocks import Section, Tile, listed, picture
 from dynrefine.report.comparison import Change
 from dynrefine.report.curves import refinement_section, spectra_section, structure_section, transport_section
-from dynrefine.report.figures import dataset_figure, timings_figure, training_figure
+from dynrefine.report.figures import dataset_figure, horizon_figure, timings_figure, training_figure
 from dynrefine.report.formatting import duration, number, percent, state_name, value_with_error
 from dynrefine.report.results import STAGES, Results
 
@@ -29,6 +29,7 @@ def all_sections(results: Results, compared: Sequence[Change]) -> list[Section]:
         structure_section(results),
         _ab_initio_errors(results),
         _gradient_check(results),
+        _horizon(results),
         _training(results),
         _timings(results),
     ]
@@ -50,11 +51,7 @@ def tiles(results: Results, compared: Sequence[Change]) -> list[Tile]:
         method = f"natural gradient, {settings['force_change']:g} meV/Å"
     chosen = [
         *(_loss_tile(change) for change in losses),
-        Tile(
-            "force error on the test frames",
-            f"{number(before)} → {number(after)}",
-            f"meV/Å, {percent(before, after)}",
-        ),
+        *(_force_tile(*errors) for errors in [(before, after)] if np.isfinite(errors).all()),
         Tile(
             "iterations",
             str(len(results.history)),
@@ -65,6 +62,11 @@ def tiles(results: Results, compared: Sequence[Change]) -> list[Tile]:
         total = duration(results.timings.wall_total.sum())
         chosen.append(Tile("wall time of all jobs", total, f"{results.timings.jobs.sum()} jobs"))
     return chosen
+
+
+def _force_tile(before: float, after: float) -> Tile:
+    values, note = f"{number(before)} → {number(after)}", f"meV/Å, {percent(before, after)}"
+    return Tile("force error on the test frames", values, note)
 
 
 def force_error(results: Results, stage: str) -> float:
@@ -119,7 +121,30 @@ def _checked_in(precision: str, rows: pd.DataFrame) -> str:
     return f"In {precision}, {listed(found)}."
 
 
+def _horizon(results: Results) -> Section:
+    table = results.horizon
+    if not len(table):
+        return Section("horizon", "The depth of the gradient", "", [])
+    settings = results.settings["gradient"]["horizon"]
+    chosen = table[table.chosen].iloc[0]
+    text = (
+        f"A pilot of {settings['replicas']} starting points followed the gradient through the trajectories to "
+        f"{len(table)} depths; the adjoint goes {chosen.depth_fs:g} fs deep, where signal to noise is "
+        f"{number(chosen.signal_to_noise)} (asked for: {settings['threshold']:g}). At the largest depth "
+        f"the gradients of single trajectories grow by {number(1e3 * table.growth_rate_per_fs.iloc[-1])} per ps in "
+        "their logarithm."
+    )
+    caption = (
+        "Left: norm of the mean gradient, norm of its standard errors, and spread of the gradients of single "
+        "starting points. Right: signal to noise; dashed what was asked for, the circle marks the chosen depth."
+    )
+    figure = picture(horizon_figure(table, settings["threshold"]), caption)
+    return Section("horizon", "The depth of the gradient", text, [figure])
+
+
 def _training(results: Results) -> Section:
+    if not len(results.frames):
+        return Section("training", "Data set and training", "", [])
     reasons = results.frames.reason[results.frames.verdict == "removed"].value_counts()
     removed = [f"{reason} ({count})" for reason, count in reasons.items()]
     text = f"{len(results.frames)} frames were read, "

@@ -191,22 +191,30 @@ def timings_table(timings: pd.DataFrame) -> Table:
     """What the jobs of each rule took.
 
     Arguments:
-        timings: rule, jobs, wall_total, wall_mean, cpu_total (s), memory_peak (MB).
+        timings: see `dynrefine.report.results.read_timings`.
     """
-    header = ("rule", "jobs", "wall time", "per job", "CPU time", "peak memory (MB)")
+    header = ("rule", "jobs", "device", "wall time", "per job", "compilation", "queue per job", "CPU time")
+    header += ("peak memory (MB)", "steps per second")
     rows = [
         (
             row.rule,
             str(row.jobs),
+            row.device or NONE,
             duration(row.wall_total),
             duration(row.wall_mean),
+            duration(row.compilation_total),
+            duration(row.queue_mean),
             duration(row.cpu_total),
             f"{row.memory_peak:.0f}" if np.isfinite(row.memory_peak) else NONE,
+            f"{row.steps_per_second:.0f}" if np.isfinite(row.steps_per_second) else NONE,
         )
         for row in timings.itertuples()
     ]
-    caption = "Benchmarks of the jobs that ran last; wall and CPU times are sums over the jobs of a rule."
-    return Table(header, rows, (False, True, True, True, True, True), caption)
+    caption = (
+        "Jobs that ran last. Times are sums over the jobs of a rule unless said otherwise; compilation includes "
+        "reading compiled programs from the cache; steps of all replicas count, compilation does not."
+    )
+    return Table(header, rows, (False, True, False, *(True for _ in header[3:])), caption)
 
 
 def pairs_table(header: Sequence[str], pairs: Mapping[str, str], caption: str) -> Table:

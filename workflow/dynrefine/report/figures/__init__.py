@@ -1,8 +1,11 @@
 """Figures, all in one style; initial, refined and measured have the same colours in every one."""
 
 from dynrefine.report.figures.data import dataset_figure, training_figure
+from dynrefine.report.figures.horizon import horizon_figure
 from dynrefine.report.figures.properties import diffusion_figure, structure_figure
 from dynrefine.report.figures.refinement import (
+    parameters_figure,
+    parameters_of,
     refinement_figure,
     timings_figure,
     values_by_iteration_figure,
@@ -13,6 +16,9 @@ from dynrefine.report.figures.style import save_figure, to_svg
 __all__ = [
     "dataset_figure",
     "diffusion_figure",
+    "horizon_figure",
+    "parameters_figure",
+    "parameters_of",
     "refinement_figure",
     "save_figure",
     "spectra_by_iteration_figure",

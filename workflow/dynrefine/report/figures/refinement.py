@@ -88,6 +88,41 @@ def values_by_iteration_figure(
 
 
 @styled
+def parameters_figure(history: pd.DataFrame) -> Figure:
+    """The named parameters by iteration, and for two of them their path.
+
+    Arguments:
+        history: a row per iteration with columns "parameter_<name>", in the units inside.
+    """
+    columns = parameters_of(history)
+    figure = new_figure(2.9)
+    panels = figure.subplots(1, len(columns) + (len(columns) == 2), squeeze=False)[0]
+    for axes, (column, label) in zip(panels, columns.items(), strict=False):
+        axes.plot(history.iteration, history[column], "o-", color=REFINED, markersize=4)
+        axes.set(xlabel="iteration", ylabel=label)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if len(columns) == 2:
+        (second, second_label), (first, first_label) = columns.items()
+        panels[-1].plot(history[first], history[second], "-", color=FAINT, linewidth=1.0)
+        points = panels[-1].scatter(
+            history[first], history[second], c=history.total, s=22, cmap="viridis_r", zorder=3
+        )
+        panels[-1].set(xlabel=first_label, ylabel=second_label)
+        figure.colorbar(points, ax=panels[-1], label="objective")
+    return figure
+
+
+def parameters_of(history: pd.DataFrame) -> dict[str, str]:
+    """The columns of a history that are parameters, with labels for axes."""
+    names = {"sigma": "σ (Å)", "epsilon": "ε (eV)"}
+    columns = [column for column in history if column.startswith("parameter_")]
+    return {
+        column: names.get(column.removeprefix("parameter_"), column.removeprefix("parameter_"))
+        for column in columns
+    }
+
+
+@styled
 def timings_figure(timings: pd.DataFrame) -> Figure:
     """Wall time of all jobs of each rule.
 
@@ -112,14 +147,18 @@ def _draw_losses(axes: Axes, history: pd.DataFrame) -> None:
     _errorbar(axes, history, "total", INK, "objective", markersize=6.5, markerfacecolor="none")
     for term, colour in zip(terms_of(history), cycle(SERIES), strict=False):
         _errorbar(axes, history, term, colour, _term_name(term, states_of(history)))
-    _errorbar(axes, history, "anchor", FAINT, "anchor")
+    if "anchor" in history:
+        _errorbar(axes, history, "anchor", FAINT, "anchor")
     axes.set(ylabel="loss", ylim=(0.0, None))
     legend_over_panel(axes)
 
 
 def _draw_gradients(axes: Axes, history: pd.DataFrame) -> None:
     _errorbar(axes, history, "gradient_norm", INK, "whole")
-    for part, colour in {"trajectory": SERIES[2], "ensemble": SERIES[3], "anchor": FAINT}.items():
+    parts = {"trajectory": SERIES[2], "ensemble": SERIES[3]}
+    if "anchor" in history:
+        parts["anchor"] = FAINT
+    for part, colour in parts.items():
         _errorbar(axes, history, f"{part}_norm", colour, part)
     axes.set(ylabel="norm of the gradient", yscale="log")
     legend_over_panel(axes)

@@ -1,0 +1,120 @@
+"""The depth to which the gradient is followed: its signal, its noise and the choice."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+from systems import TRICLINIC, SoftPairs, field_of, water_box
+
+from dynrefine.correlation import autocorrelation
+from dynrefine.errors import CampaignError
+from dynrefine.horizon import Pilot, adjoint_depth, ladder, longest_resolved, measure, statistics
+from dynrefine.series import observer
+from dynrefine.system import thermal_velocities
+
+STARTS, TIMESTEP, INTERVAL = 3, 0.5, 1.0
+
+
+class VelocityCorrelation:
+    """A loss of the velocity autocorrelation up to ten frames, fewer in shorter series."""
+
+    def statistic(self, series):
+        velocities = series["velocities"]
+        flat = velocities.reshape(*velocities.shape[:-2], -1)
+        held = min(10, flat.shape[-2] - 1)
+        return jnp.pad(autocorrelation(flat, held), [(0, 0)] * (flat.ndim - 2) + [(0, 10 - held)])
+
+    def loss(self, mean):
+        return jnp.sum((1e3 * mean - 0.25) ** 2)
+
+
+@pytest.fixture(scope="module")
+def pilot():
+    system, positions = water_box(2, TRICLINIC)
+    shifts = np.random.default_rng(3).normal(0.0, 0.05, (STARTS, *positions.shape))
+    draw = jax.vmap(lambda key: thermal_velocities(key, system.masses, 300.0))
+    architecture = SoftPairs()
+    return Pilot(
+        field=field_of(architecture, system.cell),
+        observe=observer(["velocities"], {}),
+        parameters=architecture.initial_parameters(),
+        system=system,
+        observables={"velocities": VelocityCorrelation()},
+        weights={"velocities": 2.0},
+        positions=positions + shifts,
+        velocities=draw(jax.random.split(jax.random.key(4), STARTS)),
+        timestep=TIMESTEP,
+        interval=INTERVAL,
+        tolerance=1e-6,
+    )
+
+
+def test_the_gradient_at_the_full_depth_is_that_of_the_loss(pilot):
+    series, ends = pilot.trajectories(6.0)
+    rows, reversal = pilot.gradient(6.0, series, ends, pilot.cotangents(series))
+    step = 1e-5
+
+    def loss(shift):
+        trainable = dict(pilot.parameters["trainable"])
+        first = min(trainable)
+        trainable[first] = trainable[first] + shift
+        moved = replace(pilot, parameters={**pilot.parameters, "trainable": trainable})
+        shifted, _ = moved.trajectories(6.0)
+        mean = jnp.mean(VelocityCorrelation().statistic(shifted), axis=0)
+        return 2.0 * VelocityCorrelation().loss(mean)
+
+    difference = float(loss(step) - loss(-step)) / (2.0 * step)
+    # Central differences in double precision: their error is of the order of step² times a third derivative.
+    np.testing.assert_allclose(rows.sum(axis=0)[0], difference, rtol=1e-6, atol=1e-8)
+    assert reversal < 1e-9
+
+
+def test_the_table_has_a_row_for_each_depth_and_one_choice(pilot):
+    table = measure(pilot, [2.0, 4.0, 6.0], threshold=1e-9)
+    assert table.depth_fs.tolist() == [2.0, 4.0, 6.0]
+    assert table.chosen.tolist() == [False, False, True]
+    slope = np.diff(np.log(table.spread)) / 2.0
+    np.testing.assert_allclose(table.growth_rate_per_fs.iloc[[0, -1]], slope)
+
+
+def test_a_pilot_that_cannot_be_reversed_at_all_says_so(pilot):
+    strict = replace(pilot, tolerance=0.0)
+    with pytest.raises(CampaignError, match="missed its starting point"):
+        measure(strict, [2.0, 4.0], threshold=1.0)
+
+
+def test_signal_and_noise_of_random_rows():
+    """Rows of known mean and scatter: the sum has norm |m| S, and error σ sqrt(S P)."""
+    count, parameters, scatter = 400, 50, 0.3
+    rng = np.random.default_rng(1)
+    rows = 0.1 + scatter * rng.normal(size=(count, parameters))
+    found = statistics(rows)
+    error = scatter * np.sqrt(count * parameters)
+    signal = 0.1 * count * np.sqrt(parameters)
+    # The error comes from 20,000 numbers, good to 1/sqrt(40,000); along the signal the noise is error/sqrt(50),
+    # 2 % of it. Three standard errors of each.
+    np.testing.assert_allclose(found["gradient_norm_error"], error, rtol=0.015)
+    np.testing.assert_allclose(found["spread"], error * np.sqrt(count), rtol=0.015)
+    np.testing.assert_allclose(found["gradient_norm"], np.hypot(signal, error), rtol=0.065)
+    np.testing.assert_allclose(found["signal_to_noise"], signal / error, rtol=0.08)
+
+
+def test_the_longest_depth_above_the_threshold_is_chosen():
+    table = pd.DataFrame({"depth_fs": [10.0, 20.0, 40.0, 80.0], "signal_to_noise": [0.5, 3.0, 1.2, 0.9]})
+    assert longest_resolved(table, 1.0) == 40.0
+    assert longest_resolved(table, 5.0) == 20.0  # nothing reaches it: the best
+
+
+def test_the_ladder_is_even_in_ratio_and_on_the_frames():
+    assert ladder(20.0, 160.0, 4, 2.0) == [20.0, 40.0, 80.0, 160.0]
+    assert ladder(2.0, 8.0, 6, 2.0) == [2.0, 4.0, 6.0, 8.0]
+
+
+def test_a_depth_that_is_set_is_taken_and_auto_is_read(tmp_path):
+    path = tmp_path / "horizon.csv"
+    pd.DataFrame({"depth_fs": [10.0, 20.0], "chosen": [True, False]}).to_csv(path, index=False)
+    assert adjoint_depth(150.0, None) == 150.0
+    assert adjoint_depth("auto", str(path)) == 10.0

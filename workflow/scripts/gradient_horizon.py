@@ -1,0 +1,37 @@
+"""Follow the gradient of a few trajectories to several depths, and choose the one to follow all of them to."""
+
+from dynrefine.job import job
+
+with job(snakemake):
+    import jax.numpy as jnp
+
+    from dynrefine.ensembles import load_ensemble
+    from dynrefine.gathering import observables_of
+    from dynrefine.horizon import Pilot, ladder, measure
+    from dynrefine.models import load_model, load_surfaces
+    from dynrefine.series import observer
+    from dynrefine.training.tables import write_table
+
+    settings, state = snakemake.params.settings, snakemake.params.state
+    elements, trajectory, gradient = settings["elements"], settings["trajectory"], settings["gradient"]
+    horizon, interval = gradient["horizon"], trajectory["sampling_interval"]
+    dtype = jnp.dtype(snakemake.params.precision)
+    potential = load_model(snakemake.input.potential, settings["potential"], elements).cast(dtype)
+    models = load_surfaces(snakemake.input, settings, dtype)
+    ensemble = load_ensemble(snakemake.input.ensemble)
+    chosen = settings["objective"]["observables"]
+    pilot = Pilot(
+        field=ensemble.field(potential, settings["ensemble"]),
+        observe=observer(snakemake.params.series, models),
+        parameters=potential.parameters,
+        system=ensemble.system(elements, dtype),
+        observables=observables_of(chosen, state, ensemble, elements, interval),
+        weights={name: observable["weight"] for name, observable in chosen.items()},
+        positions=jnp.asarray(ensemble.positions[: horizon["replicas"]], dtype),
+        velocities=jnp.asarray(ensemble.velocities[: horizon["replicas"]], dtype),
+        timestep=trajectory["timestep"],
+        interval=interval,
+        tolerance=gradient["reversal_tolerance"],
+    )
+    depths = ladder(horizon["shortest"], trajectory["length"], horizon["depths"], interval)
+    write_table(snakemake.output.table, measure(pilot, depths, horizon["threshold"]))
