@@ -21,7 +21,7 @@ unlock: .venv/ready
 	$(SNAKEMAKE) --unlock
 
 test: .venv/ready
-	$(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/ready
 	$(BIN)/ruff check .

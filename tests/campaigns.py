@@ -1,9 +1,13 @@
 """Campaigns in temporary folders, run as a user would run them."""
 
 import ast
+import fcntl
+import io
 import os
 import re
+import resource
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,12 +15,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import yaml
+
+from dynrefine.job import CACHE_VARIABLE
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "workflow", "config", "envs", "profiles", "slurm")
 IGNORED = shutil.ignore_patterns("__pycache__", "*.egg-info")
 BOOKKEEPING = ("logs", "benchmarks")
+# The toy's programs are compiled faster and run slower, which suits a toy; they are kept for the next session.
+COMPILATION = {
+    CACHE_VARIABLE: str(ROOT / ".pytest_cache/d/compiled"),
+    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+}
+
+# Jobs of the toy by rule: those of an iteration, and those that follow the last one.
+ITERATION = {
+    "sample_ensemble": 2,
+    "run_trajectories": 2,
+    "evaluate_objective": 1,
+    "adjoint_gradient": 2,
+    "anchor_gradient": 1,
+    "update_potential": 1,
+}
+AFTERWARDS = {"sample_validation": 1, "run_validation": 1, "validate": 1, "write_report": 1}
 
 STAND_IN = """
 def imports():
@@ -44,21 +68,23 @@ class Campaign:
         """The folder the campaign writes to."""
         return self.folder / "results/toy"
 
-    def command(self, *arguments: str, configuration: str = "toy.yaml", cores: int = 1) -> list[str]:
-        """Snakemake as typed in the folder of the campaign."""
+    def command(self, *arguments: str, configuration: str = "toy.yaml", cores: int | None = 1) -> list[str]:
+        """Snakemake as typed in the folder of the campaign; without `cores` a profile says where jobs run."""
         program = [sys.executable, "-m", "snakemake"]
-        return [*program, *arguments, "--cores", str(cores), "--configfile", configuration]
+        machine = [] if cores is None else ["--cores", str(cores)]
+        return [*program, *arguments, *machine, "--configfile", configuration]
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables of a user's shell, who does not set the path of Python."""
-        return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        """The variables of a user's shell, who does not set the path of Python; and how programs are compiled."""
+        shell = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        return shell | COMPILATION
 
     def snakemake(
         self,
         *arguments: str,
         configuration: str = "toy.yaml",
-        cores: int = 1,
+        cores: int | None = 1,
         before: Callable[[], None] | None = None,
     ) -> subprocess.CompletedProcess:
         """Run Snakemake to its end; `before` is called in its process first."""
@@ -110,6 +136,36 @@ class Campaign:
         }
 
 
+def different_results(one: Campaign, other: Campaign) -> set[str]:
+    """The files that only one of two campaigns has or that differ, apart from what clocks tell and leftovers."""
+    ones, others = (
+        {
+            path: _told_by_no_clock(path, content)
+            for path, content in campaign.contents().items()
+            if ".partial" not in path
+        }
+        for campaign in (one, other)
+    )
+    return {path for path in set(ones) | set(others) if ones.get(path) != others.get(path)}
+
+
+def _told_by_no_clock(path: str, content: bytes) -> Any:
+    if path.endswith("report.html"):
+        return b""
+    if path.endswith("history.csv"):
+        return pd.read_csv(io.BytesIO(content), dtype=str).drop(columns="milliseconds_per_step").to_csv()
+    if path.endswith(".npz") and "/gradient_" in path:
+        arrays = np.load(io.BytesIO(content))
+        return {name: arrays[name].tobytes() for name in arrays.files if name != "__metadata__"}
+    return content
+
+
+def limit_size_of_files(size: int) -> None:
+    """As on a full disk, writing beyond fails (bytes); without the signal that would end the process."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
 def copy_workflow(folder: Path) -> Campaign:
     """The workflow with the toy configuration in a folder of its own, nothing run yet."""
     for part in PARTS:
@@ -119,6 +175,19 @@ def copy_workflow(folder: Path) -> Campaign:
         else:
             shutil.copy(source, folder / part)
     shutil.copy(ROOT / "tests/config/toy.yaml", folder / "toy.yaml")
+    return Campaign(folder)
+
+
+def run_once(folder: Path, begin: Callable[[Path], Campaign], cores: int) -> Campaign:
+    """The campaign that `begin` makes in a folder, run to its end by the first of the processes that want it."""
+    finished = folder / "finished"
+    with open(folder.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not finished.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            begin(folder).run(cores=cores)
+            finished.touch()
     return Campaign(folder)
 
 

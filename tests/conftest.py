@@ -1,27 +1,26 @@
 """All tests compute in double precision; those of single precision cast. The toy campaign runs once for all."""
 
 import os
+from pathlib import Path
 
 import jax
 import pytest
-from campaigns import Campaign, copy_workflow
-
-from dynrefine.job import CACHE_VARIABLE
+from campaigns import Campaign, copy_workflow, run_once
 
 jax.config.update("jax_enable_x64", True)
 
 
 @pytest.fixture(scope="session")
-def finished_toy(pytestconfig, tmp_path_factory) -> Campaign:
-    """The toy campaign run to its end; tests read it and change copies.
+def session_folder(tmp_path_factory) -> Path:
+    """A temporary folder for all processes that share the tests out among them."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
 
-    Its programs are compiled faster and run slower, which suits a toy; they are kept for the next session.
-    """
-    os.environ.setdefault(CACHE_VARIABLE, str(pytestconfig.cache.mkdir("compiled")))
-    os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
-    campaign = copy_workflow(tmp_path_factory.mktemp("finished"))
-    campaign.run(cores=2)
-    return campaign
+
+@pytest.fixture(scope="session")
+def finished_toy(session_folder) -> Campaign:
+    """The toy campaign run to its end; tests read it and change copies."""
+    return run_once(session_folder / "finished_toy", copy_workflow, cores=2)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Campaigns that are killed, prolonged or converge, with the true scripts."""
 
-import io
 import os
 import random
 import signal
@@ -9,21 +8,12 @@ import time
 
 import pandas as pd
 import pytest
+from campaigns import AFTERWARDS, ITERATION, different_results
 
 from dynrefine.storage import read_arrays
 
 SEED = 20250116
 PATIENCE = 300.0  # s until the file appears at whose sight a campaign is killed
-ITERATION = {
-    "sample_ensemble": 2,
-    "run_trajectories": 2,
-    "evaluate_objective": 1,
-    "adjoint_gradient": 2,
-    "anchor_gradient": 1,
-    "update_potential": 1,
-}
-AFTERWARDS = {"sample_validation": 1, "run_validation": 1, "validate": 1, "write_report": 1}
-OF_CLOCKS = "milliseconds_per_step"
 
 
 def kill_at_sight_of(campaign, path, delay):
@@ -46,10 +36,6 @@ def kill_at_sight_of(campaign, path, delay):
     assert process.wait() == -signal.SIGKILL
 
 
-def without_clocks(history):
-    return pd.read_csv(io.BytesIO(history)).drop(columns=OF_CLOCKS)
-
-
 @pytest.fixture(scope="module")
 def killed(finished_toy, tmp_path_factory):
     """The toy campaign, killed while it trains and again in its first iteration, then run to its end."""
@@ -66,25 +52,7 @@ def killed(finished_toy, tmp_path_factory):
 
 
 def test_a_killed_campaign_ends_with_the_same_bits(killed, finished_toy):
-    undisturbed, resumed = finished_toy.contents(), killed.contents()
-    told_by_clocks = {path for path in undisturbed if path.endswith(("history.csv", "report.html"))}
-    told_by_clocks |= {path for path in undisturbed if "/gradient_" in path}
-    assert {path for path in resumed if ".partial" not in path} == set(undisturbed)
-    different = {path for path in set(undisturbed) - told_by_clocks if undisturbed[path] != resumed[path]}
-    assert different == set()
-    for path in told_by_clocks:
-        if path.endswith("history.csv"):
-            pd.testing.assert_frame_equal(
-                without_clocks(resumed[path]), without_clocks(undisturbed[path]), check_exact=True
-            )
-        if path.endswith(".npz"):
-            one, other = (
-                read_arrays(folder / path, "gradient").arrays
-                for folder in (killed.folder, finished_toy.folder)
-            )
-            assert {name: array.tobytes() for name, array in one.items()} == {
-                name: array.tobytes() for name, array in other.items()
-            }
+    assert different_results(killed, finished_toy) == set()
 
 
 def test_a_killed_training_goes_on_from_its_checkpoint(killed):

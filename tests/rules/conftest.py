@@ -1,17 +1,23 @@
 """A campaign whose scripts are replaced by stand-ins, to try the graph of jobs quickly."""
 
+from pathlib import Path
+
 import pytest
-from campaigns import Campaign, copy_workflow, replace_by_stand_in
+from campaigns import Campaign, copy_workflow, replace_by_stand_in, run_once
+
+
+def copy_with_stand_ins(folder: Path) -> Campaign:
+    """The workflow in a folder of its own, each script replaced by one that only writes its outputs."""
+    campaign = copy_workflow(folder)
+    for script in (folder / "workflow/scripts").glob("*.py"):
+        replace_by_stand_in(script)
+    return campaign
 
 
 @pytest.fixture(scope="session")
-def finished_stand_in(tmp_path_factory) -> Campaign:
+def finished_stand_in(session_folder) -> Campaign:
     """A campaign run to its end with stand-ins for all scripts."""
-    campaign = copy_workflow(tmp_path_factory.mktemp("stand_in"))
-    for script in (campaign.folder / "workflow/scripts").glob("*.py"):
-        replace_by_stand_in(script)
-    campaign.run()
-    return campaign
+    return run_once(session_folder / "finished_stand_in", copy_with_stand_ins, cores=1)
 
 
 @pytest.fixture

@@ -1,13 +1,12 @@
 """Bad input ends in one sentence that names what is wrong and what to do, and leaves earlier results alone."""
 
-import resource
 import shutil
-import signal
 from functools import partial
 
 import jax
 import numpy as np
 import pytest
+from campaigns import limit_size_of_files
 
 from dynrefine import storage
 from dynrefine.datasets import read_frames, write_frames
@@ -207,12 +206,6 @@ def test_a_reversal_that_misses_its_start_is_refused(toy):
         "Å where gradient.reversal_tolerance allows 1e-12 Å: shorten gradient.depth, set precision: float64, or "
         "allow more."
     )
-
-
-def limit_size_of_files(size):
-    """As on a full disk, writing beyond fails; without the signal that would end the process."""
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
 def test_a_full_disk_is_told_and_costs_nothing_finished(toy):

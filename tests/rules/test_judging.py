@@ -47,10 +47,13 @@ def test_the_validation_judges_fitted_and_other_properties(finished_toy, stage):
         "temperature",
         "energy drift",
         "self-diffusion",
+        "self-diffusion, Einstein",
         "self-diffusion, finite-size corrected",
         "first maximum of g_OO",
     }
-    assert (table.standard_error > 0.0).all()
+    assert (table.standard_error >= 0.0).all()
+    # The two chains of the toy may count equally many pairs in a bin.
+    assert (table.standard_error.drop("first maximum of g_OO") > 0.0).all()
     assert np.isfinite(table.value).all()
     assert table.value["temperature"] == pytest.approx(300.0, rel=0.3)
     assert table.measured["self-diffusion"] == 2.299

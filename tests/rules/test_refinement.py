@@ -130,10 +130,12 @@ def test_the_objective_is_that_of_the_trajectories(iteration, settings):
     assert row.loss > 0.0 and row.standard_error > 0.0
 
     chosen = settings["objective"]["observables"]["infrared"]
-    chosen = {"infrared": chosen | {"target": ROOT / chosen["target"]}}
+    chosen = {"infrared": chosen | {"target": str(ROOT / chosen["target"])}}
     ensemble = load_ensemble(iteration / "300K/ensemble_00.npz")
     interval = settings["trajectory"]["sampling_interval"]
-    observable = observables_of(chosen, {"temperature": KELVIN}, ensemble, interval)["infrared"]
+    observable = observables_of(chosen, {"temperature": KELVIN}, ensemble, settings["elements"], interval)[
+        "infrared"
+    ]
     chunks = of_chunks(iteration, "trajectories", load_trajectories)
     series = np.concatenate([chunk.central_series()["dipole_derivative"] for chunk in chunks])
     mean = observable.statistic({"dipole_derivative": jnp.asarray(series, float)}).mean(axis=0)
@@ -268,3 +270,56 @@ def test_the_history_adds_up(finished_toy, settings):
         assert row.temperature_300K == pytest.approx(temperatures.mean(), rel=1e-5)
         assert row.gradient_norm_error > 0.0 and row.step_norm > 0.0 and not row.converged
         assert row.effective_sample_size == pytest.approx(1.0)
+
+
+def test_the_depth_of_the_gradient_is_chosen_by_a_pilot(toy):
+    """What the pilot finds at such short depths means nothing: any depth passes a threshold of nearly zero."""
+    horizon = {"replicas": 2, "depths": 2, "shortest": 8.0, "threshold": 1e-9}
+    automatic = toy.configure("automatic.yaml", gradient={"depth": "auto", "horizon": horizon})
+    target = "results/toy/refinement/000/300K/gradient_00.npz"
+    assert toy.run(target, configuration=automatic) == {
+        "gradient_horizon": 1,
+        "run_trajectories": 2,
+        "evaluate_objective": 1,
+        "adjoint_gradient": 1,
+    }
+    table = pd.read_csv(toy.results / "gradient_horizon/horizon.csv")
+    assert table.depth_fs.tolist() == [8.0, 20.0]
+    assert table.chosen.sum() == 1
+    at_fixed_depth = toy.configure(
+        "fixed.yaml", gradient={"depth": float(table.depth_fs[table.chosen].iloc[0])}
+    )
+    by_pilot, _ = load_gradient(toy.folder / target)
+    toy.run(target, configuration=at_fixed_depth)
+    fixed, _ = load_gradient(toy.folder / target)
+    np.testing.assert_array_equal(by_pilot.trajectory, fixed.trajectory)
+
+
+def test_an_ensemble_serves_again_with_boltzmann_weights(toy, settings):
+    """Nearly any effective sample size is enough here, as the two starting points of a toy mean nothing."""
+    reusing = toy.configure("reusing.yaml", ensemble={"reuse": 1e-3})
+    toy.run("results/toy/refinement/001/history.csv", configuration=reusing, cores=2)
+    first, second = (
+        of_chunks(toy.results / "refinement" / number, "ensemble", load_ensemble) for number in ITERATIONS
+    )
+    potential = potential_before(toy.results / "refinement/001", settings)
+    architecture, changes = potential.architecture, []
+    for before, after in zip(first, second, strict=True):
+        np.testing.assert_array_equal(after.positions, before.positions)
+        np.testing.assert_array_equal(after.sampled_energies, before.sampled_energies)
+        assert not before.energy_changes.any()
+        assert np.abs(after.velocities - before.velocities).max() > 0.0
+        field = before.field(potential, settings["ensemble"])
+        system = before.system(settings["elements"], np.float64)
+        for x, sampled in zip(before.positions.astype(float), before.sampled_energies, strict=True):
+            lists = field.neighbours(x, system.cell)
+            energy = architecture.energy(potential.parameters, system.species, x, system.cell, lists)
+            changes.append(float(energy) - sampled)
+    # Energies of some 10² eV in single precision: 1e-4 eV and better.
+    np.testing.assert_allclose(np.concatenate([chunk.energy_changes for chunk in second]), changes, atol=1e-4)
+    expected = np.exp(-np.array(changes) / (BOLTZMANN * KELVIN))
+    weights = load_objective(toy.results / "refinement/001/objective.npz").states["300K"].weights
+    np.testing.assert_allclose(weights, expected / expected.sum(), atol=0.01)
+    history = pd.read_csv(toy.results / "refinement/001/history.csv")
+    entropy = -np.sum(weights * np.log(weights))
+    assert history.effective_sample_size[1] == pytest.approx(np.exp(entropy) / len(weights), rel=1e-4)

@@ -1,18 +1,12 @@
 """What runs when: the graph of jobs, tried with stand-ins for the scripts."""
 
+import re
 import zipfile
 
 import pytest
+import yaml
+from campaigns import AFTERWARDS, ITERATION, ROOT
 
-ITERATION = {
-    "sample_ensemble": 2,
-    "run_trajectories": 2,
-    "evaluate_objective": 1,
-    "adjoint_gradient": 2,
-    "anchor_gradient": 1,
-    "update_potential": 1,
-}
-AFTERWARDS = {"sample_validation": 1, "run_validation": 1, "validate": 1, "write_report": 1}
 ONCE = 7  # the rules of data, training, force metric, figures, gradient check and report
 
 
@@ -72,6 +66,20 @@ def test_a_changed_setting_runs_only_what_uses_it(stand_in, changes, planned):
     assert stand_in.planned(configuration=stand_in.configure("changed.yaml", **changes)) == planned
 
 
+def test_a_campaign_without_a_data_set_trains_nothing(stand_in):
+    planned = stand_in.planned(configuration="config/argon-quick.yaml")
+    assert planned["initial_potential"] == 1
+    assert planned["update_potential"] == planned["evaluate_objective"]
+    of_frames = {
+        "prepare_dataset",
+        "train_potential",
+        "train_dipole",
+        "anchor_gradient",
+        "measure_force_metric",
+    }
+    assert not planned.keys() & (of_frames | {"draw_figures", "label_frames", "download_frames"})
+
+
 def test_a_wrong_configuration_stops_before_the_first_job(stand_in):
     wrong = stand_in.configure("wrong.yaml", optimiser={"iteration": 3}, trajectory={"length": -1})
     finished = stand_in.snakemake(configuration=wrong)
@@ -91,15 +99,40 @@ def test_a_configuration_on_the_command_line_replaces_the_default_one(stand_in):
     assert "MissingRuleException" in finished.stdout
 
 
-def test_the_slurm_profile_asks_for_gpus_where_they_are_of_use(stand_in):
-    pytest.importorskip("snakemake_executor_plugin_slurm")
-    finished = stand_in.snakemake("--profile", "slurm", "--dry-run", "--forceall")
+def rules_for_devices():
+    """The rules that name the resource `gpu`, and those made from them."""
+    text = "".join(path.read_text() for path in sorted((ROOT / "workflow/rules").glob("*.smk")))
+    found = set(re.findall(r"^rule (\w+):\n(?:    .*\n|\n)*?        gpu=0,\n", text, flags=re.MULTILINE))
+    copies = re.findall(r"^use rule (\w+) as (\w+) with:", text, flags=re.MULTILINE)
+    return found | {copy for rule, copy in copies if rule in found}
+
+
+def steps_of(campaign, *arguments):
+    """What Snakemake says of a job of each rule when all are to run."""
+    finished = campaign.snakemake("--dry-run", "--forceall", *arguments, cores=None if arguments else 1)
     assert finished.returncode == 0, finished.stderr
-    steps = {step.split(":")[0]: step for step in finished.stdout.split("\nrule ")[1:]}
-    on_gpus = {name for name, step in steps.items() if "slurm_partition=gpu" in step and "gpu=1" in step}
-    on_cpus = {"prepare_dataset", "evaluate_objective", "update_potential", "validate", "all"}
-    on_cpus |= {"draw_figures", "write_report"}
-    assert set(steps) - on_gpus == on_cpus
+    return {step.split(":")[0]: step for step in finished.stdout.split("\nrule ")[1:]}
+
+
+def test_without_a_profile_no_job_asks_for_a_gpu(stand_in):
+    steps = steps_of(stand_in)
+    without_jax = {"prepare_dataset", "draw_figures", "write_report", "all"}
+    light = {"evaluate_objective", "update_potential", "validate"}  # of a second or two
+    assert set(steps) - rules_for_devices() == without_jax | light
+    assert not any("gpu=1" in step for step in steps.values())
+
+
+@pytest.mark.parametrize("profile", ["slurm", "workflow/profiles/workstation-gpu"])
+def test_profiles_ask_for_gpus_where_they_are_of_use(stand_in, profile):
+    entries = yaml.safe_load((stand_in.folder / profile / "profile.yaml").read_text())
+    assert set(entries["set-resources"]) == rules_for_devices()
+    if profile == "slurm":
+        pytest.importorskip("snakemake_executor_plugin_slurm")
+    for rule, step in steps_of(stand_in, "--profile", profile).items():
+        on_gpu = rule in rules_for_devices()
+        assert ("gpu=1" in step) == on_gpu, rule
+        if profile == "slurm":
+            assert f"slurm_partition={'gpu' if on_gpu else 'cpu'}" in step, rule
 
 
 def test_the_report_of_snakemake_can_be_made(stand_in):
