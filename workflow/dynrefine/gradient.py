@@ -67,7 +67,7 @@ def series_seeds(
             total += jnp.sum(cotangents[name] * mean)
         return total
 
-    return jax.grad(linearised_loss)(dict(series))
+    return jax.jit(jax.grad(linearised_loss))(dict(series))
 
 
 def chunk_gradient(

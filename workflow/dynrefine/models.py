@@ -93,7 +93,7 @@ def load_model(path: str | Path, expected: Mapping[str, Any], elements: list[dic
                 f"{value} in the configuration; train again or give back the former setting."
             )
     architecture = _architecture(settings)
-    template = architecture.initial_parameters(jax.random.key(0))
+    template = jax.eval_shape(architecture.initial_parameters, jax.random.key(0))
     paths, structure = jax.tree_util.tree_flatten_with_path(template)
     names = [parameter_name(key) for key, _ in paths]
     parameters = jax.tree_util.tree_unflatten(structure, [jnp.asarray(content.arrays[n]) for n in names])

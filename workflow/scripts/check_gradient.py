@@ -47,9 +47,10 @@ with job(snakemake):
         )
 
     single, _ = compare_with_backpropagation(loss_in("float32"), tolerance, "float32")
-    double, adjoint = compare_with_backpropagation(loss_in("float64"), tolerance, "float64")
+    loss = loss_in("float64")
+    double, adjoint = compare_with_backpropagation(loss, tolerance, "float64")
     differences = compare_with_finite_differences(
-        loss_in("float64"), adjoint, check["displacement"], check["parameters"], snakemake.params.seed
+        loss, adjoint, check["displacement"], check["parameters"], snakemake.params.seed
     )
     table = pd.DataFrame([*double, *single, *differences])
     table.insert(0, "observable", name)
