@@ -10,6 +10,13 @@ from campaigns import Campaign, copy_workflow, run_once
 jax.config.update("jax_enable_x64", True)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def compiled_programs():
+    """Programs of one file of tests are let go after it; those of all would take gigabytes."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture(scope="session")
 def session_folder(tmp_path_factory) -> Path:
     """A temporary folder for all processes that share the tests out among them."""

@@ -1,6 +1,7 @@
 """The toy campaign through Slurm, on a cluster that this machine plays, with the faults that clusters have.
 
-One campaign meets them all: a lost node, a cancelled job, one that takes too much memory, and Snakemake killed.
+One campaign meets them all: jobs that take too long or too much memory, a lost node, a cancelled job, and Snakemake
+killed.
 """
 
 import re
@@ -95,11 +96,32 @@ def lose_the_node_of(rule):
     scontrol("update", f"nodename={node}", "state=resume")
 
 
-def lower_memory_of(campaign, rule, megabytes):
-    path = campaign.folder / "workflow/rules/pretrain.smk"
+def lower(campaign, rule, resource, amount):
+    """Let a rule ask for so much of a resource in its first attempt."""
+    [path] = (
+        path
+        for path in campaign.folder.glob("workflow/rules/*.smk")
+        if f"\nrule {rule}:" in "\n" + path.read_text()
+    )
     before, name, after = path.read_text().partition(f"rule {rule}:")
-    assert "growing(4000)" in after
-    path.write_text(before + name + after.replace("growing(4000)", f"growing({megabytes})", 1))
+    after, found = re.subn(rf"{resource}=growing\(\d+\)", f"{resource}=growing({amount})", after, count=1)
+    assert found
+    path.write_text(before + name + after)
+
+
+def stall_first_attempt(campaign, rule):
+    """Let a rule hang in its first attempt, for which it asks for a minute, the shortest time of Slurm."""
+    lower(campaign, rule, "runtime", 1)
+    script = campaign.folder / f"workflow/scripts/{rule}.py"
+    stall = "import time\n\nif snakemake.resources.runtime == 1:\n    time.sleep(1800)\n\n"
+    script.write_text(stall + script.read_text())
+
+
+def asked_for(rule, resource, said):
+    """How much of a resource the first and the last attempt of a rule asked for; the log repeats some in between."""
+    pattern = rf"^rule {rule}:\n(?:    .*\n)*?    resources: .*?\b{resource}=(\d+)"
+    amounts = re.findall(pattern, said, re.MULTILINE)
+    return int(amounts[0]), int(amounts[-1])
 
 
 @contextmanager
@@ -140,7 +162,8 @@ class Disturbed:
 def disturbed(cluster, finished_toy, tmp_path_factory):
     """The toy campaign begun anew and put through the faults, one after the other, then run to its end."""
     campaign = finished_toy.begun_anew(tmp_path_factory.mktemp("disturbed") / "campaign")
-    lower_memory_of(campaign, "train_dipole", TOO_LITTLE)
+    stall_first_attempt(campaign, "prepare_dataset")
+    lower(campaign, "train_dipole", "mem_mb", TOO_LITTLE)
     before, after = campaign.folder / "before.log", campaign.folder / "after.log"
 
     with begun(campaign, before) as snakemake:
@@ -179,11 +202,11 @@ def test_every_job_ran_in_slurm_and_those_that_simulate_on_gpus(disturbed):
 
 
 def test_a_job_beyond_its_memory_comes_back_with_more(disturbed):
-    asked = re.findall(
-        r"^rule train_dipole:\n(?:    .*\n)*?    resources: .*?mem_mb=(\d+)", disturbed.before, re.MULTILINE
-    )
-    # The log of the first job is repeated in between.
-    assert (asked[0], asked[-1]) == (str(TOO_LITTLE), str(2 * TOO_LITTLE))
+    assert asked_for("train_dipole", "mem_mb", disturbed.before) == (TOO_LITTLE, 2 * TOO_LITTLE)
+
+
+def test_a_job_beyond_its_time_comes_back_with_more(disturbed):
+    assert asked_for("prepare_dataset", "runtime", disturbed.before) == (1, 2)
 
 
 def test_a_cancelled_job_is_tried_again(disturbed):
