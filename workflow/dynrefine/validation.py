@@ -178,12 +178,9 @@ def add_structure(
     """
     edges = np.arange(0.0, settings["longest"] + 0.5 * settings["bin"], settings["bin"])
     first, second = (ensembles[0].species == kind for kind in species)
-    chains = [
-        radial_distribution(ensemble.recorded_positions[:, chain], ensemble.cell, first, second, edges)
-        for ensemble in ensembles
-        for chain in range(ensemble.recorded_positions.shape[1])
-    ]
-    value, error = np.mean(chains, axis=0), standard_error(np.array(chains))
+    recorded = np.concatenate([ensemble.recorded_positions for ensemble in ensembles], axis=1)
+    chains = radial_distribution(recorded.swapaxes(0, 1), ensembles[0].cell, first, second, edges)
+    value, error = chains.mean(axis=0), standard_error(chains)
     distance = 0.5 * (edges[1:] + edges[:-1])
     measured = np.full_like(distance, np.nan)
     if target is not None:

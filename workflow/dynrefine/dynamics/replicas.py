@@ -18,9 +18,6 @@ from dynrefine.system import System
 DIRECTIONS = (1.0, -1.0)
 RECORD_INTERVAL = 20.0  # fs between records of a chain, about
 
-# Entries of the neighbour lists of all trajectories a CPU steps together: what they need then stays in its cache.
-_CACHED_ENTRIES = 2**14
-
 
 def sample_chains(
     field: ForceField,
@@ -66,7 +63,7 @@ def sample_chains(
                     field, thermostat, records, lists, parameters, system, *start, intervals_before
                 )
 
-            return _side_by_side(chain, field, system)(*starts)
+            return for_each(chain)(*starts)
 
         return all_chains(
             parameters, system, jnp.asarray(round(equilibration / interval)), positions, velocities, keys
@@ -104,7 +101,7 @@ def run_legs(
         @jax.jit
         def all_legs(parameters: Any, system: Any, positions: Any, velocities: Any) -> Any:
             leg = both_ways(partial(propagate, field, frames, observe, parameters, system))
-            return _side_by_side(leg, field, system, legs=len(DIRECTIONS))(positions, velocities)
+            return for_each(leg)(positions, velocities)
 
         return all_legs(parameters, system, positions, velocities)
 
@@ -139,9 +136,9 @@ def walk_legs_back(
 
             def legs(positions: Any, velocities: Any, seeds: Any) -> Any:
                 directions = jnp.asarray(DIRECTIONS, positions.dtype)
-                return jax.vmap(leg)(positions, velocities, directions, seeds)
+                return for_each(leg)(positions, velocities, directions, seeds)
 
-            return _side_by_side(legs, field, system, legs=len(DIRECTIONS))(*ends)
+            return for_each(legs)(*ends)
 
         return all_legs(parameters, system, positions, velocities, seeds)
 
@@ -153,7 +150,7 @@ def both_ways(leg: Callable[[Any, Any, Any], Any]) -> Callable[[Any, Any], Any]:
 
     def both(positions: jax.Array, velocities: jax.Array) -> Any:
         directions = jnp.asarray(DIRECTIONS, positions.dtype)
-        return jax.vmap(leg, in_axes=(None, None, 0))(positions, velocities, directions)
+        return for_each(partial(leg, positions, velocities))(directions)
 
     return both
 
@@ -170,22 +167,14 @@ def split_directions(series: jax.Array) -> jax.Array:
     return jnp.stack([series[:, frames - 1 :], backwards.at[:, 0].set(0.0)], axis=1)
 
 
-def _side_by_side(
-    function: Callable[..., Any], field: ForceField, system: System, legs: int = 1
-) -> Callable[..., Any]:
-    """Map a function over the first axis of its arguments: all at once on an accelerator, a few at a time on a CPU.
+def for_each(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Map a function over the first axis of its arguments: all at once on an accelerator, one by one on a CPU.
 
-    Arguments:
-        function: of one replica or starting point.
-        field: its force field.
-        system: its atoms.
-        legs: trajectories that the function steps together.
+    What a single trajectory needs stays in the cache of a CPU: several at once take half as long again for each.
     """
     if jax.default_backend() != "cpu":
         return jax.vmap(function)
-    entries = legs * len(system.species) * field.capacity
-    batch = max(_CACHED_ENTRIES // entries, 1)
-    return lambda *arguments: jax.lax.map(lambda each: function(*each), arguments, batch_size=batch)
+    return lambda *arguments: jax.lax.map(lambda each: function(*each), arguments)
 
 
 def _require_finite(energies: jax.Array, timestep: float) -> None:

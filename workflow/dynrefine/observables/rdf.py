@@ -20,14 +20,14 @@ def radial_distribution(
     """g(r) between two kinds of atoms, every periodic image counted.
 
     Arguments:
-        positions: configurations [F, N, 3], Å.
+        positions: configurations of each chain [R, F, N, 3], Å.
         cell: cell vectors as rows [3, 3], Å.
         first: which atoms are the centres, bool [N].
         second: which atoms are counted around them, bool [N].
         edges: of the distance bins [B + 1], Å.
 
     Returns:
-        g(r) averaged over the configurations [B]; one for an ideal gas of the same density.
+        g(r) averaged over the configurations of each chain [R, B]; one for an ideal gas of the same density.
     """
     reach = float(edges[-1])
     images = images_per_axis(cell, reach)
@@ -37,7 +37,7 @@ def radial_distribution(
     lattice = jnp.asarray(cell, positions.dtype)
 
     @partial(jax.jit, static_argnames="capacity")
-    def histogram(configurations: jax.Array, capacity: int) -> tuple[jax.Array, jax.Array]:
+    def histograms(chains: jax.Array, capacity: int) -> tuple[jax.Array, jax.Array]:
         def one(x: jax.Array) -> tuple[jax.Array, jax.Array]:
             neighbours = neighbour_list(x, lattice, reach, capacity, images)
             distance = jnp.linalg.norm(displacements(x, lattice, neighbours), axis=0)
@@ -45,14 +45,14 @@ def radial_distribution(
             counts, _ = jnp.histogram(distance, jnp.asarray(edges, x.dtype), weights=counted)
             return counts, neighbours.overflow
 
-        counts, overflow = jax.lax.map(one, configurations)
-        return jnp.mean(counts, axis=0), jnp.any(overflow)
+        counts, overflow = jax.lax.map(partial(jax.lax.map, one), chains)
+        return jnp.mean(counts, axis=1), jnp.any(overflow)
 
-    mean, overflow = histogram(jnp.asarray(positions), capacity)
+    means, overflow = histograms(jnp.asarray(positions), capacity)
     while bool(overflow):
         capacity *= 2
-        mean, overflow = histogram(jnp.asarray(positions), capacity)
-    counts = np.asarray(mean, float)
+        means, overflow = histograms(jnp.asarray(positions), capacity)
+    counts = np.asarray(means, float)
     shells = 4.0 / 3.0 * math.pi * np.diff(edges**3)
     pairs = first.sum() * (second.sum() - np.sum(first & second) / first.sum())
     return counts * volume / (pairs * shells)
