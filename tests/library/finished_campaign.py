@@ -265,7 +265,8 @@ class FinishedCampaign:
             ("central difference", "float64", "number 1204", -0.21733, -0.21734, 2.3e-6, np.nan),
             ("central difference", "float64", "random direction", 0.03121, 0.03121, 5.7e-7, np.nan),
         ]
-        pd.DataFrame(rows, columns=columns).to_csv(self.folder / "gradient_check.csv", index=False)
+        check = pd.DataFrame(rows, columns=columns).assign(observable=self.observable)
+        check.to_csv(self.folder / "gradient_check.csv", index=False)
 
     def _write_horizon(self) -> None:
         depths = np.array([20.0, 40.0, 80.0, 160.0])

@@ -170,6 +170,14 @@ def test_a_wrong_key_gets_one_sentence(sections, sentence):
             "epsilon: rename or remove it.",
         ),
         (
+            {
+                "objective": {"observables": {"pressure": {"target": 1.0, "scale": 100}}},
+                "gradient": {"depth": "auto"},
+            },
+            "gradient.depth is 'auto', expected a number of fs, since no observable is followed along the "
+            "trajectories: change it, any depth will do.",
+        ),
+        (
             {"validation": {"diffusion": {"element": "O"}}},
             "validation.diffusion.element is 'O', expected one of Ar: correct it.",
         ),
@@ -229,10 +237,11 @@ def test_missing_files_and_small_cells_are_told(tmp_path, monkeypatch):
     check_files(load_config(minimal(potential={"cutoff": 7.0}, dipole={"cutoff": 4.0})))
 
 
-def test_observables_ask_for_the_series_the_library_needs():
+@pytest.mark.parametrize("kind", ["series", "statics"])
+def test_observables_ask_for_the_quantities_the_library_needs(kind):
     library = pytest.importorskip("dynrefine.observables").OBSERVABLES
-    assert {name: settings.series for name, settings in OBSERVABLES.items()} == {
-        name: observable.series for name, observable in library.items()
+    assert {name: getattr(settings, kind) for name, settings in OBSERVABLES.items()} == {
+        name: getattr(observable, kind) for name, observable in library.items()
     }
 
 

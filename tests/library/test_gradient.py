@@ -35,6 +35,7 @@ class VelocityCorrelation:
     """Squared distance of the velocity autocorrelation from a quarter of its typical size, in units of that."""
 
     series = ("velocities",)
+    statics = ()
     typical = 1e-3  # Å²/fs²
 
     def statistic(self, series):

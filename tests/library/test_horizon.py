@@ -40,6 +40,7 @@ def pilot():
     return Pilot(
         field=field_of(architecture, system.cell),
         observe=observer(["velocities"], {}),
+        statics=[],
         parameters=architecture.initial_parameters(),
         system=system,
         observables={"velocities": VelocityCorrelation()},

@@ -39,9 +39,9 @@ def test_liquid_diffuses_as_in_the_literature():
     system = system_of(species, cell, ARGON, jnp.float32)
     ensemble = sample_ensemble(model, sampling, state["temperature"], system, positions, None, seed=2)
     trajectories = run_trajectories(
-        model, {}, ensemble, ARGON, sampling, trajectory, ["velocities"], None, state["temperature"]
+        model, {}, ensemble, ARGON, sampling, trajectory, ["velocities"], [], None, state["temperature"]
     )
-    chosen = {"diffusion": {"element": "Ar", "target": 1.0, "window": 2400.0}}
+    chosen = {"diffusion": {"element": "Ar", "target": 1.0, "window": 2400.0, "viscosity": None}}
     observable = observables_of(chosen, state, ensemble, ARGON, trajectory["sampling_interval"])["diffusion"]
     statistics = observable.statistic(trajectories.central_series())
     found = evaluate(observable, statistics, jnp.full(len(statistics), 1.0 / len(statistics)))

@@ -68,7 +68,7 @@ def evaluate_objective(
     evaluated, observables = {}, {}
     for label, state in states.items():
         observables = observables_of(settings, state, ensembles_of[label][0], elements, interval)
-        chunks = [chunk.central_series() for chunk in trajectories_of[label]]
+        chunks = [chunk.central_series() | chunk.statics for chunk in trajectories_of[label]]
         series = {name: jnp.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
         changes = np.concatenate([chunk.energy_changes for chunk in ensembles_of[label]])
         evaluated[label] = evaluate_state(observables, weights, series, changes, state["temperature"])

@@ -16,6 +16,7 @@ from dynrefine.errors import CampaignError
 from dynrefine.models import flat_parameters
 from dynrefine.neighbours import NeighbourList
 from dynrefine.observables.base import Observable
+from dynrefine.statics import STATICS, statics_gradient
 from dynrefine.storage import ArrayFile, read_arrays, write_arrays
 from dynrefine.system import System
 
@@ -25,7 +26,7 @@ class ChunkGradient:
     """What the starting points of one chunk contribute to dL/dθ; their sum over all chunks is the gradient.
 
     Attributes:
-        trajectory: through the dynamics [S, P].
+        trajectory: from the fixed starting points: through the dynamics, and explicitly in statics [S, P].
         energy_gradients: ∂U/∂θ at the starting points [S, P], eV.
         coefficients: with which these enter the ensemble part [S], 1/eV; they add up to zero over all chunks.
         reversal_error: largest distance of an atom of each reversed trajectory from its start [S], Å.
@@ -48,13 +49,13 @@ def series_seeds(
     weights: jax.Array,
     series: Mapping[str, jax.Array],
 ) -> dict[str, jax.Array]:
-    """dL/d(series) of each starting point.
+    """dL/d(series) and dL/d(statics) of each starting point.
 
     Arguments:
         observables: by name.
         cotangents: dL/dC of each observable's averaged statistic, the observable's weight included.
         weights: of the starting points in the average [S].
-        series: joined in time, by name [S, frames, ...].
+        series: joined in time, by name [S, frames, ...], and statics [S, ...].
 
     Returns:
         a tree like `series`.
@@ -88,7 +89,7 @@ def chunk_gradient(
         field, frames, observe, parameters, system: as for `replicas.run_legs`; frames until the kept state.
         starts: starting points [S, N, 3], Å.
         ends: kept positions and velocities of the legs [S, 2, N, 3], Å and Å/fs.
-        seeds: dL/d(series) joined in time, by name [S, frames, ...].
+        seeds: dL/d(series) joined in time, by name [S, frames, ...], and dL/d(statics) [S, ...].
         coefficients: from `reweighting.ensemble_coefficients` [S], 1/eV.
         tolerance: of the reversal, Å.
 
@@ -98,6 +99,9 @@ def chunk_gradient(
     trajectory, distance = trajectory_gradient(
         field, frames, observe, parameters, system, starts, ends, seeds, tolerance
     )
+    static = {name: seed for name, seed in seeds.items() if name in STATICS}
+    if static:
+        trajectory = trajectory + np.asarray(statics_gradient(field, parameters, system, starts, static))
     return ChunkGradient(
         trajectory=trajectory,
         energy_gradients=np.asarray(energy_gradients(field, parameters, system, starts)),
@@ -117,7 +121,10 @@ def trajectory_gradient(
     seeds: Mapping[str, jax.Array],
     tolerance: float,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The gradient through the trajectories of a chunk; arguments as for `chunk_gradient`.
+    """The gradient through the trajectories of a chunk, zero where nothing is observed along them.
+
+    Arguments:
+        as for `chunk_gradient`.
 
     Returns:
         rows that add up to it [S, P], and the distance of each reversed trajectory from its start [S], Å.
@@ -125,7 +132,12 @@ def trajectory_gradient(
     Raises:
         CampaignError: a reversed trajectory missed its starting point, or the gradient is not finite.
     """
-    split = {name: split_directions(seed) for name, seed in seeds.items()}
+    split = {name: split_directions(seed) for name, seed in seeds.items() if name not in STATICS}
+    if not split:
+        count, dtype = len(starts), starts.dtype
+        return np.zeros((count, flat_parameters(parameters["trainable"])[0].size), dtype), np.zeros(
+            count, dtype
+        )
     legs = walk_legs_back(field, frames, observe, parameters, system, *ends, split)
     distance = np.asarray(jnp.max(jnp.linalg.norm(legs.positions - starts[:, None], axis=-1), axis=(1, 2)))
     _require_reversal(distance, tolerance)

@@ -21,6 +21,7 @@ from dynrefine.gradient import chunk_gradient, series_seeds
 from dynrefine.models import flat_parameters
 from dynrefine.observables.base import Observable
 from dynrefine.reweighting import boltzmann_weights, ensemble_coefficients
+from dynrefine.statics import evaluate_statics, observe_statics
 from dynrefine.system import System
 
 
@@ -62,9 +63,17 @@ class CheckedLoss:
 
     def statistics(self, vector: jax.Array) -> jax.Array:
         """c_s(θ) of every starting point, differentiable by backpropagation step by step."""
-        leg = partial(propagate, self.field, self.frames, self.observe, self.with_vector(vector), self.system)
+        parameters = self.with_vector(vector)
+        leg = partial(propagate, self.field, self.frames, self.observe, parameters, self.system)
         legs, _ = jax.vmap(both_ways(partial(leg, rematerialise=True)))(self.positions, self.velocities)
-        return self.observable.statistic({n: join_directions(a) for n, a in legs.series.items()})
+        series = {name: join_directions(array) for name, array in legs.series.items()}
+
+        def statics(x: jax.Array) -> dict[str, jax.Array]:
+            neighbours = self.field.neighbours(x, self.system.cell)
+            names, architecture = self.observable.statics, self.field.architecture
+            return observe_statics(names, architecture, parameters, self.system, x, neighbours)
+
+        return self.observable.statistic(series | jax.lax.map(statics, self.positions))
 
     def weights(self, vector: jax.Array) -> jax.Array:
         """w_s(θ), equal at the parameters themselves."""
@@ -102,6 +111,9 @@ class CheckedLoss:
             self.velocities,
         )
         series = {name: join_directions(array) for name, array in legs.series.items()}
+        series |= evaluate_statics(
+            self.observable.statics, self.field, self.parameters, self.system, self.positions
+        )
         statistics = jax.jit(self.observable.statistic)(series)
         count = len(self.positions)
         weights = jnp.full(count, 1.0 / count, self.positions.dtype)

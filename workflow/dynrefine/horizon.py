@@ -21,6 +21,7 @@ from dynrefine.dynamics.replicas import join_directions, run_legs
 from dynrefine.errors import CampaignError
 from dynrefine.gradient import series_seeds, trajectory_gradient
 from dynrefine.observables.base import Observable
+from dynrefine.statics import evaluate_statics
 from dynrefine.system import System
 from dynrefine.update import sum_with_error
 
@@ -33,6 +34,7 @@ class Pilot:
 
     Attributes:
         field, observe, parameters, system: as for `replicas.run_legs`.
+        statics: names of the quantities that are observed at the starting points.
         observables: by name.
         weights: of the observables in the objective, by name.
         positions: starting points [S, N, 3], Å.
@@ -44,6 +46,7 @@ class Pilot:
 
     field: ForceField
     observe: Observe
+    statics: Sequence[str]
     parameters: Mapping[str, Any]
     system: System
     observables: Mapping[str, Observable]
@@ -60,7 +63,7 @@ class Pilot:
         return jnp.full(len(self.positions), 1.0 / len(self.positions), self.positions.dtype)
 
     def trajectories(self, depth: float) -> tuple[dict[str, jax.Array], tuple[jax.Array, jax.Array]]:
-        """Series joined in time, and where the trajectories of this length (fs) ended."""
+        """Series joined in time with the statics, and where the trajectories of this length (fs) ended."""
         legs = run_legs(
             self.field,
             Frames.spanning(depth, self.interval, self.timestep),
@@ -71,7 +74,8 @@ class Pilot:
             self.velocities,
         )
         series = {name: join_directions(array) for name, array in legs.series.items()}
-        return series, (legs.positions, legs.velocities)
+        statics = evaluate_statics(self.statics, self.field, self.parameters, self.system, self.positions)
+        return series | statics, (legs.positions, legs.velocities)
 
     def cotangents(self, series: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
         """dL/dC of each observable's mean statistic, times the observable's weight."""

@@ -149,7 +149,7 @@ def evaluate_state(
     Arguments:
         observables: by name.
         weights: of the observables in the objective, by name.
-        series: joined in time, of all starting points of the state, by name [S, frames, ...].
+        series: joined in time, of all starting points of the state, by name [S, frames, ...], and statics [S, ...].
         energy_changes: of the starting points, since they were sampled [S], eV.
         kelvin: temperature, K.
     """

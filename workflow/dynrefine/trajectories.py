@@ -1,7 +1,7 @@
 """Trajectories of a chunk, as files."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from dynrefine.ensembles import Ensemble, frames_of
 from dynrefine.errors import CampaignError
 from dynrefine.models import Model
 from dynrefine.series import SERIES, observer
+from dynrefine.statics import STATICS, evaluate_statics
 from dynrefine.storage import ArrayFile, read_arrays, write_arrays
 
 
@@ -27,6 +28,7 @@ class Trajectories:
         velocities: likewise [S, 2, N, 3], Å/fs.
         energy_drift: change of the total energy over each leg [S, 2], meV per atom.
         temperatures: mean along each leg [S, 2], K.
+        statics: of the starting points, by name [S, ...].
     """
 
     series: dict[str, np.ndarray]
@@ -34,6 +36,7 @@ class Trajectories:
     velocities: np.ndarray
     energy_drift: np.ndarray
     temperatures: np.ndarray
+    statics: dict[str, np.ndarray] = field(default_factory=dict)
 
     def central_series(self, frames: int | None = None) -> dict[str, jax.Array]:
         """Series in order of time, of so many frames on either side of the start [S, 2 frames - 1, ...]."""
@@ -50,6 +53,7 @@ def run_trajectories(
     sampling: Mapping[str, Any],
     trajectory: Mapping[str, Any],
     series: Sequence[str],
+    statics: Sequence[str],
     depth: float | None,
     kelvin: float,
 ) -> Trajectories:
@@ -60,7 +64,8 @@ def run_trajectories(
         models: the other models that series need, by name.
         ensemble: starting points.
         elements, sampling, trajectory: configuration sections `elements`, `ensemble` and `trajectory`.
-        series: names of the quantities to observe.
+        series: names of the quantities to observe along the trajectories.
+        statics: names of those of the starting points.
         depth: of the adjoint, fs; none where no gradient is wanted.
         kelvin: temperature of the state, K.
 
@@ -68,15 +73,18 @@ def run_trajectories(
         CampaignError: the dynamics blew up, drifted in energy or left the bounds of the temperature.
     """
     dtype = jax.tree.leaves(potential.parameters)[0].dtype
+    own_field, system = ensemble.field(potential, sampling), ensemble.system(elements, dtype)
+    starts = jnp.asarray(ensemble.positions, dtype)
     legs = run_legs(
-        ensemble.field(potential, sampling),
+        own_field,
         frames_of(trajectory, depth),
         observer(series, models),
         potential.parameters,
-        ensemble.system(elements, dtype),
-        jnp.asarray(ensemble.positions, dtype),
+        system,
+        starts,
         jnp.asarray(ensemble.velocities, dtype),
     )
+    observed = evaluate_statics(statics, own_field, potential.parameters, system, starts)
     energies = np.asarray(legs.energies)
     result = Trajectories(
         series={name: np.asarray(values) for name, values in legs.series.items()},
@@ -84,6 +92,7 @@ def run_trajectories(
         velocities=np.asarray(legs.velocities),
         energy_drift=1e3 * (energies[..., -1] - energies[..., 0]) / len(ensemble.species),
         temperatures=np.asarray(legs.temperatures).mean(axis=-1),
+        statics={name: np.asarray(values) for name, values in observed.items()},
     )
     _require_bounds(result, trajectory, kelvin)
     return result
@@ -92,7 +101,9 @@ def run_trajectories(
 def save_trajectories(path: str | Path, trajectories: Trajectories) -> None:
     """Write a trajectories file."""
     series = {f"series/{name}": values for name, values in trajectories.series.items()}
+    series |= {f"statics/{name}": values for name, values in trajectories.statics.items()}
     units = {f"series/{name}": SERIES[name].unit for name in trajectories.series}
+    units |= {f"statics/{name}": STATICS[name].unit for name in trajectories.statics}
     own = {"positions": "Å", "velocities": "Å/fs", "energy_drift": "meV/atom", "temperatures": "K"}
     arrays = series | {name: getattr(trajectories, name) for name in own}
     write_arrays(path, "trajectories", ArrayFile(arrays, units | own))
@@ -108,7 +119,7 @@ def load_trajectories(path: str | Path) -> Trajectories | None:
     if content.passed_through:
         return None
     arrays = {name: array for name, array in content.arrays.items() if "/" not in name}
-    return Trajectories(series=content.group("series"), **arrays)
+    return Trajectories(series=content.group("series"), statics=content.group("statics"), **arrays)
 
 
 def _require_bounds(trajectories: Trajectories, settings: Mapping[str, Any], kelvin: float) -> None:

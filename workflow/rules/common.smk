@@ -21,6 +21,9 @@ TARGET_FILES = [
 SERIES = sorted(
     {series for settings in OBSERVABLES.values() for series in settings.series}
 )
+STATICS = sorted(
+    {static for settings in OBSERVABLES.values() for static in settings.statics}
+)
 
 
 def with_dataset(path):

@@ -49,6 +49,7 @@ rule run_trajectories:
         settings=SURFACES | SAMPLING | section("trajectory"),
         state=state_settings,
         series=SERIES,
+        statics=STATICS,
         depth=campaign.gradient.depth,
         precision=campaign.precision,
         code=code("run_trajectories"),

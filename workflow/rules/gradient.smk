@@ -144,6 +144,7 @@ rule gradient_horizon:
         settings=SURFACES | SAMPLING | section("trajectory") | PROPERTIES | PILOT,
         state=next(iter(STATE_SETTINGS.values())),
         series=SERIES,
+        statics=STATICS,
         precision=campaign.precision,
         code=code("gradient_horizon"),
     script:

@@ -31,6 +31,7 @@ use rule run_trajectories as run_validation with:
         settings=SURFACES | VALIDATION_SAMPLING | VALIDATION_TRAJECTORY,
         state=state_settings,
         series=VALIDATION_SERIES,
+        statics=STATICS,
         depth=None,
         precision=campaign.precision,
         code=code("run_trajectories"),

@@ -45,13 +45,13 @@ with job(snakemake):
             ),
             state.weighted_cotangents(objective.weights),
             jnp.asarray(state.weights[own], dtype),
-            trajectories.central_series(frames.count),
+            trajectories.central_series(frames.count) | trajectories.statics,
         )
         begun = time.monotonic()
         gradient = chunk_gradient(
             ensemble.field(potential, settings["ensemble"]),
             frames,
-            observer(list(seeds), models),
+            observer(list(trajectories.series), models),
             potential.parameters,
             ensemble.system(elements, dtype),
             jnp.asarray(ensemble.positions, dtype),

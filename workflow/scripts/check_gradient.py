@@ -24,13 +24,9 @@ with job(snakemake):
     ensemble = load_ensemble(snakemake.input.ensemble)
     interval = trajectory["sampling_interval"]
     frames = Frames.spanning(check["steps"] * trajectory["timestep"], interval, trajectory["timestep"])
-    name, observable = next(
-        iter(
-            observables_of(settings["objective"]["observables"], state, ensemble, elements, interval).items()
-        )
-    )
+    observables = observables_of(settings["objective"]["observables"], state, ensemble, elements, interval)
 
-    def loss_in(precision):
+    def loss_of(observable, precision):
         dtype = jnp.dtype(precision)
         potential = load_model(snakemake.input.potential, settings["potential"], elements).cast(dtype)
         models = load_surfaces(snakemake.input, settings, dtype)
@@ -46,12 +42,14 @@ with job(snakemake):
             velocities=jnp.asarray(ensemble.velocities[: check["replicas"]], dtype),
         )
 
-    single, _ = compare_with_backpropagation(loss_in("float32"), tolerance, "float32")
-    loss = loss_in("float64")
-    double, adjoint = compare_with_backpropagation(loss, tolerance, "float64")
-    differences = compare_with_finite_differences(
-        loss, adjoint, check["displacement"], check["parameters"], snakemake.params.seed
-    )
-    table = pd.DataFrame([*double, *single, *differences])
-    table.insert(0, "observable", name)
-    write_table(snakemake.output.table, table)
+    def compared(observable):
+        single, _ = compare_with_backpropagation(loss_of(observable, "float32"), tolerance, "float32")
+        loss = loss_of(observable, "float64")
+        double, adjoint = compare_with_backpropagation(loss, tolerance, "float64")
+        differences = compare_with_finite_differences(
+            loss, adjoint, check["displacement"], check["parameters"], snakemake.params.seed
+        )
+        return [*double, *single, *differences]
+
+    rows = [{"observable": name, **row} for name, each in observables.items() for row in compared(each)]
+    write_table(snakemake.output.table, pd.DataFrame(rows))

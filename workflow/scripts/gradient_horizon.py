@@ -23,6 +23,7 @@ with job(snakemake):
     pilot = Pilot(
         field=ensemble.field(potential, settings["ensemble"]),
         observe=observer(snakemake.params.series, models),
+        statics=snakemake.params.statics,
         parameters=potential.parameters,
         system=ensemble.system(elements, dtype),
         observables=observables_of(chosen, state, ensemble, elements, interval),

@@ -30,6 +30,7 @@ with job(snakemake):
             settings["ensemble"],
             settings["trajectory"],
             snakemake.params.series,
+            snakemake.params.statics,
             adjoint_depth(snakemake.params.depth, snakemake.input.horizon) if refining else None,
             state["temperature"],
         )

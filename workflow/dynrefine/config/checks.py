@@ -222,6 +222,13 @@ def _times(config: Config) -> Iterator[str]:
             f"at most trajectory.length, {trajectory.length:g} fs",
             "lower the depth or lengthen the trajectories",
         )
+    chosen = config.objective.observables.chosen().values()
+    if gradient.depth == "auto" and not any(settings.series for settings in chosen):
+        yield _sentence(
+            "gradient.depth is 'auto'",
+            "a number of fs, since no observable is followed along the trajectories",
+            "change it, any depth will do",
+        )
     if gradient.horizon.shortest > trajectory.length:
         yield _sentence(
             f"gradient.horizon.shortest is {gradient.horizon.shortest:g} fs",

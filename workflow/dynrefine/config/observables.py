@@ -8,9 +8,10 @@ from dynrefine.config.base import NonNegativeFloat, PositiveFloat, Section
 
 
 class ObservableSettings(Section):
-    """What every observable needs; `series` are the quantities it needs along a trajectory."""
+    """What every observable needs; `series` along a trajectory, `statics` at its starting point."""
 
     series: ClassVar[tuple[str, ...]] = ()
+    statics: ClassVar[tuple[str, ...]] = ()
 
     weight: PositiveFloat = Field(1.0, description="Weight in the objective, pure number.")
 
@@ -84,13 +85,36 @@ class DiffusionSettings(MeasuredNumber):
     window: PositiveFloat = Field(
         1000.0, description="Upper limit of the integral, fs; at most twice the trajectory's length."
     )
+    viscosity: PositiveFloat | None = Field(
+        None,
+        description="Viscosity for the finite-size correction, mPa s; null: the coefficient in the finite cell is "
+        "compared with the target.",
+        examples=[0.89],
+    )
 
     @classmethod
     def example(cls) -> dict[str, Any]:
         return {"target": 2.299, "element": "O", "window": 400.0}
 
 
+class PressureSettings(MeasuredNumber):
+    """Pressure at the state's density, bar; where it is as measured, so is the density at that pressure."""
+
+    statics: ClassVar[tuple[str, ...]] = ("virial_pressure",)
+
+    target: float = Field(description="Measured pressure at the state's temperature and density, bar.")
+    scale: PositiveFloat = Field(
+        description="Difference that counts as a loss of one, bar; with the bulk modulus of the liquid the loss "
+        "is the squared relative difference of its density."
+    )
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return {"target": 1.0, "scale": 22000.0}
+
+
 OBSERVABLES: dict[str, type[ObservableSettings]] = {
     "infrared": InfraredSettings,
     "diffusion": DiffusionSettings,
+    "pressure": PressureSettings,
 }

@@ -111,8 +111,9 @@ def over_configurations(
     parameters: Mapping[str, Any],
     system: System,
     positions: jax.Array,
+    *others: Any,
 ) -> Any:
-    """Map function(field, parameters, x, neighbours) over configurations, each with a fresh list.
+    """Map function(field, parameters, x, neighbours, *others) over configurations, each with a fresh list.
 
     Arguments:
         function: of one configuration x [N, 3], Å.
@@ -120,6 +121,7 @@ def over_configurations(
         parameters: of the potential.
         system: atoms and cell.
         positions: of the configurations [S, N, 3], Å.
+        others: trees of arrays [S, ...] with something more for each configuration.
 
     Raises:
         CampaignError: the lists cannot be made long enough.
@@ -127,15 +129,16 @@ def over_configurations(
 
     def run(field: ForceField) -> tuple[Any, ListFaults]:
         @jax.jit
-        def all_configurations(parameters: Mapping[str, Any], positions: jax.Array) -> Any:
-            def one(x: jax.Array) -> tuple[Any, ListFaults]:
+        def all_configurations(parameters: Mapping[str, Any], *configurations: Any) -> Any:
+            def one(configuration: tuple[Any, ...]) -> tuple[Any, ListFaults]:
+                x, *own = configuration
                 neighbours = field.neighbours(x, system.cell)
                 faults = list_faults(neighbours, x, x, field.skin)
-                return function(field, parameters, x, neighbours), faults
+                return function(field, parameters, x, neighbours, *own), faults
 
-            return jax.lax.map(one, positions)
+            return jax.lax.map(one, configurations)
 
-        return all_configurations(parameters, positions)
+        return all_configurations(parameters, positions, *others)
 
     return with_sufficient_lists(run, field)
 

@@ -1,8 +1,8 @@
 """Measured properties that a potential is refined against: one file each, one line in the registry.
 
-An observable is a frozen dataclass that says which series of a trajectory it needs (`series`), what it averages
-over replicas (`statistic`), how the property follows from the average (`predict`) and how far that is from the
-measurement (`loss`). Gradients and error bars follow from these alone.
+An observable is a frozen dataclass that says which series of a trajectory and which statics of its starting point it
+needs (`series`, `statics`), what it averages over replicas (`statistic`), how the property follows from the average
+(`predict`) and how far that is from the measurement (`loss`). Gradients and error bars follow from these alone.
 """
 
 from collections.abc import Mapping
@@ -13,10 +13,12 @@ import numpy as np
 from dynrefine.observables.base import Conditions, Observable
 from dynrefine.observables.diffusion import SelfDiffusion
 from dynrefine.observables.infrared import Infrared
+from dynrefine.observables.pressure import Pressure
 
 OBSERVABLES = {
     "infrared": Infrared,
     "diffusion": SelfDiffusion,
+    "pressure": Pressure,
 }
 
 

@@ -30,19 +30,21 @@ class Observable(Protocol):
     """A property of an ensemble of trajectories with a measured target.
 
     Attributes:
-        series: names of the series of `dynrefine.series` that it needs.
+        series: names of the quantities of `dynrefine.series` that it needs along the trajectories.
+        statics: names of those of `dynrefine.statics` that it needs at their starting points.
         abscissa: where the property is compared [W].
         target: the measured property there [W].
         quantities: name and unit of the abscissa, and of the property.
     """
 
     series: tuple[str, ...]
+    statics: tuple[str, ...]
     abscissa: np.ndarray
     target: np.ndarray
     quantities: tuple[tuple[str, str], tuple[str, str]]
 
     def statistic(self, series: dict[str, Any]) -> jax.Array:
-        """What is averaged over replicas, from the series of one or more replicas [..., frames, ...]."""
+        """What is averaged over replicas, from series [..., frames, ...] and statics [..., ...] of one or more."""
 
     def predict(self, mean: jax.Array) -> jax.Array:
         """The property [W] from the averaged statistic."""

@@ -19,7 +19,7 @@ _YEH_HUMMER = 2.837297
 
 @dataclass(frozen=True, eq=False)
 class SelfDiffusion:
-    """The self-diffusion coefficient of one element, in the finite cell.
+    """The self-diffusion coefficient of one element.
 
     Attributes:
         abscissa: upper limit of the Green-Kubo integral [1], fs.
@@ -27,6 +27,7 @@ class SelfDiffusion:
         diffusing: which atoms are of the element, indices.
         depth: upper limit of the integral, frames.
         interval: between frames, fs.
+        correction: for the finite size of the cell, added to the simulated coefficient, 1e-9 m²/s.
     """
 
     abscissa: np.ndarray
@@ -34,8 +35,10 @@ class SelfDiffusion:
     diffusing: np.ndarray
     depth: int
     interval: float
+    correction: float
 
     series = ("velocities",)
+    statics = ()
     quantities = (("upper limit of the integral", "fs"), ("self-diffusion", "1e-9 m²/s"))
 
     @classmethod
@@ -44,12 +47,18 @@ class SelfDiffusion:
     ) -> "SelfDiffusion":
         """The observable that the configuration section `objective.observables.diffusion` describes."""
         depth = round(settings["window"] / conditions.interval)
+        correction = 0.0
+        if settings["viscosity"] is not None:
+            correction = finite_size_correction(
+                conditions.temperature, settings["viscosity"], conditions.volume
+            )
         return cls(
             np.array([depth * conditions.interval]),
             np.array([settings["target"]]),
             np.flatnonzero(np.array(conditions.symbols) == settings["element"]),
             depth,
             conditions.interval,
+            correction,
         )
 
     def statistic(self, series: dict[str, Any]) -> jax.Array:
@@ -62,7 +71,7 @@ class SelfDiffusion:
 
     def predict(self, mean: jax.Array) -> jax.Array:
         """D [1] in 1e-9 m²/s."""
-        return running_diffusion(mean, self.interval)[..., -1:]
+        return running_diffusion(mean, self.interval)[..., -1:] + self.correction
 
     def loss(self, mean: jax.Array) -> jax.Array:
         """The squared relative difference from the target."""

@@ -46,6 +46,7 @@ class Infrared:
     prefactor: float
 
     series = ("dipole_derivative",)
+    statics = ()
     quantities = (("wavenumber", "cm⁻¹"), ("n(ν)α(ν)", "cm⁻¹"))
 
     @classmethod

@@ -164,12 +164,22 @@ def gradient_check_table(check: pd.DataFrame) -> Table:
     """The gradient by the adjoint method beside the same by other means.
 
     Arguments:
-        check: comparison, precision, parameter, adjoint, reference, relative_error, and where it was computed
-            cosine; rows of the comparison "reversal" hold a distance in Å.
+        check: observable, comparison, precision, parameter, adjoint, reference, relative_error, and where it was
+            computed cosine; rows of the comparison "reversal" hold a distance in Å.
     """
-    header = ("comparison", "precision", "parameter", "adjoint", "reference", "relative difference", "cosine")
+    header = (
+        "observable",
+        "comparison",
+        "precision",
+        "parameter",
+        "adjoint",
+        "reference",
+        "relative difference",
+        "cosine",
+    )
     rows = [
         (
+            row.observable,
             row.comparison,
             row.precision,
             "largest distance" if row.comparison == "reversal" else str(row.parameter),
@@ -184,7 +194,7 @@ def gradient_check_table(check: pd.DataFrame) -> Table:
         "For all parameters together the columns hold norms, the norm of the difference over the norm of the "
         "reference, and the cosine of the angle between both gradients."
     )
-    return Table(header, rows, (False, False, False, True, True, True, True), caption)
+    return Table(header, rows, (*[False] * 4, *[True] * 4), caption)
 
 
 def timings_table(timings: pd.DataFrame) -> Table:

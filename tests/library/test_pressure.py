@@ -1,0 +1,288 @@
+"""The pressure as an observable, its gradient, and both together with an observable along trajectories."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from ase import Atoms, units
+from ase.calculators.lj import LennardJones as Reference
+from systems import POTENTIAL, TRICLINIC, field_of, random_model, water_box
+
+from dynrefine.dynamics.leapfrog import Frames
+from dynrefine.dynamics.replicas import join_directions, run_legs
+from dynrefine.errors import CampaignError
+from dynrefine.gradient import chunk_gradient, series_seeds
+from dynrefine.gradient_check import (
+    CheckedLoss,
+    compare_with_backpropagation,
+    compare_with_finite_differences,
+)
+from dynrefine.horizon import Pilot
+from dynrefine.initial_configurations import system_of
+from dynrefine.objective import evaluate_state
+from dynrefine.observables import create_observables
+from dynrefine.observables.base import Conditions
+from dynrefine.potentials.derivatives import energy_forces_stress
+from dynrefine.potentials.lennard_jones import LennardJones
+from dynrefine.reweighting import boltzmann_weights
+from dynrefine.series import observer
+from dynrefine.statics import evaluate_statics
+from dynrefine.system import thermal_velocities
+from dynrefine.units import BAR, BOLTZMANN
+
+ARGON = [{"symbol": "Ar", "mass": 39.948, "charge": 0}]
+SIGMA, EPSILON = 3.4, 120.0 * BOLTZMANN  # Å, eV
+KELVIN, CUTOFF, STARTS = 94.4, 7.0, 4
+EDGE = 11.6  # Å, of 32 atoms at about the density of the liquid
+FRAMES = Frames(timestep=5.0, count=4, stride=2, kept=4)
+
+
+def argon_liquid():
+    """32 atoms, displaced from a face-centred lattice in as many ways as there are starting points."""
+    unit = np.array([[0.0, 0.0, 0.0], [0.0, 0.5, 0.5], [0.5, 0.0, 0.5], [0.5, 0.5, 0.0]])
+    grid = np.stack(np.meshgrid([0, 1], [0, 1], [0, 1], indexing="ij"), axis=-1).reshape(-1, 1, 3)
+    lattice = (grid + unit).reshape(-1, 3) / 2.0 * EDGE
+    shifts = np.random.default_rng(5).normal(0.0, 0.25, (STARTS, 32, 3))
+    return system_of(np.zeros(32, int), EDGE * np.eye(3), ARGON, jnp.float64), lattice + shifts
+
+
+def lennard_jones(truncation, tail_correction):
+    return LennardJones(CUTOFF, truncation, 1.5, tail_correction, SIGMA, EPSILON)
+
+
+def pressure(system, kelvin=KELVIN, target=50.0, scale=1000.0):
+    conditions = Conditions(kelvin, float(system.volume), len(system.species), 10.0)
+    settings = {"pressure": {"target": target, "scale": scale}}
+    return create_observables(settings, {"pressure": None}, conditions)["pressure"]
+
+
+def checked(architecture, parameters, system, positions, observable, kelvin, frames=FRAMES, **options):
+    draw = jax.vmap(lambda key: thermal_velocities(key, system.masses, kelvin))
+    return CheckedLoss(
+        field_of(architecture, system.cell, **options),
+        frames,
+        observer(observable.series, {}),
+        parameters,
+        system,
+        observable,
+        kelvin,
+        jnp.asarray(positions),
+        draw(jax.random.split(jax.random.key(4), len(positions))),
+    )
+
+
+@pytest.fixture(scope="module")
+def argon():
+    """The loss of the pressure of a Lennard-Jones liquid."""
+    system, positions = argon_liquid()
+    own = lennard_jones("switched", tail_correction=True)
+    parameters = own.initial_parameters(None)
+    return checked(own, parameters, system, positions, pressure(system), KELVIN, capacity=96)
+
+
+@pytest.fixture(scope="module")
+def diffusion(argon):
+    """The loss of the self-diffusion of the same liquid, along trajectories from the same points."""
+    system = argon.system
+    conditions = Conditions(KELVIN, float(system.volume), 32, 10.0, ("Ar",) * 32)
+    settings = {"element": "Ar", "target": 2.0, "window": 30.0, "viscosity": None}
+    observable = create_observables({"diffusion": settings}, {"diffusion": None}, conditions)["diffusion"]
+    return replace(argon, observable=observable, observe=observer(["velocities"], {}))
+
+
+@pytest.mark.parametrize(
+    ("truncation", "tail_correction"),
+    [("truncated", False), ("truncated", True), ("shifted", False), ("switched", False)],
+)
+def test_pressure_is_that_of_ase_with_the_kinetic_part_and_the_tail(truncation, tail_correction):
+    system, positions = argon_liquid()
+    own = lennard_jones(truncation, tail_correction)
+    field = field_of(own, system.cell, capacity=96)
+    names, parameters = ["virial_pressure"], own.initial_parameters(None)
+    found = evaluate_statics(names, field, parameters, system, jnp.asarray(positions))
+    observable = pressure(system)
+    predicted = observable.predict(observable.statistic(found))
+    assert predicted.shape == (STARTS, 1)
+    atoms = Atoms("Ar32", positions=positions[0], cell=np.asarray(system.cell), pbc=True)
+    # ASE shifts the energy unless it switches; its switch begins at `ro`.
+    options = {"smooth": True, "ro": CUTOFF - 1.5} if truncation == "switched" else {}
+    atoms.calc = Reference(sigma=SIGMA, epsilon=EPSILON, rc=CUTOFF, **options)
+    # Velocities whose kinetic energy is that of the ensemble, 3/2 N k T.
+    momenta = np.random.default_rng(1).normal(size=(32, 3))
+    atoms.set_momenta(momenta)
+    atoms.set_momenta(momenta * np.sqrt(1.5 * 32 * BOLTZMANN * KELVIN / atoms.get_kinetic_energy()))
+    stress = atoms.get_stress(voigt=False, include_ideal_gas=True)
+    expected = -np.trace(stress) / 3.0 / (1e5 * units.Pascal)
+    if tail_correction:
+        # Allen & Tildesley, Computer Simulation of Liquids, 2nd ed. (2017), eq. 2.140
+        third = (SIGMA / CUTOFF) ** 3
+        tail = 16.0 / 3.0 * np.pi * (32 / EDGE**3) ** 2 * EPSILON * SIGMA**3 * (2.0 / 3.0 * third**3 - third)
+        assert tail / BAR < -100.0
+        expected += tail / BAR
+    # Sums of some thousand terms in double precision, of thousands of bar; constants of CODATA 2014 there, 2018 here.
+    assert float(predicted[0, 0]) == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_loss_is_the_squared_difference_in_units_of_the_scale():
+    system, _ = argon_liquid()
+    observable = pressure(system, target=-200.0, scale=400.0)
+    ideal = 32 * BOLTZMANN * KELVIN / EDGE**3 / BAR
+    assert observable.predict(jnp.asarray(100.0)) == pytest.approx([100.0 + ideal])
+    assert observable.loss(jnp.asarray(100.0 - ideal)) == pytest.approx((300.0 / 400.0) ** 2)
+    assert observable.loss(jnp.asarray(-200.0 - ideal)) == pytest.approx(0.0, abs=1e-20)
+
+
+def test_the_gradient_of_the_pressure_is_that_of_the_weighted_estimator(argon):
+    rows, adjoint = compare_with_backpropagation(argon, tolerance=1e-9, precision="float64")
+    assert rows[0]["parameter"] == "all (2)"
+    assert rows[0]["relative_error"] < 1e-12
+    # 1e-6 eV is 1e-4 of ε: the error of the difference is of the order of its square.
+    for row in compare_with_finite_differences(argon, adjoint, displacement=1e-6, count=2, seed=0):
+        assert row["relative_error"] < 1e-7, row
+
+
+def test_both_parts_of_the_gradient_matter_and_each_is_its_derivative(argon):
+    """The explicit part at equal weights, the ensemble part at the quantities of the unchanged potential."""
+    loss, weights = argon.observable.loss, jnp.full(STARTS, 1.0 / STARTS)
+
+    @jax.jit
+    def parts(vector):
+        statistics = argon.statistics(argon.vector)
+        explicit = jax.grad(lambda moved: loss(weights @ argon.statistics(moved)))(vector)
+        return explicit, jax.grad(lambda moved: loss(argon.weights(moved) @ statistics))(vector)
+
+    explicit, ensemble = parts(argon.vector)
+    statics = evaluate_statics(
+        ["virial_pressure"], argon.field, argon.parameters, argon.system, argon.positions
+    )
+    state = evaluate_state({"checked": argon.observable}, {"checked": 1.0}, statics, np.zeros(STARTS), KELVIN)
+    cotangents = state.weighted_cotangents({"checked": 1.0})
+    seeds = series_seeds({"checked": argon.observable}, cotangents, weights, statics)
+    nowhere = jnp.zeros((STARTS, 2, 32, 3))
+    found = chunk_gradient(
+        argon.field,
+        FRAMES,
+        argon.observe,
+        argon.parameters,
+        argon.system,
+        argon.positions,
+        (nowhere, nowhere),
+        seeds,
+        jnp.asarray(state.coefficients),
+        tolerance=1e-9,
+    )
+    np.testing.assert_allclose(found.trajectory.sum(axis=0), explicit, rtol=1e-10)
+    np.testing.assert_allclose(found.ensemble.sum(axis=0), ensemble, rtol=1e-10)
+    assert np.all(np.abs(explicit) > 0.01 * np.abs(ensemble))
+    assert np.all(np.abs(ensemble) > 0.01 * np.abs(explicit))
+
+
+@pytest.fixture(scope="module")
+def networks():
+    """The loss of the pressure of two molecules on random networks."""
+    system, positions = water_box(2, TRICLINIC)
+    model = random_model({**POTENTIAL, "angular_momentum": 1}, system, positions)
+    shifted = positions + np.random.default_rng(3).normal(0.0, 0.05, (STARTS, *positions.shape))
+    observable = pressure(system, kelvin=300.0, scale=1e4)
+    frames = replace(FRAMES, timestep=0.5)
+    return checked(model.architecture, model.parameters, system, shifted, observable, 300.0, frames)
+
+
+def test_virial_pressure_of_networks_is_the_trace_of_their_stress(networks):
+    x, cell, field = networks.positions[0], networks.system.cell, networks.field
+    own, parameters, species = field.architecture, networks.parameters, networks.system.species
+    found = evaluate_statics(["virial_pressure"], field, parameters, networks.system, networks.positions)
+    compute = jax.jit(energy_forces_stress, static_argnums=0)
+    stress = compute(own, parameters, species, x, cell, field.neighbours(x, cell))[2]
+    expected = -float(jnp.trace(stress)) / 3.0 / BAR
+    assert float(found["virial_pressure"][0]) == pytest.approx(expected, rel=1e-10)
+
+
+def test_the_gradient_of_the_pressure_of_networks(networks):
+    rows, adjoint = compare_with_backpropagation(networks, tolerance=1e-9, precision="float64")
+    assert rows[0]["relative_error"] < 1e-10
+    for row in compare_with_finite_differences(networks, adjoint, displacement=1e-5, count=2, seed=0):
+        assert row["relative_error"] < 1e-6, row
+
+
+def test_two_observables_at_once_have_the_sum_of_their_gradients(argon, diffusion):
+    """Of starting points with unequal weights, as of a reused ensemble."""
+    observables = {"pressure": argon.observable, "diffusion": diffusion.observable}
+    importance = {"pressure": 3.0, "diffusion": 0.5}
+    changes = np.array([0.0, 4e-3, -3e-3, 1e-3])  # eV
+    legs = run_legs(
+        argon.field,
+        FRAMES,
+        diffusion.observe,
+        argon.parameters,
+        argon.system,
+        argon.positions,
+        argon.velocities,
+    )
+    series = {name: join_directions(array) for name, array in legs.series.items()}
+    series |= evaluate_statics(
+        ["virial_pressure"], argon.field, argon.parameters, argon.system, argon.positions
+    )
+    state = evaluate_state(observables, importance, series, changes, KELVIN)
+    seeds = series_seeds(
+        observables, state.weighted_cotangents(importance), jnp.asarray(state.weights), series
+    )
+    found = chunk_gradient(
+        argon.field,
+        FRAMES,
+        diffusion.observe,
+        argon.parameters,
+        argon.system,
+        argon.positions,
+        (legs.positions, legs.velocities),
+        seeds,
+        jnp.asarray(state.coefficients),
+        tolerance=1e-9,
+    )
+
+    def total(vector):
+        # weights(θ) w0 / Σ: those of the changed potential, on top of what had changed before
+        weights = argon.weights(vector) * boltzmann_weights(jnp.asarray(changes), KELVIN)
+        weights /= jnp.sum(weights)
+        return sum(
+            importance[name] * loss.observable.loss(jnp.tensordot(weights, loss.statistics(vector), axes=1))
+            for name, loss in (("pressure", argon), ("diffusion", diffusion))
+        )
+
+    expected = jax.jit(jax.grad(total))(argon.vector)
+    np.testing.assert_allclose(found.trajectory.sum(axis=0) + found.ensemble.sum(axis=0), expected, rtol=1e-9)
+
+
+def test_a_pilot_is_not_moved_by_what_needs_no_trajectory(argon, diffusion):
+    alone = Pilot(
+        field=argon.field,
+        observe=diffusion.observe,
+        statics=[],
+        parameters=argon.parameters,
+        system=argon.system,
+        observables={"diffusion": diffusion.observable},
+        weights={"diffusion": 1.0, "pressure": 5.0},
+        positions=argon.positions,
+        velocities=argon.velocities,
+        timestep=5.0,
+        interval=10.0,
+        tolerance=1e-9,
+    )
+    both = replace(
+        alone,
+        statics=["virial_pressure"],
+        observables={"pressure": argon.observable, "diffusion": diffusion.observable},
+    )
+
+    def gradient(pilot):
+        series, ends = pilot.trajectories(30.0)
+        return pilot.gradient(30.0, series, ends, pilot.cotangents(series))[0]
+
+    np.testing.assert_allclose(gradient(both), gradient(alone), rtol=1e-12)
+
+
+def test_a_quantity_that_is_not_known_is_an_error(argon):
+    with pytest.raises(CampaignError, match="unknown quantities density of configurations: known are virial"):
+        evaluate_statics(["density"], argon.field, argon.parameters, argon.system, argon.positions)
