@@ -23,6 +23,7 @@ from dynrefine.update import (
     norms,
     optimiser_of,
     parameter_scales,
+    shortened,
     smallest_sample_size,
     step,
     sum_with_error,
@@ -90,7 +91,7 @@ def vector_of(model):
 
 def test_the_gradient_is_the_sum_of_all_rows(chunks):
     anchor = np.arange(5.0)
-    found = gather_gradient(chunks, EQUAL, anchor)
+    found = gather_gradient(chunks, EQUAL, anchor, np.ones(5), np.inf)
     every = [chunk for state in chunks for chunk in state]
     np.testing.assert_allclose(found.trajectory.value, sum(chunk.trajectory.sum(axis=0) for chunk in every))
     np.testing.assert_allclose(
@@ -101,7 +102,7 @@ def test_the_gradient_is_the_sum_of_all_rows(chunks):
 
 
 def test_errors_are_those_of_sums_of_independent_rows(chunks):
-    found = gather_gradient(chunks, EQUAL, np.zeros(5))
+    found = gather_gradient(chunks, EQUAL, np.zeros(5), np.ones(5), np.inf)
     # A sum of n independent rows has n times the variance of one; sums of states add their variances.
     rows = [np.concatenate([chunk.trajectory for chunk in state]) for state in chunks]
     expected = np.sqrt(sum(len(own) * np.var(own, axis=0, ddof=1) for own in rows))
@@ -117,7 +118,8 @@ def test_errors_are_right_on_average():
     for _ in range(400):
         rows = generator.normal(size=(10, 1))
         chunk = ChunkGradient(rows, 0 * rows, np.zeros(10), np.zeros(10))
-        errors.append(gather_gradient([[chunk]], [np.full(10, 0.1)], np.zeros(1)).trajectory.error[0])
+        found = gather_gradient([[chunk]], [np.full(10, 0.1)], np.zeros(1), np.ones(1), np.inf)
+        errors.append(found.trajectory.error[0])
     # The variance estimate of nine degrees of freedom has a relative standard deviation of sqrt(2/9), its mean over
     # 400 a twentieth of that.
     assert np.mean(np.square(errors)) == pytest.approx(10.0, rel=4 * np.sqrt(2 / 9) / 20)
@@ -137,6 +139,33 @@ def test_errors_of_a_weighted_gradient_are_right_on_average():
         errors.append(found.error[0])
     # The variance of 400 values has a relative standard error of sqrt(2/400) = 7 %.
     assert np.mean(np.square(errors)) == pytest.approx(np.var(values), rel=3 * np.sqrt(2 / repeats))
+
+
+def test_parameters_are_counted_in_their_units(chunks):
+    scales, anchor = np.array([1.0, 2.0, 0.5, 1e-3, 1e3]), np.arange(5.0)
+    plain = gather_gradient(chunks, EQUAL, anchor, np.ones(5), np.inf)
+    scaled = gather_gradient(chunks, EQUAL, anchor, scales, np.inf)
+    np.testing.assert_allclose(scaled.total(shrink=False), scales * plain.total(shrink=False))
+    np.testing.assert_allclose(scaled.ensemble.error, scales * plain.ensemble.error)
+    np.testing.assert_allclose(scaled.trajectory.error, scales * plain.trajectory.error)
+
+
+def test_the_adjoint_may_follow_some_starting_points_only(chunks):
+    """Their rows are the trajectory part, the ensemble part is that of all."""
+    some = [[replace(chunk, trajectory=chunk.trajectory[:2]) for chunk in state] for state in chunks]
+    every, found = (gather_gradient(each, EQUAL, np.zeros(5), np.ones(5), np.inf) for each in (chunks, some))
+    rows = [np.concatenate([chunk.trajectory for chunk in state]) for state in some]
+    np.testing.assert_allclose(found.trajectory.value, sum(own.sum(axis=0) for own in rows))
+    expected = np.sqrt(sum(4 * np.var(own, axis=0, ddof=1) for own in rows))
+    np.testing.assert_allclose(found.trajectory.error, expected, rtol=1e-12)
+    np.testing.assert_array_equal(found.ensemble.value, every.ensemble.value)
+
+
+def test_a_trajectory_that_chaos_blew_up_counts_no_more_than_a_long_one():
+    rows = np.array([[3.0, 4.0], [0.0, 2.0], [1.0, 0.0], [-2.0, 0.0], [3e6, 4e6]])  # median length 2
+    np.testing.assert_allclose(shortened(rows, 1.5), [[1.8, 2.4], *rows[1:4], [1.8, 2.4]])
+    np.testing.assert_array_equal(shortened(rows, np.inf), rows)
+    np.testing.assert_array_equal(shortened(0 * rows, 2.0), 0 * rows)
 
 
 @pytest.mark.parametrize(
@@ -191,6 +220,19 @@ def test_steps_from_saved_states_are_those_of_one_run(potential, gradients, sett
         assert norm == pytest.approx(np.linalg.norm(updates))
 
 
+def test_a_natural_step_is_as_long_as_its_gradient_is_certain(potential, gradients):
+    """Half of the squared gradient is noise: half the step; nothing but noise: none."""
+    size = len(vector_of(potential))
+    probes = np.random.default_rng(5).normal(size=(4, size))
+    value, nothing = gradients[0].trajectory.value, Part(np.zeros(size), np.zeros(size))
+    lengths = []
+    for noise in (0.0, np.sqrt(0.5), 2.0):
+        part = Part(value, np.full(size, noise * np.linalg.norm(value) / np.sqrt(size)))
+        gradient = Gradient(part, nothing, np.zeros(size))
+        lengths.append(step(potential, gradient, NATURAL | {"shrink_noise": True}, None, probes)[2])
+    np.testing.assert_allclose(np.array(lengths) / lengths[0], [1.0, 0.5, 0.0], rtol=1e-9)
+
+
 def test_a_forgotten_state_shows_and_equal_steps_are_equal(potential, gradients):
     def run(keep):
         model, state = potential, None
@@ -228,7 +270,7 @@ def test_steps_are_counted_in_the_units_of_the_parameters_and_shorten():
     scales = parameter_scales(argon, chosen)
     zero = Part(np.zeros(2), np.zeros(2))
     by_name = {"epsilon": -3e5, "sigma": 8.0}
-    gradient = Gradient(zero, zero, flat_parameters(by_name)[0]).in_units(scales)
+    gradient = Gradient(zero, zero, scales * flat_parameters(by_name)[0])
     np.testing.assert_allclose(gradient.anchor, [-30.0, 0.016])
     first, state, norm = step(argon, gradient, chosen, None)
     second, _, _ = step(first, gradient, chosen, state)

@@ -172,31 +172,38 @@ def test_the_anchor_pulls_the_potential_to_its_data(iteration, settings):
     assert np.linalg.norm(anchor["gradient"]) > 0.0
 
 
-def resolved(rows):
-    """The sum of independent rows, and the share of it that stands out of its standard error."""
-    total = rows.sum(axis=0)
-    variance = len(rows) / (len(rows) - 1) * ((rows - rows.mean(axis=0)) ** 2).sum()
-    return total, max(0.0, 1.0 - variance / (total**2).sum())
+def sum_with_noise(rows):
+    """The sum of independent rows, and its squared standard error, added up over the components."""
+    return rows.sum(axis=0), len(rows) / (len(rows) - 1) * ((rows - rows.mean(axis=0)) ** 2).sum()
+
+
+def resolved(total, noise):
+    """The share of a sum that stands out of its standard error."""
+    return max(0.0, 1.0 - noise / (total**2).sum())
 
 
 def parts_of_gradient(iteration, settings):
-    """Trajectory, ensemble and anchor part from the files of an iteration, with the resolved shares of two."""
+    """Trajectory and ensemble part with their noise, and the anchor part, from the files of an iteration."""
     chunks = [gradient for gradient, _ in of_chunks(iteration, "gradient", load_gradient)]
+    rows = np.concatenate([chunk.trajectory for chunk in chunks]).astype(float)
+    lengths = np.linalg.norm(rows, axis=1)
+    rows *= np.minimum(1.0, settings["optimiser"]["outlier_limit"] * np.median(lengths) / lengths)[:, None]
     coefficients = np.concatenate([chunk.coefficients for chunk in chunks]).astype(float)
     energy_gradients = np.concatenate([chunk.energy_gradients for chunk in chunks]).astype(float)
     centred = energy_gradients - energy_gradients.mean(axis=0)
     anchor = read_arrays(iteration / "anchor.npz", "anchor").arrays["gradient"]
     return (
-        resolved(np.concatenate([chunk.trajectory for chunk in chunks]).astype(float)),
-        resolved(coefficients[:, None] * centred),
+        sum_with_noise(rows),
+        sum_with_noise(coefficients[:, None] * centred),
         (settings["objective"]["anchor"]["weight"] * anchor).astype(float),
     )
 
 
 def shrunk_gradient(iteration, settings):
-    """The gradient that the step is made with [P]: what is not resolved is left out."""
-    (trajectory, of_trajectory), (ensemble, of_ensemble), anchor = parts_of_gradient(iteration, settings)
-    return anchor + (of_trajectory * trajectory + of_ensemble * ensemble)
+    """The gradient that the step is made with [P], what is not resolved left out, and the length of the step."""
+    (trajectory, own), (ensemble, other), anchor = parts_of_gradient(iteration, settings)
+    gradient = anchor + (resolved(trajectory, own) * trajectory + resolved(ensemble, other) * ensemble)
+    return gradient, resolved(trajectory + ensemble, own + other)
 
 
 def parameters_after(path, settings):
@@ -219,9 +226,9 @@ def test_the_optimiser_on_the_gathered_gradients_gives_the_potentials_to_the_bit
         vector = jnp.asarray(parameters_after(folder.parent / "pretraining/potential.npz", settings))
         state = optimiser.init(vector)
         for number in ITERATIONS:
-            gradient = jnp.asarray(shrunk_gradient(folder / number, settings), jnp.float32)
-            updates, state = optimiser.update(gradient, state, vector)
-            vector = vector + updates
+            gradient, share = shrunk_gradient(folder / number, settings)
+            updates, state = optimiser.update(jnp.asarray(gradient, jnp.float32), state, vector)
+            vector = vector + share * updates
             written = parameters_after(folder / number / "updated_potential.npz", settings)
             np.testing.assert_array_equal(np.asarray(vector), written)
 
@@ -232,9 +239,10 @@ def test_the_first_step_is_the_natural_gradient_of_the_wanted_length(finished_to
     probes = probes_of(finished_toy).astype(float)
     metric = probes.T @ probes / len(probes)
     damped = metric + chosen["damping"] * np.trace(metric) / len(metric) * np.eye(len(metric))
-    gradient = shrunk_gradient(finished_toy.results / "refinement/000", settings)
+    gradient, share = shrunk_gradient(finished_toy.results / "refinement/000", settings)
     direction = -np.linalg.solve(damped, gradient)
-    expected = 1e-3 * chosen["force_change"] * direction / np.sqrt(direction @ damped @ direction)
+    length = 1e-3 * chosen["force_change"] * share
+    expected = length * direction / np.sqrt(direction @ damped @ direction)
     before = parameters_after(finished_toy.results / "pretraining/potential.npz", settings)
     after = parameters_after(finished_toy.results / "refinement/000/updated_potential.npz", settings)
     step = after.astype(float) - before
@@ -261,10 +269,10 @@ def test_the_history_adds_up(finished_toy, settings):
         weight = settings["objective"]["anchor"]["weight"]
         assert row.infrared_300K == pytest.approx(table.loss[0])
         assert row.total == pytest.approx((table.weight * table.loss).sum() + weight * float(anchor["loss"]))
-        (trajectory, of_trajectory), (ensemble, of_ensemble), pull = parts_of_gradient(iteration, settings)
+        (trajectory, own), (ensemble, other), pull = parts_of_gradient(iteration, settings)
         assert row.gradient_norm == pytest.approx(np.linalg.norm(trajectory + ensemble + pull))
-        assert row.trajectory_resolved == pytest.approx(of_trajectory)
-        assert row.ensemble_resolved == pytest.approx(of_ensemble)
+        assert row.trajectory_resolved == pytest.approx(resolved(trajectory, own))
+        assert row.ensemble_resolved == pytest.approx(resolved(ensemble, other))
         chunks = of_chunks(iteration, "trajectories", load_trajectories)
         temperatures = np.concatenate([chunk.temperatures for chunk in chunks])
         assert row.temperature_300K == pytest.approx(temperatures.mean(), rel=1e-5)

@@ -26,10 +26,11 @@ class ChunkGradient:
     """What the starting points of one chunk contribute to dL/dθ; their sum over all chunks is the gradient.
 
     Attributes:
-        trajectory: from the fixed starting points: through the dynamics, and explicitly in statics [S, P].
+        trajectory: from fixed starting points: through the dynamics, and explicitly in statics [F, P]; the adjoint
+            follows the first F of the starting points.
         energy_gradients: ∂U/∂θ at the starting points [S, P], eV.
         coefficients: with which these enter the ensemble part [S], 1/eV; they add up to zero over all chunks.
-        reversal_error: largest distance of an atom of each reversed trajectory from its start [S], Å.
+        reversal_error: largest distance of an atom of each reversed trajectory from its start [F], Å.
     """
 
     trajectory: np.ndarray
@@ -88,20 +89,21 @@ def chunk_gradient(
     Arguments:
         field, frames, observe, parameters, system: as for `replicas.run_legs`; frames until the kept state.
         starts: starting points [S, N, 3], Å.
-        ends: kept positions and velocities of the legs [S, 2, N, 3], Å and Å/fs.
-        seeds: dL/d(series) joined in time, by name [S, frames, ...], and dL/d(statics) [S, ...].
+        ends: kept positions and velocities of the first F legs [F, 2, N, 3], Å and Å/fs.
+        seeds: dL/d(series) joined in time, by name [F, frames, ...], and dL/d(statics) [F, ...].
         coefficients: from `reweighting.ensemble_coefficients` [S], 1/eV.
         tolerance: of the reversal, Å.
 
     Raises:
         CampaignError: a reversed trajectory missed its starting point, or the gradient is not finite.
     """
+    followed = starts[: len(ends[0])]
     trajectory, distance = trajectory_gradient(
-        field, frames, observe, parameters, system, starts, ends, seeds, tolerance
+        field, frames, observe, parameters, system, followed, ends, seeds, tolerance
     )
     static = {name: seed for name, seed in seeds.items() if name in STATICS}
     if static:
-        trajectory = trajectory + np.asarray(statics_gradient(field, parameters, system, starts, static))
+        trajectory = trajectory + np.asarray(statics_gradient(field, parameters, system, followed, static))
     return ChunkGradient(
         trajectory=trajectory,
         energy_gradients=np.asarray(energy_gradients(field, parameters, system, starts)),
@@ -121,13 +123,13 @@ def trajectory_gradient(
     seeds: Mapping[str, jax.Array],
     tolerance: float,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The gradient through the trajectories of a chunk, zero where nothing is observed along them.
+    """The gradient through trajectories, zero where nothing is observed along them.
 
     Arguments:
-        as for `chunk_gradient`.
+        as for `chunk_gradient`, the starting points [F, N, 3] those of the trajectories.
 
     Returns:
-        rows that add up to it [S, P], and the distance of each reversed trajectory from its start [S], Å.
+        rows that add up to it [F, P], and the distance of each reversed trajectory from its start [F], Å.
 
     Raises:
         CampaignError: a reversed trajectory missed its starting point, or the gradient is not finite.

@@ -1,5 +1,6 @@
 """One step of the refinement: gather the gradient, move the parameters, keep the history."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ from dynrefine.models import Model, flat_parameters, parameter_name
 from dynrefine.objective import standard_error
 from dynrefine.reweighting import effective_sample_size
 from dynrefine.trajectories import Trajectories
+
+logger = logging.getLogger(__name__)
 
 OPTIMISERS = {"adam": optax.adam, "sgd": optax.sgd}
 
@@ -57,12 +60,10 @@ class Gradient:
     ensemble: Part
     anchor: np.ndarray
 
-    def in_units(self, scales: np.ndarray) -> "Gradient":
-        """The derivatives by parameters that are counted in units [P]."""
-        trajectory, ensemble = (
-            Part(scales * part.value, scales * part.error) for part in (self.trajectory, self.ensemble)
-        )
-        return Gradient(trajectory, ensemble, scales * self.anchor)
+    @property
+    def resolved(self) -> float:
+        """The share of the uncertain parts' sum that stands out of the noise."""
+        return _added([self.trajectory, self.ensemble]).resolved
 
     def total(self, shrink: bool) -> np.ndarray:
         """Sum of all parts [P], the uncertain ones multiplied by their resolved share if so wished."""
@@ -73,7 +74,11 @@ class Gradient:
 
 
 def gather_gradient(
-    states: Sequence[Sequence[ChunkGradient]], weights: Sequence[np.ndarray], anchor: np.ndarray
+    states: Sequence[Sequence[ChunkGradient]],
+    weights: Sequence[np.ndarray],
+    anchor: np.ndarray,
+    scales: np.ndarray,
+    outlier_limit: float,
 ) -> Gradient:
     """Sum the chunks of all states; errors are those of sums over independent starting points.
 
@@ -81,18 +86,37 @@ def gather_gradient(
         states: for each state its chunks, whose rows add up to the gradient.
         weights: for each state those of its starting points in averages [S].
         anchor: weighted gradient of the anchor [P].
+        scales: units in which the parameters are counted [P].
+        outlier_limit: length to which rows of the trajectory part are shortened, in medians of their lengths.
     """
     trajectories, ensembles = [], []
     for chunks, single in zip(states, weights, strict=True):
         shares = np.asarray(single, float) / np.sum(single, dtype=float)
-        rows = np.concatenate([chunk.trajectory for chunk in chunks]).astype(float)
-        trajectories.append(sum_with_error(rows, shares))
+        ends = np.cumsum([len(chunk.coefficients) for chunk in chunks])
+        followed = np.concatenate(
+            [
+                own[: len(chunk.trajectory)]
+                for own, chunk in zip(np.split(shares, ends[:-1]), chunks, strict=True)
+            ]
+        )
+        rows = scales * np.concatenate([chunk.trajectory for chunk in chunks]).astype(float)
+        trajectories.append(sum_with_error(shortened(rows, outlier_limit), followed / followed.sum()))
         energy_gradients = np.concatenate([chunk.energy_gradients for chunk in chunks]).astype(float)
         coefficients = np.concatenate([chunk.coefficients for chunk in chunks]).astype(float)
         # The coefficients add up to zero: a mean taken away changes no sum, but what would be noise of the rows.
         centred = energy_gradients - shares @ energy_gradients
-        ensembles.append(sum_with_error(coefficients[:, None] * centred, shares))
-    return Gradient(_added(trajectories), _added(ensembles), np.asarray(anchor, float))
+        ensembles.append(sum_with_error(scales * coefficients[:, None] * centred, shares))
+    return Gradient(_added(trajectories), _added(ensembles), scales * np.asarray(anchor, float))
+
+
+def shortened(rows: np.ndarray, outlier_limit: float) -> np.ndarray:
+    """Rows [S, P], those longer than so many medians of all lengths shortened to that.
+
+    Chaos makes the gradients of a few trajectories longer than all others together, by factors of thousands.
+    """
+    lengths = np.linalg.norm(rows, axis=1)
+    limit = outlier_limit * np.median(lengths)
+    return rows * np.minimum(1.0, limit / np.maximum(lengths, np.finfo(float).tiny))[:, None]
 
 
 def sum_with_error(rows: np.ndarray, weights: np.ndarray) -> Part:
@@ -179,6 +203,12 @@ def step(
             structure, [jnp.asarray(s, f.dtype) for s, f in zip(state, leaves, strict=True)]
         )
     updates, new = optimiser.update(jnp.asarray(total, vector.dtype), fresh, vector)
+    if settings["name"] == "natural" and settings["shrink_noise"]:
+        if gradient.resolved == 0.0:
+            logger.warning(
+                "the gradient does not stand out of its noise and the potential stays: raise ensemble.replicas"
+            )
+        updates = gradient.resolved * updates
     scales = jnp.asarray(parameter_scales(potential, settings), vector.dtype)
     moved = potential.with_trainable(restore(vector + scales * updates))
     return moved, [np.asarray(leaf) for leaf in jax.tree.leaves(new)], float(jnp.linalg.norm(updates))

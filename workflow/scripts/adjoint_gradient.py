@@ -31,10 +31,12 @@ with job(snakemake):
         trajectories = load_trajectories(snakemake.input.trajectories)
         objective = load_objective(snakemake.input.objective)
         state = objective.states[wildcards.state]
-        first = int(wildcards.chunk) * len(ensemble.positions)
-        own = slice(first, first + len(ensemble.positions))
         depth = adjoint_depth(settings["gradient"]["depth"], snakemake.input.horizon)
         frames = frames_of(settings["trajectory"], depth).kept_part()
+        chunk, count = int(wildcards.chunk), len(ensemble.positions)
+        followed = slice(settings["gradient"]["replicas"])
+        shares = state.weights.reshape(-1, count)[:, followed]
+        series = trajectories.central_series(frames.count) | trajectories.statics
         seeds = series_seeds(
             observables_of(
                 settings["objective"]["observables"],
@@ -44,8 +46,8 @@ with job(snakemake):
                 settings["trajectory"]["sampling_interval"],
             ),
             state.weighted_cotangents(objective.weights),
-            jnp.asarray(state.weights[own], dtype),
-            trajectories.central_series(frames.count) | trajectories.statics,
+            jnp.asarray(shares[chunk] / shares.sum(), dtype),
+            {name: array[followed] for name, array in series.items()},
         )
         begun = time.monotonic()
         gradient = chunk_gradient(
@@ -55,11 +57,13 @@ with job(snakemake):
             potential.parameters,
             ensemble.system(elements, dtype),
             jnp.asarray(ensemble.positions, dtype),
-            (jnp.asarray(trajectories.positions, dtype), jnp.asarray(trajectories.velocities, dtype)),
+            tuple(
+                jnp.asarray(end[followed], dtype) for end in (trajectories.positions, trajectories.velocities)
+            ),
             seeds,
-            jnp.asarray(state.coefficients[own], dtype),
+            jnp.asarray(state.coefficients.reshape(-1, count)[chunk], dtype),
             settings["gradient"]["reversal_tolerance"],
         )
-        steps = 2 * frames.count * frames.stride * len(ensemble.positions)
+        steps = 2 * frames.count * frames.stride * len(gradient.trajectory)
         count_steps(steps)
         save_gradient(snakemake.output.gradient, gradient, (time.monotonic() - begun) / steps)

@@ -42,8 +42,12 @@ with job(snakemake):
             anchor, anchor_gradient = float(arrays["loss"]), anchor_weight * arrays["gradient"]
         weights = [state.weights for state in load_objective(snakemake.input.objective).states.values()]
         gradient = update.gather_gradient(
-            list(by_state(states, [chunk for chunk, _ in chunks]).values()), weights, anchor_gradient
-        ).in_units(scales)
+            list(by_state(states, [chunk for chunk, _ in chunks]).values()),
+            weights,
+            anchor_gradient,
+            scales,
+            settings["optimiser"]["outlier_limit"],
+        )
         state = None
         if not first:
             state = [

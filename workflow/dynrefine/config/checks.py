@@ -28,6 +28,7 @@ def unsuitable_values(config: Config) -> Iterator[str]:
         _times(config),
         _error_bars("ensemble", config.ensemble),
         _error_bars("validation", config.validation),
+        _followed(config),
         _windows(config),
         _diffusing_elements(config),
         _spectra(config),
@@ -250,6 +251,16 @@ def _error_bars(key: str, sampling: Sampling) -> Iterator[str]:
             f"{key} has one chunk of one replica",
             "two or more in all for error bars",
             f"raise {key}.replicas",
+        )
+
+
+def _followed(config: Config) -> Iterator[str]:
+    points = config.ensemble.replicas * config.ensemble.samples_per_replica
+    if config.gradient.replicas is not None and config.gradient.replicas > points:
+        yield _sentence(
+            f"gradient.replicas is {config.gradient.replicas}",
+            f"at most the {points} starting points of a chunk",
+            "lower it or raise ensemble.replicas",
         )
 
 

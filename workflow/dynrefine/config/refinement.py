@@ -71,6 +71,11 @@ class Gradient(Section):
         description="How far back in time the adjoint is followed, fs; at most the trajectory's length. auto: as "
         "far as a pilot finds the gradient to stand out of its noise.",
     )
+    replicas: PositiveInt | None = Field(
+        None,
+        description="Starting points of each chunk whose trajectories the adjoint follows; the others enter the "
+        "ensemble part of the gradient, which costs less. null: all.",
+    )
     horizon: Horizon = Field(Horizon(), description="The pilot that follows the gradient to several depths.")
     reversal_tolerance: PositiveFloat = Field(
         1e-2, description="Largest distance of an atom of a reversed trajectory from its stored start, Å."
@@ -101,7 +106,7 @@ class Optimiser(Section):
     force_change: PositiveFloat = Field(
         5.0,
         description="Length of a natural gradient step: root mean square change of the force components on the "
-        "ab initio frames, meV/Å.",
+        "ab initio frames, meV/Å; with shrink_noise times the share of the gradient that is no noise.",
     )
     momentum: float = Field(
         0.5,
@@ -125,6 +130,12 @@ class Optimiser(Section):
         description="For potentials whose parameters have names: the change of each that counts as one unit of "
         "adam's and sgd's step and of the gradient's norm, in the parameter's unit (Å, eV); others: 1.",
         examples=[{}],
+    )
+    outlier_limit: float = Field(
+        5.0,
+        ge=1.0,
+        description="Length to which the gradients of single trajectories are shortened, in medians of all: chaos "
+        "makes a few of them thousands of times longer than the others.",
     )
     clip_norm: PositiveFloat = Field(
         1.0, description="Norm to which adam and sgd shorten a larger gradient, in units of the objective."
