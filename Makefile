@@ -1,6 +1,6 @@
 # make campaign   run the default campaign on this machine; CONFIG=config/water.yaml for another one
 # make unlock     after a campaign was killed: let it be run again
-# make test       run the tests
+# make test       run the tests; make test-slow those that take minutes
 # make lint       check the style of Python and Snakemake files
 # make clean      remove the environment; results stay
 
@@ -9,9 +9,10 @@ CONFIG ?= config/config.yaml
 CORES ?= $(shell nproc 2>/dev/null || echo 2)
 
 BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile --no-loadscope-reorder
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG)
 
-.PHONY: campaign unlock test lint clean
+.PHONY: campaign unlock test test-slow lint clean
 .DEFAULT_GOAL := campaign
 
 campaign: .venv/ready
@@ -21,7 +22,10 @@ unlock: .venv/ready
 	$(SNAKEMAKE) --unlock
 
 test: .venv/ready
-	$(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(PYTEST) -m "not slow"
+
+test-slow: .venv/ready
+	$(PYTEST) -m slow
 
 lint: .venv/ready
 	$(BIN)/ruff check .
