@@ -233,6 +233,16 @@ def test_a_natural_step_is_as_long_as_its_gradient_is_certain(potential, gradien
     np.testing.assert_allclose(np.array(lengths) / lengths[0], [1.0, 0.5, 0.0], rtol=1e-9)
 
 
+def test_natural_steps_shorten(potential, gradients):
+    probes = np.random.default_rng(5).normal(size=(4, len(vector_of(potential))))
+    settings = NATURAL | {"learning_rate_decay": 0.5, "momentum": 0.0}
+    model, state, lengths = potential, None, []
+    for _ in range(3):
+        model, state, length = step(model, gradients[0], settings, state, probes)
+        lengths.append(length)
+    np.testing.assert_allclose(np.array(lengths) / lengths[0], [1.0, 0.5, 0.25], rtol=1e-6)
+
+
 def test_a_forgotten_state_shows_and_equal_steps_are_equal(potential, gradients):
     def run(keep):
         model, state = potential, None

@@ -143,10 +143,15 @@ def optimiser_of(
         settings: configuration section `optimiser`.
         probes: of the force metric [M, P], eV/Å; needed by the natural gradient alone.
     """
+    decay = settings["learning_rate_decay"]
     if settings["name"] == "natural":
         radius = 1e-3 * settings["force_change"]
-        return optax.chain(optax.ema(settings["momentum"]), natural_step(probes, settings["damping"], radius))
-    rate = optax.exponential_decay(settings["learning_rate"], 1, settings["learning_rate_decay"])
+        return optax.chain(
+            optax.ema(settings["momentum"]),
+            natural_step(probes, settings["damping"], radius),
+            optax.scale_by_schedule(optax.exponential_decay(1.0, 1, decay)),
+        )
+    rate = optax.exponential_decay(settings["learning_rate"], 1, decay)
     own = {"b1": settings["momentum"]} if settings["name"] == "adam" else {}
     return optax.chain(
         optax.clip_by_global_norm(settings["clip_norm"]), OPTIMISERS[settings["name"]](rate, **own)

@@ -123,7 +123,7 @@ class Optimiser(Section):
         1.0,
         gt=0.0,
         le=1.0,
-        description="Factor on the learning rate from iteration to iteration, pure number.",
+        description="Factor on the learning rate, or on force_change, from iteration to iteration, pure number.",
     )
     parameter_scales: dict[str, PositiveFloat] = Field(
         {},
