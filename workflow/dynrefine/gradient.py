@@ -136,10 +136,8 @@ def trajectory_gradient(
     """
     split = {name: split_directions(seed) for name, seed in seeds.items() if name not in STATICS}
     if not split:
-        count, dtype = len(starts), starts.dtype
-        return np.zeros((count, flat_parameters(parameters["trainable"])[0].size), dtype), np.zeros(
-            count, dtype
-        )
+        size = flat_parameters(parameters["trainable"])[0].size
+        return np.zeros((len(starts), size), starts.dtype), np.zeros(len(starts), starts.dtype)
     legs = walk_legs_back(field, frames, observe, parameters, system, *ends, split)
     distance = np.asarray(jnp.max(jnp.linalg.norm(legs.positions - starts[:, None], axis=-1), axis=(1, 2)))
     _require_reversal(distance, tolerance)
