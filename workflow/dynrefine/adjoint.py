@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 
 from dynrefine.dynamics.force_field import ForceField, ListFaults, list_faults
-from dynrefine.dynamics.leapfrog import Frames, Observe
+from dynrefine.dynamics.leapfrog import Frames, Observe, RecordedLists
 from dynrefine.system import System
 from dynrefine.units import ACCELERATION
 
@@ -40,8 +40,8 @@ class AdjointLeg:
         gradient: dL/dθ, a tree like the trainable parameters.
         position_cotangent: dL/dx at the start [N, 3].
         velocity_cotangent: dL/dv at the start [N, 3].
-        positions: regenerated at the start [N, 3], Å.
-        velocities: regenerated at the start [N, 3], Å/fs.
+        positions: regenerated at the start [N, 3], as given to `leapfrog.propagate`.
+        velocities: likewise, times the direction of time in fixed point [N, 3].
     """
 
     gradient: Any
@@ -61,22 +61,29 @@ def adjoint_leg(
     velocities: jax.Array,
     direction: jax.Array,
     seeds: Any,
+    lists: RecordedLists | None = None,
 ) -> tuple[AdjointLeg, ListFaults]:
     """Gradient of a loss that depends on the observed series of one trajectory.
 
     Arguments:
         field, frames, observe, parameters, system, direction: as given to `leapfrog.propagate`.
-        positions: where the trajectory ended, `Leg.positions` [N, 3], Å.
-        velocities: likewise, `Leg.velocities` [N, 3], Å/fs.
+        positions: where the trajectory ended, `Leg.positions` [N, 3].
+        velocities: likewise, `Leg.velocities` [N, 3].
         seeds: dL/d(series), a tree like `Leg.series`.
+        lists: on the way there, `Leg.lists`; in floating point they are built anew.
     """
-    dt = direction * jnp.asarray(frames.timestep, positions.dtype)
-    frames_per_list = frames.per_list(field.rebuild_interval)
+    arithmetic = frames.arithmetic(field, parameters, system, frames.timestep, direction)
+    dt = arithmetic.dt
+    references = None if lists is None else lists.references
+    frames_per_list = (
+        frames.per_list(field.rebuild_interval) if references is None else frames.count // len(references)
+    )
     to_acceleration = ACCELERATION / system.masses[:, None]
 
     def walk_list(carry: Any, inputs: Any) -> tuple[Any, ListFaults]:
-        built_at = carry[0]
-        neighbours = field.neighbours(built_at, system.cell)
+        inputs, record = inputs
+        reference = arithmetic.reference(carry[0], record)
+        neighbours = arithmetic.neighbours(reference)
 
         def pull_observed(x: jax.Array, v: jax.Array, seed: Any) -> tuple[jax.Array, jax.Array]:
             _, pull = jax.vjp(lambda x, v: observe(system, x, v, neighbours), x, v)
@@ -84,18 +91,17 @@ def adjoint_leg(
 
         def walk_node(carry: Any, step: jax.Array, number: jax.Array, seed: Any) -> tuple[Any, None]:
             x, w, position_cotangent, velocity_cotangent, gradient = carry
-            x = x - dt * w
+            x = x - arithmetic.drift(w)
             velocity_cotangent = velocity_cotangent + dt * position_cotangent
-            f, pull_force = field.forces_and_pullback(parameters, system, x, neighbours)
-            kick = 0.5 * dt * to_acceleration * f
-            v = w - kick
+            first_kick, second_kick, pull_force = arithmetic.half_kicks_and_pullback(x, reference, neighbours)
+            v = w - second_kick
             is_start = (number == 0) & (step == 0)
             observed_x, observed_v = jax.lax.cond(
                 step == 0,
                 pull_observed,
                 lambda x, v, seed: (jnp.zeros_like(x), jnp.zeros_like(v)),
-                x,
-                v,
+                arithmetic.positions(x, reference),
+                arithmetic.velocities(v),
                 seed,
             )
             node_cotangent = velocity_cotangent + observed_v
@@ -104,7 +110,7 @@ def adjoint_leg(
             force_x, force_parameters = pull_force(g)
             position_cotangent = position_cotangent + observed_x + force_x
             gradient = jax.tree.map(jnp.add, gradient, force_parameters)
-            u = v - jnp.where(is_start, 0.0, kick)
+            u = v - jnp.where(is_start, 0, first_kick)
             return (x, u, position_cotangent, node_cotangent, gradient), None
 
         def walk_frame(carry: Any, inputs: Any) -> tuple[Any, None]:
@@ -117,15 +123,16 @@ def adjoint_leg(
             )
 
         carry, _ = jax.lax.scan(walk_frame, carry, inputs, reverse=True)
-        return carry, list_faults(neighbours, built_at, carry[0], field.skin)
+        built_at, last = (arithmetic.positions(x, reference) for x in (reference, carry[0]))
+        return carry, list_faults(neighbours, built_at, last, field.skin)
 
-    zero = jnp.zeros_like(positions)
+    zero = jnp.zeros(positions.shape, dt.dtype)
     carry = (positions, velocities, zero, zero, jax.tree.map(jnp.zeros_like, parameters["trainable"]))
     numbers = jnp.arange(frames.count)
     inputs = jax.tree.map(
         lambda a: a.reshape(frames.count // frames_per_list, frames_per_list, *a.shape[1:]), (numbers, seeds)
     )
-    carry, faults = jax.lax.scan(walk_list, carry, inputs, reverse=True)
+    carry, faults = jax.lax.scan(walk_list, carry, (inputs, references), reverse=True)
     positions, velocities, position_cotangent, velocity_cotangent, gradient = carry
     leg = AdjointLeg(gradient, position_cotangent, velocity_cotangent, positions, velocities)
     return leg, jax.tree.map(jnp.any, faults)

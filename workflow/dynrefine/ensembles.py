@@ -238,7 +238,11 @@ def frames_of(trajectory: Mapping[str, Any], depth: float | None = None) -> Fram
         depth: of the adjoint, fs; the whole length when absent.
     """
     return Frames.spanning(
-        trajectory["length"], trajectory["sampling_interval"], trajectory["timestep"], depth
+        trajectory["length"],
+        trajectory["sampling_interval"],
+        trajectory["timestep"],
+        depth,
+        trajectory["reversal"],
     )
 
 

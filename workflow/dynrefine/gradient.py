@@ -79,7 +79,7 @@ def chunk_gradient(
     parameters: Mapping[str, Any],
     system: System,
     starts: jax.Array,
-    ends: tuple[jax.Array, jax.Array],
+    ends: tuple[Any, ...],
     seeds: Mapping[str, jax.Array],
     coefficients: jax.Array,
     tolerance: float,
@@ -89,7 +89,7 @@ def chunk_gradient(
     Arguments:
         field, frames, observe, parameters, system: as for `replicas.run_legs`; frames until the kept state.
         starts: starting points [S, N, 3], Å.
-        ends: kept positions and velocities of the first F legs [F, 2, N, 3], Å and Å/fs.
+        ends: `Leg.ends` of the first F legs, kept positions and velocities first [F, 2, N, 3].
         seeds: dL/d(series) joined in time, by name [F, frames, ...], and dL/d(statics) [F, ...].
         coefficients: from `reweighting.ensemble_coefficients` [S], 1/eV.
         tolerance: of the reversal, Å.
@@ -119,7 +119,7 @@ def trajectory_gradient(
     parameters: Mapping[str, Any],
     system: System,
     starts: jax.Array,
-    ends: tuple[jax.Array, jax.Array],
+    ends: tuple[Any, ...],
     seeds: Mapping[str, jax.Array],
     tolerance: float,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -138,9 +138,13 @@ def trajectory_gradient(
     if not split:
         size = flat_parameters(parameters["trainable"])[0].size
         return np.zeros((len(starts), size), starts.dtype), np.zeros(len(starts), starts.dtype)
-    legs = walk_legs_back(field, frames, observe, parameters, system, *ends, split)
-    distance = np.asarray(jnp.max(jnp.linalg.norm(legs.positions - starts[:, None], axis=-1), axis=(1, 2)))
-    _require_reversal(distance, tolerance)
+    positions, velocities, *lists = ends
+    legs = walk_legs_back(field, frames, observe, parameters, system, positions, velocities, split, *lists)
+    distance = frames.arithmetic.distances(legs.positions, starts, system)
+    if frames.reversal == "exact":
+        _require_exact_reversal(distance)
+    else:
+        _require_reversal(distance, tolerance)
     rows = np.asarray(jax.vmap(jax.vmap(lambda tree: flat_parameters(tree)[0]))(legs.gradient).sum(axis=1))
     if not np.isfinite(rows).all():
         raise CampaignError(
@@ -187,4 +191,14 @@ def _require_reversal(distance: np.ndarray, tolerance: float) -> None:
         raise CampaignError(
             f"a reversed trajectory missed its starting point by {worst:.2g} Å where gradient.reversal_tolerance "
             f"allows {tolerance:g} Å: shorten gradient.depth, set precision: float64, or allow more."
+        )
+
+
+def _require_exact_reversal(distance: np.ndarray) -> None:
+    worst = float(np.max(distance))
+    if worst > 0.0:
+        raise CampaignError(
+            f"a trajectory with trajectory.reversal: exact missed its starting point by {worst:.2g} Å, since "
+            "its forces were not the same on the way back: run the jobs of an iteration on machines of one type with "
+            "one version of JAX, or set trajectory.reversal: floating."
         )

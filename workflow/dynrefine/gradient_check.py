@@ -6,7 +6,7 @@ the campaign calls the gradient.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -62,9 +62,9 @@ class CheckedLoss:
         return flat_parameters(self.parameters["trainable"])[1]
 
     def statistics(self, vector: jax.Array) -> jax.Array:
-        """c_s(θ) of every starting point, differentiable by backpropagation step by step."""
-        parameters = self.with_vector(vector)
-        leg = partial(propagate, self.field, self.frames, self.observe, parameters, self.system)
+        """c_s(θ) of every starting point, differentiable by backpropagation step by step in floating point."""
+        parameters, frames = self.with_vector(vector), replace(self.frames, reversal="floating")
+        leg = partial(propagate, self.field, frames, self.observe, parameters, self.system)
         legs, _ = jax.vmap(both_ways(partial(leg, rematerialise=True)))(self.positions, self.velocities)
         series = {name: join_directions(array) for name, array in legs.series.items()}
 
@@ -126,7 +126,7 @@ class CheckedLoss:
             self.parameters,
             self.system,
             self.positions,
-            (legs.positions, legs.velocities),
+            legs.ends,
             series_seeds({"checked": self.observable}, {"checked": cotangent}, weights, series),
             ensemble_coefficients(weights, contributions, self.kelvin),
             tolerance,

@@ -42,6 +42,7 @@ class Pilot:
         timestep: fs.
         interval: between frames, fs.
         tolerance: of the reversal, Å.
+        reversal: see `leapfrog.Frames`.
     """
 
     field: ForceField
@@ -56,17 +57,22 @@ class Pilot:
     timestep: float
     interval: float
     tolerance: float
+    reversal: str = "floating"
 
     @property
     def shares(self) -> jax.Array:
         """Weight of each starting point in averages [S]."""
         return jnp.full(len(self.positions), 1.0 / len(self.positions), self.positions.dtype)
 
-    def trajectories(self, depth: float) -> tuple[dict[str, jax.Array], tuple[jax.Array, jax.Array]]:
+    def frames(self, depth: float) -> Frames:
+        """Of trajectories of this length, fs."""
+        return Frames.spanning(depth, self.interval, self.timestep, reversal=self.reversal)
+
+    def trajectories(self, depth: float) -> tuple[dict[str, jax.Array], tuple[Any, ...]]:
         """Series joined in time with the statics, and where the trajectories of this length (fs) ended."""
         legs = run_legs(
             self.field,
-            Frames.spanning(depth, self.interval, self.timestep),
+            self.frames(depth),
             self.observe,
             self.parameters,
             self.system,
@@ -75,7 +81,7 @@ class Pilot:
         )
         series = {name: join_directions(array) for name, array in legs.series.items()}
         statics = evaluate_statics(self.statics, self.field, self.parameters, self.system, self.positions)
-        return series | statics, (legs.positions, legs.velocities)
+        return series | statics, legs.ends
 
     def cotangents(self, series: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
         """dL/dC of each observable's mean statistic, times the observable's weight."""
@@ -89,7 +95,7 @@ class Pilot:
         self,
         depth: float,
         series: Mapping[str, jax.Array],
-        ends: tuple[jax.Array, jax.Array],
+        ends: tuple[Any, ...],
         cotangents: Mapping[str, jax.Array],
     ) -> tuple[np.ndarray, float]:
         """Rows that add up to the trajectory part of the gradient [S, P], and the reversal error, Å.
@@ -101,7 +107,7 @@ class Pilot:
         """
         rows, distance = trajectory_gradient(
             self.field,
-            Frames.spanning(depth, self.interval, self.timestep),
+            self.frames(depth),
             self.observe,
             self.parameters,
             self.system,

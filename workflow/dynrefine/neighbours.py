@@ -86,7 +86,7 @@ def neighbour_list(
     fractional = (positions @ jnp.linalg.inv(cell)).T
     separation = fractional[:, None, :] - fractional[:, :, None]
     shifts = _candidate_shifts(separation, images)
-    vectors = _cartesian(separation[:, :, None, :] + shifts, cell)
+    vectors = cartesian(separation[:, :, None, :] + shifts, cell)
     within = jnp.sum(vectors**2, axis=0) < cutoff**2
     within &= ~(jnp.eye(atoms, dtype=bool)[:, None, :] & jnp.all(shifts == 0, axis=0))
     if present is not None:
@@ -112,8 +112,15 @@ def neighbour_list(
 def displacements(positions: jax.Array, cell: jax.Array, neighbours: NeighbourList) -> jax.Array:
     """Vectors from each atom to its neighbours [3, N, K], Å; beyond any cutoff for padding."""
     components = positions.T
-    offsets = _cartesian(neighbours.shifts.astype(positions.dtype), cell)
+    offsets = cartesian(neighbours.shifts.astype(positions.dtype), cell)
     return components[:, neighbours.indices] - components[:, :, None] + offsets
+
+
+def cartesian(fractions: jax.Array, cell: jax.Array) -> jax.Array:
+    """Vectors [3, ...] in Å from multiples of the cell vectors [3, ...]; no matrix product, which may be rounded."""
+    return jnp.stack(
+        [sum(fractions[axis] * cell[axis, component] for axis in range(3)) for component in range(3)]
+    )
 
 
 def _candidate_shifts(separation: jax.Array, images: tuple[int, int, int]) -> jax.Array:
@@ -135,10 +142,3 @@ def _candidate_shifts(separation: jax.Array, images: tuple[int, int, int]) -> ja
         shifts.append(jnp.expand_dims(nearest[axis][:, None, :] + steps, other_axes))
     every = [jnp.broadcast_to(each, (atoms, *images, atoms)) for each in shifts]
     return jnp.stack(every).reshape(3, atoms, -1, atoms)
-
-
-def _cartesian(fractions: jax.Array, cell: jax.Array) -> jax.Array:
-    """Vectors [3, ...] in Å from multiples of the cell vectors [3, ...]; no matrix product, which may be rounded."""
-    return jnp.stack(
-        [sum(fractions[axis] * cell[axis, component] for axis in range(3)) for component in range(3)]
-    )

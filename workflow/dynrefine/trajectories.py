@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dynrefine.dynamics.leapfrog import RecordedLists
 from dynrefine.dynamics.replicas import join_directions, run_legs
 from dynrefine.ensembles import Ensemble, frames_of
 from dynrefine.errors import CampaignError
@@ -17,6 +18,14 @@ from dynrefine.series import SERIES, observer
 from dynrefine.statics import STATICS, evaluate_statics
 from dynrefine.storage import ArrayFile, read_arrays, write_arrays
 
+_UNITS = {"positions": "Å", "velocities": "Å/fs", "energy_drift": "meV/atom", "temperatures": "K"}
+_UNITS_OF_FIXED_POINT = _UNITS | {
+    "positions": "2⁻³² cell",
+    "velocities": "2⁻³² cell/step",
+    "lists/references": "2⁻¹⁶ cell",
+    "lists/capacity": "1",
+}
+
 
 @dataclass(frozen=True)
 class Trajectories:
@@ -24,11 +33,12 @@ class Trajectories:
 
     Attributes:
         series: by name, directions apart [S, 2, frames, ...].
-        positions: where the adjoint begins [S, 2, N, 3], Å.
-        velocities: likewise [S, 2, N, 3], Å/fs.
+        positions: where the adjoint begins, as in `leapfrog.Leg` [S, 2, N, 3].
+        velocities: likewise [S, 2, N, 3].
         energy_drift: change of the total energy over each leg [S, 2], meV per atom.
         temperatures: mean along each leg [S, 2], K.
         statics: of the starting points, by name [S, ...].
+        lists: neighbour lists along each leg, where its reversal is exact.
     """
 
     series: dict[str, np.ndarray]
@@ -37,6 +47,13 @@ class Trajectories:
     energy_drift: np.ndarray
     temperatures: np.ndarray
     statics: dict[str, np.ndarray] = field(default_factory=dict)
+    lists: RecordedLists | None = None
+
+    def ends(self, followed: slice, dtype: Any) -> tuple[Any, ...]:
+        """What the adjoint of some legs begins from, `Leg.ends`, floating-point numbers in this precision."""
+        if self.lists is not None:
+            return jax.tree.map(lambda end: end[followed], (self.positions, self.velocities, self.lists))
+        return *(jnp.asarray(end[followed], dtype) for end in (self.positions, self.velocities)), None
 
     def central_series(self, frames: int | None = None) -> dict[str, jax.Array]:
         """Series in order of time, of so many frames on either side of the start [S, 2 frames - 1, ...]."""
@@ -93,6 +110,7 @@ def run_trajectories(
         energy_drift=1e3 * (energies[..., -1] - energies[..., 0]) / len(ensemble.species),
         temperatures=np.asarray(legs.temperatures).mean(axis=-1),
         statics={name: np.asarray(values) for name, values in observed.items()},
+        lists=jax.tree.map(np.asarray, legs.lists),
     )
     _require_bounds(result, trajectory, kelvin)
     return result
@@ -100,13 +118,17 @@ def run_trajectories(
 
 def save_trajectories(path: str | Path, trajectories: Trajectories) -> None:
     """Write a trajectories file."""
-    series = {f"series/{name}": values for name, values in trajectories.series.items()}
-    series |= {f"statics/{name}": values for name, values in trajectories.statics.items()}
+    arrays = {f"series/{name}": values for name, values in trajectories.series.items()}
+    arrays |= {f"statics/{name}": values for name, values in trajectories.statics.items()}
+    arrays |= {name: getattr(trajectories, name) for name in _UNITS}
     units = {f"series/{name}": SERIES[name].unit for name in trajectories.series}
     units |= {f"statics/{name}": STATICS[name].unit for name in trajectories.statics}
-    own = {"positions": "Å", "velocities": "Å/fs", "energy_drift": "meV/atom", "temperatures": "K"}
-    arrays = series | {name: getattr(trajectories, name) for name in own}
-    write_arrays(path, "trajectories", ArrayFile(arrays, units | own))
+    if trajectories.lists is None:
+        units |= _UNITS
+    else:
+        arrays |= {f"lists/{name}": array for name, array in vars(trajectories.lists).items()}
+        units |= _UNITS_OF_FIXED_POINT
+    write_arrays(path, "trajectories", ArrayFile(arrays, units))
 
 
 def load_trajectories(path: str | Path) -> Trajectories | None:
@@ -119,7 +141,13 @@ def load_trajectories(path: str | Path) -> Trajectories | None:
     if content.passed_through:
         return None
     arrays = {name: array for name, array in content.arrays.items() if "/" not in name}
-    return Trajectories(series=content.group("series"), statics=content.group("statics"), **arrays)
+    lists = content.group("lists")
+    return Trajectories(
+        series=content.group("series"),
+        statics=content.group("statics"),
+        lists=RecordedLists(**lists) if lists else None,
+        **arrays,
+    )
 
 
 def _require_bounds(trajectories: Trajectories, settings: Mapping[str, Any], kelvin: float) -> None:

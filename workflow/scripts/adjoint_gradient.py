@@ -57,9 +57,7 @@ with job(snakemake):
             potential.parameters,
             ensemble.system(elements, dtype),
             jnp.asarray(ensemble.positions, dtype),
-            tuple(
-                jnp.asarray(end[followed], dtype) for end in (trajectories.positions, trajectories.velocities)
-            ),
+            trajectories.ends(followed, dtype),
             seeds,
             jnp.asarray(state.coefficients.reshape(-1, count)[chunk], dtype),
             settings["gradient"]["reversal_tolerance"],

@@ -6,8 +6,7 @@ with job(snakemake):
     import jax.numpy as jnp
     import pandas as pd
 
-    from dynrefine.dynamics.leapfrog import Frames
-    from dynrefine.ensembles import load_ensemble
+    from dynrefine.ensembles import frames_of, load_ensemble
     from dynrefine.gathering import observables_of
     from dynrefine.gradient_check import (
         CheckedLoss,
@@ -23,7 +22,7 @@ with job(snakemake):
     check, tolerance = settings["gradient"]["check"], settings["gradient"]["reversal_tolerance"]
     ensemble = load_ensemble(snakemake.input.ensemble)
     interval = trajectory["sampling_interval"]
-    frames = Frames.spanning(check["steps"] * trajectory["timestep"], interval, trajectory["timestep"])
+    frames = frames_of({**trajectory, "length": check["steps"] * trajectory["timestep"]})
     observables = observables_of(settings["objective"]["observables"], state, ensemble, elements, interval)
 
     def loss_of(observable, precision):

@@ -33,6 +33,7 @@ with job(snakemake):
         timestep=trajectory["timestep"],
         interval=interval,
         tolerance=gradient["reversal_tolerance"],
+        reversal=trajectory["reversal"],
     )
     depths = ladder(horizon["shortest"], trajectory["length"], horizon["depths"], interval)
     write_table(snakemake.output.table, measure(pilot, depths, horizon["threshold"]))

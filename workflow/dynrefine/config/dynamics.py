@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -71,6 +71,12 @@ class Trajectory(Section):
     length: PositiveFloat = Field(200.0, description="Length of a trajectory each way in time, fs.")
     sampling_interval: PositiveFloat = Field(
         2.0, description="Time between two recorded values of an observable, fs; a multiple of the time step."
+    )
+    reversal: Literal["floating", "exact"] = Field(
+        "floating",
+        description="How the gradient meets the states of a trajectory again on its way back. floating: to within "
+        "gradient.reversal_tolerance; exact: to the last bit, however long, at the cost of one more force in each "
+        "step of the gradient.",
     )
     energy_drift: PositiveFloat = Field(
         5.0, description="Largest change of the total energy along a trajectory, meV per atom."

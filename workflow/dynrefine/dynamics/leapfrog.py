@@ -5,9 +5,11 @@ A node of the trajectory takes the velocity u from half a step before to w half 
     v = u + dt/2 F(x)/m,   w = v + dt/2 F(x)/m,   then the drift   x <- x + dt w,
 
 and quantities are observed at (x, v). The first node starts from v itself. The same nodes, walked backwards, undo
-the trajectory: `dynrefine.adjoint` does so. A trajectory back in time is one with a negative time step.
+the trajectory: `dynrefine.adjoint` does so. A trajectory back in time is one with a negative time step. How exactly
+states are undone depends on how they are held: see `floating_point` and `fixed_point`.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,50 +18,85 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from dynrefine.dynamics.fixed_point import FixedPoint
+from dynrefine.dynamics.floating_point import FloatingPoint
 from dynrefine.dynamics.force_field import ForceField, ListFaults, list_faults
 from dynrefine.neighbours import NeighbourList
 from dynrefine.system import System, kinetic_energy, temperature
-from dynrefine.units import ACCELERATION
+
+ARITHMETICS = {"floating": FloatingPoint, "exact": FixedPoint}
 
 Observe = Callable[[System, jax.Array, jax.Array, NeighbourList], Any]
 
 
 @dataclass(frozen=True)
 class Frames:
-    """When a trajectory is observed; static under jit.
+    """When a trajectory is observed, and how it is reversed; static under jit.
 
     Attributes:
         timestep: fs.
         count: observed frames, the first at the start.
         stride: steps between frames.
         kept: frames after which the state is kept, for the adjoint to begin from.
+        reversal: which of `ARITHMETICS` holds the states.
     """
 
     timestep: float
     count: int
     stride: int
     kept: int
+    reversal: str = "floating"
 
     @classmethod
-    def spanning(cls, length: float, interval: float, timestep: float, kept: float | None = None) -> "Frames":
+    def spanning(
+        cls,
+        length: float,
+        interval: float,
+        timestep: float,
+        kept: float | None = None,
+        reversal: str = "floating",
+    ) -> "Frames":
         """Frames every `interval` fs over `length` fs, the state kept after `kept` fs (the whole length)."""
         count = max(round(length / interval), 1)
         kept_count = count if kept is None else max(round(kept / interval), 1)
-        return cls(timestep, count, round(interval / timestep), kept_count)
+        return cls(timestep, count, round(interval / timestep), kept_count, reversal)
+
+    @property
+    def arithmetic(self) -> type[FloatingPoint] | type[FixedPoint]:
+        """Of the states."""
+        return ARITHMETICS[self.reversal]
 
     def kept_part(self) -> "Frames":
         """The frames until the kept state."""
         return replace(self, count=self.kept)
 
     def per_list(self, rebuild_interval: int) -> int:
-        """Frames that one neighbour list serves: the largest divisor of their count within the interval."""
+        """Frames that one neighbour list serves: the largest divisor of their count within the interval.
+
+        Where the way back has to use the same lists, one of them also ends with the kept part.
+        """
         most = max(rebuild_interval // self.stride, 1)
-        return max(n for n in range(1, most + 1) if self.count % n == 0)
+        served = math.gcd(self.count, self.kept) if self.reversal == "exact" else self.count
+        return max(n for n in range(1, most + 1) if served % n == 0)
+
+
+@partial(jax.tree_util.register_dataclass, data_fields=["references", "capacity"], meta_fields=[])
+@dataclass(frozen=True)
+class RecordedLists:
+    """The neighbour lists of a trajectory, for the way back to use the same.
+
+    Attributes:
+        references: where each was built, in units of 2⁻¹⁶ of the cell, int16 [lists, N, 3].
+        capacity: neighbours per atom that fit, int32 [].
+    """
+
+    references: jax.Array
+    capacity: jax.Array
 
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["series", "energies", "temperatures", "positions", "velocities"],
+    data_fields=["series", "energies", "temperatures", "positions", "velocities", "lists"],
     meta_fields=[],
 )
 @dataclass(frozen=True)
@@ -70,8 +107,9 @@ class Leg:
         series: what was observed, a tree of arrays [frames, ...].
         energies: total energy [frames], eV.
         temperatures: kinetic temperature [frames], K.
-        positions: kept, after the drift that ends the last frame to keep [N, 3], Å.
-        velocities: of that drift [N, 3], Å/fs.
+        positions: kept, after the drift that ends the last frame to keep [N, 3], Å; in fixed point 2⁻³² of the cell.
+        velocities: of that drift [N, 3], Å/fs; in fixed point 2⁻³² of the cell per step.
+        lists: until there; none in floating point.
     """
 
     series: Any
@@ -79,6 +117,12 @@ class Leg:
     temperatures: jax.Array
     positions: jax.Array
     velocities: jax.Array
+    lists: RecordedLists | None
+
+    @property
+    def ends(self) -> tuple[jax.Array, jax.Array, RecordedLists | None]:
+        """What the adjoint begins from: kept positions and velocities, and the lists."""
+        return self.positions, self.velocities, self.lists
 
 
 def propagate(
@@ -100,42 +144,47 @@ def propagate(
         observe: (system, positions, velocities, neighbours) -> tree of arrays.
         parameters: of the potential.
         system: atoms and cell.
-        positions: at the start [N, 3], Å.
-        velocities: at the start [N, 3], Å/fs.
+        positions: at the start [N, 3], `represented` by the arithmetic of the frames.
+        velocities: at the start [N, 3], likewise.
         direction: +1 forwards, -1 backwards in time, scalar.
         rematerialise: compute each step again when backpropagating through it, for comparisons.
     """
-    dt = direction * jnp.asarray(frames.timestep, positions.dtype)
+    arithmetic = frames.arithmetic(field, parameters, system, frames.timestep, direction)
     frames_per_list = frames.per_list(field.rebuild_interval)
 
     def run_list(carry: Any, first_frame: jax.Array) -> tuple[Any, Any]:
-        positions = carry[0][0]
-        neighbours = field.neighbours(positions, system.cell)
+        reference = arithmetic.reference(carry[0][0])
+        neighbours = arithmetic.neighbours(reference)
 
         def node(carry: Any, is_start: jax.Array) -> tuple[Any, Any]:
             x, u = carry
-            energy, force = field.energy_and_forces(parameters, system, x, neighbours)
-            kick = 0.5 * dt * ACCELERATION * force / system.masses[:, None]
-            v = u + jnp.where(is_start, 0.0, kick)
-            w = v + kick
-            return (x + dt * w, w), (x, v, energy)
+            first_kick, second_kick, energy = arithmetic.half_kicks(x, reference, neighbours)
+            v = u + jnp.where(is_start, 0, first_kick)
+            w = v + second_kick
+            return (x + arithmetic.drift(w), w), (x, v, energy)
 
         def frame(carry: Any, number: jax.Array) -> tuple[Any, Any]:
             state, kept = carry
             is_start = number * frames.stride + jnp.arange(frames.stride) == 0
             step = jax.checkpoint(node) if rematerialise else node
             state, (x, v, energy) = jax.lax.scan(step, state, is_start)
-            observed = observe(system, x[0], v[0], neighbours)
+            positions, velocities = arithmetic.positions(x[0], reference), arithmetic.velocities(v[0])
+            observed = observe(system, positions, velocities, neighbours)
             kept = jax.tree.map(lambda new, old: jnp.where(number < frames.kept, new, old), state, kept)
-            total = energy[0] + kinetic_energy(system.masses, v[0])
-            return (state, kept), (observed, total, temperature(system.masses, v[0]))
+            total = energy[0] + kinetic_energy(system.masses, velocities)
+            return (state, kept), (observed, total, temperature(system.masses, velocities))
 
         carry, observed = jax.lax.scan(frame, carry, first_frame + jnp.arange(frames_per_list))
-        return carry, (observed, list_faults(neighbours, positions, carry[0][0], field.skin))
+        built_at, last = (arithmetic.positions(x, reference) for x in (reference, carry[0][0]))
+        faults = list_faults(neighbours, built_at, last, field.skin)
+        return carry, (observed, arithmetic.record(reference), faults)
 
     starts = jnp.arange(0, frames.count, frames_per_list)
-    start = (positions, velocities)
-    (_, (positions, velocities)), (observed, faults) = jax.lax.scan(run_list, (start, start), starts)
+    start = arithmetic.start(positions, velocities)
+    (_, kept), (observed, references, faults) = jax.lax.scan(run_list, (start, start), starts)
     observed = jax.tree.map(lambda a: a.reshape(frames.count, *a.shape[2:]), observed)
-    leg = Leg(*observed, positions, velocities)
-    return leg, jax.tree.map(jnp.any, faults)
+    lists = None
+    if references is not None:
+        until_kept = references[: frames.kept // frames_per_list]
+        lists = RecordedLists(until_kept, jnp.asarray(field.capacity, jnp.int32))
+    return Leg(*observed, *kept, lists), jax.tree.map(jnp.any, faults)

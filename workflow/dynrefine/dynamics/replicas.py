@@ -11,7 +11,7 @@ import numpy as np
 from dynrefine.adjoint import AdjointLeg, adjoint_leg
 from dynrefine.dynamics.force_field import ForceField, with_sufficient_lists
 from dynrefine.dynamics.langevin import Chain, Thermostat, sample_chain
-from dynrefine.dynamics.leapfrog import Frames, Leg, Observe, propagate
+from dynrefine.dynamics.leapfrog import Frames, Leg, Observe, RecordedLists, propagate
 from dynrefine.errors import CampaignError
 from dynrefine.system import System
 
@@ -98,13 +98,14 @@ def run_legs(
     """
 
     def run(field: ForceField) -> Any:
-        @jax.jit
+        @partial(jax.jit, compiler_options=frames.arithmetic.compiler_options)
         def all_legs(parameters: Any, system: Any, positions: Any, velocities: Any) -> Any:
             leg = both_ways(partial(propagate, field, frames, observe, parameters, system))
             return for_each(leg)(positions, velocities)
 
         return all_legs(parameters, system, positions, velocities)
 
+    positions, velocities = frames.arithmetic.represented(positions, velocities, system, frames.timestep)
     legs = with_sufficient_lists(run, field)
     _require_finite(legs.energies, frames.timestep)
     return legs
@@ -119,29 +120,29 @@ def walk_legs_back(
     positions: jax.Array,
     velocities: jax.Array,
     seeds: Any,
+    lists: RecordedLists | None = None,
 ) -> AdjointLeg:
-    """The adjoint of `run_legs`; arguments as there, but where each leg ended [S, 2, N, 3] and its seeds.
+    """The adjoint of `run_legs`; arguments as there, but where each leg ended [S, 2, N, 3], its seeds and its lists.
 
     Returns:
         adjoint legs with two leading axes: starting point, direction of time.
     """
 
     def run(field: ForceField) -> Any:
-        @jax.jit
+        @partial(jax.jit, compiler_options=frames.arithmetic.compiler_options)
         def all_legs(parameters: Any, system: Any, *ends: Any) -> Any:
-            def leg(positions: Any, velocities: Any, direction: Any, seeds: Any) -> Any:
-                return adjoint_leg(
-                    field, frames, observe, parameters, system, positions, velocities, direction, seeds
-                )
+            leg = partial(adjoint_leg, field, frames, observe, parameters, system)
 
-            def legs(positions: Any, velocities: Any, seeds: Any) -> Any:
+            def legs(positions: Any, velocities: Any, seeds: Any, lists: Any) -> Any:
                 directions = jnp.asarray(DIRECTIONS, positions.dtype)
-                return for_each(leg)(positions, velocities, directions, seeds)
+                return for_each(leg)(positions, velocities, directions, seeds, lists)
 
             return for_each(legs)(*ends)
 
-        return all_legs(parameters, system, positions, velocities, seeds)
+        return all_legs(parameters, system, positions, velocities, seeds, lists)
 
+    if lists is not None:  # they sufficed on the way there
+        return run(field.with_capacity(int(jnp.max(lists.capacity))))[0]
     return with_sufficient_lists(run, field)
 
 
