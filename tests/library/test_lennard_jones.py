@@ -1,5 +1,7 @@
 """The Lennard-Jones potential: ASE's, derivatives, tail corrections, and the liquid of the literature."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -82,6 +84,33 @@ def test_derivatives_follow_from_the_energy(truncation):
     check_grads(jax.jit(energy), arguments, order=1, modes=["fwd", "rev"], eps=1e-5, atol=1e-6, rtol=1e-6)
     gradient = jax.jit(jax.grad(energy, argnums=(0, 1, 2)))
     check_grads(gradient, arguments, order=1, modes=["fwd"], eps=1e-5, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("truncation", TRUNCATIONS)
+def test_forces_and_products_are_those_of_automatic_differentiation(truncation):
+    own = potential(truncation, tail_correction=truncation == "shifted")
+    cell, positions = (jnp.asarray(array) for array in skewed_liquid(2))
+    species, parameters = jnp.zeros(len(positions), jnp.int32), own.initial_parameters(None)
+    neighbours = all_neighbours(positions, cell, own.cutoff + 0.5)  # some beyond the cutoff
+    g = jax.random.normal(jax.random.key(5), positions.shape)
+
+    @jax.jit
+    def by_hand(positions, g):
+        forces, pullback = own.forces_and_pullback(parameters, species, positions, cell, neighbours)
+        return forces, *pullback(g)
+
+    @jax.jit
+    def automatic(positions, g):
+        def forces(positions, trainable):
+            own_parameters = {**parameters, "trainable": trainable}
+            return -jax.grad(own.energy, argnums=2)(own_parameters, species, positions, cell, neighbours)
+
+        value, pullback = jax.vjp(forces, positions, parameters["trainable"])
+        return value, *pullback(g)
+
+    # sums of some hundred terms of up to some eV/Å² in double precision
+    compare = partial(np.testing.assert_allclose, rtol=1e-10, atol=1e-11)
+    jax.tree.map(compare, by_hand(positions, g), automatic(positions, g))
 
 
 @pytest.mark.parametrize("truncation", ["force_shifted", "switched"])

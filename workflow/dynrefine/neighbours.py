@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dynrefine.bit_rows import WORD, packed, places_of_bits
+
 _FAR = 64  # cells: where padding entries point, beyond every cutoff
 
 
@@ -47,9 +49,14 @@ def images_per_axis(cell: np.ndarray, cutoff: float) -> tuple[int, int, int]:
         1 where the minimum image is enough, 2 where the cell is between one and two cutoffs wide, and an odd
         number of images centred on the nearest one in smaller cells.
     """
-    heights = 1.0 / np.linalg.norm(np.linalg.inv(np.asarray(cell, float)), axis=0)
+    heights = face_distances(cell)
     counts = [1 if h >= 2 * cutoff else 2 if h >= cutoff else 2 * math.ceil(cutoff / h) + 1 for h in heights]
     return tuple(counts)
+
+
+def face_distances(cell: np.ndarray) -> np.ndarray:
+    """Distances between opposite faces of a cell [3], Å, from its vectors as rows [3, 3], Å."""
+    return 1.0 / np.linalg.norm(np.linalg.inv(np.asarray(cell, float)), axis=0)
 
 
 def expected_capacity(atoms: int, volume: float, cutoff: float) -> int:
@@ -84,9 +91,11 @@ def neighbour_list(
     """
     atoms = len(positions)
     fractional = (positions @ jnp.linalg.inv(cell)).T
+    if math.prod(images) == 1:
+        return _list_by_minimum_image(fractional, cell, cutoff, capacity, present)
     separation = fractional[:, None, :] - fractional[:, :, None]
     shifts = _candidate_shifts(separation, images)
-    vectors = cartesian(separation[:, :, None, :] + shifts, cell)
+    vectors = to_cartesian(separation[:, :, None, :] + shifts, cell)
     within = jnp.sum(vectors**2, axis=0) < cutoff**2
     within &= ~(jnp.eye(atoms, dtype=bool)[:, None, :] & jnp.all(shifts == 0, axis=0))
     if present is not None:
@@ -109,18 +118,44 @@ def neighbour_list(
     )
 
 
+def _list_by_minimum_image(
+    fractional: jax.Array, cell: jax.Array, cutoff: float, capacity: int, present: jax.Array | None
+) -> NeighbourList:
+    """The same where the minimum image is enough, from positions in cell units [3, N]."""
+    atoms = fractional.shape[1]
+    candidates = jnp.pad(fractional, [(0, 0), (0, -atoms % WORD)], constant_values=jnp.nan)
+    separation = candidates[:, :, None] - fractional[:, None, :]
+    x, y, z = to_cartesian(separation - jnp.round(separation), cell)
+    within = x**2 + y**2 + z**2 < cutoff**2  # never true of the padding
+    within &= jnp.arange(candidates.shape[1])[:, None] != jnp.arange(atoms)
+    if present is not None:
+        within &= jnp.pad(present, (0, -atoms % WORD))[:, None] & present
+    found, filled, count = places_of_bits(packed(within), capacity)
+    return list_of_nearest_images(fractional, found, filled, jnp.any(count > capacity))
+
+
+def list_of_nearest_images(
+    fractional: jax.Array, indices: jax.Array, filled: jax.Array, overflow: jax.Array
+) -> NeighbourList:
+    """A list of neighbours in their nearest images.
+
+    Arguments:
+        fractional: positions in cell units [3, N].
+        indices: of the neighbours [N, K].
+        filled: which of these are neighbours and not padding, bool [N, K].
+        overflow: as in the list, bool [].
+    """
+    own = jnp.arange(len(indices))[:, None]
+    indices = jnp.where(filled, indices, own).astype(jnp.int32)
+    shifts = -jnp.round(fractional[:, indices] - fractional[:, :, None])
+    return NeighbourList(indices, jnp.where(filled, shifts, _FAR).astype(jnp.int8), overflow)
+
+
 def displacements(positions: jax.Array, cell: jax.Array, neighbours: NeighbourList) -> jax.Array:
     """Vectors from each atom to its neighbours [3, N, K], Å; beyond any cutoff for padding."""
     components = positions.T
-    offsets = cartesian(neighbours.shifts.astype(positions.dtype), cell)
+    offsets = to_cartesian(neighbours.shifts.astype(positions.dtype), cell)
     return components[:, neighbours.indices] - components[:, :, None] + offsets
-
-
-def cartesian(fractions: jax.Array, cell: jax.Array) -> jax.Array:
-    """Vectors [3, ...] in Å from multiples of the cell vectors [3, ...]; no matrix product, which may be rounded."""
-    return jnp.stack(
-        [sum(fractions[axis] * cell[axis, component] for axis in range(3)) for component in range(3)]
-    )
 
 
 def _candidate_shifts(separation: jax.Array, images: tuple[int, int, int]) -> jax.Array:
@@ -142,3 +177,10 @@ def _candidate_shifts(separation: jax.Array, images: tuple[int, int, int]) -> ja
         shifts.append(jnp.expand_dims(nearest[axis][:, None, :] + steps, other_axes))
     every = [jnp.broadcast_to(each, (atoms, *images, atoms)) for each in shifts]
     return jnp.stack(every).reshape(3, atoms, -1, atoms)
+
+
+def to_cartesian(fractions: jax.Array, cell: jax.Array) -> jax.Array:
+    """Vectors [3, ...] in Å from multiples of the cell vectors [3, ...]; no matrix product, which may be rounded."""
+    return jnp.stack(
+        [sum(fractions[axis] * cell[axis, component] for axis in range(3)) for component in range(3)]
+    )

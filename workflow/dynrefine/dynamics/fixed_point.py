@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dynrefine.dynamics.force_field import ForceField
-from dynrefine.neighbours import NeighbourList, cartesian
+from dynrefine.neighbours import NeighbourList, to_cartesian
 from dynrefine.system import System
 from dynrefine.units import ACCELERATION
 
@@ -94,7 +94,7 @@ class FixedPoint:
             positions = _positions(system, x, reference)
             energy, force = self.field.energy_and_forces(parameters, system, positions, neighbours)
             kick = self.timestep**2 * ACCELERATION * force / system.masses[:, None]
-            rows = cartesian(kick.T, _reciprocal(system.cell).T).T / UNIT
+            rows = to_cartesian(kick.T, _reciprocal(system.cell).T).T / UNIT
             return jnp.concatenate([rows, jnp.broadcast_to(energy, (1, 3))])
 
         rows = self._isolated(evaluate, self.parameters, self.system, x, reference, neighbours)
@@ -119,7 +119,7 @@ class FixedPoint:
 
     def velocities(self, v: jax.Array) -> jax.Array:
         """Velocities [N, 3] in Å/fs."""
-        return cartesian(UNIT / self.dt * v.T, self.system.cell).T
+        return to_cartesian(UNIT / self.dt * v.T, self.system.cell).T
 
     def _isolated(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """function(*arguments), compiled apart from its surroundings."""
@@ -140,7 +140,7 @@ def _integers(lengths: Any, system: System) -> np.ndarray:
 def _positions(system: System, x: jax.Array, reference: jax.Array) -> jax.Array:
     dtype = system.cell.dtype
     fractions = UNIT * reference.astype(dtype) + UNIT * (x - reference).astype(dtype)
-    return cartesian(fractions.T, system.cell).T
+    return to_cartesian(fractions.T, system.cell).T
 
 
 def _reciprocal(cell: jax.Array) -> jax.Array:

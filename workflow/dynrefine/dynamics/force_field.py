@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dynrefine.cell_lists import CellGrid, cell_grid, cell_list
 from dynrefine.errors import CampaignError
 from dynrefine.neighbours import NeighbourList, expected_capacity, images_per_axis, neighbour_list
 from dynrefine.system import System
@@ -29,6 +30,7 @@ class ForceField:
         capacity: neighbours per atom that fit.
         images: periodic images along each cell vector.
         rebuild_interval: steps for which a list serves.
+        grid: cells that a large box is divided into for the search; none where all pairs are looked at.
     """
 
     architecture: Any
@@ -36,14 +38,22 @@ class ForceField:
     capacity: int
     images: tuple[int, int, int]
     rebuild_interval: int
+    grid: CellGrid | None = None
 
     def with_capacity(self, capacity: int | None) -> "ForceField":
         """The same force field with room for `capacity` neighbours per atom; unchanged for none."""
         return self if capacity is None else replace(self, capacity=capacity)
 
+    def with_more_room(self) -> "ForceField":
+        """The same force field with lists, and cells where there are any, that hold a quarter more."""
+        grid = self.grid and replace(self.grid, capacity=_a_quarter_more(self.grid.capacity))
+        return replace(self, capacity=_a_quarter_more(self.capacity), grid=grid)
+
     def neighbours(self, positions: jax.Array, cell: jax.Array) -> NeighbourList:
         """A fresh list for positions [N, 3] in Å."""
         cutoff = self.architecture.cutoff + self.skin
+        if self.grid is not None:
+            return cell_list(positions, cell, cutoff, self.capacity, self.grid)
         return neighbour_list(positions, cell, cutoff, self.capacity, self.images)
 
     def energy_and_forces(
@@ -61,8 +71,13 @@ class ForceField:
         """Forces [N, 3] in eV/Å, and g [N, 3] -> (∂F/∂x)ᵀ g, (∂F/∂θ)ᵀ g.
 
         The Hessian is symmetric, so both products are derivatives of the energy's gradients along g: forward over
-        reverse mode, which is faster than reverse over reverse and shares the force.
+        reverse mode, which is faster than reverse over reverse and shares the force. A potential may know how to
+        do it faster.
         """
+        if hasattr(self.architecture, "forces_and_pullback"):
+            return self.architecture.forces_and_pullback(
+                parameters, system.species, positions, system.cell, neighbours
+            )
 
         def gradients(positions: jax.Array) -> tuple[jax.Array, Any]:
             def energy(positions: jax.Array, trainable: Any) -> jax.Array:
@@ -158,7 +173,13 @@ def force_field(
     reach = architecture.cutoff + skin
     volume = float(abs(np.linalg.det(cell)))
     capacity = expected_capacity(atoms, volume, reach)
-    return ForceField(architecture, skin, capacity, images_per_axis(cell, reach), rebuild_interval)
+    images, grid = images_per_axis(cell, reach), cell_grid(atoms, cell, reach)
+    return ForceField(architecture, skin, capacity, images, rebuild_interval, grid)
+
+
+def _a_quarter_more(capacity: int) -> int:
+    """Rounded up to a multiple of 8."""
+    return 8 * (capacity * 5 // 32 + 1)
 
 
 Result = TypeVar("Result")
@@ -175,7 +196,7 @@ def with_sufficient_lists(
     for _ in range(_ATTEMPTS):
         result, faults = run(field)
         if bool(jnp.any(faults.overflow)):
-            field = replace(field, capacity=8 * (field.capacity * 5 // 32 + 1))
+            field = field.with_more_room()
             logger.info("a neighbour list overflowed: running again with room for %d", field.capacity)
         elif bool(jnp.any(faults.outrun)) and field.rebuild_interval > 1:
             field = replace(field, rebuild_interval=max(field.rebuild_interval // 2, 1))

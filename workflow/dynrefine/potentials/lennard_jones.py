@@ -1,7 +1,7 @@
 """Lennard-Jones 12-6 potential of one element: U = Σ over pairs of 4ε [(σ/r)¹² - (σ/r)⁶]."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -63,6 +63,39 @@ class LennardJones:
         trainable = parameters["trainable"]
         energy = _energy_of_pairs(self, trainable, positions, cell, neighbours)
         return energy + self._tail(trainable, len(positions), cell) if self.tail_correction else energy
+
+    def forces_and_pullback(
+        self,
+        parameters: Mapping[str, Any],
+        species: jax.Array,
+        positions: jax.Array,
+        cell: jax.Array,
+        neighbours: NeighbourList,
+    ) -> tuple[jax.Array, Callable[[jax.Array], tuple[jax.Array, Any]]]:
+        """Forces [N, 3] in eV/Å, and g [N, 3] -> (∂F/∂x)ᵀ g, (∂F/∂θ)ᵀ g; arguments as for `energy`.
+
+        With d = x_j - x_i, γ = g_j - g_i and derivatives u' and u'' by r²: F_i = Σ_j 2u' d, the first product is
+        Σ_j 2u' γ + 4u'' (d·γ) d and the second -Σ_ij ∂u'/∂θ d·γ.
+        """
+        trainable = parameters["trainable"]
+        vectors = displacements(positions, cell, neighbours)
+        squared = _dot(vectors, vectors)
+        slope = partial(_slope, self, squared=squared)
+        ones = jnp.ones_like(squared)
+        slopes, curvatures = jax.jvp(partial(_slope, self, trainable), (squared,), (ones,))
+
+        def pullback(g: jax.Array) -> tuple[jax.Array, Any]:
+            components = _computed_once(g).T
+            relative = components[:, neighbours.indices] - components[:, :, None]
+            along = _dot(vectors, relative)
+            second = 2.0 * curvatures * along
+            pairs = [slopes * one + second * other for one, other in zip(relative, vectors, strict=True)]
+            by_parameters = {
+                name: -jnp.sum(along * _along_parameter(slope, trainable, name)) for name in trainable
+            }
+            return _sum_over_pairs(pairs), by_parameters
+
+        return _sum_over_pairs([slopes * component for component in vectors]), pullback
 
     def pair_energy(self, trainable: Parameters, squared: jax.Array) -> jax.Array:
         """u(r) in eV from r² in Å², any shape."""
@@ -146,22 +179,46 @@ def _energy_of_pairs_along(
     )
     change = jnp.zeros((), squared.dtype)
     if not isinstance(along_positions, SymbolicZero):
-        forces = jnp.stack([2.0 * jnp.sum(slopes * component, axis=1) for component in vectors], axis=1)
+        forces = _sum_over_pairs([slopes * component for component in vectors])
         change -= jnp.sum(forces * along_positions)
     if not isinstance(along_cell, SymbolicZero):
         stretched = displacements(jnp.zeros_like(positions), along_cell, neighbours)
         change += jnp.sum(jnp.where(neighbours.filled, slopes * _dot(vectors, stretched), 0.0))
     for name, along in along_trainable.items():
         if not isinstance(along, SymbolicZero):
-            change += 0.5 * along * jnp.sum(_slope_along(potential, trainable, name, squared))
+            energy_of = partial(potential.pair_energy, squared=squared)
+            change += 0.5 * along * jnp.sum(_along_parameter(energy_of, trainable, name))
     return 0.5 * jnp.sum(energies), change
 
 
-def _slope_along(potential: LennardJones, trainable: Parameters, name: str, squared: jax.Array) -> jax.Array:
+def _slope(potential: LennardJones, trainable: Parameters, squared: jax.Array) -> jax.Array:
+    """du/d(r²) in eV/Å², any shape."""
+    energy = partial(potential.pair_energy, trainable)
+    return jax.jvp(energy, (squared,), (jnp.ones_like(squared),))[1]
+
+
+def _along_parameter(
+    function: Callable[[Parameters], jax.Array], trainable: Parameters, name: str
+) -> jax.Array:
+    """The derivative of a function of the parameters by one of them."""
+
     def with_value(value: jax.Array) -> jax.Array:
-        return potential.pair_energy({**trainable, name: value}, squared)
+        return function({**trainable, name: value})
 
     return jax.jvp(with_value, (trainable[name],), (jnp.ones_like(trainable[name]),))[1]
+
+
+def _sum_over_pairs(components: Sequence[jax.Array]) -> jax.Array:
+    """Twice the sum over the neighbours of each atom [N, 3], from three components [N, K]."""
+    return jnp.stack([2.0 * jnp.sum(component, axis=1) for component in components], axis=1)
+
+
+def _computed_once(vectors: jax.Array) -> jax.Array:
+    """The same vectors [N, 3] to the bit, which XLA would otherwise compute again for every pair.
+
+    It fuses all that leads to them into the gather, an optimization barrier notwithstanding, but no matrix product.
+    """
+    return jnp.dot(vectors, jnp.eye(3, dtype=vectors.dtype), precision="highest")
 
 
 def _dot(first: jax.Array, second: jax.Array) -> jax.Array:

@@ -1,0 +1,51 @@
+"""Which of many candidates are chosen, as bits of words, and their places: fast also where scattering is slow."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+
+WORD = 32  # bits
+
+
+def packed(chosen: jax.Array) -> jax.Array:
+    """Booleans [..., M, N] as bits of words, uint32 [..., M / 32, N]; M is a multiple of 32.
+
+    The candidates are not the last axis, over which a CPU vectorises.
+    """
+    lanes = chosen.reshape(*chosen.shape[:-2], -1, WORD, chosen.shape[-1])
+    return jnp.sum(lanes.astype(jnp.uint32) << jnp.arange(WORD, dtype=jnp.uint32)[:, None], axis=-2)
+
+
+def places_of_bits(words: jax.Array, capacity: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Where the first bits of each column are set.
+
+    Arguments:
+        words: from `packed` [W, N].
+        capacity: bits to find in each column, K.
+
+    Returns:
+        places in rising order, int32 [N, K]; whether there are that many, bool [N, K]; and how many bits of each
+        column are set, int32 [N].
+    """
+    until = jnp.cumsum(jax.lax.population_count(words).astype(jnp.int32), axis=0).T
+    wanted = jnp.arange(capacity, dtype=jnp.int32)
+    search = partial(jnp.searchsorted, side="right", method="compare_all")
+    number = jax.vmap(search, in_axes=(0, None))(until, wanted).astype(jnp.int32)
+    found = number < len(words)
+    number = jnp.minimum(number, len(words) - 1)
+    word = jnp.take_along_axis(words.T, number, axis=1)
+    before = jnp.take_along_axis(until, number, axis=1) - jax.lax.population_count(word).astype(jnp.int32)
+    return WORD * number + _place_in_word(word, wanted - before), found, until[:, -1]
+
+
+def _place_in_word(word: jax.Array, rank: jax.Array) -> jax.Array:
+    """The place of the set bit that has `rank` set bits below it, by halving."""
+    place = jnp.zeros_like(rank)
+    for width in (16, 8, 4, 2, 1):
+        below = jax.lax.population_count(word & jnp.uint32((1 << width) - 1)).astype(rank.dtype)
+        beyond = rank >= below
+        rank = jnp.where(beyond, rank - below, rank)
+        word = jnp.where(beyond, word >> width, word)
+        place += jnp.where(beyond, width, 0)
+    return place
