@@ -1,7 +1,5 @@
 """Which of many candidates are chosen, as bits of words, and their places: fast also where scattering is slow."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 
@@ -30,13 +28,25 @@ def places_of_bits(words: jax.Array, capacity: int) -> tuple[jax.Array, jax.Arra
     """
     until = jnp.cumsum(jax.lax.population_count(words).astype(jnp.int32), axis=0).T
     wanted = jnp.arange(capacity, dtype=jnp.int32)
-    search = partial(jnp.searchsorted, side="right", method="compare_all")
-    number = jax.vmap(search, in_axes=(0, None))(until, wanted).astype(jnp.int32)
+    number = _words_before(until, wanted)
     found = number < len(words)
     number = jnp.minimum(number, len(words) - 1)
     word = jnp.take_along_axis(words.T, number, axis=1)
     before = jnp.take_along_axis(until, number, axis=1) - jax.lax.population_count(word).astype(jnp.int32)
     return WORD * number + _place_in_word(word, wanted - before), found, until[:, -1]
+
+
+def _words_before(until: jax.Array, wanted: jax.Array) -> jax.Array:
+    """How many of the rising numbers [N, W] of each row do not exceed each wanted one [K], int32 [N, K].
+
+    Counted word by word: on a CPU several times faster than bisection, which gathers.
+    """
+
+    def count(number: jax.Array, column: jax.Array) -> tuple[jax.Array, None]:
+        return number + (column[:, None] <= wanted), None
+
+    none = jnp.zeros((len(until), len(wanted)), jnp.int32)
+    return jax.lax.scan(count, none, until.T)[0]
 
 
 def _place_in_word(word: jax.Array, rank: jax.Array) -> jax.Array:
