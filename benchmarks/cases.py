@@ -1,0 +1,117 @@
+"""What the benchmarks simulate, and how they measure."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dynrefine.datasets import read_frames
+from dynrefine.dynamics.force_field import ForceField, force_field
+from dynrefine.dynamics.langevin import Thermostat
+from dynrefine.dynamics.leapfrog import Observe
+from dynrefine.dynamics.replicas import sample_chains
+from dynrefine.initial_configurations import lattice_configurations, system_of
+from dynrefine.models import Model, create_model
+from dynrefine.series import observer
+from dynrefine.system import System, thermal_velocities
+
+ARGON = [{"symbol": "Ar", "mass": 39.948, "charge": 0}]
+WATER = [{"symbol": "O", "mass": 15.999, "charge": -2}, {"symbol": "H", "mass": 1.008, "charge": 1}]
+SURFACE = {"cutoff": 4.5, "radial_functions": 8, "angular_momentum": 2, "hidden_layers": [32, 32]}
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A system with its force field and starting points.
+
+    Attributes:
+        field, parameters, system, observe: as for `replicas.run_legs`.
+        timestep: fs.
+        stride: steps between observed frames.
+        positions: starting points [S, N, 3], Å.
+        velocities: [S, N, 3], Å/fs.
+    """
+
+    field: ForceField
+    parameters: Mapping[str, Any]
+    system: System
+    observe: Observe
+    timestep: float
+    stride: int
+    positions: jax.Array
+    velocities: jax.Array
+
+
+def argon(starts: int, dtype: Any, atoms: int = 346) -> Case:
+    """Liquid argon as in config/argon.yaml: 10 Å cutoff, velocities observed every 20 steps of 1 fs."""
+    settings = {"kind": "lennard_jones", "sigma": 3.38, "epsilon": 0.893795, "cutoff": 10.0}
+    settings |= {"truncation": "truncated", "switching_width": 1.0, "tail_correction": False}
+    if atoms < 300:  # a box narrower than two cutoffs
+        settings["cutoff"] = 7.5
+    model = create_model(settings, ARGON, jax.random.key(0)).cast(dtype)
+    state = {"temperature": 94.4, "density": 1.374, "atoms": atoms}
+    species, cell, lattice = lattice_configurations(state, ARGON, starts, seed=1)
+    system = system_of(species, cell, ARGON, dtype)
+    field = force_field(model.architecture, atoms, cell, 1.0, 10)
+    chains = sample_chains(
+        field,
+        Thermostat(94.4, 1e-2, 4.0),
+        400.0,
+        2000.0,
+        model.parameters,
+        system,
+        jnp.asarray(lattice, dtype),
+        _thermal(system, starts, 94.4),
+        jax.random.key(2),
+    )
+    velocities = _thermal(system, starts, 94.4)
+    observe = observer(["velocities"], {})
+    return Case(field, model.parameters, system, observe, 1.0, 20, chains.positions[:, -1], velocities)
+
+
+def water(starts: int, dtype: Any) -> Case:
+    """The default campaign's 16 molecules: dM/dt observed every 4 steps of 0.5 fs; networks of its size, untrained.
+
+    Small outputs and slow atoms keep the molecules where they are, as long trajectories of untrained networks do not.
+    """
+    potential = _tamed({"kind": "eann", "repulsion_strength": 0.0, **SURFACE}, dtype)
+    dipole = _tamed({"kind": "dipole", **SURFACE}, dtype)
+    frame = read_frames("workflow/data/water16/frames.extxyz")[0]
+    species = np.array([0 if symbol == "O" else 1 for symbol in frame.get_chemical_symbols()])
+    cell = frame.cell.array
+    system = system_of(species, cell, WATER, dtype)
+    field = force_field(potential.architecture, len(species), cell, 0.5, 5)
+    observe = observer(["dipole_derivative"], {"dipole": dipole})
+    positions = jnp.asarray(np.stack([frame.positions] * starts), dtype)
+    return Case(
+        field, potential.parameters, system, observe, 0.5, 4, positions, _thermal(system, starts, 1.0)
+    )
+
+
+def _tamed(settings: Mapping[str, Any], dtype: Any) -> Model:
+    model = create_model(settings, WATER, jax.random.key(1))
+    model.parameters["constants"]["feature_scale"] *= 20.0
+    model.parameters["trainable"]["layers"][-1]["weights"] *= 0.02
+    return model.cast(dtype)
+
+
+def _thermal(system: System, count: int, kelvin: float) -> jax.Array:
+    draw = jax.vmap(lambda key: thermal_velocities(key, system.masses, kelvin))
+    return draw(jax.random.split(jax.random.key(0), count))
+
+
+def fastest(function: Callable[..., Any], *arguments: Any, seconds: float = 1.0) -> float:
+    """Seconds of CPU time of the fastest of as many runs as fit into some time.
+
+    For one thread this is the time on a machine that does nothing else, also where others use it.
+    """
+    taken: list[float] = []
+    while sum(taken) < seconds:
+        begun = time.process_time()
+        jax.block_until_ready(function(*arguments))
+        taken.append(time.process_time() - begun)
+    return min(taken)
