@@ -2,7 +2,7 @@
 
     python benchmarks/gradient.py argon water --steps 100 400 --precision float32
 
-Both directions of time are run from every starting point, as many of these at once as a campaign runs. Naive
+Both directions of time are run from every starting point, one after another as campaigns do on a CPU. Naive
 backpropagation, backpropagation with every step rematerialised and the reversible adjoint differentiate the same
 loss, the squared series, with respect to the potential's parameters; backpropagation includes the run forwards, the
 adjoint does not. Times are CPU time of one thread, memory is what the compiler allocates beyond inputs and outputs.
@@ -18,16 +18,11 @@ from cases import Case, argon, fastest, water
 
 from dynrefine.adjoint import adjoint_leg
 from dynrefine.dynamics.leapfrog import Frames, propagate
-from dynrefine.dynamics.replicas import DIRECTIONS, both_ways, side_by_side
+from dynrefine.dynamics.replicas import DIRECTIONS, both_ways, for_each
 from dynrefine.job import configure_jax
 
 SYSTEMS = {"argon": argon, "water": water}
 METHODS = ("forward", "adjoint", "rematerialised", "naive")
-
-
-def batched(case: Case, function: Any) -> Any:
-    """Map over starting points as campaigns do."""
-    return side_by_side(function, case.field, case.system, legs=len(DIRECTIONS))
 
 
 def forward(case: Case, frames: Frames, rematerialise: bool = False) -> Any:
@@ -64,7 +59,7 @@ def adjoint(case: Case, frames: Frames) -> Any:
             return walk(positions, velocities, direction, seeds)[0].gradient
 
         directions = jnp.asarray(DIRECTIONS, legs.positions.dtype)
-        each = jax.vmap(one)(legs.positions, legs.velocities, directions, legs.series)
+        each = for_each(one)(legs.positions, legs.velocities, directions, legs.series)
         return jax.tree.map(lambda leaf: leaf.sum(axis=0), each)
 
     return gradient
@@ -85,7 +80,7 @@ def measure(case: Case, steps: int, methods: list[str], limit: float, label: str
         own = legs if name == "adjoint" else start
 
         def every(parameters: Any, *arguments: Any, function: Any = functions[name]) -> Any:
-            return batched(case, lambda *point: function(parameters, *point))(*arguments)
+            return for_each(partial(function, parameters))(*arguments)
 
         arguments = (case.parameters, *(own if isinstance(own, tuple) else (own,)))
         compiled = jax.jit(every).lower(*arguments).compile()

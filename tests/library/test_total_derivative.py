@@ -65,12 +65,12 @@ def simulate(sigma: float, epsilon: float, seed: int) -> Simulated:
     kelvin = STATE["temperature"]
     ensemble = sample_ensemble(model, SAMPLING, kelvin, system, positions, None, seed)
     trajectories = run_trajectories(
-        model, {}, ensemble, ARGON, SAMPLING, TRAJECTORY, ["velocities"], None, kelvin
+        model, {}, ensemble, ARGON, SAMPLING, TRAJECTORY, ["velocities"], [], None, kelvin
     )
     conditions = Conditions(
         kelvin, float(np.linalg.det(cell)), len(species), INTERVAL, ("Ar",) * len(species)
     )
-    chosen = {"element": "Ar", "target": 1.0, "window": LENGTH}
+    chosen = {"element": "Ar", "target": 1.0, "window": LENGTH, "viscosity": None}
     observable = Coefficient.from_settings(chosen, None, conditions)
     evaluated = evaluate_state(
         {"diffusion": observable},
