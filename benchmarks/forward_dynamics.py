@@ -94,7 +94,7 @@ def openmm_run(case: Case, steps: int) -> Callable[[], object]:
     context = openmm.Context(system, integrator, platform, {"Threads": "1"})
     context.setPositions(np.asarray(case.positions[0], float) / 10.0)
     context.setVelocities(np.asarray(case.velocities[0], float) * 100.0)
-    return lambda: integrator.step(steps)
+    return lambda: context.getIntegrator().step(steps)
 
 
 def main() -> None:
