@@ -233,6 +233,12 @@ def test_a_natural_step_is_as_long_as_its_gradient_is_certain(potential, gradien
     np.testing.assert_allclose(np.array(lengths) / lengths[0], [1.0, 0.5, 0.0], rtol=1e-9)
 
 
+def test_a_part_that_is_but_noise_does_not_hold_the_other_up():
+    certain, noise = Part(np.array([3.0, 4.0]), np.zeros(2)), Part(np.ones(2), 9.0 * np.ones(2))
+    assert Gradient(certain, noise, np.zeros(2)).resolved == 1.0
+    assert Gradient(noise, noise, np.zeros(2)).resolved == 0.0
+
+
 def test_natural_steps_shorten(potential, gradients):
     probes = np.random.default_rng(5).normal(size=(4, len(vector_of(potential))))
     settings = NATURAL | {"learning_rate_decay": 0.5, "momentum": 0.0}

@@ -62,8 +62,11 @@ class Gradient:
 
     @property
     def resolved(self) -> float:
-        """The share of the uncertain parts' sum that stands out of the noise."""
-        return _added([self.trajectory, self.ensemble]).resolved
+        """The share of the uncertain parts' sum, each multiplied by its own, that stands out of the noise."""
+        parts = self.trajectory, self.ensemble
+        return _added(
+            [Part(part.resolved * part.value, part.resolved * part.error) for part in parts]
+        ).resolved
 
     def total(self, shrink: bool) -> np.ndarray:
         """Sum of all parts [P], the uncertain ones multiplied by their resolved share if so wished."""
