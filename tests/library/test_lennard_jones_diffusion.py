@@ -34,7 +34,7 @@ def test_liquid_diffuses_as_in_the_literature():
     sampling |= {"neighbour_skin": 1.2, "neighbour_capacity": None, "rebuild_interval": 5}
     sampling |= {"samples_per_replica": 1}
     trajectory = {"timestep": 8.0, "length": 6400.0, "sampling_interval": 40.0, "energy_drift": 1.0}
-    trajectory |= {"temperature_bounds": [0.5, 1.5]}
+    trajectory |= {"temperature_bounds": [0.5, 1.5], "reversal": "floating"}
     species, cell, positions = lattice_configurations(state, ARGON, 8, seed=1)
     system = system_of(species, cell, ARGON, jnp.float32)
     ensemble = sample_ensemble(model, sampling, state["temperature"], system, positions, None, seed=2)
