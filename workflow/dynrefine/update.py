@@ -212,11 +212,12 @@ def step(
         )
     updates, new = optimiser.update(jnp.asarray(total, vector.dtype), fresh, vector)
     if settings["name"] == "natural" and settings["shrink_noise"]:
-        if gradient.resolved == 0.0:
+        share = gradient.resolved
+        if share == 0.0:
             logger.warning(
                 "the gradient does not stand out of its noise and the potential stays: raise ensemble.replicas"
             )
-        updates = gradient.resolved * updates
+        updates = share * updates
     scales = jnp.asarray(parameter_scales(potential, settings), vector.dtype)
     moved = potential.with_trainable(restore(vector + scales * updates))
     return moved, [np.asarray(leaf) for leaf in jax.tree.leaves(new)], float(jnp.linalg.norm(updates))

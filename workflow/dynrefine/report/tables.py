@@ -227,11 +227,6 @@ def timings_table(timings: pd.DataFrame) -> Table:
     return Table(header, rows, (False, True, False, *(True for _ in header[3:])), caption)
 
 
-def pairs_table(header: Sequence[str], pairs: Mapping[str, str], caption: str) -> Table:
-    """A table of two columns."""
-    return Table(header, list(pairs.items()), (False, False), caption)
-
-
 def _measured(change: Change) -> str:
     measured = value_with_error(*change.measured)
     return f"{measured} (wanted)" if change.is_condition else measured
