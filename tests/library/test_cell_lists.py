@@ -2,18 +2,17 @@
 
 from dataclasses import replace
 
-import ase.neighborlist
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from neighbour_pairs import CUTOFF, pairs, pairs_of_ase
 from systems import SoftPairs
 
 from dynrefine.cell_lists import CellGrid, cell_grid, cell_list
 from dynrefine.dynamics.force_field import ListFaults, force_field, with_sufficient_lists
 from dynrefine.neighbours import displacements, images_per_axis, neighbour_list
 
-CUTOFF = 3.0
 ATOMS = 200
 ROOM = 48  # for the neighbours of any atom below
 CELLS = {
@@ -36,20 +35,6 @@ def by_cells(positions, cell, capacity=ROOM, grid=None):
     # twice the usual room in cells, since random points fluctuate more than a liquid
     grid = grid or CellGrid(cell_grid(ATOMS, cell, CUTOFF).counts, 16)
     return find_by_cells(positions, cell, CUTOFF, capacity, grid)
-
-
-def pairs(neighbours):
-    """Sorted (atom, neighbour, image) of the entries that are not padding."""
-    indices, shifts = np.asarray(neighbours.indices), np.asarray(neighbours.shifts)
-    rows, slots = np.nonzero(neighbours.filled)
-    return sorted(zip(rows, indices[rows, slots], *shifts[:, rows, slots], strict=True))
-
-
-def pairs_of_ase(positions, cell):
-    first, second, shifts = ase.neighborlist.primitive_neighbor_list(
-        "ijS", [True] * 3, cell, positions, CUTOFF
-    )
-    return sorted(zip(first, second, *shifts.T, strict=True))
 
 
 @pytest.mark.parametrize("spread", [0.5, 3.0], ids=["wrapped", "unwrapped"])

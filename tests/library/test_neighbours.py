@@ -5,10 +5,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from neighbour_pairs import CUTOFF, pairs, pairs_of_ase
 
 from dynrefine.neighbours import displacements, expected_capacity, images_per_axis, neighbour_list
 
-CUTOFF = 3.0
 ROOM = 320  # for the neighbours of any atom below
 CELLS = {
     "wide": np.diag([6.5, 7.0, 8.0]),  # beyond two cutoffs: the minimum image
@@ -29,21 +29,6 @@ def found_in(positions, cell, capacity=ROOM, **options):
     return find(positions, cell, CUTOFF, capacity, images_per_axis(cell, CUTOFF), **options)
 
 
-def pairs(neighbours) -> list[tuple[int, ...]]:
-    """Sorted (atom, neighbour, image) of the entries that are not padding."""
-    indices, shifts = np.asarray(neighbours.indices), np.asarray(neighbours.shifts)
-    rows, slots = np.nonzero(shifts[0] != 64)
-    return sorted(zip(rows, indices[rows, slots], *shifts[:, rows, slots], strict=True))
-
-
-def reference_pairs(positions: np.ndarray, cell: np.ndarray) -> list[tuple[int, ...]]:
-    """The same from ASE."""
-    first, second, shifts = ase.neighborlist.primitive_neighbor_list(
-        "ijS", [True] * 3, cell, positions, CUTOFF
-    )
-    return sorted(zip(first, second, *shifts.T, strict=True))
-
-
 def random_positions(cell: np.ndarray, spread: float, atoms: int = 8, seed: int = 3) -> np.ndarray:
     """Positions up to so many cells away from the origin."""
     generator = np.random.default_rng(seed)
@@ -55,7 +40,7 @@ def random_positions(cell: np.ndarray, spread: float, atoms: int = 8, seed: int 
 def test_lists_hold_the_same_pairs_and_images_as_those_of_ase(name, spread):
     cell = CELLS[name]
     positions = random_positions(cell, spread)
-    expected = reference_pairs(positions, cell)
+    expected = pairs_of_ase(positions, cell)
     found = found_in(positions, cell)
     assert pairs(found) == expected
     assert not found.overflow
@@ -65,7 +50,7 @@ def test_lists_hold_the_same_pairs_and_images_as_those_of_ase(name, spread):
 def test_overflow_is_raised_exactly_when_an_atom_has_too_many_neighbours(name):
     cell = CELLS[name]
     positions = random_positions(cell, 0.5)
-    longest = max(np.bincount([pair[0] for pair in reference_pairs(positions, cell)]))
+    longest = max(np.bincount([pair[0] for pair in pairs_of_ase(positions, cell)]))
     assert not found_in(positions, cell, longest).overflow
     assert found_in(positions, cell, longest - 1).overflow
 
@@ -89,14 +74,14 @@ def test_rows_that_are_not_atoms_have_no_neighbours_and_are_none():
     padded = np.concatenate([positions, np.zeros((3, 3))])  # at the place of atoms within the cutoff
     present = np.arange(len(padded)) < len(positions)
     found = found_in(padded, cell, present=present)
-    assert pairs(found) == reference_pairs(positions, cell)
+    assert pairs(found) == pairs_of_ase(positions, cell)
 
 
 def test_single_precision_finds_the_same_pairs():
     cell = CELLS["skewed"].astype(np.float32)
     positions = random_positions(cell, 1.0).astype(np.float32)
     found = found_in(positions, cell)
-    assert pairs(found) == reference_pairs(positions.astype(float), cell.astype(float))
+    assert pairs(found) == pairs_of_ase(positions.astype(float), cell.astype(float))
 
 
 def test_lists_of_a_batch_are_those_of_its_members():
@@ -105,7 +90,7 @@ def test_lists_of_a_batch_are_those_of_its_members():
     found = jax.vmap(lambda x: found_in(x, cell))(batch)
     for index, positions in enumerate(batch):
         member = jax.tree.map(lambda array, index=index: array[index], found)
-        assert pairs(member) == reference_pairs(positions, cell)
+        assert pairs(member) == pairs_of_ase(positions, cell)
 
 
 def test_images_follow_the_distance_between_faces_not_the_length_of_edges():
