@@ -181,6 +181,10 @@ def test_a_wrong_key_gets_one_sentence(sections, sentence):
             {"validation": {"diffusion": {"element": "O"}}},
             "validation.diffusion.element is 'O', expected one of Ar: correct it.",
         ),
+        (
+            {"ensemble": {"masses": {"H": 3.0}}},
+            "ensemble.masses.H is given, expected elements: Ar: remove or correct it.",
+        ),
     ],
 )
 def test_a_campaign_without_a_data_set_says_what_it_lacks(sections, sentence):

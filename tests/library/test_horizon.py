@@ -14,6 +14,7 @@ from dynrefine.errors import CampaignError
 from dynrefine.horizon import Pilot, adjoint_depth, ladder, longest_resolved, measure, statistics
 from dynrefine.series import observer
 from dynrefine.system import thermal_velocities
+from dynrefine.update import shortened
 
 STARTS, TIMESTEP, INTERVAL = 3, 0.5, 1.0
 
@@ -74,17 +75,32 @@ def test_the_gradient_at_the_full_depth_is_that_of_the_loss(pilot):
 
 
 def test_the_table_has_a_row_for_each_depth_and_one_choice(pilot):
-    table = measure(pilot, [2.0, 4.0, 6.0], threshold=1e-9)
+    table = measure(pilot, [2.0, 4.0, 6.0], 1e-9, np.ones(1), 5.0)
     assert table.depth_fs.tolist() == [2.0, 4.0, 6.0]
     assert table.chosen.tolist() == [False, False, True]
     slope = np.diff(np.log(table.spread)) / 2.0
     np.testing.assert_allclose(table.growth_rate_per_fs.iloc[[0, -1]], slope)
 
 
+def test_parameters_are_counted_in_their_units_and_wild_gradients_shortened(pilot):
+    plain, scaled, short = (
+        measure(pilot, [6.0], 1e-9, scales, limit)
+        for scales, limit in ((np.ones(1), 1e6), (np.full(1, 3.0), 1e6), (np.ones(1), 1.0))
+    )
+    for column in ("gradient_norm", "gradient_norm_error", "spread"):
+        np.testing.assert_allclose(scaled[column], 3.0 * plain[column], rtol=1e-12)
+    np.testing.assert_allclose(scaled.signal_to_noise, plain.signal_to_noise, rtol=1e-12)
+    series, ends = pilot.trajectories(6.0)
+    rows, _ = pilot.gradient(6.0, series, ends, pilot.cotangents(series))
+    expected = statistics(shortened(rows, 1.0))
+    np.testing.assert_allclose(short.spread, expected["spread"], rtol=1e-12)
+    assert expected["spread"] < plain.spread.iloc[0]
+
+
 def test_a_pilot_that_cannot_be_reversed_at_all_says_so(pilot):
     strict = replace(pilot, tolerance=0.0)
     with pytest.raises(CampaignError, match="missed its starting point"):
-        measure(strict, [2.0, 4.0], threshold=1.0)
+        measure(strict, [2.0, 4.0], 1.0, np.ones(1), 5.0)
 
 
 def test_signal_and_noise_of_random_rows():

@@ -7,7 +7,7 @@ import pytest
 
 from dynrefine.ensembles import sample_ensemble
 from dynrefine.gathering import observables_of
-from dynrefine.initial_configurations import lattice_configurations, system_of
+from dynrefine.initial_configurations import lattice_configurations
 from dynrefine.models import create_model
 from dynrefine.objective import evaluate
 from dynrefine.observables.diffusion import finite_size_correction
@@ -32,14 +32,14 @@ def test_liquid_diffuses_as_in_the_literature():
     state = {"temperature": 0.722 * TEMPERATURE, "density": 0.8442 * DENSITY, "atoms": 256}
     sampling = {"timestep": 8.0, "friction": 2.0, "equilibration": 8.0, "decorrelation": 2.0}
     sampling |= {"neighbour_skin": 1.2, "neighbour_capacity": None, "rebuild_interval": 5}
-    sampling |= {"samples_per_replica": 1}
+    sampling |= {"samples_per_replica": 1, "masses": {}}
     trajectory = {"timestep": 8.0, "length": 6400.0, "sampling_interval": 40.0, "energy_drift": 1.0}
     trajectory |= {"temperature_bounds": [0.5, 1.5], "reversal": "floating"}
     species, cell, positions = lattice_configurations(state, ARGON, 8, seed=1)
-    system = system_of(species, cell, ARGON, jnp.float32)
-    ensemble = sample_ensemble(model, sampling, state["temperature"], system, positions, None, seed=2)
+    kelvin = state["temperature"]
+    ensemble = sample_ensemble(model, sampling, kelvin, species, cell, ARGON, positions, None, seed=2)
     trajectories = run_trajectories(
-        model, {}, ensemble, ARGON, sampling, trajectory, ["velocities"], [], None, state["temperature"]
+        model, {}, ensemble, ARGON, sampling, trajectory, ["velocities"], [], None, kelvin
     )
     chosen = {"diffusion": {"element": "Ar", "target": 1.0, "window": 2400.0, "viscosity": None}}
     observable = observables_of(chosen, state, ensemble, ARGON, trajectory["sampling_interval"])["diffusion"]
@@ -49,7 +49,7 @@ def test_liquid_diffuses_as_in_the_literature():
     def corrected(coefficient, atoms):
         viscosity = 3.24 * VISCOSITY
         volume = atoms / 0.8442 * 3.4**3
-        return coefficient + finite_size_correction(state["temperature"], viscosity, volume)
+        return coefficient + finite_size_correction(kelvin, viscosity, volume)
 
     value, own_error = corrected(found.prediction[0], 256), found.prediction_error[0]
     expected = corrected(0.0325 * DIFFUSION, 1372)

@@ -184,12 +184,18 @@ def test_the_resolved_share_of_a_part(value, error, expected):
 
 def test_shrinking_spares_what_is_certain():
     gradient = Gradient(
-        Part(np.array([3.0, 4.0]), np.array([2.0, 1.0])),
-        Part(np.array([1.0, 0.0]), np.array([1.0, 2.0])),
+        Part(np.array([2.0, 4.0]), np.array([2.0, 0.0])),
+        Part(np.array([1.0, 0.0]), np.array([0.0, 1.0])),
         np.array([10.0, 20.0]),
     )
     np.testing.assert_allclose(gradient.total(shrink=True), [10.0 + 0.8 * 3.0, 20.0 + 0.8 * 4.0])
-    np.testing.assert_allclose(gradient.total(shrink=False), [14.0, 24.0])
+    np.testing.assert_allclose(gradient.total(shrink=False), [13.0, 24.0])
+
+
+def test_parts_that_cancel_are_not_taken_one_without_the_other():
+    """As at an optimum, where a part alone would lead away however well it is known."""
+    certain, noisy = Part(np.array([3.0, 4.0]), np.zeros(2)), Part(np.array([-3.1, -3.9]), np.ones(2))
+    np.testing.assert_array_equal(Gradient(certain, noisy, np.ones(2)).total(shrink=True), np.ones(2))
 
 
 def test_shrinking_comes_nearer_to_the_truth_on_average():
@@ -231,12 +237,6 @@ def test_a_natural_step_is_as_long_as_its_gradient_is_certain(potential, gradien
         gradient = Gradient(part, nothing, np.zeros(size))
         lengths.append(step(potential, gradient, NATURAL | {"shrink_noise": True}, None, probes)[2])
     np.testing.assert_allclose(np.array(lengths) / lengths[0], [1.0, 0.5, 0.0], rtol=1e-9)
-
-
-def test_a_part_that_is_but_noise_does_not_hold_the_other_up():
-    certain, noise = Part(np.array([3.0, 4.0]), np.zeros(2)), Part(np.ones(2), 9.0 * np.ones(2))
-    assert Gradient(certain, noise, np.zeros(2)).resolved == 1.0
-    assert Gradient(noise, noise, np.zeros(2)).resolved == 0.0
 
 
 def test_natural_steps_shorten(potential, gradients):
@@ -368,7 +368,7 @@ def test_norms_of_the_history():
     assert row["gradient_norm"] == pytest.approx(np.hypot(4.0, 6.0))
     assert row["gradient_norm_error"] == pytest.approx(np.sqrt(5.0))
     assert (row["trajectory_norm"], row["ensemble_norm"]) == (5.0, 1.0)
-    assert row["trajectory_resolved"] == pytest.approx(1 - 4 / 25)
+    assert row["gradient_resolved"] == pytest.approx(1 - 5 / 34)
     assert row["anchor_norm"] == pytest.approx(np.sqrt(2))
 
 

@@ -15,7 +15,7 @@ from dynrefine.dynamics.langevin import Thermostat
 from dynrefine.dynamics.leapfrog import Frames
 from dynrefine.dynamics.replicas import sample_chains
 from dynrefine.errors import CampaignError
-from dynrefine.initial_configurations import system_of
+from dynrefine.initial_configurations import system_of, with_masses
 from dynrefine.models import Model
 from dynrefine.neighbours import NeighbourList
 from dynrefine.reweighting import boltzmann_weights, effective_sample_size
@@ -114,7 +114,9 @@ def sample_ensemble(
     potential: Model,
     sampling: Mapping[str, Any],
     kelvin: float,
-    system: System,
+    species: np.ndarray,
+    cell: np.ndarray,
+    elements: list[Mapping[str, Any]],
     positions: np.ndarray,
     velocities: np.ndarray | None,
     seed: int,
@@ -125,7 +127,9 @@ def sample_ensemble(
         potential: see there.
         sampling: configuration section `ensemble`.
         kelvin: temperature, K.
-        system: atoms and cell.
+        species: element index of each atom [N].
+        cell: cell vectors as rows [3, 3], Å.
+        elements: configuration section.
         positions: where the chains begin or go on [R, N, 3], Å.
         velocities: of chains that go on [R, N, 3], Å/fs; absent where they begin and have to equilibrate.
         seed: of the noise and of the starting points' velocities.
@@ -133,14 +137,16 @@ def sample_ensemble(
     Raises:
         CampaignError: the dynamics blew up, or the temperature is not that of the thermostat.
     """
-    dtype = system.masses.dtype
+    dtype = jax.tree.leaves(potential.parameters)[0].dtype
+    system = system_of(species, cell, elements, dtype)
+    sampled = system_of(species, cell, with_masses(elements, sampling["masses"]), dtype)
     key, velocity_key, noise_key = jax.random.split(jax.random.key(seed), 3)
     if velocities is None:
         equilibration = 1e3 * sampling["equilibration"]
-        velocities = _drawn_velocities(key, system, kelvin, len(positions))
+        velocities = _drawn_velocities(key, sampled, kelvin, len(positions))
     else:
         equilibration = 0.0
-    field = force_field_of(potential, sampling, len(system.species), np.asarray(system.cell))
+    field = force_field_of(potential, sampling, len(species), cell)
     samples = sampling["samples_per_replica"]
     thermostat = Thermostat(kelvin, 1e-3 * sampling["friction"], sampling["timestep"])
     chains = sample_chains(
@@ -149,7 +155,7 @@ def sample_ensemble(
         1e3 * sampling["decorrelation"] * samples,
         equilibration,
         potential.parameters,
-        system,
+        sampled,
         jnp.asarray(positions, dtype),
         jnp.asarray(velocities, dtype),
         noise_key,

@@ -23,7 +23,7 @@ from dynrefine.gradient import series_seeds, trajectory_gradient
 from dynrefine.observables.base import Observable
 from dynrefine.statics import evaluate_statics
 from dynrefine.system import System
-from dynrefine.update import sum_with_error
+from dynrefine.update import shortened, sum_with_error
 
 logger = logging.getLogger(__name__)
 
@@ -125,13 +125,17 @@ def ladder(shortest: float, longest: float, count: int, interval: float) -> list
     return [float(interval * step) for step in np.unique(np.maximum(np.round(steps), 1))]
 
 
-def measure(pilot: Pilot, depths: Sequence[float], threshold: float) -> pd.DataFrame:
+def measure(
+    pilot: Pilot, depths: Sequence[float], threshold: float, scales: np.ndarray, outlier_limit: float
+) -> pd.DataFrame:
     """The trajectory part of the gradient as a function of depth.
 
     Arguments:
         pilot: see there.
         depths: rising, fs.
         threshold: signal to noise that the gradient must keep.
+        scales: units in which the parameters are counted [P].
+        outlier_limit: length to which the gradients of single starting points are shortened, in medians of all.
 
     Returns:
         depth_fs, gradient_norm, gradient_norm_error (norm of the components' standard errors), spread (root mean
@@ -150,7 +154,8 @@ def measure(pilot: Pilot, depths: Sequence[float], threshold: float) -> pd.DataF
                 raise
             logger.info("no gradient from %g fs on: %s", depth, error)
             break
-        rows.append({"depth_fs": depth, **statistics(gradients), "reversal_error_angstrom": reversal})
+        measured = statistics(shortened(scales * gradients, outlier_limit))
+        rows.append({"depth_fs": depth, **measured, "reversal_error_angstrom": reversal})
     table = pd.DataFrame(rows)
     growth = np.gradient(np.log(table.spread), table.depth_fs) if len(table) > 1 else np.nan
     return table.assign(

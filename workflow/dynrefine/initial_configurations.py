@@ -26,6 +26,11 @@ def system_of(species: np.ndarray, cell: np.ndarray, elements: list[Mapping[str,
     return System(jnp.asarray(species, jnp.int32), jnp.asarray(masses, dtype), jnp.asarray(cell, dtype))
 
 
+def with_masses(elements: list[Mapping[str, Any]], masses: Mapping[str, float]) -> list[Mapping[str, Any]]:
+    """The configuration section `elements` with these masses (u), by symbol, instead of its own."""
+    return [{**element, "mass": masses.get(element["symbol"], element["mass"])} for element in elements]
+
+
 def lattice_configurations(
     state: Mapping[str, Any], elements: list[Mapping[str, Any]], replicas: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

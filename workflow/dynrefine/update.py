@@ -61,19 +61,14 @@ class Gradient:
     anchor: np.ndarray
 
     @property
-    def resolved(self) -> float:
-        """The share of the uncertain parts' sum, each multiplied by its own, that stands out of the noise."""
-        parts = self.trajectory, self.ensemble
-        return _added(
-            [Part(part.resolved * part.value, part.resolved * part.error) for part in parts]
-        ).resolved
+    def uncertain(self) -> Part:
+        """The sum of the trajectory and the ensemble part; at an optimum they cancel, and neither is small."""
+        return _added([self.trajectory, self.ensemble])
 
     def total(self, shrink: bool) -> np.ndarray:
-        """Sum of all parts [P], the uncertain ones multiplied by their resolved share if so wished."""
-        uncertain = [
-            part.value * (part.resolved if shrink else 1.0) for part in (self.trajectory, self.ensemble)
-        ]
-        return self.anchor + sum(uncertain)
+        """Sum of all parts [P], the uncertain ones multiplied by the resolved share of their sum if so wished."""
+        uncertain = self.uncertain
+        return self.anchor + uncertain.value * (uncertain.resolved if shrink else 1.0)
 
 
 def gather_gradient(
@@ -212,7 +207,7 @@ def step(
         )
     updates, new = optimiser.update(jnp.asarray(total, vector.dtype), fresh, vector)
     if settings["name"] == "natural" and settings["shrink_noise"]:
-        share = gradient.resolved
+        share = gradient.uncertain.resolved
         if share == 0.0:
             logger.warning(
                 "the gradient does not stand out of its noise and the potential stays: raise ensemble.replicas"
@@ -239,16 +234,14 @@ def has_converged(totals: Sequence[float], settings: Mapping[str, Any]) -> bool:
 
 def norms(gradient: Gradient) -> dict[str, float]:
     """Norms of the gradient and its parts, their errors and resolved shares, for the history."""
-    uncertain = {"trajectory": gradient.trajectory, "ensemble": gradient.ensemble}
-    error = np.sqrt(sum(part.error**2 for part in uncertain.values()))
     row = {
         "gradient_norm": float(np.linalg.norm(gradient.total(shrink=False))),
-        "gradient_norm_error": float(np.linalg.norm(error)),
+        "gradient_norm_error": float(np.linalg.norm(gradient.uncertain.error)),
+        "gradient_resolved": gradient.uncertain.resolved,
     }
-    for name, part in uncertain.items():
+    for name, part in (("trajectory", gradient.trajectory), ("ensemble", gradient.ensemble)):
         row[f"{name}_norm"] = float(np.linalg.norm(part.value))
         row[f"{name}_norm_error"] = float(np.linalg.norm(part.error))
-        row[f"{name}_resolved"] = part.resolved
     return row | {"anchor_norm": float(np.linalg.norm(gradient.anchor))}
 
 

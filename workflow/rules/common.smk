@@ -63,8 +63,10 @@ HORIZON = (
     if campaign.gradient.depth == "auto"
     else []
 )
+ROW_SETTINGS = {"parameter_scales", "outlier_limit"}
 PILOT = {
-    "gradient": campaign.gradient.model_dump(include={"horizon", "reversal_tolerance"})
+    "gradient": campaign.gradient.model_dump(include={"horizon", "reversal_tolerance"}),
+    "optimiser": campaign.optimiser.model_dump(include=ROW_SETTINGS),
 }
 CHECK = {
     "gradient": campaign.gradient.model_dump(include={"check", "reversal_tolerance"})

@@ -11,6 +11,7 @@ with job(snakemake):
     from dynrefine.models import load_model, load_surfaces
     from dynrefine.series import observer
     from dynrefine.training.tables import write_table
+    from dynrefine.update import parameter_scales
 
     settings, state = snakemake.params.settings, snakemake.params.state
     elements, trajectory, gradient = settings["elements"], settings["trajectory"], settings["gradient"]
@@ -36,4 +37,7 @@ with job(snakemake):
         reversal=trajectory["reversal"],
     )
     depths = ladder(horizon["shortest"], trajectory["length"], horizon["depths"], interval)
-    write_table(snakemake.output.table, measure(pilot, depths, horizon["threshold"]))
+    optimiser = settings["optimiser"]
+    scales = parameter_scales(potential, optimiser)
+    table = measure(pilot, depths, horizon["threshold"], scales, optimiser["outlier_limit"])
+    write_table(snakemake.output.table, table)

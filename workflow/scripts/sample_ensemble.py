@@ -9,7 +9,7 @@ with job(snakemake):
 
     from dynrefine.datasets import read_frames, to_arrays
     from dynrefine.ensembles import load_ensemble, reused, sample_ensemble, save_ensemble
-    from dynrefine.initial_configurations import initial_configurations, lattice_configurations, system_of
+    from dynrefine.initial_configurations import initial_configurations, lattice_configurations
     from dynrefine.models import load_model
     from dynrefine.performance import count_steps
     from dynrefine.storage import atomic_path
@@ -56,7 +56,9 @@ with job(snakemake):
             potential,
             sampling,
             state["temperature"],
-            system_of(species, cell, elements, dtype),
+            species,
+            cell,
+            elements,
             positions,
             velocities,
             seed,

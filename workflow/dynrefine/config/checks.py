@@ -30,7 +30,7 @@ def unsuitable_values(config: Config) -> Iterator[str]:
         _error_bars("validation", config.validation),
         _followed(config),
         _windows(config),
-        _diffusing_elements(config),
+        _named_elements(config),
         _spectra(config),
     )
 
@@ -276,8 +276,12 @@ def _windows(config: Config) -> Iterator[str]:
             )
 
 
-def _diffusing_elements(config: Config) -> Iterator[str]:
+def _named_elements(config: Config) -> Iterator[str]:
     symbols = [element.symbol for element in config.elements]
+    for symbol in sorted(set(config.ensemble.masses) - set(symbols)):
+        yield _sentence(
+            f"ensemble.masses.{symbol} is given", f"elements: {', '.join(symbols)}", "remove or correct it"
+        )
     wanted = {"objective.observables.diffusion": config.objective.observables.diffusion}
     wanted["validation.diffusion"] = config.validation.diffusion
     for key, settings in wanted.items():

@@ -56,6 +56,13 @@ class Ensemble(Sampling):
         "further iterations by its Boltzmann weights; 1: each iteration samples its own.",
     )
     timestep: PositiveFloat = Field(0.5, description="Time step of the canonical sampling, fs.")
+    masses: dict[str, PositiveFloat] = Field(
+        {},
+        description="Masses of elements in the canonical sampling, by symbol, u; others as in elements. Where atoms "
+        "are does not depend on their masses, and heavier hydrogen allows a longer time step; trajectories have the "
+        "true masses.",
+        examples=[{}],
+    )
     friction: PositiveFloat = Field(2.0, description="Friction of the Langevin thermostat, 1/ps.")
     neighbour_skin: NonNegativeFloat = Field(
         0.5, description="Distance added to the cutoff so that neighbour lists last, Å."

@@ -142,8 +142,8 @@ class Optimiser(Section):
     )
     shrink_noise: bool = Field(
         True,
-        description="Multiply the trajectory and the ensemble part of the gradient by the share of them that "
-        "stands out of their statistical error (James-Stein).",
+        description="Multiply the sum of the gradient's trajectory and ensemble part by the share of it that stands "
+        "out of its statistical error (James-Stein).",
     )
     stop: Stop = Field(
         Stop(), description="When the refinement counts as converged; later iterations pass through."

@@ -136,7 +136,8 @@ def _horizon(results: Results) -> Section:
     )
     caption = (
         "Left: norm of the mean gradient, norm of its standard errors, and spread of the gradients of single "
-        "starting points. Right: signal to noise; dashed what was asked for, the circle marks the chosen depth."
+        "starting points, wild ones shortened (optimiser.outlier_limit). Right: signal to noise; dashed what was "
+        "asked for, the circle marks the chosen depth."
     )
     figure = picture(horizon_figure(table, settings["threshold"]), caption)
     return Section("horizon", "The depth of the gradient", text, [figure])
