@@ -10,6 +10,8 @@ CORES ?= $(shell nproc 2>/dev/null || echo 2)
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# Most of what is installed is never imported: what is, is compiled then.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG)
 
 .PHONY: campaign unlock test test-slow lint clean
@@ -39,6 +41,6 @@ clean:
 .venv/ready: envs/requirements.txt pyproject.toml
 	@echo "Setting up the environment in .venv"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@$(INSTALL) -r envs/requirements.txt
+	@$(INSTALL) --no-deps --editable .
 	@touch $@
