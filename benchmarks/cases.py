@@ -12,7 +12,7 @@ import numpy as np
 from dynrefine.datasets import read_frames
 from dynrefine.dynamics.force_field import ForceField, force_field
 from dynrefine.dynamics.langevin import Thermostat
-from dynrefine.dynamics.leapfrog import Observe
+from dynrefine.dynamics.leapfrog import Frames, Observe, Simulation
 from dynrefine.dynamics.replicas import sample_chains
 from dynrefine.initial_configurations import lattice_configurations, system_of
 from dynrefine.models import Model, create_model
@@ -29,7 +29,7 @@ class Case:
     """A system with its force field and starting points.
 
     Attributes:
-        field, parameters, system, observe: as for `replicas.run_legs`.
+        field, parameters, system, observe: see `leapfrog.Simulation`.
         timestep: fs.
         stride: steps between observed frames.
         positions: starting points [S, N, 3], Å.
@@ -44,6 +44,11 @@ class Case:
     stride: int
     positions: jax.Array
     velocities: jax.Array
+
+    def simulation(self, frames: Frames, parameters: Mapping[str, Any] | None = None) -> Simulation:
+        """Observed at these frames, with other parameters of the potential if they are given."""
+        own = self.parameters if parameters is None else parameters
+        return Simulation(self.field, frames, self.observe, own, self.system)
 
 
 def argon(starts: int, dtype: Any, atoms: int = 346) -> Case:

@@ -26,12 +26,12 @@ MASS = 39.948  # u
 def dynrefine_run(case: Case, steps: int) -> Callable[[], object]:
     """A run of this package, its velocities observed every 20 steps."""
     frames = Frames.spanning(steps * case.timestep, case.stride * case.timestep, case.timestep)
-    leg = jax.jit(partial(propagate, case.field, frames, case.observe))
-    start = case.positions[0], case.velocities[0]
-    _, faults = leg(case.parameters, case.system, *start, 1.0)
+    leg = jax.jit(propagate)
+    start = case.simulation(frames), case.positions[0], case.velocities[0], 1.0
+    _, faults = leg(*start)
     if faults.overflow or faults.outrun:
         raise RuntimeError("a neighbour list did not suffice")
-    return lambda: leg(case.parameters, case.system, *start, 1.0)
+    return lambda: leg(*start)
 
 
 def jax_md_run(case: Case, steps: int, layout: str) -> Callable[[], object]:

@@ -29,8 +29,8 @@ def forward(case: Case, frames: Frames, rematerialise: bool = False) -> Any:
     """A function from parameters and a starting point to both its legs."""
 
     def legs(parameters: Any, positions: jax.Array, velocities: jax.Array) -> Any:
-        leg = partial(propagate, case.field, frames, case.observe, parameters, case.system)
-        return both_ways(partial(leg, rematerialise=rematerialise))(positions, velocities)[0]
+        leg = partial(propagate, case.simulation(frames, parameters), rematerialise=rematerialise)
+        return both_ways(leg)(positions, velocities)[0]
 
     return legs
 
@@ -55,8 +55,8 @@ def adjoint(case: Case, frames: Frames) -> Any:
     def gradient(parameters: Any, legs: Any) -> Any:
         def one(positions: jax.Array, velocities: jax.Array, direction: jax.Array, series: Any) -> Any:
             seeds = jax.tree.map(lambda values: 2.0 * values, series)
-            walk = partial(adjoint_leg, case.field, frames, case.observe, parameters, case.system)
-            return walk(positions, velocities, direction, seeds)[0].gradient
+            simulation = case.simulation(frames, parameters)
+            return adjoint_leg(simulation, positions, velocities, direction, seeds)[0].gradient
 
         directions = jnp.asarray(DIRECTIONS, legs.positions.dtype)
         each = for_each(one)(legs.positions, legs.velocities, directions, legs.series)

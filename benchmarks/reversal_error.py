@@ -30,7 +30,7 @@ from dynrefine.adjoint import adjoint_leg
 from dynrefine.config import load_config
 from dynrefine.datasets import read_frames
 from dynrefine.dynamics.force_field import force_field
-from dynrefine.dynamics.leapfrog import Frames, propagate
+from dynrefine.dynamics.leapfrog import Frames, Simulation, propagate
 from dynrefine.dynamics.replicas import DIRECTIONS, both_ways, for_each
 from dynrefine.initial_configurations import lattice_configurations, system_of
 from dynrefine.job import configure_jax
@@ -89,20 +89,22 @@ def there_and_back(liquid, reversal, precision, steps, runs):
     v = thermal_velocities(jax.random.key(1), system_of(species, cell, elements, jnp.float32).masses, kelvin)
     start = tuple(map(jnp.asarray, frames.arithmetic.represented(x, v.astype(dtype), system, timestep)))
 
-    def go(parameters, system, x, v):
-        return both_ways(partial(propagate, field, frames, observe, parameters, system))(x, v)
+    simulation = Simulation(field, frames, observe, model.parameters, system)
 
-    def come_back(parameters, system, legs):
-        leg = partial(adjoint_leg, field, frames, observe, parameters, system)
+    def go(simulation, x, v):
+        return both_ways(partial(propagate, simulation))(x, v)
+
+    def come_back(simulation, legs):
+        leg = partial(adjoint_leg, simulation)
         directions = jnp.asarray(DIRECTIONS, legs.positions.dtype)
         return for_each(leg)(legs.positions, legs.velocities, directions, legs.series, legs.lists)[0]
 
-    there = jax.jit(go).lower(model.parameters, system, *start).compile()
-    (legs, faults), forth = timed(there, runs, model.parameters, system, *start)
+    there = jax.jit(go).lower(simulation, *start).compile()
+    (legs, faults), forth = timed(there, runs, simulation, *start)
     if any(map(np.any, jax.tree.leaves(faults))):
         sys.exit("a neighbour list did not suffice")
-    back = jax.jit(come_back).lower(model.parameters, system, legs).compile()
-    adjoint, hence = timed(back, runs, model.parameters, system, legs)
+    back = jax.jit(come_back).lower(simulation, legs).compile()
+    adjoint, hence = timed(back, runs, simulation, legs)
     distance = frames.arithmetic.distances(adjoint.positions[None], x[None], system)[0]
     return float(distance), forth, hence
 

@@ -10,7 +10,7 @@ import pytest
 from systems import POTENTIAL, TRICLINIC, SoftPairs, cast, field_of, random_model, water_box
 
 from dynrefine.adjoint import adjoint_leg
-from dynrefine.dynamics.leapfrog import Frames, propagate
+from dynrefine.dynamics.leapfrog import Frames, Simulation, propagate
 from dynrefine.models import flat_parameters
 from dynrefine.system import thermal_velocities
 
@@ -36,8 +36,8 @@ def random_seeds(atoms):
 
 def loss(field, rematerialise, parameters, system, seeds, direction, trainable, positions, velocities):
     """The loss of one leg whose derivative by its series are the seeds."""
-    own = {**parameters, "trainable": trainable}
-    leg, _ = propagate(field, FRAMES, observe, own, system, positions, velocities, direction, rematerialise)
+    own = Simulation(field, FRAMES, observe, {**parameters, "trainable": trainable}, system)
+    leg, _ = propagate(own, positions, velocities, direction, rematerialise)
     return sum(jax.tree.leaves(jax.tree.map(lambda seed, series: jnp.sum(seed * series), seeds, leg.series)))
 
 
@@ -73,9 +73,9 @@ def by_adjoint(field, parameters, system, positions, velocities, seeds):
     """Forwards, then the adjoint from where the leg ended; for both directions of time."""
 
     def one(seeds, direction):
-        leg, _ = propagate(field, FRAMES, observe, parameters, system, positions, velocities, direction)
-        ends = leg.positions, leg.velocities, direction, seeds
-        return adjoint_leg(field, FRAMES, observe, parameters, system, *ends)
+        simulation = Simulation(field, FRAMES, observe, parameters, system)
+        leg, _ = propagate(simulation, positions, velocities, direction)
+        return adjoint_leg(simulation, leg.positions, leg.velocities, direction, seeds)
 
     return jax.vmap(one)(seeds, DIRECTIONS.astype(positions.dtype))
 
@@ -224,9 +224,8 @@ def test_memory_does_not_grow_with_the_length_of_the_trajectory(pairs):
             def mean_velocity(system, positions, velocities, neighbours):
                 return {"series": jnp.mean(velocities, axis=0)}
 
-            return adjoint_leg(
-                field, frames, mean_velocity, parameters, system, positions, velocities, 1.0, seeds
-            )
+            simulation = Simulation(field, frames, mean_velocity, parameters, system)
+            return adjoint_leg(simulation, positions, velocities, 1.0, seeds)
 
         compiled = jax.jit(leg).lower(parameters, positions, velocities, seeds).compile()
         return compiled.memory_analysis().temp_size_in_bytes, seeds["series"].nbytes

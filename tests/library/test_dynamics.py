@@ -23,7 +23,7 @@ from systems import (
 )
 
 from dynrefine.dynamics.force_field import force_field, with_sufficient_lists
-from dynrefine.dynamics.leapfrog import Frames, propagate
+from dynrefine.dynamics.leapfrog import Frames, Simulation, propagate
 from dynrefine.dynamics.replicas import join_directions, run_legs, split_directions
 from dynrefine.errors import CampaignError
 from dynrefine.neighbours import expected_capacity, images_per_axis
@@ -38,12 +38,13 @@ def phase(system, positions, velocities, neighbours):
     return {"positions": positions, "velocities": velocities}
 
 
-compiled = jax.jit(propagate, static_argnums=(0, 1, 2))
+compiled = jax.jit(propagate)
 
 
 def run(field, frames, parameters, system, positions, velocities, direction=1.0):
     """One trajectory that observes its own state."""
-    return compiled(field, frames, phase, parameters, system, positions, velocities, direction)
+    simulation = Simulation(field, frames, phase, parameters, system)
+    return compiled(simulation, positions, velocities, direction)
 
 
 @pytest.fixture(scope="module")
@@ -75,9 +76,8 @@ def legs(start, soft):
     """The same both ways in time, with lists that are too short at first."""
     system, positions, velocities = start
     field, parameters = soft
-    return run_legs(
-        field.with_capacity(8), SHORT, phase, parameters, system, positions[None], velocities[None]
-    )
+    short = Simulation(field.with_capacity(8), SHORT, phase, parameters, system)
+    return run_legs(short, positions[None], velocities[None])
 
 
 def test_the_first_frame_is_the_start(start, soft, leg):
@@ -271,7 +271,7 @@ def test_atoms_that_no_list_can_follow_are_an_error(start, soft):
     with pytest.raises(
         CampaignError, match=r"neighbour lists cannot follow \(skin 1e-06 Å, 1 steps.*time step"
     ):
-        run_legs(hopeless, SHORT, phase, parameters, system, positions[None], velocities[None])
+        run_legs(Simulation(hopeless, SHORT, phase, parameters, system), positions[None], velocities[None])
 
 
 def test_an_energy_that_is_not_finite_is_an_error(start, soft):
@@ -280,7 +280,7 @@ def test_an_energy_that_is_not_finite_is_an_error(start, soft):
     broken = {**parameters, "trainable": {**parameters["trainable"], "a": jnp.array(jnp.nan)}}
     still = jnp.stack([positions, positions]), jnp.stack([velocities, velocities])
     with pytest.raises(CampaignError, match="replica 0 blew up.*time step .now 0.5 fs"):
-        run_legs(field, SHORT, phase, broken, system, *still)
+        run_legs(Simulation(field, SHORT, phase, broken, system), *still)
 
 
 def test_the_force_field_is_sized_for_its_cell():

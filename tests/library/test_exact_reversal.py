@@ -12,7 +12,7 @@ from systems import POTENTIAL, TRICLINIC, SoftPairs, cast, field_of, random_mode
 from dynrefine.adjoint import AdjointLeg
 from dynrefine.dynamics.fixed_point import UNIT, FixedPoint
 from dynrefine.dynamics.force_field import ForceField, force_field
-from dynrefine.dynamics.leapfrog import Frames, Leg
+from dynrefine.dynamics.leapfrog import Frames, Leg, Simulation
 from dynrefine.dynamics.replicas import join_directions, run_legs, walk_legs_back
 from dynrefine.errors import CampaignError
 from dynrefine.gradient import trajectory_gradient
@@ -41,15 +41,18 @@ class Liquid:
         """So many steps, all kept."""
         return Frames(self.timestep, steps // stride, stride, steps // stride, reversal)
 
+    def simulation(self, frames: Frames) -> Simulation:
+        """Observed at these."""
+        return Simulation(self.field, frames, kinetic, self.parameters, self.system)
+
     def run(self, frames: Frames) -> Leg:
         """Both directions of time from all starting points."""
-        forces = self.field, frames, kinetic, self.parameters, self.system
-        return run_legs(*forces, self.positions, self.velocities)
+        return run_legs(self.simulation(frames), self.positions, self.velocities)
 
     def walk_back(self, frames: Frames, legs: Leg, seeds: Any) -> AdjointLeg:
         """Their adjoint."""
-        forces = self.field, frames.kept_part(), kinetic, self.parameters, self.system
-        return walk_legs_back(*forces, legs.positions, legs.velocities, seeds, legs.lists)
+        own = self.simulation(frames.kept_part())
+        return walk_legs_back(own, legs.positions, legs.velocities, seeds, legs.lists)
 
     def adjoint(self, frames: Frames) -> AdjointLeg:
         """There and back, the derivative of the sum of what was observed until the kept state."""
@@ -197,7 +200,7 @@ def test_a_single_bit_is_missed_and_told(pairs):
     frames = pairs.frames(10)
     legs = pairs.run(frames)
     seeds = {"squared": join_directions(jnp.ones_like(legs.series["squared"]))}
-    given = pairs.field, frames, kinetic, pairs.parameters, pairs.system, pairs.positions
+    given = pairs.simulation(frames), pairs.positions
     rows, distance = trajectory_gradient(*given, legs.ends, seeds, tolerance=1.0)
     assert np.isfinite(rows).all()
     np.testing.assert_array_equal(distance, 0.0)

@@ -9,7 +9,7 @@ import pytest
 from systems import DIPOLE, POTENTIAL, TRICLINIC, SoftPairs, field_of, random_model, water_box
 
 from dynrefine.correlation import autocorrelation
-from dynrefine.dynamics.leapfrog import Frames
+from dynrefine.dynamics.leapfrog import Frames, Simulation
 from dynrefine.dynamics.replicas import join_directions, run_legs
 from dynrefine.errors import CampaignError
 from dynrefine.gradient import chunk_gradient, energy_gradients, load_gradient, save_gradient, series_seeds
@@ -62,11 +62,13 @@ def pairs():
     system, positions, velocities = starting_points()
     architecture = SoftPairs()
     return CheckedLoss(
-        field_of(architecture, system.cell),
-        FRAMES,
-        observer(["velocities"], {}),
-        architecture.initial_parameters(),
-        system,
+        Simulation(
+            field_of(architecture, system.cell),
+            FRAMES,
+            observer(["velocities"], {}),
+            architecture.initial_parameters(),
+            system,
+        ),
         VelocityCorrelation(),
         KELVIN,
         positions,
@@ -87,11 +89,13 @@ def infrared():
     measured = np.stack([wavenumbers, 800.0 * np.exp(-(((wavenumbers - 1800.0) / 900.0) ** 2))], axis=1)
     volume = float(system.volume)
     return CheckedLoss(
-        field_of(potential.architecture, system.cell),
-        FRAMES,
-        observer(["dipole_derivative"], {"dipole": dipole}),
-        potential.parameters,
-        system,
+        Simulation(
+            field_of(potential.architecture, system.cell),
+            FRAMES,
+            observer(["dipole_derivative"], {"dipole": dipole}),
+            potential.parameters,
+            system,
+        ),
         Infrared.from_settings(settings, measured, Conditions(KELVIN, volume, 6, interval)),
         KELVIN,
         positions,
@@ -112,8 +116,7 @@ class Chunks:
 @pytest.fixture(scope="module")
 def given(pairs):
     """Ends, seeds and coefficients of all starting points."""
-    start = pairs.positions, pairs.velocities
-    legs = run_legs(pairs.field, FRAMES, pairs.observe, pairs.parameters, pairs.system, *start)
+    legs = run_legs(pairs.simulation, pairs.positions, pairs.velocities)
     series = {name: join_directions(values) for name, values in legs.series.items()}
     statistics = pairs.observable.statistic(series)
     weights = jnp.full(STARTS, 1.0 / STARTS)
@@ -127,11 +130,7 @@ def gradient_of(loss, given, part=slice(None), **changed):
     """The gradient of some starting points."""
     own = given if not changed else replace(given, **changed)
     return chunk_gradient(
-        loss.field,
-        FRAMES,
-        loss.observe,
-        loss.parameters,
-        loss.system,
+        loss.simulation,
         loss.positions[part],
         tuple(end[part] for end in own.ends),
         {name: seed[part] for name, seed in own.seeds.items()},
@@ -198,20 +197,20 @@ def test_chunks_add_up_to_the_whole(pairs, given, whole):
 
 
 def test_energy_gradients_are_those_of_the_energy_and_mend_short_lists(pairs):
-    found = energy_gradients(pairs.field, pairs.parameters, pairs.system, pairs.positions[:1])
+    own = pairs.simulation
+    found = energy_gradients(own.field, own.parameters, own.system, pairs.positions[:1])
 
     @jax.jit
     def energy(vector):
-        x, cell = pairs.positions[0], pairs.system.cell
-        lists = pairs.field.neighbours(x, cell)
-        return pairs.field.architecture.energy(
-            pairs.with_vector(vector), pairs.system.species, x, cell, lists
-        )
+        x, cell = pairs.positions[0], own.system.cell
+        parameters = pairs.moved_to(vector).parameters
+        lists = own.field.neighbours(x, cell)
+        return own.field.architecture.energy(parameters, own.system.species, x, cell, lists)
 
     np.testing.assert_allclose(found[0], central_difference(energy, pairs.vector), rtol=1e-6)
-    short = pairs.field.with_capacity(4)
-    assert short.neighbours(pairs.positions[0], pairs.system.cell).overflow
-    mended = energy_gradients(short, pairs.parameters, pairs.system, pairs.positions[:1])
+    short = own.field.with_capacity(4)
+    assert short.neighbours(pairs.positions[0], own.system.cell).overflow
+    mended = energy_gradients(short, own.parameters, own.system, pairs.positions[:1])
     np.testing.assert_allclose(mended, found, rtol=1e-12)
 
 
@@ -233,7 +232,8 @@ def test_weights_of_the_check_are_equal_at_its_parameters_and_boltzmann_elsewher
     weights = jax.jit(pairs.weights)
     np.testing.assert_allclose(weights(pairs.vector), 1.0 / STARTS, rtol=1e-12)
     # U is linear in the first parameter: ΔU = Δa ∂U/∂a.
-    slope = energy_gradients(pairs.field, pairs.parameters, pairs.system, pairs.positions)[:, 0]
+    own = pairs.simulation
+    slope = energy_gradients(own.field, own.parameters, own.system, pairs.positions)[:, 0]
     moved = pairs.vector.at[0].add(0.05)
     np.testing.assert_allclose(weights(moved), boltzmann_weights(0.05 * slope, KELVIN), rtol=1e-10)
 

@@ -10,7 +10,7 @@ from ase import Atoms, units
 from ase.calculators.lj import LennardJones as Reference
 from systems import POTENTIAL, TRICLINIC, field_of, random_model, water_box
 
-from dynrefine.dynamics.leapfrog import Frames
+from dynrefine.dynamics.leapfrog import Frames, Simulation
 from dynrefine.dynamics.replicas import join_directions, run_legs
 from dynrefine.errors import CampaignError
 from dynrefine.gradient import chunk_gradient, series_seeds
@@ -61,16 +61,24 @@ def pressure(system, kelvin=KELVIN, target=50.0, scale=1000.0):
 def checked(architecture, parameters, system, positions, observable, kelvin, frames=FRAMES, **options):
     draw = jax.vmap(lambda key: thermal_velocities(key, system.masses, kelvin))
     return CheckedLoss(
-        field_of(architecture, system.cell, **options),
-        frames,
-        observer(observable.series, {}),
-        parameters,
-        system,
+        Simulation(
+            field_of(architecture, system.cell, **options),
+            frames,
+            observer(observable.series, {}),
+            parameters,
+            system,
+        ),
         observable,
         kelvin,
         jnp.asarray(positions),
         draw(jax.random.split(jax.random.key(4), len(positions))),
     )
+
+
+def statics_of(loss, name):
+    """A quantity of the starting points of a check, by its name."""
+    own = loss.simulation
+    return evaluate_statics([name], own.field, own.parameters, own.system, loss.positions)
 
 
 @pytest.fixture(scope="module")
@@ -85,11 +93,12 @@ def argon():
 @pytest.fixture(scope="module")
 def diffusion(argon):
     """The loss of the self-diffusion of the same liquid, along trajectories from the same points."""
-    system = argon.system
+    simulation = replace(argon.simulation, observe=observer(["velocities"], {}))
+    system = simulation.system
     conditions = Conditions(KELVIN, float(system.volume), 32, 10.0, ("Ar",) * 32)
     settings = {"element": "Ar", "target": 2.0, "window": 30.0, "viscosity": None}
     observable = create_observables({"diffusion": settings}, {"diffusion": None}, conditions)["diffusion"]
-    return replace(argon, observable=observable, observe=observer(["velocities"], {}))
+    return replace(argon, observable=observable, simulation=simulation)
 
 
 @pytest.mark.parametrize(
@@ -154,19 +163,13 @@ def test_both_parts_of_the_gradient_matter_and_each_is_its_derivative(argon):
         return explicit, jax.grad(lambda moved: loss(argon.weights(moved) @ statistics))(vector)
 
     explicit, ensemble = parts(argon.vector)
-    statics = evaluate_statics(
-        ["virial_pressure"], argon.field, argon.parameters, argon.system, argon.positions
-    )
+    statics = statics_of(argon, "virial_pressure")
     state = evaluate_state({"checked": argon.observable}, {"checked": 1.0}, statics, np.zeros(STARTS), KELVIN)
     cotangents = state.weighted_cotangents({"checked": 1.0})
     seeds = series_seeds({"checked": argon.observable}, cotangents, weights, statics)
     nowhere = jnp.zeros((STARTS, 2, 32, 3))
     found = chunk_gradient(
-        argon.field,
-        FRAMES,
-        argon.observe,
-        argon.parameters,
-        argon.system,
+        argon.simulation,
         argon.positions,
         (nowhere, nowhere),
         seeds,
@@ -191,11 +194,12 @@ def networks():
 
 
 def test_virial_pressure_of_networks_is_the_trace_of_their_stress(networks):
-    x, cell, field = networks.positions[0], networks.system.cell, networks.field
-    own, parameters, species = field.architecture, networks.parameters, networks.system.species
-    found = evaluate_statics(["virial_pressure"], field, parameters, networks.system, networks.positions)
+    own, x = networks.simulation, networks.positions[0]
+    found = statics_of(networks, "virial_pressure")
     compute = jax.jit(energy_forces_stress, static_argnums=0)
-    stress = compute(own, parameters, species, x, cell, field.neighbours(x, cell))[2]
+    cell = own.system.cell
+    neighbours = own.field.neighbours(x, cell)
+    stress = compute(own.field.architecture, own.parameters, own.system.species, x, cell, neighbours)[2]
     expected = -float(jnp.trace(stress)) / 3.0 / BAR
     assert float(found["virial_pressure"][0]) == pytest.approx(expected, rel=1e-10)
 
@@ -211,29 +215,15 @@ def test_two_observables_at_once_have_the_sum_of_their_gradients(argon, diffusio
     observables = {"pressure": argon.observable, "diffusion": diffusion.observable}
     importance = {"pressure": 3.0, "diffusion": 0.5}
     changes = np.array([0.0, 4e-3, -3e-3, 1e-3])  # eV
-    legs = run_legs(
-        argon.field,
-        FRAMES,
-        diffusion.observe,
-        argon.parameters,
-        argon.system,
-        argon.positions,
-        argon.velocities,
-    )
+    legs = run_legs(diffusion.simulation, argon.positions, argon.velocities)
     series = {name: join_directions(array) for name, array in legs.series.items()}
-    series |= evaluate_statics(
-        ["virial_pressure"], argon.field, argon.parameters, argon.system, argon.positions
-    )
+    series |= statics_of(argon, "virial_pressure")
     state = evaluate_state(observables, importance, series, changes, KELVIN)
     seeds = series_seeds(
         observables, state.weighted_cotangents(importance), jnp.asarray(state.weights), series
     )
     found = chunk_gradient(
-        argon.field,
-        FRAMES,
-        diffusion.observe,
-        argon.parameters,
-        argon.system,
+        diffusion.simulation,
         argon.positions,
         (legs.positions, legs.velocities),
         seeds,
@@ -260,17 +250,12 @@ def test_two_observables_at_once_have_the_sum_of_their_gradients(argon, diffusio
 
 def test_a_pilot_is_not_moved_by_what_needs_no_trajectory(argon, diffusion):
     alone = Pilot(
-        field=argon.field,
-        observe=diffusion.observe,
+        simulation=diffusion.simulation,
         statics=[],
-        parameters=argon.parameters,
-        system=argon.system,
         observables={"diffusion": diffusion.observable},
         weights={"diffusion": 1.0, "pressure": 5.0},
         positions=argon.positions,
         velocities=argon.velocities,
-        timestep=5.0,
-        interval=10.0,
         tolerance=1e-9,
     )
     both = replace(
@@ -288,4 +273,4 @@ def test_a_pilot_is_not_moved_by_what_needs_no_trajectory(argon, diffusion):
 
 def test_a_quantity_that_is_not_known_is_an_error(argon):
     with pytest.raises(CampaignError, match="unknown quantities density of configurations: known are virial"):
-        evaluate_statics(["density"], argon.field, argon.parameters, argon.system, argon.positions)
+        statics_of(argon, "density")

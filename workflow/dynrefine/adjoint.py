@@ -13,7 +13,6 @@ seeds s = dL/da of the quantities observed there,
 with F, (∂F/∂x)ᵀ g and (∂F/∂θ)ᵀ g from one evaluation. Method: Han & Yu, Nat. Commun. 16, 816 (2025).
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,9 +20,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from dynrefine.dynamics.force_field import ForceField, ListFaults, list_faults
-from dynrefine.dynamics.leapfrog import Frames, Observe, RecordedLists
-from dynrefine.system import System
+from dynrefine.dynamics.force_field import ListFaults, list_faults
+from dynrefine.dynamics.leapfrog import RecordedLists, Simulation
 from dynrefine.units import ACCELERATION
 
 
@@ -52,11 +50,7 @@ class AdjointLeg:
 
 
 def adjoint_leg(
-    field: ForceField,
-    frames: Frames,
-    observe: Observe,
-    parameters: Mapping[str, Any],
-    system: System,
+    simulation: Simulation,
     positions: jax.Array,
     velocities: jax.Array,
     direction: jax.Array,
@@ -66,13 +60,14 @@ def adjoint_leg(
     """Gradient of a loss that depends on the observed series of one trajectory.
 
     Arguments:
-        field, frames, observe, parameters, system, direction: as given to `leapfrog.propagate`.
+        simulation, direction: as given to `leapfrog.propagate`.
         positions: where the trajectory ended, `Leg.positions` [N, 3].
         velocities: likewise, `Leg.velocities` [N, 3].
         seeds: dL/d(series), a tree like `Leg.series`.
         lists: on the way there, `Leg.lists`; in floating point they are built anew.
     """
-    arithmetic = frames.arithmetic(field, parameters, system, frames.timestep, direction)
+    field, frames, system = simulation.field, simulation.frames, simulation.system
+    arithmetic = frames.arithmetic(field, simulation.parameters, system, frames.timestep, direction)
     dt = arithmetic.dt
     references = None if lists is None else lists.references
     frames_per_list = (
@@ -86,7 +81,7 @@ def adjoint_leg(
         neighbours = arithmetic.neighbours(reference)
 
         def pull_observed(x: jax.Array, v: jax.Array, seed: Any) -> tuple[jax.Array, jax.Array]:
-            _, pull = jax.vjp(lambda x, v: observe(system, x, v, neighbours), x, v)
+            _, pull = jax.vjp(lambda x, v: simulation.observe(system, x, v, neighbours), x, v)
             return pull(seed)
 
         def walk_node(carry: Any, step: jax.Array, number: jax.Array, seed: Any) -> tuple[Any, None]:
@@ -127,7 +122,13 @@ def adjoint_leg(
         return carry, list_faults(neighbours, built_at, last, field.skin)
 
     zero = jnp.zeros(positions.shape, dt.dtype)
-    carry = (positions, velocities, zero, zero, jax.tree.map(jnp.zeros_like, parameters["trainable"]))
+    carry = (
+        positions,
+        velocities,
+        zero,
+        zero,
+        jax.tree.map(jnp.zeros_like, simulation.parameters["trainable"]),
+    )
     numbers = jnp.arange(frames.count)
     inputs = jax.tree.map(
         lambda a: a.reshape(frames.count // frames_per_list, frames_per_list, *a.shape[1:]), (numbers, seeds)

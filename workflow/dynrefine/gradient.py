@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dynrefine.dynamics.force_field import ForceField, over_configurations
-from dynrefine.dynamics.leapfrog import Frames, Observe
+from dynrefine.dynamics.leapfrog import Simulation
 from dynrefine.dynamics.replicas import split_directions, walk_legs_back
 from dynrefine.errors import CampaignError
 from dynrefine.models import flat_parameters
@@ -73,11 +73,7 @@ def series_seeds(
 
 
 def chunk_gradient(
-    field: ForceField,
-    frames: Frames,
-    observe: Observe,
-    parameters: Mapping[str, Any],
-    system: System,
+    simulation: Simulation,
     starts: jax.Array,
     ends: tuple[Any, ...],
     seeds: Mapping[str, jax.Array],
@@ -87,7 +83,7 @@ def chunk_gradient(
     """Both parts of the gradient of one chunk.
 
     Arguments:
-        field, frames, observe, parameters, system: as for `replicas.run_legs`; frames until the kept state.
+        simulation: see there, its frames until the kept state.
         starts: starting points [S, N, 3], Å.
         ends: `Leg.ends` of the first F legs, kept positions and velocities first [F, 2, N, 3].
         seeds: dL/d(series) joined in time, by name [F, frames, ...], and dL/d(statics) [F, ...].
@@ -98,26 +94,21 @@ def chunk_gradient(
         CampaignError: a reversed trajectory missed its starting point, or the gradient is not finite.
     """
     followed = starts[: len(ends[0])]
-    trajectory, distance = trajectory_gradient(
-        field, frames, observe, parameters, system, followed, ends, seeds, tolerance
-    )
+    trajectory, distance = trajectory_gradient(simulation, followed, ends, seeds, tolerance)
+    energetics = simulation.field, simulation.parameters, simulation.system
     static = {name: seed for name, seed in seeds.items() if name in STATICS}
     if static:
-        trajectory = trajectory + np.asarray(statics_gradient(field, parameters, system, followed, static))
+        trajectory = trajectory + np.asarray(statics_gradient(*energetics, followed, static))
     return ChunkGradient(
         trajectory=trajectory,
-        energy_gradients=np.asarray(energy_gradients(field, parameters, system, starts)),
+        energy_gradients=np.asarray(energy_gradients(*energetics, starts)),
         coefficients=np.asarray(coefficients),
         reversal_error=distance,
     )
 
 
 def trajectory_gradient(
-    field: ForceField,
-    frames: Frames,
-    observe: Observe,
-    parameters: Mapping[str, Any],
-    system: System,
+    simulation: Simulation,
     starts: jax.Array,
     ends: tuple[Any, ...],
     seeds: Mapping[str, jax.Array],
@@ -136,11 +127,12 @@ def trajectory_gradient(
     """
     split = {name: split_directions(seed) for name, seed in seeds.items() if name not in STATICS}
     if not split:
-        size = flat_parameters(parameters["trainable"])[0].size
+        size = flat_parameters(simulation.parameters["trainable"])[0].size
         return np.zeros((len(starts), size), starts.dtype), np.zeros(len(starts), starts.dtype)
     positions, velocities, *lists = ends
-    legs = walk_legs_back(field, frames, observe, parameters, system, positions, velocities, split, *lists)
-    distance = frames.arithmetic.distances(legs.positions, starts, system)
+    legs = walk_legs_back(simulation, positions, velocities, split, *lists)
+    frames = simulation.frames
+    distance = frames.arithmetic.distances(legs.positions, starts, simulation.system)
     if frames.reversal == "exact":
         _require_exact_reversal(distance)
     else:

@@ -14,15 +14,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dynrefine.dynamics.force_field import ForceField
-from dynrefine.dynamics.leapfrog import Frames, Observe, propagate
+from dynrefine.dynamics.leapfrog import Simulation, propagate
 from dynrefine.dynamics.replicas import both_ways, join_directions, run_legs
 from dynrefine.gradient import chunk_gradient, series_seeds
 from dynrefine.models import flat_parameters
 from dynrefine.observables.base import Observable
 from dynrefine.reweighting import boltzmann_weights, ensemble_coefficients
 from dynrefine.statics import evaluate_statics, observe_statics
-from dynrefine.system import System
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,63 +28,56 @@ class CheckedLoss:
     """Everything that the loss of the check depends on but the trainable parameters.
 
     Attributes:
-        field, frames, observe, parameters, system: as for `replicas.run_legs`.
+        simulation: see there.
         observable: whose loss it is.
         kelvin: temperature, K.
         positions: starting points [S, N, 3], Å.
         velocities: [S, N, 3], Å/fs.
     """
 
-    field: ForceField
-    frames: Frames
-    observe: Observe
-    parameters: Mapping[str, Any]
-    system: System
+    simulation: Simulation
     observable: Observable
     kelvin: float
     positions: jax.Array
     velocities: jax.Array
 
-    def with_vector(self, vector: jax.Array) -> dict[str, Any]:
-        """The parameters with the trainable ones from a vector [P]."""
-        return {**self.parameters, "trainable": self.restore(vector)}
-
     @property
     def vector(self) -> jax.Array:
         """The trainable parameters [P]."""
-        return flat_parameters(self.parameters["trainable"])[0]
+        return flat_parameters(self.simulation.parameters["trainable"])[0]
 
-    @property
-    def restore(self) -> Callable[[jax.Array], Any]:
-        """From a vector [P] to the tree of trainable parameters."""
-        return flat_parameters(self.parameters["trainable"])[1]
+    def moved_to(self, vector: jax.Array) -> Simulation:
+        """The simulation with the trainable parameters of a vector [P]."""
+        parameters = self.simulation.parameters
+        restore = flat_parameters(parameters["trainable"])[1]
+        return replace(self.simulation, parameters={**parameters, "trainable": restore(vector)})
 
     def statistics(self, vector: jax.Array) -> jax.Array:
         """c_s(θ) of every starting point, differentiable by backpropagation step by step in floating point."""
-        parameters, frames = self.with_vector(vector), replace(self.frames, reversal="floating")
-        leg = partial(propagate, self.field, frames, self.observe, parameters, self.system)
-        legs, _ = jax.vmap(both_ways(partial(leg, rematerialise=True)))(self.positions, self.velocities)
+        moved = self.moved_to(vector)
+        floating = replace(moved, frames=replace(moved.frames, reversal="floating"))
+        leg = partial(propagate, floating, rematerialise=True)
+        legs, _ = jax.vmap(both_ways(leg))(self.positions, self.velocities)
         series = {name: join_directions(array) for name, array in legs.series.items()}
 
         def statics(x: jax.Array) -> dict[str, jax.Array]:
-            neighbours = self.field.neighbours(x, self.system.cell)
-            names, architecture = self.observable.statics, self.field.architecture
-            return observe_statics(names, architecture, parameters, self.system, x, neighbours)
+            neighbours = moved.field.neighbours(x, moved.system.cell)
+            names, architecture = self.observable.statics, moved.field.architecture
+            return observe_statics(names, architecture, moved.parameters, moved.system, x, neighbours)
 
         return self.observable.statistic(series | jax.lax.map(statics, self.positions))
 
     def weights(self, vector: jax.Array) -> jax.Array:
         """w_s(θ), equal at the parameters themselves."""
-        parameters = self.with_vector(vector)
+        field, system = self.simulation.field, self.simulation.system
+        former, parameters = self.simulation.parameters, self.moved_to(vector).parameters
 
         def energy(x: jax.Array, parameters: Mapping[str, Any]) -> jax.Array:
-            neighbours = self.field.neighbours(x, self.system.cell)
-            return self.field.architecture.energy(
-                parameters, self.system.species, x, self.system.cell, neighbours
-            )
+            neighbours = field.neighbours(x, system.cell)
+            return field.architecture.energy(parameters, system.species, x, system.cell, neighbours)
 
         def change(x: jax.Array) -> jax.Array:
-            return energy(x, parameters) - jax.lax.stop_gradient(energy(x, self.parameters))
+            return energy(x, parameters) - jax.lax.stop_gradient(energy(x, former))
 
         return boltzmann_weights(jax.lax.map(change, self.positions), self.kelvin)
 
@@ -101,18 +92,11 @@ class CheckedLoss:
 
     def adjoint(self, tolerance: float) -> tuple[np.ndarray, float]:
         """The gradient as the campaign computes it [P], and the largest reversal error, Å."""
-        legs = run_legs(
-            self.field,
-            self.frames,
-            self.observe,
-            self.parameters,
-            self.system,
-            self.positions,
-            self.velocities,
-        )
+        own = self.simulation
+        legs = run_legs(own, self.positions, self.velocities)
         series = {name: join_directions(array) for name, array in legs.series.items()}
         series |= evaluate_statics(
-            self.observable.statics, self.field, self.parameters, self.system, self.positions
+            self.observable.statics, own.field, own.parameters, own.system, self.positions
         )
         statistics = jax.jit(self.observable.statistic)(series)
         count = len(self.positions)
@@ -120,11 +104,7 @@ class CheckedLoss:
         cotangent = jax.jit(jax.grad(self.observable.loss))(jnp.tensordot(weights, statistics, axes=1))
         contributions = jnp.tensordot(statistics, cotangent, axes=cotangent.ndim)
         gradient = chunk_gradient(
-            self.field,
-            self.frames,
-            self.observe,
-            self.parameters,
-            self.system,
+            own,
             self.positions,
             legs.ends,
             series_seeds({"checked": self.observable}, {"checked": cotangent}, weights, series),

@@ -7,7 +7,7 @@ the adjoint to several depths and takes the longest at which the gradient still 
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -15,14 +15,12 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from dynrefine.dynamics.force_field import ForceField
-from dynrefine.dynamics.leapfrog import Frames, Observe
+from dynrefine.dynamics.leapfrog import Simulation
 from dynrefine.dynamics.replicas import join_directions, run_legs
 from dynrefine.errors import CampaignError
 from dynrefine.gradient import series_seeds, trajectory_gradient
 from dynrefine.observables.base import Observable
 from dynrefine.statics import evaluate_statics
-from dynrefine.system import System
 from dynrefine.update import shortened, sum_with_error
 
 logger = logging.getLogger(__name__)
@@ -33,54 +31,38 @@ class Pilot:
     """Trajectories from a few starting points, and the losses that are differentiated along them.
 
     Attributes:
-        field, observe, parameters, system: as for `replicas.run_legs`.
+        simulation: of trajectories, whose length does not matter.
         statics: names of the quantities that are observed at the starting points.
         observables: by name.
         weights: of the observables in the objective, by name.
         positions: starting points [S, N, 3], Å.
         velocities: [S, N, 3], Å/fs.
-        timestep: fs.
-        interval: between frames, fs.
         tolerance: of the reversal, Å.
-        reversal: see `leapfrog.Frames`.
     """
 
-    field: ForceField
-    observe: Observe
+    simulation: Simulation
     statics: Sequence[str]
-    parameters: Mapping[str, Any]
-    system: System
     observables: Mapping[str, Observable]
     weights: Mapping[str, float]
     positions: jax.Array
     velocities: jax.Array
-    timestep: float
-    interval: float
     tolerance: float
-    reversal: str = "floating"
 
     @property
     def shares(self) -> jax.Array:
         """Weight of each starting point in averages [S]."""
         return jnp.full(len(self.positions), 1.0 / len(self.positions), self.positions.dtype)
 
-    def frames(self, depth: float) -> Frames:
-        """Of trajectories of this length, fs."""
-        return Frames.spanning(depth, self.interval, self.timestep, reversal=self.reversal)
+    def simulation_to(self, depth: float) -> Simulation:
+        """That of trajectories of this length, fs."""
+        return replace(self.simulation, frames=self.simulation.frames.of_length(depth))
 
     def trajectories(self, depth: float) -> tuple[dict[str, jax.Array], tuple[Any, ...]]:
         """Series joined in time with the statics, and where the trajectories of this length (fs) ended."""
-        legs = run_legs(
-            self.field,
-            self.frames(depth),
-            self.observe,
-            self.parameters,
-            self.system,
-            self.positions,
-            self.velocities,
-        )
+        own = self.simulation_to(depth)
+        legs = run_legs(own, self.positions, self.velocities)
         series = {name: join_directions(array) for name, array in legs.series.items()}
-        statics = evaluate_statics(self.statics, self.field, self.parameters, self.system, self.positions)
+        statics = evaluate_statics(self.statics, own.field, own.parameters, own.system, self.positions)
         return series | statics, legs.ends
 
     def cotangents(self, series: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
@@ -106,11 +88,7 @@ class Pilot:
             cotangents: from `cotangents` of the longest.
         """
         rows, distance = trajectory_gradient(
-            self.field,
-            self.frames(depth),
-            self.observe,
-            self.parameters,
-            self.system,
+            self.simulation_to(depth),
             self.positions,
             ends,
             series_seeds(self.observables, cotangents, self.shares, series),

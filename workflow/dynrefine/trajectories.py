@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dynrefine.dynamics.leapfrog import RecordedLists
+from dynrefine.dynamics.leapfrog import RecordedLists, Simulation
 from dynrefine.dynamics.replicas import join_directions, run_legs
 from dynrefine.ensembles import Ensemble, frames_of
 from dynrefine.errors import CampaignError
@@ -92,15 +92,10 @@ def run_trajectories(
     dtype = jax.tree.leaves(potential.parameters)[0].dtype
     own_field, system = ensemble.field(potential, sampling), ensemble.system(elements, dtype)
     starts = jnp.asarray(ensemble.positions, dtype)
-    legs = run_legs(
-        own_field,
-        frames_of(trajectory, depth),
-        observer(series, models),
-        potential.parameters,
-        system,
-        starts,
-        jnp.asarray(ensemble.velocities, dtype),
+    simulation = Simulation(
+        own_field, frames_of(trajectory, depth), observer(series, models), potential.parameters, system
     )
+    legs = run_legs(simulation, starts, jnp.asarray(ensemble.velocities, dtype))
     observed = evaluate_statics(statics, own_field, potential.parameters, system, starts)
     energies = np.asarray(legs.energies)
     result = Trajectories(

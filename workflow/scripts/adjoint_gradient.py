@@ -7,6 +7,7 @@ with job(snakemake):
 
     import jax.numpy as jnp
 
+    from dynrefine.dynamics.leapfrog import Simulation
     from dynrefine.ensembles import frames_of, load_ensemble
     from dynrefine.gathering import observables_of
     from dynrefine.gradient import chunk_gradient, save_gradient, series_seeds
@@ -51,11 +52,13 @@ with job(snakemake):
         )
         begun = time.monotonic()
         gradient = chunk_gradient(
-            ensemble.field(potential, settings["ensemble"]),
-            frames,
-            observer(list(trajectories.series), models),
-            potential.parameters,
-            ensemble.system(elements, dtype),
+            Simulation(
+                ensemble.field(potential, settings["ensemble"]),
+                frames,
+                observer(list(trajectories.series), models),
+                potential.parameters,
+                ensemble.system(elements, dtype),
+            ),
             jnp.asarray(ensemble.positions, dtype),
             trajectories.ends(followed, dtype),
             seeds,

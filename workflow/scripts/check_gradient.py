@@ -6,6 +6,7 @@ with job(snakemake):
     import jax.numpy as jnp
     import pandas as pd
 
+    from dynrefine.dynamics.leapfrog import Simulation
     from dynrefine.ensembles import frames_of, load_ensemble
     from dynrefine.gathering import observables_of
     from dynrefine.gradient_check import (
@@ -30,11 +31,13 @@ with job(snakemake):
         potential = load_model(snakemake.input.potential, settings["potential"], elements).cast(dtype)
         models = load_surfaces(snakemake.input, settings, dtype)
         return CheckedLoss(
-            field=ensemble.field(potential, settings["ensemble"]),
-            frames=frames,
-            observe=observer(observable.series, models),
-            parameters=potential.parameters,
-            system=ensemble.system(elements, dtype),
+            simulation=Simulation(
+                ensemble.field(potential, settings["ensemble"]),
+                frames,
+                observer(observable.series, models),
+                potential.parameters,
+                ensemble.system(elements, dtype),
+            ),
             observable=observable,
             kelvin=state["temperature"],
             positions=jnp.asarray(ensemble.positions[: check["replicas"]], dtype),

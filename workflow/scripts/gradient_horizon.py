@@ -5,7 +5,8 @@ from dynrefine.job import job
 with job(snakemake):
     import jax.numpy as jnp
 
-    from dynrefine.ensembles import load_ensemble
+    from dynrefine.dynamics.leapfrog import Simulation
+    from dynrefine.ensembles import frames_of, load_ensemble
     from dynrefine.gathering import observables_of
     from dynrefine.horizon import Pilot, ladder, measure
     from dynrefine.models import load_model, load_surfaces
@@ -22,19 +23,19 @@ with job(snakemake):
     ensemble = load_ensemble(snakemake.input.ensemble)
     chosen = settings["objective"]["observables"]
     pilot = Pilot(
-        field=ensemble.field(potential, settings["ensemble"]),
-        observe=observer(snakemake.params.series, models),
+        simulation=Simulation(
+            ensemble.field(potential, settings["ensemble"]),
+            frames_of(trajectory),
+            observer(snakemake.params.series, models),
+            potential.parameters,
+            ensemble.system(elements, dtype),
+        ),
         statics=snakemake.params.statics,
-        parameters=potential.parameters,
-        system=ensemble.system(elements, dtype),
         observables=observables_of(chosen, state, ensemble, elements, interval),
         weights={name: observable["weight"] for name, observable in chosen.items()},
         positions=jnp.asarray(ensemble.positions[: horizon["replicas"]], dtype),
         velocities=jnp.asarray(ensemble.velocities[: horizon["replicas"]], dtype),
-        timestep=trajectory["timestep"],
-        interval=interval,
         tolerance=gradient["reversal_tolerance"],
-        reversal=trajectory["reversal"],
     )
     depths = ladder(horizon["shortest"], trajectory["length"], horizon["depths"], interval)
     optimiser = settings["optimiser"]

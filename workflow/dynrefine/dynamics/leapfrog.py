@@ -70,6 +70,11 @@ class Frames:
         """The frames until the kept state."""
         return replace(self, count=self.kept)
 
+    def of_length(self, length: float) -> "Frames":
+        """The frames of trajectories of another length, fs, the state kept at their end."""
+        count = max(round(length / (self.stride * self.timestep)), 1)
+        return replace(self, count=count, kept=count)
+
     def per_list(self, rebuild_interval: int) -> int:
         """Frames that one neighbour list serves: the largest divisor of their count within the interval.
 
@@ -78,6 +83,30 @@ class Frames:
         most = max(rebuild_interval // self.stride, 1)
         served = math.gcd(self.count, self.kept) if self.reversal == "exact" else self.count
         return max(n for n in range(1, most + 1) if served % n == 0)
+
+
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["parameters", "system"],
+    meta_fields=["field", "frames", "observe"],
+)
+@dataclass(frozen=True)
+class Simulation:
+    """What all trajectories from the starting points of a state have in common.
+
+    Attributes:
+        field: force field.
+        frames: when they are observed.
+        observe: (system, positions, velocities, neighbours) -> tree of arrays.
+        parameters: of the potential.
+        system: atoms and cell.
+    """
+
+    field: ForceField
+    frames: Frames
+    observe: Observe
+    parameters: Mapping[str, Any]
+    system: System
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=["references", "capacity"], meta_fields=[])
@@ -126,11 +155,7 @@ class Leg:
 
 
 def propagate(
-    field: ForceField,
-    frames: Frames,
-    observe: Observe,
-    parameters: Mapping[str, Any],
-    system: System,
+    simulation: Simulation,
     positions: jax.Array,
     velocities: jax.Array,
     direction: jax.Array,
@@ -139,17 +164,14 @@ def propagate(
     """Integrate one trajectory.
 
     Arguments:
-        field: force field.
-        frames: when to observe.
-        observe: (system, positions, velocities, neighbours) -> tree of arrays.
-        parameters: of the potential.
-        system: atoms and cell.
+        simulation: see there.
         positions: at the start [N, 3], `represented` by the arithmetic of the frames.
         velocities: at the start [N, 3], likewise.
         direction: +1 forwards, -1 backwards in time, scalar.
         rematerialise: compute each step again when backpropagating through it, for comparisons.
     """
-    arithmetic = frames.arithmetic(field, parameters, system, frames.timestep, direction)
+    field, frames, system = simulation.field, simulation.frames, simulation.system
+    arithmetic = frames.arithmetic(field, simulation.parameters, system, frames.timestep, direction)
     frames_per_list = frames.per_list(field.rebuild_interval)
 
     def run_list(carry: Any, first_frame: jax.Array) -> tuple[Any, Any]:
@@ -169,7 +191,7 @@ def propagate(
             step = jax.checkpoint(node) if rematerialise else node
             state, (x, v, energy) = jax.lax.scan(step, state, is_start)
             positions, velocities = arithmetic.positions(x[0], reference), arithmetic.velocities(v[0])
-            observed = observe(system, positions, velocities, neighbours)
+            observed = simulation.observe(system, positions, velocities, neighbours)
             kept = jax.tree.map(lambda new, old: jnp.where(number < frames.kept, new, old), state, kept)
             total = energy[0] + kinetic_energy(system.masses, velocities)
             return (state, kept), (observed, total, temperature(system.masses, velocities))

@@ -1,6 +1,7 @@
 """Many replicas at once, in both directions of time."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from dynrefine.adjoint import AdjointLeg, adjoint_leg
 from dynrefine.dynamics.force_field import ForceField, with_sufficient_lists
 from dynrefine.dynamics.langevin import Chain, Thermostat, sample_chain
-from dynrefine.dynamics.leapfrog import Frames, Leg, Observe, RecordedLists, propagate
+from dynrefine.dynamics.leapfrog import Leg, RecordedLists, Simulation, propagate
 from dynrefine.errors import CampaignError
 from dynrefine.system import System
 
@@ -75,18 +76,14 @@ def sample_chains(
 
 
 def run_legs(
-    field: ForceField,
-    frames: Frames,
-    observe: Observe,
-    parameters: Mapping[str, Any],
-    system: System,
+    simulation: Simulation,
     positions: jax.Array,
     velocities: jax.Array,
 ) -> Leg:
     """Trajectories both ways in time from every starting point.
 
     Arguments:
-        field, frames, observe, parameters, system: as for `leapfrog.propagate`.
+        simulation: see there.
         positions: starting points [S, N, 3], Å.
         velocities: [S, N, 3], Å/fs.
 
@@ -96,27 +93,22 @@ def run_legs(
     Raises:
         CampaignError: neighbour lists cannot follow, or the energy is not finite.
     """
+    frames = simulation.frames
 
-    def run(field: ForceField) -> Any:
-        @partial(jax.jit, compiler_options=frames.arithmetic.compiler_options)
-        def all_legs(parameters: Any, system: Any, positions: Any, velocities: Any) -> Any:
-            leg = both_ways(partial(propagate, field, frames, observe, parameters, system))
-            return for_each(leg)(positions, velocities)
+    @partial(jax.jit, compiler_options=frames.arithmetic.compiler_options)
+    def all_legs(simulation: Simulation, positions: Any, velocities: Any) -> Any:
+        return for_each(both_ways(partial(propagate, simulation)))(positions, velocities)
 
-        return all_legs(parameters, system, positions, velocities)
-
-    positions, velocities = frames.arithmetic.represented(positions, velocities, system, frames.timestep)
-    legs = with_sufficient_lists(run, field)
+    starts = frames.arithmetic.represented(positions, velocities, simulation.system, frames.timestep)
+    legs = with_sufficient_lists(
+        lambda field: all_legs(replace(simulation, field=field), *starts), simulation.field
+    )
     _require_finite(legs.energies, frames.timestep)
     return legs
 
 
 def walk_legs_back(
-    field: ForceField,
-    frames: Frames,
-    observe: Observe,
-    parameters: Mapping[str, Any],
-    system: System,
+    simulation: Simulation,
     positions: jax.Array,
     velocities: jax.Array,
     seeds: Any,
@@ -128,22 +120,21 @@ def walk_legs_back(
         adjoint legs with two leading axes: starting point, direction of time.
     """
 
+    @partial(jax.jit, compiler_options=simulation.frames.arithmetic.compiler_options)
+    def all_legs(simulation: Simulation, *ends: Any) -> Any:
+        def legs(positions: Any, velocities: Any, seeds: Any, lists: Any) -> Any:
+            directions = jnp.asarray(DIRECTIONS, positions.dtype)
+            leg = partial(adjoint_leg, simulation)
+            return for_each(leg)(positions, velocities, directions, seeds, lists)
+
+        return for_each(legs)(*ends)
+
     def run(field: ForceField) -> Any:
-        @partial(jax.jit, compiler_options=frames.arithmetic.compiler_options)
-        def all_legs(parameters: Any, system: Any, *ends: Any) -> Any:
-            leg = partial(adjoint_leg, field, frames, observe, parameters, system)
-
-            def legs(positions: Any, velocities: Any, seeds: Any, lists: Any) -> Any:
-                directions = jnp.asarray(DIRECTIONS, positions.dtype)
-                return for_each(leg)(positions, velocities, directions, seeds, lists)
-
-            return for_each(legs)(*ends)
-
-        return all_legs(parameters, system, positions, velocities, seeds, lists)
+        return all_legs(replace(simulation, field=field), positions, velocities, seeds, lists)
 
     if lists is not None:  # they sufficed on the way there
-        return run(field.with_capacity(int(jnp.max(lists.capacity))))[0]
-    return with_sufficient_lists(run, field)
+        return run(simulation.field.with_capacity(int(jnp.max(lists.capacity))))[0]
+    return with_sufficient_lists(run, simulation.field)
 
 
 def both_ways(leg: Callable[[Any, Any, Any], Any]) -> Callable[[Any, Any], Any]:
