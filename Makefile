@@ -1,6 +1,6 @@
 # make campaign   run the default campaign on this machine; CONFIG=config/water.yaml for another one
 # make unlock     after a campaign was killed: let it be run again
-# make test       run the tests; make test-slow those that take minutes
+# make test       run the tests; make test-slow those that take minutes each
 # make lint       check the style of Python and Snakemake files
 # make clean      remove the environment; results stay
 

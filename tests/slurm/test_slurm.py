@@ -36,7 +36,10 @@ ON_GPUS = (
 TOO_LITTLE = 300
 RUNNING_JOB = re.compile(r"(\d+) (\w+) rule_(\w+?)(?:_wildcards_.*)?")
 
-pytestmark = pytest.mark.skipif(shutil.which("sinfo") is None, reason="Slurm (sinfo) is not installed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("sinfo") is None, reason="Slurm (sinfo) is not installed"),
+]
 
 
 @pytest.fixture(scope="module")
