@@ -125,7 +125,7 @@ def test_the_longest_depth_above_the_threshold_is_chosen():
 
 def test_the_ladder_is_even_in_ratio_and_on_the_frames():
     assert ladder(20.0, 160.0, 4, 2.0) == [20.0, 40.0, 80.0, 160.0]
-    assert ladder(2.0, 8.0, 6, 2.0) == [2.0, 4.0, 6.0, 8.0]
+    assert ladder(2.0, 8.0, 6, 2.0) == [4.0, 6.0, 8.0]
 
 
 def test_a_depth_that_is_set_is_taken_and_auto_is_read(tmp_path):

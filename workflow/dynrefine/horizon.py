@@ -98,9 +98,12 @@ class Pilot:
 
 
 def ladder(shortest: float, longest: float, count: int, interval: float) -> list[float]:
-    """Depths from the shortest to the longest in even ratios, as multiples of the interval between frames, fs."""
+    """Depths from the shortest to the longest in even ratios, as multiples of the interval between frames, fs.
+
+    Two intervals at least: of one frame, the starting point itself, nothing depends on the potential.
+    """
     steps = np.geomspace(shortest, longest, count) / interval
-    return [float(interval * step) for step in np.unique(np.maximum(np.round(steps), 1))]
+    return [float(interval * step) for step in np.unique(np.maximum(np.round(steps), 2))]
 
 
 def measure(
