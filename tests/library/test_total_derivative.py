@@ -1,0 +1,135 @@
+"""Both parts of the gradient together are the derivative of what is measured: against independent ensembles."""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dynrefine.dynamics.leapfrog import Simulation
+from dynrefine.ensembles import frames_of, sample_ensemble
+from dynrefine.gradient import chunk_gradient, series_seeds
+from dynrefine.initial_configurations import lattice_configurations
+from dynrefine.models import create_model
+from dynrefine.objective import evaluate_state, standard_error
+from dynrefine.observables.base import Conditions
+from dynrefine.observables.diffusion import SelfDiffusion
+from dynrefine.series import observer
+from dynrefine.trajectories import run_trajectories
+from dynrefine.units import KILOJOULE_PER_MOLE
+
+ARGON = [{"symbol": "Ar", "mass": 39.948, "charge": 0}]
+STATE = {"temperature": 94.4, "density": 1.374, "atoms": 108}
+SIGMA, EPSILON = 3.38, 0.893795  # Å, kJ/mol
+CHAINS, SAMPLES = 48, 12
+SAMPLING = {"timestep": 8.0, "friction": 1.0, "equilibration": 20.0, "decorrelation": 2.0}
+SAMPLING |= {"neighbour_skin": 1.0, "neighbour_capacity": None, "rebuild_interval": 5}
+SAMPLING |= {"samples_per_replica": SAMPLES, "masses": {}}
+INTERVAL, LENGTH = 40.0, 1000.0  # fs; the window of the Green-Kubo integral is the length of a trajectory
+TRAJECTORY = {"timestep": 8.0, "length": LENGTH, "sampling_interval": INTERVAL, "energy_drift": 1.0}
+TRAJECTORY |= {"temperature_bounds": [0.5, 1.5], "reversal": "floating"}
+
+
+class Coefficient(SelfDiffusion):
+    """The self-diffusion coefficient as its own loss, so that the gradient is the coefficient's."""
+
+    def loss(self, mean):
+        """D in 1e-9 m²/s."""
+        return self.predict(mean)[0]
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """An ensemble, its trajectories and what the campaign makes of them."""
+
+    model: object
+    ensemble: object
+    trajectories: object
+    observable: Coefficient
+    evaluated: object
+
+    @property
+    def coefficient(self) -> np.ndarray:
+        """D and its standard error over the chains, 1e-9 m²/s."""
+        of_chains = self.evaluated.evaluations["diffusion"].contributions.reshape(CHAINS, -1).mean(axis=1)
+        return np.array([of_chains.mean(), standard_error(of_chains)])
+
+
+def simulate(sigma: float, epsilon: float, seed: int) -> Simulated:
+    """From a lattice to the diffusion coefficient at these parameters (Å, kJ/mol)."""
+    settings = {"kind": "lennard_jones", "sigma": sigma, "epsilon": epsilon, "cutoff": 7.5}
+    settings |= {"truncation": "truncated", "switching_width": 1.0, "tail_correction": False}
+    model = create_model(settings, ARGON, jax.random.key(0)).cast(jnp.float32)
+    species, cell, positions = lattice_configurations(STATE, ARGON, CHAINS, seed)
+    kelvin = STATE["temperature"]
+    ensemble = sample_ensemble(model, SAMPLING, kelvin, species, cell, ARGON, positions, None, seed)
+    trajectories = run_trajectories(
+        model, {}, ensemble, ARGON, SAMPLING, TRAJECTORY, ["velocities"], [], None, kelvin
+    )
+    conditions = Conditions(
+        kelvin, float(np.linalg.det(cell)), len(species), INTERVAL, ("Ar",) * len(species)
+    )
+    chosen = {"element": "Ar", "target": 1.0, "window": LENGTH, "viscosity": None}
+    observable = Coefficient.from_settings(chosen, None, conditions)
+    evaluated = evaluate_state(
+        {"diffusion": observable},
+        {"diffusion": 1.0},
+        trajectories.central_series(),
+        ensemble.energy_changes,
+        kelvin,
+    )
+    return Simulated(model, ensemble, trajectories, observable, evaluated)
+
+
+def gradient_of(simulated: Simulated) -> tuple[np.ndarray, np.ndarray]:
+    """Trajectory and ensemble part of dD/d(ε, σ) from each chain [CHAINS, 2]; their means are the gradient."""
+    own = simulated
+    observables = {"diffusion": own.observable}
+    series = own.trajectories.central_series()
+    weights = jnp.asarray(own.evaluated.weights)
+    cotangents = own.evaluated.weighted_cotangents({"diffusion": 1.0})
+    gradient = chunk_gradient(
+        Simulation(
+            own.ensemble.field(own.model, SAMPLING),
+            frames_of(TRAJECTORY),
+            observer(["velocities"], {}),
+            own.model.parameters,
+            own.ensemble.system(ARGON, jnp.float32),
+        ),
+        jnp.asarray(own.ensemble.positions),
+        own.trajectories.ends(slice(None), jnp.float32),
+        series_seeds(observables, cotangents, weights, series),
+        jnp.asarray(own.evaluated.coefficients),
+        tolerance=1e-2,
+    )
+    # The coefficients add up to zero: the mean energy gradient changes no sum, but the spread over the chains.
+    energy_gradients = gradient.energy_gradients - gradient.energy_gradients.mean(axis=0)
+    parts = gradient.trajectory, gradient.coefficients[:, None] * energy_gradients
+    return tuple(CHAINS * part.reshape(CHAINS, SAMPLES, -1).sum(axis=1) for part in parts)
+
+
+@pytest.mark.slow
+def test_both_parts_together_are_the_change_of_independent_ensembles():
+    """dD/dε and dD/dσ of liquid argon, the trajectories short enough that chaos leaves their derivatives alone.
+
+    D changes by a tenth or less to either side: the third-order error of the differences is below one per cent.
+    """
+    trajectory, ensemble = gradient_of(simulate(SIGMA, EPSILON, seed=1))
+    found, error = mean_and_error(trajectory + ensemble)
+    alone, error_alone = mean_and_error(trajectory)
+    for index, (epsilon_step, sigma_step) in enumerate([(0.15 * EPSILON, 0.0), (0.0, 0.01 * SIGMA)]):
+        upper, lower = (
+            simulate(SIGMA + sign * sigma_step, EPSILON + sign * epsilon_step, seed).coefficient
+            for sign, seed in ((1.0, 10 + index), (-1.0, 20 + index))
+        )
+        step = 2.0 * (sigma_step or KILOJOULE_PER_MOLE * epsilon_step)
+        expected, expected_error = (upper[0] - lower[0]) / step, np.hypot(upper[1], lower[1]) / step
+        assert abs(found[index] - expected) < 3.0 * np.hypot(error[index], expected_error)
+        # The trajectory part alone is not the derivative.
+        assert abs(alone[index] - expected) > 4.0 * np.hypot(error_alone[index], expected_error)
+
+
+def mean_and_error(of_chains: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mean over the chains and its standard error."""
+    return of_chains.mean(axis=0), standard_error(of_chains)
