@@ -1,6 +1,6 @@
 # make campaign   run the default campaign on this machine; CONFIG=config/water.yaml for another one
 # make unlock     after a campaign was killed: let it be run again
-# make test       run the tests; make test-slow those that take minutes each
+# make test       run the tests; with SLOW=yes also those that take minutes each
 # make lint       check the style of Python and Snakemake files
 # make clean      remove the environment; results stay
 
@@ -14,7 +14,7 @@ PYTEST := $(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile --no-loads
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG)
 
-.PHONY: campaign unlock test test-slow lint clean
+.PHONY: campaign unlock test lint clean
 .DEFAULT_GOAL := campaign
 
 campaign: .venv/ready
@@ -24,10 +24,7 @@ unlock: .venv/ready
 	$(SNAKEMAKE) --unlock
 
 test: .venv/ready
-	$(PYTEST) -m "not slow"
-
-test-slow: .venv/ready
-	$(PYTEST) -m slow
+	$(PYTEST) $(if $(SLOW),,-m "not slow")
 
 lint: .venv/ready
 	$(BIN)/ruff check .
