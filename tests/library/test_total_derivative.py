@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dynrefine.dynamics.leapfrog import Simulation
 from dynrefine.ensembles import frames_of, sample_ensemble
 from dynrefine.gradient import chunk_gradient, series_seeds
 from dynrefine.initial_configurations import lattice_configurations
@@ -90,12 +89,8 @@ def gradient_of(simulated: Simulated) -> tuple[np.ndarray, np.ndarray]:
     weights = jnp.asarray(own.evaluated.weights)
     cotangents = own.evaluated.weighted_cotangents({"diffusion": 1.0})
     gradient = chunk_gradient(
-        Simulation(
-            own.ensemble.field(own.model, SAMPLING),
-            frames_of(TRAJECTORY),
-            observer(["velocities"], {}),
-            own.model.parameters,
-            own.ensemble.system(ARGON, jnp.float32),
+        own.ensemble.simulation(
+            own.model, SAMPLING, ARGON, frames_of(TRAJECTORY), observer(["velocities"], {})
         ),
         jnp.asarray(own.ensemble.positions),
         own.trajectories.ends(slice(None), jnp.float32),

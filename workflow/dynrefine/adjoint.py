@@ -122,13 +122,8 @@ def adjoint_leg(
         return carry, list_faults(neighbours, built_at, last, field.skin)
 
     zero = jnp.zeros(positions.shape, dt.dtype)
-    carry = (
-        positions,
-        velocities,
-        zero,
-        zero,
-        jax.tree.map(jnp.zeros_like, simulation.parameters["trainable"]),
-    )
+    gradient = jax.tree.map(jnp.zeros_like, simulation.parameters["trainable"])
+    carry = (positions, velocities, zero, zero, gradient)
     numbers = jnp.arange(frames.count)
     inputs = jax.tree.map(
         lambda a: a.reshape(frames.count // frames_per_list, frames_per_list, *a.shape[1:]), (numbers, seeds)

@@ -12,7 +12,7 @@ import numpy as np
 
 from dynrefine.dynamics.force_field import ForceField, force_field, over_configurations
 from dynrefine.dynamics.langevin import Thermostat
-from dynrefine.dynamics.leapfrog import Frames
+from dynrefine.dynamics.leapfrog import Frames, Observe, Simulation
 from dynrefine.dynamics.replicas import sample_chains
 from dynrefine.errors import CampaignError
 from dynrefine.initial_configurations import system_of, with_masses
@@ -84,6 +84,24 @@ class Ensemble:
         """
         return force_field_of(potential, sampling, len(self.species), self.cell)
 
+    def simulation(
+        self,
+        potential: Model,
+        sampling: Mapping[str, Any],
+        elements: list[Mapping[str, Any]],
+        frames: Frames,
+        observe: Observe,
+    ) -> Simulation:
+        """The trajectories from these starting points at a potential, in its precision.
+
+        Arguments:
+            potential: see there.
+            sampling, elements: configuration sections `ensemble` and `elements`.
+            frames, observe: when and what is observed.
+        """
+        system = self.system(elements, potential.dtype)
+        return Simulation(self.field(potential, sampling), frames, observe, potential.parameters, system)
+
 
 def force_field_of(potential: Model, sampling: Mapping[str, Any], atoms: int, cell: np.ndarray) -> ForceField:
     """The force field that the configuration section `ensemble` describes, for a cell [3, 3] in Å."""
@@ -137,7 +155,7 @@ def sample_ensemble(
     Raises:
         CampaignError: the dynamics blew up, or the temperature is not that of the thermostat.
     """
-    dtype = jax.tree.leaves(potential.parameters)[0].dtype
+    dtype = potential.dtype
     system = system_of(species, cell, elements, dtype)
     sampled = system_of(species, cell, with_masses(elements, sampling["masses"]), dtype)
     key, velocity_key, noise_key = jax.random.split(jax.random.key(seed), 3)
@@ -207,7 +225,7 @@ def reused(
         none where the effective sample size has fallen below `ensemble.reuse`.
     """
     former = chunks[number]
-    dtype = jax.tree.leaves(potential.parameters)[0].dtype
+    dtype = potential.dtype
     system = former.system(elements, dtype)
     positions = jnp.asarray(np.concatenate([chunk.positions for chunk in chunks]), dtype)
     energies = potential_energies(

@@ -39,6 +39,11 @@ class Model:
         """Whether the refinement that made this model ended with it."""
         return bool(self.metadata.get("converged", False))
 
+    @property
+    def dtype(self) -> Any:
+        """Of the parameters, and so of what is computed with them."""
+        return jax.tree.leaves(self.parameters)[0].dtype
+
     def with_trainable(self, trainable: Any, **metadata: Any) -> "Model":
         """The same model with other trainable parameters and added metadata."""
         return replace(

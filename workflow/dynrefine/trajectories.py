@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dynrefine.dynamics.leapfrog import RecordedLists, Simulation
+from dynrefine.dynamics.leapfrog import RecordedLists
 from dynrefine.dynamics.replicas import join_directions, run_legs
 from dynrefine.ensembles import Ensemble, frames_of
 from dynrefine.errors import CampaignError
@@ -89,14 +89,14 @@ def run_trajectories(
     Raises:
         CampaignError: the dynamics blew up, drifted in energy or left the bounds of the temperature.
     """
-    dtype = jax.tree.leaves(potential.parameters)[0].dtype
-    own_field, system = ensemble.field(potential, sampling), ensemble.system(elements, dtype)
-    starts = jnp.asarray(ensemble.positions, dtype)
-    simulation = Simulation(
-        own_field, frames_of(trajectory, depth), observer(series, models), potential.parameters, system
+    starts, velocities = (
+        jnp.asarray(each, potential.dtype) for each in (ensemble.positions, ensemble.velocities)
     )
-    legs = run_legs(simulation, starts, jnp.asarray(ensemble.velocities, dtype))
-    observed = evaluate_statics(statics, own_field, potential.parameters, system, starts)
+    own = ensemble.simulation(
+        potential, sampling, elements, frames_of(trajectory, depth), observer(series, models)
+    )
+    legs = run_legs(own, starts, velocities)
+    observed = evaluate_statics(statics, own.field, own.parameters, own.system, starts)
     energies = np.asarray(legs.energies)
     result = Trajectories(
         series={name: np.asarray(values) for name, values in legs.series.items()},

@@ -233,7 +233,7 @@ def has_converged(totals: Sequence[float], settings: Mapping[str, Any]) -> bool:
 
 
 def norms(gradient: Gradient) -> dict[str, float]:
-    """Norms of the gradient and its parts, their errors and resolved shares, for the history."""
+    """Norms of the gradient and its parts with their errors, and the resolved share, for the history."""
     row = {
         "gradient_norm": float(np.linalg.norm(gradient.total(shrink=False))),
         "gradient_norm_error": float(np.linalg.norm(gradient.uncertain.error)),

@@ -7,7 +7,6 @@ with job(snakemake):
 
     import jax.numpy as jnp
 
-    from dynrefine.dynamics.leapfrog import Simulation
     from dynrefine.ensembles import frames_of, load_ensemble
     from dynrefine.gathering import observables_of
     from dynrefine.gradient import chunk_gradient, save_gradient, series_seeds
@@ -52,12 +51,8 @@ with job(snakemake):
         )
         begun = time.monotonic()
         gradient = chunk_gradient(
-            Simulation(
-                ensemble.field(potential, settings["ensemble"]),
-                frames,
-                observer(list(trajectories.series), models),
-                potential.parameters,
-                ensemble.system(elements, dtype),
+            ensemble.simulation(
+                potential, settings["ensemble"], elements, frames, observer(list(trajectories.series), models)
             ),
             jnp.asarray(ensemble.positions, dtype),
             trajectories.ends(followed, dtype),

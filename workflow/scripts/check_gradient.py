@@ -6,7 +6,6 @@ with job(snakemake):
     import jax.numpy as jnp
     import pandas as pd
 
-    from dynrefine.dynamics.leapfrog import Simulation
     from dynrefine.ensembles import frames_of, load_ensemble
     from dynrefine.gathering import observables_of
     from dynrefine.gradient_check import (
@@ -31,12 +30,8 @@ with job(snakemake):
         potential = load_model(snakemake.input.potential, settings["potential"], elements).cast(dtype)
         models = load_surfaces(snakemake.input, settings, dtype)
         return CheckedLoss(
-            simulation=Simulation(
-                ensemble.field(potential, settings["ensemble"]),
-                frames,
-                observer(observable.series, models),
-                potential.parameters,
-                ensemble.system(elements, dtype),
+            simulation=ensemble.simulation(
+                potential, settings["ensemble"], elements, frames, observer(observable.series, models)
             ),
             observable=observable,
             kelvin=state["temperature"],

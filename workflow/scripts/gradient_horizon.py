@@ -5,7 +5,6 @@ from dynrefine.job import job
 with job(snakemake):
     import jax.numpy as jnp
 
-    from dynrefine.dynamics.leapfrog import Simulation
     from dynrefine.ensembles import frames_of, load_ensemble
     from dynrefine.gathering import observables_of
     from dynrefine.horizon import Pilot, ladder, measure
@@ -23,12 +22,12 @@ with job(snakemake):
     ensemble = load_ensemble(snakemake.input.ensemble)
     chosen = settings["objective"]["observables"]
     pilot = Pilot(
-        simulation=Simulation(
-            ensemble.field(potential, settings["ensemble"]),
+        simulation=ensemble.simulation(
+            potential,
+            settings["ensemble"],
+            elements,
             frames_of(trajectory),
             observer(snakemake.params.series, models),
-            potential.parameters,
-            ensemble.system(elements, dtype),
         ),
         statics=snakemake.params.statics,
         observables=observables_of(chosen, state, ensemble, elements, interval),
