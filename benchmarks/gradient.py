@@ -1,14 +1,16 @@
-"""Cost of a trajectory and of its gradient, three ways: milliseconds per step and replica, and memory.
+"""Cost of a trajectory and of its gradient, four ways: milliseconds per step and replica, and memory.
 
     python benchmarks/gradient.py argon water --steps 100 400 --precision float32
 
 Both directions of time are run from every starting point, one after another as campaigns do on a CPU. Naive
-backpropagation, backpropagation with every step rematerialised and the reversible adjoint differentiate the same
-loss, the squared series, with respect to the potential's parameters; backpropagation includes the run forwards, the
-adjoint does not. Times are CPU time of one thread, memory is what the compiler allocates beyond inputs and outputs.
+backpropagation, backpropagation with every step rematerialised and the reversible adjoint, in floating point and
+exact in fixed point, differentiate the same loss, the squared series, with respect to the potential's parameters;
+backpropagation includes the run forwards, the adjoint does not. Times are CPU time of one thread, memory is what
+the compiler allocates beyond inputs and outputs.
 """
 
 import argparse
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -22,7 +24,7 @@ from dynrefine.dynamics.replicas import DIRECTIONS, both_ways, for_each
 from dynrefine.job import configure_jax
 
 SYSTEMS = {"argon": argon, "water": water}
-METHODS = ("forward", "adjoint", "rematerialised", "naive")
+METHODS = ("forward", "adjoint", "exact adjoint", "rematerialised", "naive")
 
 
 def forward(case: Case, frames: Frames, rematerialise: bool = False) -> Any:
@@ -53,45 +55,60 @@ def adjoint(case: Case, frames: Frames) -> Any:
     """A function from parameters and where the legs of a starting point ended to the same gradient."""
 
     def gradient(parameters: Any, legs: Any) -> Any:
-        def one(positions: jax.Array, velocities: jax.Array, direction: jax.Array, series: Any) -> Any:
+        def one(
+            positions: jax.Array, velocities: jax.Array, direction: jax.Array, series: Any, lists: Any
+        ) -> Any:
             seeds = jax.tree.map(lambda values: 2.0 * values, series)
             simulation = case.simulation(frames, parameters)
-            return adjoint_leg(simulation, positions, velocities, direction, seeds)[0].gradient
+            return adjoint_leg(simulation, positions, velocities, direction, seeds, lists)[0].gradient
 
-        directions = jnp.asarray(DIRECTIONS, legs.positions.dtype)
-        each = for_each(one)(legs.positions, legs.velocities, directions, legs.series)
+        directions = jnp.asarray(DIRECTIONS, case.positions.dtype)
+        each = for_each(one)(legs.positions, legs.velocities, directions, legs.series, legs.lists)
         return jax.tree.map(lambda leaf: leaf.sum(axis=0), each)
 
     return gradient
 
 
+def of_every_start(case: Case, function: Any, *arguments: Any) -> Any:
+    """A function of one starting point, compiled for all of them."""
+
+    def every(parameters: Any, *arguments: Any) -> Any:
+        return for_each(partial(function, parameters))(*arguments)
+
+    return jax.jit(every).lower(case.parameters, *arguments).compile()
+
+
 def measure(case: Case, steps: int, methods: list[str], limit: float, label: str) -> None:
     """Print one row for each method."""
-    frames = Frames.spanning(steps * case.timestep, case.stride * case.timestep, case.timestep)
-    start = case.positions, case.velocities
-    functions = {
-        "forward": forward(case, frames),
-        "adjoint": adjoint(case, frames),
-        "rematerialised": backpropagation(case, frames, True),
-        "naive": backpropagation(case, frames, False),
+    floating = Frames.spanning(steps * case.timestep, case.stride * case.timestep, case.timestep)
+    exact = replace(floating, reversal="exact")
+
+    def start(frames: Frames) -> tuple[jax.Array, jax.Array]:
+        return frames.arithmetic.represented(case.positions, case.velocities, case.system, case.timestep)
+
+    def ends(frames: Frames) -> tuple[Any]:
+        run = of_every_start(case, forward(case, frames), *start(frames))
+        return (run(case.parameters, *start(frames)),)
+
+    rows = {
+        "forward": (forward(case, floating), start, floating),
+        "adjoint": (adjoint(case, floating), ends, floating),
+        "exact adjoint": (adjoint(case, exact), ends, exact),
+        "rematerialised": (backpropagation(case, floating, True), start, floating),
+        "naive": (backpropagation(case, floating, False), start, floating),
     }
-    legs, reference = None, None
+    reference = None
     for name in ("forward", *(method for method in METHODS[1:] if method in methods)):
-        own = legs if name == "adjoint" else start
-
-        def every(parameters: Any, *arguments: Any, function: Any = functions[name]) -> Any:
-            return for_each(partial(function, parameters))(*arguments)
-
-        arguments = (case.parameters, *(own if isinstance(own, tuple) else (own,)))
-        compiled = jax.jit(every).lower(*arguments).compile()
+        function, arguments_of, frames = rows[name]
+        arguments = arguments_of(frames)
+        compiled = of_every_start(case, function, *arguments)
         memory = compiled.memory_analysis().temp_size_in_bytes / 1e9
         row = f"{label} {steps:6d}  {name:15s}"
         if memory > limit:
             print(f"{row} {'-':>15s} {'-':>6s} {1e3 * memory:12.1f}  not run: above {limit:g} GB", flush=True)
             continue
-        seconds = fastest(compiled, *arguments)
-        if name == "forward":
-            legs, reference = compiled(*arguments), seconds
+        seconds = fastest(compiled, case.parameters, *arguments)
+        reference = reference or seconds
         cost = 1e3 * seconds / (steps * len(DIRECTIONS) * len(case.positions))
         print(f"{row} {cost:15.3f} {seconds / reference:6.2f} {1e3 * memory:12.1f}", flush=True)
 

@@ -105,7 +105,7 @@ def test_errors_of_an_evaluation_are_about_those_of_propagation(series):
 def test_a_state_adds_up_its_observables_with_their_weights(series):
     names = {"first": Squares(), "second": Squares(target=np.zeros(4))}
     weights = {"first": 2.0, "second": 0.5}
-    state = evaluate_state(names, weights, series, np.zeros(8), 300.0)
+    state = evaluate_state(names, weights, series, np.full(8, 1 / 8), 300.0)
     np.testing.assert_allclose(state.weights, 1 / 8)
     total = 2.0 * state.evaluations["first"].contributions + 0.5 * state.evaluations["second"].contributions
     expected = -(total - total.mean()) / 8 / (BOLTZMANN * 300.0)
@@ -114,14 +114,12 @@ def test_a_state_adds_up_its_observables_with_their_weights(series):
     np.testing.assert_allclose(cotangents["second"], 0.5 * state.evaluations["second"].cotangent)
 
 
-def test_a_changed_potential_weighs_the_starting_points_by_boltzmann(series):
-    changes = np.linspace(-0.05, 0.05, 8)  # eV
-    state = evaluate_state({"squares": Squares()}, {"squares": 1.0}, series, changes, 300.0)
-    expected = np.exp(-changes / (BOLTZMANN * 300.0))
-    expected /= expected.sum()
-    np.testing.assert_allclose(state.weights, expected, rtol=1e-12)
+def test_unequal_weights_of_the_starting_points_enter_means_and_coefficients(series):
+    shares = np.arange(1.0, 9.0) / 36.0
+    state = evaluate_state({"squares": Squares()}, {"squares": 1.0}, series, shares, 300.0)
+    np.testing.assert_allclose(state.weights, shares, rtol=1e-12)
     found, observable = state.evaluations["squares"], Squares()
-    mean = expected @ np.asarray(observable.statistic(series)).reshape(8, -1)
+    mean = shares @ np.asarray(observable.statistic(series)).reshape(8, -1)
     assert found.loss == pytest.approx(float(observable.loss(mean.reshape(2, 2))), rel=1e-12)
     assert np.sum(state.coefficients) == pytest.approx(0.0, abs=1e-12 * np.abs(state.coefficients).max())
 
@@ -129,7 +127,7 @@ def test_a_changed_potential_weighs_the_starting_points_by_boltzmann(series):
 def test_the_table_and_the_file_of_an_objective(series, tmp_path):
     weights = {"squares": 2.0}
     states = {
-        f"{kelvin}K": evaluate_state({"squares": Squares()}, weights, series, np.zeros(8), kelvin)
+        f"{kelvin}K": evaluate_state({"squares": Squares()}, weights, series, np.full(8, 1 / 8), kelvin)
         for kelvin in (280, 300)
     }
     objective = Objective(states, weights, {"squares": [["wavenumber", "cm⁻¹"], ["square", "e²"]]})

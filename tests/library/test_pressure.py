@@ -164,7 +164,9 @@ def test_both_parts_of_the_gradient_matter_and_each_is_its_derivative(argon):
 
     explicit, ensemble = parts(argon.vector)
     statics = statics_of(argon, "virial_pressure")
-    state = evaluate_state({"checked": argon.observable}, {"checked": 1.0}, statics, np.zeros(STARTS), KELVIN)
+    state = evaluate_state(
+        {"checked": argon.observable}, {"checked": 1.0}, statics, np.full(STARTS, 1 / STARTS), KELVIN
+    )
     cotangents = state.weighted_cotangents({"checked": 1.0})
     seeds = series_seeds({"checked": argon.observable}, cotangents, weights, statics)
     nowhere = jnp.zeros((STARTS, 2, 32, 3))
@@ -218,7 +220,8 @@ def test_two_observables_at_once_have_the_sum_of_their_gradients(argon, diffusio
     legs = run_legs(diffusion.simulation, argon.positions, argon.velocities)
     series = {name: join_directions(array) for name, array in legs.series.items()}
     series |= statics_of(argon, "virial_pressure")
-    state = evaluate_state(observables, importance, series, changes, KELVIN)
+    former = boltzmann_weights(jnp.asarray(changes), KELVIN)
+    state = evaluate_state(observables, importance, series, former, KELVIN)
     seeds = series_seeds(
         observables, state.weighted_cotangents(importance), jnp.asarray(state.weights), series
     )
@@ -233,8 +236,8 @@ def test_two_observables_at_once_have_the_sum_of_their_gradients(argon, diffusio
 
     @jax.jit
     def total(vector):
-        # Boltzmann's factors of what had changed before and of what changes now
-        weights = argon.weights(vector) * boltzmann_weights(jnp.asarray(changes), KELVIN)
+        # Boltzmann's factors of what had changed before and of what changes now.
+        weights = argon.weights(vector) * former
         weights /= jnp.sum(weights)
         return sum(
             importance[name] * loss.observable.loss(jnp.tensordot(weights, loss.statistics(vector), axes=1))

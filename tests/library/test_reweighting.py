@@ -1,11 +1,18 @@
-"""Boltzmann weights against their definition, and the derivatives of weighted means."""
+"""Weights against their definitions and against other estimators, and the derivatives of weighted means."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.optimize import brentq
+from scipy.special import expit
 
-from dynrefine.reweighting import boltzmann_weights, effective_sample_size, ensemble_coefficients
+from dynrefine.reweighting import (
+    boltzmann_weights,
+    effective_sample_size,
+    ensemble_coefficients,
+    mixture_weights,
+)
 
 KELVIN = 300.0
 BETA = 1 / (8.617333262e-5 * KELVIN)  # 1/eV
@@ -24,6 +31,51 @@ def test_a_common_change_of_energy_does_not_matter_and_large_ones_do_not_overflo
     shifted = boltzmann_weights(change + 4000.0, KELVIN)
     np.testing.assert_allclose(shifted, boltzmann_weights(change, KELVIN), rtol=1e-9)
     np.testing.assert_array_equal(boltzmann_weights(jnp.array([0.0, 4000.0]), KELVIN), [1.0, 0.0])
+
+
+def oscillators(generator, stiffnesses, counts):
+    """Positions drawn in harmonic wells at 1/β, so many in each, and their energies in every well [K, S] in eV."""
+    widths = np.repeat(np.sqrt(1 / (BETA * np.asarray(stiffnesses))), counts)
+    positions = widths * generator.normal(size=len(widths))
+    return positions, 0.5 * np.multiply.outer(stiffnesses, positions**2)
+
+
+def test_weights_of_a_mixture_of_one_potential_are_boltzmann_factors():
+    _, energies = oscillators(np.random.default_rng(1), [1.0, 1.5, 1.2], [0, 40, 0])
+    expected = boltzmann_weights(jnp.asarray(energies[2] - energies[1]), KELVIN)
+    np.testing.assert_allclose(mixture_weights(energies, np.array([0, 40, 0]), KELVIN), expected, rtol=1e-9)
+
+
+def test_weights_of_a_mixture_of_two_potentials_are_those_of_the_acceptance_ratio_of_bennett():
+    """Bennett, J. Comput. Phys. 22, 245 (1976): the free energy difference is the root of his equation."""
+    counts = np.array([60, 25])
+    _, energies = oscillators(np.random.default_rng(2), [1.0, 2.5], counts)
+    energies[1] += 3.0  # a common shift of one potential's energies is a shift of its free energy
+    ratio, work = np.log(counts[1] / counts[0]), BETA * (energies[1] - energies[0])
+
+    def equation(difference):
+        forward = expit(-(work[: counts[0]] - difference - ratio))
+        backward = expit(work[counts[0] :] - difference - ratio)
+        return forward.sum() - backward.sum()
+
+    difference = brentq(equation, *(BETA * 3.0 + np.array([-20.0, 20.0])), xtol=1e-13)
+    factors = 1 / (counts[0] * np.exp(work - difference) + counts[1])
+    # Their sum is one where the free energy is the right one.
+    assert factors.sum() == pytest.approx(1.0, rel=1e-10)
+    np.testing.assert_allclose(mixture_weights(energies, counts, KELVIN), factors, rtol=1e-5)
+
+
+def test_means_over_a_mixture_of_potentials_are_those_of_the_last():
+    """<x²> = 1/(β k), to four standard errors over independent draws, and better than from the last alone."""
+    stiffnesses, counts = np.array([1.0, 1.4, 0.8, 1.2]), np.array([200, 100, 0, 50])
+    mixed, alone = [], []
+    for seed in range(100):
+        x, energies = oscillators(np.random.default_rng(seed), stiffnesses, counts)
+        mixed.append(mixture_weights(energies, counts, KELVIN) @ x**2)
+        alone.append(np.mean(x[-counts[-1] :] ** 2))
+    error = np.std(mixed, ddof=1) / np.sqrt(len(mixed))
+    assert abs(np.mean(mixed) - 1 / (BETA * 1.2)) < 4.0 * error
+    assert np.std(mixed) < 0.6 * np.std(alone)
 
 
 def test_the_effective_sample_size_goes_from_all_to_one():

@@ -14,6 +14,7 @@ from dynrefine.models import create_model
 from dynrefine.objective import evaluate_state, standard_error
 from dynrefine.observables.base import Conditions
 from dynrefine.observables.diffusion import SelfDiffusion
+from dynrefine.reuse import weights_of
 from dynrefine.series import observer
 from dynrefine.trajectories import run_trajectories
 from dynrefine.units import KILOJOULE_PER_MOLE
@@ -75,7 +76,7 @@ def simulate(sigma: float, epsilon: float, seed: int) -> Simulated:
         {"diffusion": observable},
         {"diffusion": 1.0},
         trajectories.central_series(),
-        ensemble.energy_changes,
+        weights_of([ensemble], kelvin),
         kelvin,
     )
     return Simulated(model, ensemble, trajectories, observable, evaluated)

@@ -13,6 +13,7 @@ from dynrefine.gathering import observables_of
 from dynrefine.gradient import load_gradient
 from dynrefine.models import flat_parameters, load_model
 from dynrefine.objective import load_objective
+from dynrefine.reweighting import mixture_weights
 from dynrefine.storage import read_arrays
 from dynrefine.trajectories import load_trajectories
 from dynrefine.units import BOLTZMANN, GRAM_PER_CUBIC_CENTIMETRE, KINETIC
@@ -312,31 +313,48 @@ def test_the_depth_of_the_gradient_is_chosen_by_a_pilot(toy):
     np.testing.assert_array_equal(by_pilot.trajectory, fixed.trajectory)
 
 
-def test_an_ensemble_serves_again_with_boltzmann_weights(toy, settings):
-    """Nearly any effective sample size is enough here, as the two starting points of a toy mean nothing."""
-    reusing = toy.configure("reusing.yaml", ensemble={"reuse": 1e-3})
-    toy.run("results/toy/refinement/001/history.csv", configuration=reusing, cores=2)
-    first, second = (
-        of_chunks(toy.results / "refinement" / number, "ensemble", load_ensemble) for number in ITERATIONS
+def energies_at(potential, chunk, settings):
+    """Energies [S] of the starting points of a chunk in double precision, eV."""
+    field, system = (
+        chunk.field(potential, settings["ensemble"]),
+        chunk.system(settings["elements"], np.float64),
     )
-    potential = potential_before(toy.results / "refinement/001", settings)
-    architecture, changes = potential.architecture, []
-    for before, after in zip(first, second, strict=True):
-        np.testing.assert_array_equal(after.positions, before.positions)
-        np.testing.assert_array_equal(after.sampled_energies, before.sampled_energies)
-        assert not before.energy_changes.any()
-        assert np.abs(after.velocities - before.velocities).max() > 0.0
-        field = before.field(potential, settings["ensemble"])
-        system = before.system(settings["elements"], np.float64)
-        for x, sampled in zip(before.positions.astype(float), before.sampled_energies, strict=True):
-            lists = field.neighbours(x, system.cell)
-            energy = architecture.energy(potential.parameters, system.species, x, system.cell, lists)
-            changes.append(float(energy) - sampled)
+    energies = []
+    for x in chunk.positions.astype(float):
+        lists = field.neighbours(x, system.cell)
+        energies.append(
+            potential.architecture.energy(potential.parameters, system.species, x, system.cell, lists)
+        )
+    return np.array(energies)
+
+
+def sample_size(changes):
+    """Effective sample size, as a fraction, of points whose energies have changed so much [S], eV."""
+    weights = np.exp(-(changes - np.min(changes)) / (BOLTZMANN * KELVIN))
+    weights /= weights.sum()
+    return np.exp(-np.sum(weights * np.log(weights))) / len(weights)
+
+
+def test_of_two_chunks_one_serves_again_beside_one_sampled_anew(toy, settings):
+    first = of_chunks(toy.results / "refinement/000", "ensemble", load_ensemble)
+    potentials = [potential_before(toy.results / "refinement" / number, settings) for number in ITERATIONS]
+    former = [[energies_at(potential, chunk, settings) for potential in potentials] for chunk in first]
+    changes = [after - before for before, after in former]
+    with_both, with_one = sample_size(np.concatenate(changes)), (1.0 + sample_size(changes[1])) / 2.0
+    assert with_both < with_one
+    reusing = toy.configure("reusing.yaml", ensemble={"reuse": float((with_both + with_one) / 2.0)})
+    toy.run("results/toy/refinement/001/history.csv", configuration=reusing, cores=2)
+    anew, kept = of_chunks(toy.results / "refinement/001", "ensemble", load_ensemble)
+    np.testing.assert_array_equal(kept.positions, first[1].positions)
+    assert np.abs(kept.velocities - first[1].velocities).max() > 0.0
+    assert np.abs(anew.positions - first[0].positions).max() > 0.1
+    energies = [energies_at(potential, anew, settings) for potential in potentials]
     # Energies of some 10² eV in single precision: 1e-4 eV and better.
-    np.testing.assert_allclose(np.concatenate([chunk.energy_changes for chunk in second]), changes, atol=1e-4)
-    expected = np.exp(-np.array(changes) / (BOLTZMANN * KELVIN))
+    np.testing.assert_allclose(anew.energies_by_potential, energies, atol=1e-4)
+    np.testing.assert_allclose(kept.energies_by_potential, former[1], atol=1e-4)
+    expected = mixture_weights(np.concatenate([energies, former[1]], axis=1), np.array([2, 2]), KELVIN)
     weights = load_objective(toy.results / "refinement/001/objective.npz").states["300K"].weights
-    np.testing.assert_allclose(weights, expected / expected.sum(), atol=0.01)
+    np.testing.assert_allclose(weights, expected, atol=0.01)
     history = pd.read_csv(toy.results / "refinement/001/history.csv")
     entropy = -np.sum(weights * np.log(weights))
     assert history.effective_sample_size[1] == pytest.approx(np.exp(entropy) / len(weights), rel=1e-4)

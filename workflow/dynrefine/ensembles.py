@@ -1,8 +1,7 @@
-"""Ensembles of starting points, and the trajectories from them, as files."""
+"""Ensembles of starting points: their sampling and their files."""
 
-import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +17,14 @@ from dynrefine.errors import CampaignError
 from dynrefine.initial_configurations import system_of, with_masses
 from dynrefine.models import Model
 from dynrefine.neighbours import NeighbourList
-from dynrefine.reweighting import boltzmann_weights, effective_sample_size
 from dynrefine.storage import ArrayFile, read_arrays, write_arrays
 from dynrefine.system import System, thermal_velocities
-
-logger = logging.getLogger(__name__)
 
 _UNITS = {
     "positions": "Å",
     "velocities": "Å/fs",
-    "sampled_energies": "eV",
-    "energy_changes": "eV",
+    "energies_by_potential": "eV",
+    "sampled_by": "1",
     "chain_positions": "Å",
     "chain_velocities": "Å/fs",
     "recorded_positions": "Å",
@@ -48,8 +44,9 @@ class Ensemble:
         cell: cell vectors as rows [3, 3], Å.
         positions: starting points [S, N, 3], Å.
         velocities: drawn from the Maxwell-Boltzmann distribution [S, N, 3], Å/fs.
-        sampled_energies: of the starting points at the potential that sampled them [S], eV.
-        energy_changes: by how much those of the present potential differ [S], eV; zero unless it is reused.
+        energies_by_potential: of the starting points at each potential that may have sampled some of the state, the
+            present one last [K, S], eV; where nothing is reused there is no other.
+        sampled_by: row of the potential that sampled them [S].
         chain_positions: last point of each chain [R, N, 3], Å.
         chain_velocities: [R, N, 3], Å/fs.
         recorded_positions: records of the chains, for structure [records, R, N, 3], Å.
@@ -62,8 +59,8 @@ class Ensemble:
     cell: np.ndarray
     positions: np.ndarray
     velocities: np.ndarray
-    sampled_energies: np.ndarray
-    energy_changes: np.ndarray
+    energies_by_potential: np.ndarray
+    sampled_by: np.ndarray
     chain_positions: np.ndarray
     chain_velocities: np.ndarray
     recorded_positions: np.ndarray
@@ -161,7 +158,7 @@ def sample_ensemble(
     key, velocity_key, noise_key = jax.random.split(jax.random.key(seed), 3)
     if velocities is None:
         equilibration = 1e3 * sampling["equilibration"]
-        velocities = _drawn_velocities(key, sampled, kelvin, len(positions))
+        velocities = drawn_velocities(key, sampled, kelvin, len(positions))
     else:
         equilibration = 0.0
     field = force_field_of(potential, sampling, len(species), cell)
@@ -182,14 +179,14 @@ def sample_ensemble(
     every = recorded.shape[1] // samples
     starts = recorded[:, every - 1 :: every][:, :samples].reshape(-1, *recorded.shape[2:])
     _require_temperature(np.asarray(chains.temperatures), kelvin)
-    energies = potential_energies(field, potential.parameters, system, jnp.asarray(starts, dtype))
+    energies = potential_energies(field, [potential], system, jnp.asarray(starts, dtype))
     return Ensemble(
         species=np.asarray(system.species),
         cell=np.asarray(system.cell),
         positions=starts,
-        velocities=np.asarray(_drawn_velocities(velocity_key, system, kelvin, len(starts))),
-        sampled_energies=energies,
-        energy_changes=np.zeros_like(energies),
+        velocities=np.asarray(drawn_velocities(velocity_key, system, kelvin, len(starts))),
+        energies_by_potential=energies,
+        sampled_by=np.zeros(len(starts), int),
         chain_positions=recorded[:, -1],
         chain_velocities=np.asarray(chains.velocities),
         recorded_positions=recorded.swapaxes(0, 1),
@@ -199,59 +196,21 @@ def sample_ensemble(
     )
 
 
-def reused(
-    chunks: Sequence[Ensemble],
-    number: int,
-    potential: Model,
-    sampling: Mapping[str, Any],
-    elements: list[Mapping[str, Any]],
-    kelvin: float,
-    seed: int,
-) -> Ensemble | None:
-    """The former starting points of a chunk with fresh velocities, to be weighted for a changed potential.
-
-    All chunks of a state come to the same decision, since each looks at the weights of all.
-
-    Arguments:
-        chunks: all chunks of the state.
-        number: which of them.
-        potential: the changed one.
-        sampling: configuration section `ensemble`.
-        elements: configuration section.
-        kelvin: temperature, K.
-        seed: of the velocities.
-
-    Returns:
-        none where the effective sample size has fallen below `ensemble.reuse`.
-    """
-    former = chunks[number]
-    dtype = potential.dtype
-    system = former.system(elements, dtype)
-    positions = jnp.asarray(np.concatenate([chunk.positions for chunk in chunks]), dtype)
-    energies = potential_energies(
-        former.field(potential, sampling), potential.parameters, system, positions
-    ).reshape(len(chunks), -1)
-    changes = energies - np.stack([chunk.sampled_energies for chunk in chunks])
-    weights = boltzmann_weights(jnp.asarray(changes.ravel()), kelvin)
-    fraction = float(effective_sample_size(weights)) / len(weights)
-    logger.info("effective sample size of the former ensemble: %.3f of its starting points", fraction)
-    if fraction < sampling["reuse"]:
-        return None
-    velocities = _drawn_velocities(jax.random.key(seed), system, kelvin, len(former.positions))
-    return replace(former, velocities=np.asarray(velocities), energy_changes=changes[number])
-
-
 def potential_energies(
-    field: ForceField, parameters: Mapping[str, Any], system: System, positions: jax.Array
+    field: ForceField, potentials: Sequence[Model], system: System, positions: jax.Array
 ) -> np.ndarray:
-    """Potential energies [S] in eV of configurations [S, N, 3] in Å."""
+    """Energies [K, S] in eV at each potential, of one architecture, of configurations [S, N, 3] in Å."""
 
-    def one(
+    def at_all(
         field: ForceField, parameters: Mapping[str, Any], x: jax.Array, neighbours: NeighbourList
     ) -> jax.Array:
-        return field.architecture.energy(parameters, system.species, x, system.cell, neighbours)
+        def at_one(own: Mapping[str, Any]) -> jax.Array:
+            return field.architecture.energy(own, system.species, x, system.cell, neighbours)
 
-    return np.asarray(over_configurations(one, field, parameters, system, positions))
+        return jax.lax.map(at_one, parameters)
+
+    stacked = jax.tree.map(lambda *each: jnp.stack(each), *(potential.parameters for potential in potentials))
+    return np.asarray(over_configurations(at_all, field, stacked, system, positions)).T
 
 
 def frames_of(trajectory: Mapping[str, Any], depth: float | None = None) -> Frames:
@@ -270,7 +229,7 @@ def frames_of(trajectory: Mapping[str, Any], depth: float | None = None) -> Fram
     )
 
 
-def _drawn_velocities(key: jax.Array, system: System, kelvin: float, count: int) -> jax.Array:
+def drawn_velocities(key: jax.Array, system: System, kelvin: float, count: int) -> jax.Array:
     """Maxwell-Boltzmann velocities of so many replicas [count, N, 3], Å/fs."""
     draw = jax.vmap(lambda key: thermal_velocities(key, system.masses, kelvin))
     return draw(jax.random.split(key, count))

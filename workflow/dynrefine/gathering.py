@@ -10,6 +10,7 @@ from dynrefine.ensembles import Ensemble
 from dynrefine.objective import Objective, evaluate_state, read_target
 from dynrefine.observables import create_observables
 from dynrefine.observables.base import Conditions, Observable
+from dynrefine.reuse import weights_of
 from dynrefine.trajectories import Trajectories
 
 
@@ -70,7 +71,8 @@ def evaluate_objective(
         observables = observables_of(settings, state, ensembles_of[label][0], elements, interval)
         chunks = [chunk.central_series() | chunk.statics for chunk in trajectories_of[label]]
         series = {name: jnp.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
-        changes = np.concatenate([chunk.energy_changes for chunk in ensembles_of[label]])
-        evaluated[label] = evaluate_state(observables, weights, series, changes, state["temperature"])
+        kelvin = state["temperature"]
+        shares = weights_of(ensembles_of[label], kelvin)
+        evaluated[label] = evaluate_state(observables, weights, series, shares, kelvin)
     quantities = {name: observable.quantities for name, observable in observables.items()}
     return Objective(evaluated, weights, quantities)

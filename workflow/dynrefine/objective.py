@@ -12,7 +12,7 @@ import pandas as pd
 
 from dynrefine.errors import CampaignError
 from dynrefine.observables.base import Observable
-from dynrefine.reweighting import boltzmann_weights, ensemble_coefficients
+from dynrefine.reweighting import ensemble_coefficients
 from dynrefine.storage import ArrayFile, read_arrays, write_arrays
 
 # name and unit of the abscissa, and of the property
@@ -141,7 +141,7 @@ def evaluate_state(
     observables: Mapping[str, Observable],
     weights: Mapping[str, float],
     series: Mapping[str, Any],
-    energy_changes: np.ndarray,
+    shares: np.ndarray,
     kelvin: float,
 ) -> StateObjective:
     """Evaluate all observables of a state.
@@ -150,11 +150,11 @@ def evaluate_state(
         observables: by name.
         weights: of the observables in the objective, by name.
         series: joined in time, of all starting points of the state, by name [S, frames, ...], and statics [S, ...].
-        energy_changes: of the starting points, since they were sampled [S], eV.
+        shares: normalised weights of the starting points in averages [S].
         kelvin: temperature, K.
     """
     dtype = next(iter(series.values())).dtype
-    shares = boltzmann_weights(jnp.asarray(energy_changes, dtype), kelvin)
+    shares = jnp.asarray(shares, dtype)
     evaluations = {
         name: evaluate(observable, observable.statistic(series), shares)
         for name, observable in observables.items()

@@ -1,7 +1,10 @@
-"""Boltzmann weights of configurations under a changed potential, and gradients of ensemble averages."""
+"""Weights of configurations under a changed potential, and gradients of ensemble averages."""
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import logsumexp, softmax
 
 from dynrefine.units import BOLTZMANN
 
@@ -14,6 +17,36 @@ def boltzmann_weights(energy_change: jax.Array, kelvin: float) -> jax.Array:
         kelvin: temperature, K.
     """
     return jax.nn.softmax(-energy_change / (BOLTZMANN * kelvin))
+
+
+def mixture_weights(energies: np.ndarray, counts: np.ndarray, kelvin: float) -> np.ndarray:
+    """Normalised weights [S] under the last of several potentials, of configurations sampled at any of them.
+
+    w_s ∝ exp(-β U_K(x_s)) / Σ_k N_k exp(β F_k - β U_k(x_s)), the multistate Bennett acceptance ratio (MBAR), with the
+    free energies F_k under which the weights at each potential add up to one. Where all are of one potential, these
+    are its Boltzmann weights.
+
+    Arguments:
+        energies: of the configurations at each potential [K, S], eV.
+        counts: of configurations that each potential has sampled [K].
+        kelvin: temperature, K.
+
+    Source: Shirts & Chodera, J. Chem. Phys. 129, 124105 (2008), eqs. 11 and 13.
+    """
+    exponents = -np.asarray(energies, float) / (BOLTZMANN * kelvin)
+    exponents -= exponents.mean(axis=1, keepdims=True)
+    sampled, numbers = exponents[counts > 0], counts[counts > 0]
+
+    def mixture(free_energies: np.ndarray) -> np.ndarray:
+        return logsumexp(sampled + (np.log(numbers) + free_energies)[:, None], axis=0)
+
+    def negative_log_likelihood(free_energies: np.ndarray) -> tuple[float, np.ndarray]:
+        logarithms = mixture(free_energies)
+        shares = np.exp(sampled + (np.log(numbers) + free_energies)[:, None] - logarithms)
+        return logarithms.sum() - numbers @ free_energies, shares.sum(axis=1) - numbers
+
+    fitted = minimize(negative_log_likelihood, np.zeros(len(sampled)), jac=True, method="BFGS")
+    return softmax(exponents[-1] - mixture(fitted.x))
 
 
 def effective_sample_size(weights: jax.Array) -> jax.Array:

@@ -123,13 +123,20 @@ def before(iteration):
     return f"{int(iteration) - 1:03d}"
 
 
-def potential_of(wildcards):
-    """The potential an iteration starts from, or the one of a stage of the validation."""
-    if wildcards.get("stage") == "refined":
-        return f"<results>/refinement/{ITERATIONS[-1]}/updated_potential.npz"
-    if wildcards.get("stage") == "initial" or int(wildcards.iteration) == 0:
+def potential_at(iteration):
+    """The potential an iteration starts from."""
+    if int(iteration) == 0:
         return FIRST_POTENTIAL
-    return f"<results>/refinement/{before(wildcards.iteration)}/updated_potential.npz"
+    return f"<results>/refinement/{before(iteration)}/updated_potential.npz"
+
+
+def potential_of(wildcards):
+    """The potential of a job: that of its iteration, or of its stage of the validation."""
+    if wildcards.get("stage") == "initial":
+        return potential_at(0)
+    if wildcards.get("stage") == "refined":
+        return potential_at(len(ITERATIONS))
+    return potential_at(wildcards.iteration)
 
 
 def start_of_ensemble(wildcards):
@@ -145,6 +152,13 @@ def former_ensembles(wildcards):
         return []
     folder = f"<results>/refinement/{before(wildcards.iteration)}/{wildcards.state}"
     return [f"{folder}/ensemble_{chunk}.npz" for chunk in CHUNKS]
+
+
+def former_potentials(wildcards):
+    """The potentials of all iterations before, where what they sampled may serve once more."""
+    if campaign.ensemble.reuse == 1.0:
+        return []
+    return [potential_at(iteration) for iteration in range(int(wildcards.iteration))]
 
 
 def of_iteration_before(name):

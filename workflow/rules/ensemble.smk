@@ -3,6 +3,7 @@ rule sample_ensemble:
         potential=potential_of,
         start=start_of_ensemble,
         former=former_ensembles,
+        former_potentials=former_potentials,
     output:
         ensemble="<results>/refinement/{iteration}/{state}/ensemble_{chunk}.npz",
     log:

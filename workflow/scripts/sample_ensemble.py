@@ -8,21 +8,25 @@ with job(snakemake):
     import jax.numpy as jnp
 
     from dynrefine.datasets import read_frames, to_arrays
-    from dynrefine.ensembles import load_ensemble, reused, sample_ensemble, save_ensemble
+    from dynrefine.ensembles import load_ensemble, sample_ensemble, save_ensemble
     from dynrefine.initial_configurations import initial_configurations, lattice_configurations
     from dynrefine.models import load_model
     from dynrefine.performance import count_steps
+    from dynrefine.reuse import beside_former, serve_again
     from dynrefine.storage import atomic_path
 
     settings, state, seed = snakemake.params.settings, snakemake.params.state, snakemake.params.seed
     elements, sampling = settings["elements"], settings["ensemble"]
     dtype = jnp.dtype(snakemake.params.precision)
-    potential = load_model(snakemake.input.potential, settings["potential"], elements).cast(dtype)
+    *former_potentials, potential = (
+        load_model(path, settings["potential"], elements).cast(dtype)
+        for path in [*(snakemake.input.get("former_potentials") or []), snakemake.input.potential]
+    )
     goes_on = str(snakemake.input.start).endswith(".npz")
 
     ensemble = None
     if snakemake.input.get("former") and not potential.converged:
-        ensemble = reused(
+        ensemble = serve_again(
             [load_ensemble(path) for path in snakemake.input.former],
             int(snakemake.wildcards.chunk),
             potential,
@@ -67,4 +71,5 @@ with job(snakemake):
         if not goes_on:
             picoseconds += sampling["equilibration"]
         count_steps(round(1e3 * picoseconds / sampling["timestep"]) * len(positions))
+        ensemble = beside_former(ensemble, former_potentials, sampling, elements)
         save_ensemble(snakemake.output.ensemble, ensemble)

@@ -52,8 +52,9 @@ class Ensemble(Sampling):
         1.0,
         gt=0.0,
         le=1.0,
-        description="Effective sample size, as a fraction of the starting points, down to which an ensemble serves "
-        "further iterations by its Boltzmann weights; 1: each iteration samples its own.",
+        description="Effective sample size, as a fraction of the starting points, that is kept by weighting those of "
+        "earlier iterations (MBAR) for the changed potential; only as many chunks as that asks for are sampled anew, "
+        "the oldest first. 1: each iteration samples all.",
     )
     timestep: PositiveFloat = Field(0.5, description="Time step of the canonical sampling, fs.")
     masses: dict[str, PositiveFloat] = Field(
