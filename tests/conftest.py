@@ -17,6 +17,14 @@ def compiled_programs():
     jax.clear_caches()
 
 
+@pytest.fixture(scope="module")
+def fast_compilation():
+    """Programs compiled faster that run slower, for files whose tests compile for longer than they compute."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
 @pytest.fixture(scope="session")
 def session_folder(tmp_path_factory) -> Path:
     """A temporary folder for all processes that share the tests out among them."""

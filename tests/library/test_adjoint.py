@@ -14,6 +14,8 @@ from dynrefine.dynamics.leapfrog import Frames, Simulation, propagate
 from dynrefine.models import flat_parameters
 from dynrefine.system import thermal_velocities
 
+pytestmark = pytest.mark.usefixtures("fast_compilation")
+
 FRAMES = Frames(timestep=0.5, count=6, stride=3, kept=6)
 DIRECTIONS = jnp.array([1.0, -1.0])
 

@@ -25,6 +25,8 @@ from dynrefine.series import observer
 from dynrefine.storage import write_passed_through
 from dynrefine.system import thermal_velocities
 
+pytestmark = pytest.mark.usefixtures("fast_compilation")
+
 KELVIN = 300.0
 FRAMES = Frames(timestep=0.5, count=6, stride=2, kept=6)
 STARTS = 4

@@ -17,6 +17,8 @@ from dynrefine.series import observer
 from dynrefine.system import thermal_velocities
 from dynrefine.update import shortened
 
+pytestmark = pytest.mark.usefixtures("fast_compilation")
+
 STARTS, TIMESTEP, INTERVAL = 3, 0.5, 1.0
 
 

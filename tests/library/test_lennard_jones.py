@@ -159,6 +159,7 @@ def test_single_precision_keeps_its_digits():
     np.testing.assert_allclose(approximate, forces, atol=3e-5)
 
 
+@pytest.mark.slow
 def test_liquid_has_the_energy_and_pressure_of_the_literature():
     """Energy per atom -5.7456 and pressure 0.82386 at temperature 0.9 and density 0.82, all in reduced units.
 

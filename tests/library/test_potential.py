@@ -25,6 +25,8 @@ from dynrefine.models import create_model
 from dynrefine.potentials.derivatives import energy_forces_stress
 from dynrefine.potentials.repulsion import core_repulsion
 
+pytestmark = pytest.mark.usefixtures("fast_compilation")
+
 # Energies here are some eV, sums of about 10⁴ terms in double precision: rounding stays below 1e-12 eV.
 ROUNDING = 1e-12
 

@@ -32,6 +32,8 @@ from dynrefine.statics import evaluate_statics
 from dynrefine.system import thermal_velocities
 from dynrefine.units import BAR, BOLTZMANN
 
+pytestmark = pytest.mark.usefixtures("fast_compilation")
+
 ARGON = [{"symbol": "Ar", "mass": 39.948, "charge": 0}]
 SIGMA, EPSILON = 3.4, 120.0 * BOLTZMANN  # Å, eV
 KELVIN, CUTOFF, STARTS = 94.4, 7.0, 4

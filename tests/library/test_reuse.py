@@ -13,6 +13,8 @@ from dynrefine.reuse import beside_former, chunks_to_keep, serve_again, weights_
 from dynrefine.reweighting import effective_sample_size
 from dynrefine.units import BOLTZMANN
 
+pytestmark = pytest.mark.usefixtures("fast_compilation")
+
 ATOMS, REPLICAS, CHUNKS, KELVIN = 4, 100, 4, 320.0
 SAMPLING = {"neighbour_skin": 4.0, "neighbour_capacity": 8, "rebuild_interval": 5, "reuse": 0.9}
 CENTRES = np.random.default_rng(0).uniform(0.0, 12.0, (ATOMS, 3))
