@@ -52,18 +52,17 @@ def backpropagation(case: Case, frames: Frames, rematerialise: bool) -> Any:
 
 
 def adjoint(case: Case, frames: Frames) -> Any:
-    """A function from parameters and where the legs of a starting point ended to the same gradient."""
+    """A function from parameters, where the legs of a starting point ended, and seeds to the same gradient."""
 
-    def gradient(parameters: Any, legs: Any) -> Any:
+    def gradient(parameters: Any, legs: Any, seeds: Any) -> Any:
         def one(
-            positions: jax.Array, velocities: jax.Array, direction: jax.Array, series: Any, lists: Any
+            positions: jax.Array, velocities: jax.Array, direction: jax.Array, seeds: Any, lists: Any
         ) -> Any:
-            seeds = jax.tree.map(lambda values: 2.0 * values, series)
             simulation = case.simulation(frames, parameters)
             return adjoint_leg(simulation, positions, velocities, direction, seeds, lists)[0].gradient
 
         directions = jnp.asarray(DIRECTIONS, case.positions.dtype)
-        each = for_each(one)(legs.positions, legs.velocities, directions, legs.series, legs.lists)
+        each = for_each(one)(legs.positions, legs.velocities, directions, seeds, legs.lists)
         return jax.tree.map(lambda leaf: leaf.sum(axis=0), each)
 
     return gradient
@@ -86,9 +85,9 @@ def measure(case: Case, steps: int, methods: list[str], limit: float, label: str
     def start(frames: Frames) -> tuple[jax.Array, jax.Array]:
         return frames.arithmetic.represented(case.positions, case.velocities, case.system, case.timestep)
 
-    def ends(frames: Frames) -> tuple[Any]:
-        run = of_every_start(case, forward(case, frames), *start(frames))
-        return (run(case.parameters, *start(frames)),)
+    def ends(frames: Frames) -> tuple[Any, Any]:
+        legs = of_every_start(case, forward(case, frames), *start(frames))(case.parameters, *start(frames))
+        return legs, jax.tree.map(lambda values: 2.0 * values, legs.series)
 
     rows = {
         "forward": (forward(case, floating), start, floating),

@@ -5,16 +5,6 @@ potential (`snakemake -c 2 results/water16/pretraining/potential.npz`). Liquid a
 a step) and water (16 molecules, the potential of the campaign, 0.5 fs) go both ways in time from one starting point,
 and their adjoint comes back, in floating point of both precisions and in fixed point with forces in single precision.
 The distance is that of the worst atom; times are of the fastest of twenty runs of 100 steps, per step and leg.
-
-Measured on one core of a busy two-core server, distances in Å; a step of argon took 0.07 ms forth and 0.40 ms back in
-floating point, 0.06 and 0.51 ms in fixed point, both legs vectorised together:
-
-    steps                        100      1000      5000     20000
-    argon  floating float32  1.9e-06   1.4e-02
-           floating float64  4.9e-15   4.9e-11   1.2e+01
-           exact    float32        0         0         0         0
-    water  floating float32  4.6e-06   1.0e-02
-           exact    float32        0         0                   0
 """
 
 import sys
