@@ -19,6 +19,7 @@ from dynrefine.update import (
     conditions,
     gather_gradient,
     has_converged,
+    named_derivatives,
     named_parameters,
     norms,
     optimiser_of,
@@ -288,6 +289,10 @@ def test_steps_are_counted_in_the_units_of_the_parameters_and_shorten():
     by_name = {"epsilon": -3e5, "sigma": 8.0}
     gradient = Gradient(zero, zero, scales * flat_parameters(by_name)[0])
     np.testing.assert_allclose(gradient.anchor, [-30.0, 0.016])
+    derivatives = named_derivatives(argon, gradient, scales)
+    assert derivatives["derivative_epsilon"] == pytest.approx(-3e5)
+    assert derivatives["derivative_sigma"] == pytest.approx(8.0)
+    assert derivatives["derivative_sigma_error"] == 0.0
     first, state, norm = step(argon, gradient, chosen, None)
     second, _, _ = step(first, gradient, chosen, state)
     assert norm == pytest.approx(np.sqrt(2.0), rel=1e-4)

@@ -45,7 +45,7 @@ def chunks_to_keep(chunks: Sequence[Ensemble], fraction: float, kelvin: float) -
         weights = weights_of([chunks[number] for number in kept], kelvin)
         own = float(effective_sample_size(jnp.asarray(weights))) / len(weights)
         to_come = (left_out + own * len(kept)) / len(chunks)
-        logger.info("with %d chunks kept, the effective sample size is %.3f", len(kept), to_come)
+        logger.info("%d of %d chunks kept: effective sample size %.3f", len(kept), len(chunks), to_come)
         if to_come >= fraction:
             return sorted(kept)
     return []

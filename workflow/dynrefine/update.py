@@ -247,8 +247,26 @@ def norms(gradient: Gradient) -> dict[str, float]:
 
 def named_parameters(potential: Model) -> dict[str, float]:
     """The trainable parameters that are single numbers, by name, for the history."""
-    leaves = jax.tree_util.tree_leaves_with_path(potential.parameters["trainable"])
-    return {f"parameter_{parameter_name(path)}": float(leaf) for path, leaf in leaves if jnp.ndim(leaf) == 0}
+    return _single_numbers("parameter_{}", potential.parameters["trainable"])
+
+
+def named_derivatives(potential: Model, gradient: Gradient, scales: np.ndarray) -> dict[str, float]:
+    """Derivatives of the objective by these parameters, with errors, for the history.
+
+    Arguments:
+        potential: see there.
+        gradient: of the objective in the units of the step.
+        scales: these units [P].
+    """
+    _, restore = flat_parameters(potential.parameters["trainable"])
+    values = restore(jnp.asarray(gradient.total(shrink=False) / scales))
+    errors = restore(jnp.asarray(gradient.uncertain.error / scales))
+    return _single_numbers("derivative_{}", values) | _single_numbers("derivative_{}_error", errors)
+
+
+def _single_numbers(column: str, tree: Any) -> dict[str, float]:
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {column.format(parameter_name(path)): float(leaf) for path, leaf in leaves if jnp.ndim(leaf) == 0}
 
 
 def terms(table: pd.DataFrame, anchor: float | None, anchor_weight: float) -> dict[str, float]:

@@ -68,6 +68,7 @@ with job(snakemake):
             "milliseconds_per_step": 1e3 * float(np.mean([seconds for _, seconds in chunks])),
             "step_norm": step_norm,
             **update.named_parameters(potential),
+            **update.named_derivatives(potential, gradient, scales),
         }
         history = pd.DataFrame([row])
         if not first:

@@ -154,7 +154,8 @@ def _parameters(results: Results) -> Iterator[Picture]:
     """The parameters of a potential that has few of them."""
     if parameters_of(results.history):
         caption = (
-            "Parameters with which each iteration began; the colour of their path is the objective there."
+            "Parameters with which each iteration began; the colour of their path is the objective there, the "
+            "contours are the quadratic surface nearest to the objective and its gradients along the path."
         )
         yield picture(parameters_figure(results.history), caption)
 

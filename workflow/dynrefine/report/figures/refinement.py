@@ -21,6 +21,7 @@ from dynrefine.report.figures.style import (
     styled,
 )
 from dynrefine.report.formatting import state_name
+from dynrefine.report.loss_surface import fitted_quadratic
 
 
 def terms_of(history: pd.DataFrame) -> list[str]:
@@ -89,10 +90,11 @@ def values_by_iteration_figure(
 
 @styled
 def parameters_figure(history: pd.DataFrame) -> Figure:
-    """The named parameters by iteration, and for two of them their path.
+    """The named parameters by iteration, and for two of them their path over the objective.
 
     Arguments:
-        history: a row per iteration with columns "parameter_<name>", in the units inside.
+        history: a row per iteration with columns "parameter_<name>", in the units inside, and for the contours
+            "derivative_<name>" with errors.
     """
     columns = parameters_of(history)
     figure = new_figure(2.9)
@@ -108,8 +110,28 @@ def parameters_figure(history: pd.DataFrame) -> Figure:
             history[first], history[second], c=history.total, s=22, cmap="viridis_r", zorder=3
         )
         panels[-1].set(xlabel=first_label, ylabel=second_label)
+        if len(history) >= 3:
+            _draw_loss_surface(panels[-1], history, first, second)
         figure.colorbar(points, ax=panels[-1], label="objective")
     return figure
+
+
+def _draw_loss_surface(axes: Axes, history: pd.DataFrame, first: str, second: str) -> None:
+    """Contours of the objective as far as the axes reach."""
+    derivatives = [column.replace("parameter_", "derivative_") for column in (first, second)]
+    surface = fitted_quadratic(
+        history[[first, second]].to_numpy(),
+        history.total.to_numpy(),
+        history.total_error.to_numpy(),
+        history[derivatives].to_numpy(),
+        history[[f"{column}_error" for column in derivatives]].to_numpy(),
+    )
+    ranges = [np.linspace(*limits, 80) for limits in (axes.get_xlim(), axes.get_ylim())]
+    grid = np.stack(np.meshgrid(*ranges), axis=-1)
+    objective = surface(grid)
+    # Levels as squares: where the objective is a squared deviation, its contours are evenly spaced.
+    levels = objective.min() + np.ptp(objective) * (np.arange(1, 10) / 10) ** 2
+    axes.contour(*ranges, objective, levels=levels, colors=FAINT, linewidths=0.6, zorder=1)
 
 
 def parameters_of(history: pd.DataFrame) -> dict[str, str]:
