@@ -227,8 +227,7 @@ def test_a_campaign_without_a_data_set_has_no_sections_of_it(tmp_path):
     results = FinishedCampaign(tmp_path, spectrum=False).read()
     history = results.history.drop(columns=["anchor", "anchor_norm"])
     history = history.assign(parameter_sigma=3.38 + 0.002 * history.iteration, parameter_epsilon=0.0093)
-    history = history.assign(derivative_sigma=-50.0, derivative_sigma_error=5.0)
-    history = history.assign(derivative_epsilon=-80.0, derivative_epsilon_error=9.0)
+    history = history.assign(derivative_sigma=-50.0, derivative_epsilon=-80.0)
     nothing = pd.DataFrame(columns=["quantity", "value", "unit"])
     results = replace(
         results,

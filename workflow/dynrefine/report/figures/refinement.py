@@ -94,7 +94,7 @@ def parameters_figure(history: pd.DataFrame) -> Figure:
 
     Arguments:
         history: a row per iteration with columns "parameter_<name>", in the units inside, and for the contours
-            "derivative_<name>" with errors.
+            "derivative_<name>".
     """
     columns = parameters_of(history)
     figure = new_figure(2.9)
@@ -120,18 +120,15 @@ def _draw_loss_surface(axes: Axes, history: pd.DataFrame, first: str, second: st
     """Contours of the objective as far as the axes reach."""
     derivatives = [column.replace("parameter_", "derivative_") for column in (first, second)]
     surface = fitted_quadratic(
-        history[[first, second]].to_numpy(),
-        history.total.to_numpy(),
-        history.total_error.to_numpy(),
-        history[derivatives].to_numpy(),
-        history[[f"{column}_error" for column in derivatives]].to_numpy(),
+        history[[first, second]].to_numpy(), history.total.to_numpy(), history[derivatives].to_numpy()
     )
     ranges = [np.linspace(*limits, 80) for limits in (axes.get_xlim(), axes.get_ylim())]
     grid = np.stack(np.meshgrid(*ranges), axis=-1)
     objective = surface(grid)
     # Levels as squares: where the objective is a squared deviation, its contours are evenly spaced.
     levels = objective.min() + np.ptp(objective) * (np.arange(1, 10) / 10) ** 2
-    axes.contour(*ranges, objective, levels=levels, colors=FAINT, linewidths=0.6, zorder=1)
+    style = {"colors": FAINT, "linewidths": 0.6, "linestyles": "solid", "zorder": 1}
+    axes.contour(*ranges, objective, levels=levels, **style)
 
 
 def parameters_of(history: pd.DataFrame) -> dict[str, str]:
