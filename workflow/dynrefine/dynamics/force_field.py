@@ -12,7 +12,13 @@ import numpy as np
 
 from dynrefine.cell_lists import CellGrid, cell_grid, cell_list
 from dynrefine.errors import CampaignError
-from dynrefine.neighbours import NeighbourList, expected_capacity, images_per_axis, neighbour_list
+from dynrefine.neighbours import (
+    NeighbourList,
+    computed_once,
+    expected_capacity,
+    images_per_axis,
+    neighbour_list,
+)
 from dynrefine.system import System
 
 logger = logging.getLogger(__name__)
@@ -87,7 +93,7 @@ class ForceField:
             return jax.grad(energy, argnums=(0, 1))(positions, parameters["trainable"])
 
         (gradient, _), along = jax.linearize(gradients, positions)
-        return -gradient, lambda g: jax.tree.map(jnp.negative, along(g))
+        return -gradient, lambda g: jax.tree.map(jnp.negative, along(computed_once(g)))
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=["overflow", "outrun"], meta_fields=[])

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.custom_derivatives import SymbolicZero
 
-from dynrefine.neighbours import NeighbourList, displacements
+from dynrefine.neighbours import NeighbourList, computed_once, displacements
 from dynrefine.units import KILOJOULE_PER_MOLE
 
 Parameters = Mapping[str, jax.Array]
@@ -85,7 +85,7 @@ class LennardJones:
         slopes, curvatures = jax.jvp(partial(_slope, self, trainable), (squared,), (ones,))
 
         def pullback(g: jax.Array) -> tuple[jax.Array, Any]:
-            components = _computed_once(g).T
+            components = computed_once(g).T
             relative = components[:, neighbours.indices] - components[:, :, None]
             along = _dot(vectors, relative)
             second = 2.0 * curvatures * along
@@ -211,14 +211,6 @@ def _along_parameter(
 def _sum_over_pairs(components: Sequence[jax.Array]) -> jax.Array:
     """Twice the sum over the neighbours of each atom [N, 3], from three components [N, K]."""
     return jnp.stack([2.0 * jnp.sum(component, axis=1) for component in components], axis=1)
-
-
-def _computed_once(vectors: jax.Array) -> jax.Array:
-    """The same vectors [N, 3] to the bit, which XLA would otherwise compute again for every pair.
-
-    It fuses all that leads to them into the gather, an optimization barrier notwithstanding, but no matrix product.
-    """
-    return jnp.dot(vectors, jnp.eye(3, dtype=vectors.dtype), precision="highest")
 
 
 def _dot(first: jax.Array, second: jax.Array) -> jax.Array:
