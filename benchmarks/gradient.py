@@ -90,16 +90,16 @@ def measure(case: Case, steps: int, methods: list[str], limit: float, label: str
         return legs, jax.tree.map(lambda values: 2.0 * values, legs.series)
 
     rows = {
-        "forward": (forward(case, floating), start, floating),
-        "adjoint": (adjoint(case, floating), ends, floating),
-        "exact adjoint": (adjoint(case, exact), ends, exact),
-        "rematerialised": (backpropagation(case, floating, True), start, floating),
-        "naive": (backpropagation(case, floating, False), start, floating),
+        "forward": (forward(case, floating), partial(start, floating)),
+        "adjoint": (adjoint(case, floating), partial(ends, floating)),
+        "exact adjoint": (adjoint(case, exact), partial(ends, exact)),
+        "rematerialised": (backpropagation(case, floating, True), partial(start, floating)),
+        "naive": (backpropagation(case, floating, False), partial(start, floating)),
     }
     reference = None
     for name in ("forward", *(method for method in METHODS[1:] if method in methods)):
-        function, arguments_of, frames = rows[name]
-        arguments = arguments_of(frames)
+        function, arguments_of = rows[name]
+        arguments = arguments_of()
         compiled = of_every_start(case, function, *arguments)
         memory = compiled.memory_analysis().temp_size_in_bytes / 1e9
         row = f"{label} {steps:6d}  {name:15s}"

@@ -51,7 +51,7 @@ def sampled(potential, seed):
 
 @pytest.fixture(scope="module")
 def iterations():
-    """Weights and chunks of iterations in which the springs become stiffer by 15 % each time."""
+    """Potentials and chunks of iterations in which the springs become stiffer by 15 % each time."""
     potentials = [springs(2.0 * 1.15**number) for number in range(6)]
     chunks = [sampled(potentials[0], seed) for seed in range(CHUNKS)]
     found = [(potentials[0], chunks)]
@@ -106,9 +106,9 @@ def test_a_single_chunk_serves_down_to_the_fraction_asked_for(iterations):
     energies = chunk.energies_by_potential[0]
     # Two levels of weights, 3 : 1 in one half each: exp of the entropy is 0.877 of their number.
     changed = energies - BOLTZMANN * KELVIN * np.log(3.0) * (np.arange(REPLICAS) % 2)
-    pair = [replace(chunk, energies_by_potential=np.stack([energies, changed]))]
+    single = [replace(chunk, energies_by_potential=np.stack([energies, changed]))]
     expected = 0.5 * np.exp(-(0.75 * np.log(0.75) + 0.25 * np.log(0.25)))
-    assert chunks_to_keep(pair, expected - 1e-3, KELVIN) == [0]
-    assert chunks_to_keep(pair, expected + 1e-3, KELVIN) == []
+    assert chunks_to_keep(single, expected - 1e-3, KELVIN) == [0]
+    assert chunks_to_keep(single, expected + 1e-3, KELVIN) == []
     # One of two chunks sampled anew: half of the points are new, and half have 0.877 of their number.
-    assert chunks_to_keep(2 * pair, 0.5 + 0.5 * expected - 1e-3, KELVIN) == [1]
+    assert chunks_to_keep(2 * single, 0.5 + 0.5 * expected - 1e-3, KELVIN) == [1]

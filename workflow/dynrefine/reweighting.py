@@ -37,16 +37,16 @@ def mixture_weights(energies: np.ndarray, counts: np.ndarray, kelvin: float) -> 
     exponents -= exponents.mean(axis=1, keepdims=True)
     sampled, numbers = exponents[counts > 0], counts[counts > 0]
 
-    def mixture(free_energies: np.ndarray) -> np.ndarray:
-        return logsumexp(sampled + (np.log(numbers) + free_energies)[:, None], axis=0)
+    def terms(free_energies: np.ndarray) -> np.ndarray:
+        return sampled + (np.log(numbers) + free_energies)[:, None]
 
     def negative_log_likelihood(free_energies: np.ndarray) -> tuple[float, np.ndarray]:
-        logarithms = mixture(free_energies)
-        shares = np.exp(sampled + (np.log(numbers) + free_energies)[:, None] - logarithms)
-        return logarithms.sum() - numbers @ free_energies, shares.sum(axis=1) - numbers
+        own = terms(free_energies)
+        value = logsumexp(own, axis=0).sum() - numbers @ free_energies
+        return value, softmax(own, axis=0).sum(axis=1) - numbers
 
     fitted = minimize(negative_log_likelihood, np.zeros(len(sampled)), jac=True, method="BFGS")
-    return softmax(exponents[-1] - mixture(fitted.x))
+    return softmax(exponents[-1] - logsumexp(terms(fitted.x), axis=0))
 
 
 def effective_sample_size(weights: jax.Array) -> jax.Array:

@@ -18,10 +18,11 @@ with job(snakemake):
     settings, state, seed = snakemake.params.settings, snakemake.params.state, snakemake.params.seed
     elements, sampling = settings["elements"], settings["ensemble"]
     dtype = jnp.dtype(snakemake.params.precision)
-    *former_potentials, potential = (
-        load_model(path, settings["potential"], elements).cast(dtype)
-        for path in [*(snakemake.input.get("former_potentials") or []), snakemake.input.potential]
-    )
+
+    def load(path):
+        return load_model(path, settings["potential"], elements).cast(dtype)
+
+    potential = load(snakemake.input.potential)
     goes_on = str(snakemake.input.start).endswith(".npz")
 
     ensemble = None
@@ -71,5 +72,6 @@ with job(snakemake):
         if not goes_on:
             picoseconds += sampling["equilibration"]
         count_steps(round(1e3 * picoseconds / sampling["timestep"]) * len(positions))
+        former_potentials = [load(path) for path in snakemake.input.get("former_potentials") or []]
         ensemble = beside_former(ensemble, former_potentials, sampling, elements)
         save_ensemble(snakemake.output.ensemble, ensemble)
