@@ -151,14 +151,6 @@ def list_of_nearest_images(
     return NeighbourList(indices, jnp.where(filled, shifts, _FAR).astype(jnp.int8), overflow)
 
 
-def computed_once(vectors: jax.Array) -> jax.Array:
-    """The same vectors [N, 3] to the bit, which XLA would otherwise compute again for every pair.
-
-    It fuses all that leads to them into the gather, an optimization barrier notwithstanding, but no matrix product.
-    """
-    return jnp.dot(vectors, jnp.eye(3, dtype=vectors.dtype), precision="highest")
-
-
 def displacements(positions: jax.Array, cell: jax.Array, neighbours: NeighbourList) -> jax.Array:
     """Vectors from each atom to its neighbours [3, N, K], Å; beyond any cutoff for padding."""
     components = positions.T

@@ -12,13 +12,7 @@ import numpy as np
 
 from dynrefine.cell_lists import CellGrid, cell_grid, cell_list
 from dynrefine.errors import CampaignError
-from dynrefine.neighbours import (
-    NeighbourList,
-    computed_once,
-    expected_capacity,
-    images_per_axis,
-    neighbour_list,
-)
+from dynrefine.neighbours import NeighbourList, expected_capacity, images_per_axis, neighbour_list
 from dynrefine.system import System
 
 logger = logging.getLogger(__name__)
@@ -81,9 +75,10 @@ class ForceField:
         do it faster.
         """
         if hasattr(self.architecture, "forces_and_pullback"):
-            return self.architecture.forces_and_pullback(
+            force, pull = self.architecture.forces_and_pullback(
                 parameters, system.species, positions, system.cell, neighbours
             )
+            return force, lambda g: pull(_computed_once(g))
 
         def gradients(positions: jax.Array) -> tuple[jax.Array, Any]:
             def energy(positions: jax.Array, trainable: Any) -> jax.Array:
@@ -93,7 +88,7 @@ class ForceField:
             return jax.grad(energy, argnums=(0, 1))(positions, parameters["trainable"])
 
         (gradient, _), along = jax.linearize(gradients, positions)
-        return -gradient, lambda g: jax.tree.map(jnp.negative, along(computed_once(g)))
+        return -gradient, lambda g: jax.tree.map(jnp.negative, along(_computed_once(g)))
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=["overflow", "outrun"], meta_fields=[])
@@ -216,3 +211,11 @@ def with_sufficient_lists(
         f"steps, room for {field.capacity}): the potential has probably blown up; shorten the time step, "
         "or train on more frames (labelling.geometries)."
     )
+
+
+def _computed_once(vectors: jax.Array) -> jax.Array:
+    """The same vectors [N, 3] to the bit, which XLA would otherwise compute again for every pair.
+
+    It fuses all that leads to them into the gather, an optimization barrier notwithstanding, but no matrix product.
+    """
+    return jnp.dot(vectors, jnp.eye(3, dtype=vectors.dtype), precision="highest")

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.custom_derivatives import SymbolicZero
 
-from dynrefine.neighbours import NeighbourList, computed_once, displacements
+from dynrefine.neighbours import NeighbourList, displacements
 from dynrefine.units import KILOJOULE_PER_MOLE
 
 Parameters = Mapping[str, jax.Array]
@@ -85,7 +85,7 @@ class LennardJones:
         slopes, curvatures = jax.jvp(partial(_slope, self, trainable), (squared,), (ones,))
 
         def pullback(g: jax.Array) -> tuple[jax.Array, Any]:
-            components = computed_once(g).T
+            components = g.T
             relative = components[:, neighbours.indices] - components[:, :, None]
             along = _dot(vectors, relative)
             second = 2.0 * curvatures * along
