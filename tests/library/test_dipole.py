@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.test_util import check_grads
 from systems import DIPOLE, TRICLINIC, all_neighbours, cast, random_model, rotation, water_box
 
 from dynrefine.errors import CampaignError
@@ -91,6 +92,23 @@ def test_the_derivative_is_that_along_the_velocities(box, evaluate):
     _, after = evaluate(positions + step * velocities, system.cell)
     _, before = evaluate(positions - step * velocities, system.cell)
     np.testing.assert_allclose(derivative, (after - before) / (2 * step), rtol=1e-7, atol=1e-9)
+
+
+def test_the_written_gradient_of_the_derivative_is_that_of_finite_differences(box):
+    system, positions, model = box
+    generator = np.random.default_rng(12)
+    velocities = jnp.asarray(generator.normal(0.0, 1.0, positions.shape))
+    positions += generator.integers(-2, 3, positions.shape) @ system.cell  # which makes the cell count
+    lists = all_neighbours(positions, system.cell, model.architecture.cutoff)
+
+    @jax.jit
+    def derivative(trainable, positions, velocities, cell):
+        own = {**model.parameters, "trainable": trainable}
+        return model.architecture.dipole_derivative(own, system.species, positions, velocities, cell, lists)
+
+    point = (model.parameters["trainable"], positions, velocities, system.cell)
+    # Defaults: steps of 1e-5 in double precision, to a relative 1e-5.
+    check_grads(derivative, point, order=1, modes=["rev"])
 
 
 def test_the_derivative_does_not_see_wrapping_nor_a_common_velocity(box):

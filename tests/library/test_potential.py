@@ -226,9 +226,16 @@ def test_the_cutoff_function_is_the_squared_cosine_and_zero_beyond():
 
 def test_the_written_derivatives_of_the_radial_functions_are_those_of_finite_differences():
     distance = jnp.linspace(0.4, 3.6, 12).reshape(3, 4)  # on both sides of the cutoff
-    exponents, centres = jnp.array([1.1, 2.3]), jnp.array([0.8, 1.9])
+    elements = jnp.arange(12).reshape(3, 4) % 2
+    parameters = {
+        "exponents": jnp.array([1.1, 2.3]),
+        "centres": jnp.array([0.8, 1.9]),
+        "coefficients": jnp.array([[0.7, -0.4], [1.2, 0.3]]),
+    }
     # Defaults: steps of 1e-5 in double precision, derivatives of order one to a relative 1e-5.
-    check_grads(lambda *arguments: radial_functions(*arguments, 3.0), (distance, exponents, centres), order=2)
+    check_grads(
+        lambda *point: radial_functions(point[0], elements, point[1], 3.0), (distance, parameters), order=2
+    )
 
 
 def test_the_repulsion_has_two_continuous_derivatives():

@@ -8,6 +8,7 @@ l = 1 orbitals of the atom, weighted by a network of its invariant densities.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -89,9 +90,47 @@ class DipoleSurface:
         neighbours: NeighbourList,
     ) -> jax.Array:
         """dM/dt [3] in e Å/fs along velocities [N, 3] in Å/fs, exact and free of the polarisation quantum."""
+        formal = self.atomic_charges(species, positions.dtype) @ velocities
+        return formal + _learned_derivative(
+            self, parameters, species, positions, velocities, cell, neighbours
+        )
 
-        def learned(positions: jax.Array) -> jax.Array:
-            return self.learned_dipole(parameters, species, positions, cell, neighbours)
 
-        _, derivative = jax.jvp(learned, (positions,), (velocities,))
-        return self.atomic_charges(species, positions.dtype) @ velocities + derivative
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _learned_derivative(
+    surface: DipoleSurface,
+    parameters: Mapping[str, Any],
+    species: jax.Array,
+    positions: jax.Array,
+    velocities: jax.Array,
+    cell: jax.Array,
+    neighbours: NeighbourList,
+) -> jax.Array:
+    """Learned part of dM/dt; arguments as for `DipoleSurface.dipole_derivative`."""
+
+    def learned(positions: jax.Array) -> jax.Array:
+        return surface.learned_dipole(parameters, species, positions, cell, neighbours)
+
+    return jax.jvp(learned, (positions,), (velocities,))[1]
+
+
+def _learned_derivative_forwards(surface: DipoleSurface, *arguments: Any) -> tuple[jax.Array, Any]:
+    return _learned_derivative(surface, *arguments), arguments
+
+
+def _learned_derivative_backwards(surface: DipoleSurface, arguments: Any, seed: jax.Array) -> tuple[Any, ...]:
+    """Derivatives of s·(∂M/∂x) v as those of the gradient of s·M along v: twice as fast as the transpose."""
+    parameters, species, positions, velocities, cell, neighbours = arguments
+
+    def along_seed(parameters: Mapping[str, Any], positions: jax.Array, cell: jax.Array) -> jax.Array:
+        return surface.learned_dipole(parameters, species, positions, cell, neighbours) @ seed
+
+    def gradients(positions: jax.Array) -> tuple[Any, jax.Array, jax.Array]:
+        return jax.grad(along_seed, argnums=(0, 1, 2))(parameters, positions, cell)
+
+    (_, by_velocities, _), along = jax.jvp(gradients, (positions,), (velocities,))
+    by_parameters, by_positions, by_cell = along
+    return by_parameters, None, by_positions, by_velocities, by_cell, None
+
+
+_learned_derivative.defvjp(_learned_derivative_forwards, _learned_derivative_backwards)

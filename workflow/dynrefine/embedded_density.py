@@ -12,6 +12,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from dynrefine.neighbours import lengths
+
 
 @dataclass(frozen=True)
 class OrbitalBasis:
@@ -73,8 +75,8 @@ def cosine_cutoff(distance: jax.Array, cutoff: float) -> tuple[jax.Array, jax.Ar
 @jax.custom_jvp
 def _cosine_and_sine(angle: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Of angles from 0 to π/2, by square roots, since XLA would evaluate a bare cosine anew for each Gaussian."""
-    cosine_of_double = jnp.cos(2.0 * angle)
-    return jnp.sqrt(0.5 * (1.0 + cosine_of_double)), jnp.sqrt(0.5 * (1.0 - cosine_of_double))
+    cosine = jnp.sqrt(0.5 * (1.0 + jnp.cos(2.0 * angle)))
+    return cosine, jnp.sqrt(1.0 - cosine**2)
 
 
 @_cosine_and_sine.defjvp
@@ -88,39 +90,74 @@ def _cosine_and_sine_jvp(
 
 @partial(jax.custom_jvp, nondiff_argnums=(3,))
 def radial_functions(
-    distance: jax.Array, exponents: jax.Array, centres: jax.Array, cutoff: float
+    distance: jax.Array, elements: jax.Array, parameters: dict[str, jax.Array], cutoff: float
 ) -> jax.Array:
-    """Gaussians times the cutoff function [N, n, K] of distances [N, K].
+    """Gaussians times the cutoff function and the coefficient of the neighbour's element [N, n, K].
 
     The derivative is written out: the compiler evaluates the one of automatic differentiation half as fast.
 
     Arguments:
         distance: to the neighbours [N, K], Å.
-        exponents: [n], 1/Å².
-        centres: [n], Å.
+        elements: of the neighbours [N, K].
+        parameters: from `OrbitalBasis.initial_parameters`.
         cutoff: Å.
     """
-    offset = distance[:, None, :] - centres[:, None]
     smooth, _ = cosine_cutoff(distance, cutoff)
-    return jnp.exp(-exponents[:, None] * offset**2) * smooth[:, None, :]
+    chosen = _by_element(parameters["coefficients"], elements)
+    return _gaussians(distance, parameters) * smooth[:, None, :] * chosen
 
 
 @radial_functions.defjvp
 def _radial_functions_jvp(
-    cutoff: float, primals: tuple[jax.Array, ...], tangents: tuple[jax.Array, ...]
+    cutoff: float, primals: tuple[Any, ...], tangents: tuple[Any, ...]
 ) -> tuple[jax.Array, jax.Array]:
-    distance, exponents, centres = primals
-    along_distance, along_exponents, along_centres = tangents
-    offset = distance[:, None, :] - centres[:, None]
-    gaussians = jnp.exp(-exponents[:, None] * offset**2)
+    distance, elements, parameters = primals
+    along_distance, _, along_parameters = tangents
     smooth, slope = (each[:, None, :] for each in cosine_cutoff(distance, cutoff))
-    value = gaussians * smooth
-    derivative = gaussians * (slope - 2.0 * exponents[:, None] * offset * smooth)
-    return value, (
-        derivative * along_distance[:, None, :]
-        + value * offset * (2.0 * exponents * along_centres)[:, None]
-        + value * offset**2 * (-along_exponents)[:, None]
+    gaussians, chosen = _gaussians(distance, parameters), _by_element(parameters["coefficients"], elements)
+    decay = 2.0 * parameters["exponents"][:, None] * (distance[:, None, :] - parameters["centres"][:, None])
+    plain = gaussians * smooth
+    derivative = gaussians * (slope - decay * smooth) * chosen
+    # Stacked rather than broadcast: the transpose is then a sum of slices, which XLA fuses with what leads to it.
+    along_each = jnp.stack([along_distance] * derivative.shape[1], axis=1)
+    by_parameters = plain * _along_parameters(distance, elements, parameters, along_parameters)
+    return plain * chosen, derivative * along_each + by_parameters
+
+
+def _along_parameters(
+    distance: jax.Array,
+    elements: jax.Array,
+    parameters: dict[str, jax.Array],
+    along: dict[str, jax.Array],
+) -> jax.Array:
+    """What the Gaussians times the cutoff function are multiplied by where the parameters change [N, n, K].
+
+    For coefficients c, exponents α and centres b it is δc + 2αc (r - b) δb - c (r - b)² δα: a quadratic in r for each
+    element, so that the derivatives by all parameters are one matrix product for each atom.
+
+    Arguments:
+        distance, elements, parameters: as for `radial_functions`.
+        along: changes of the parameters.
+    """
+    coefficients, exponents, centres = (parameters[key] for key in ("coefficients", "exponents", "centres"))
+    widened, shifted = along["exponents"], 2.0 * exponents * along["centres"]
+    quadratic = [
+        along["coefficients"] - coefficients * centres * (shifted + centres * widened),
+        coefficients * (shifted + 2.0 * centres * widened),
+        -coefficients * widened,
+    ]
+    chosen = jax.nn.one_hot(elements, len(coefficients), axis=1, dtype=distance.dtype)
+    powers = [chosen * power[:, None, :] for power in _powers(distance, 2)]
+    # One copy for each atom: for a product over atoms and neighbours XLA would transpose the arrays of all pairs.
+    each = jnp.broadcast_to(
+        jnp.concatenate(quadratic), (len(distance), 3 * len(coefficients), len(exponents))
     )
+    return jnp.einsum("ipk,ipn->ink", jnp.concatenate(powers, axis=1), each)
+
+
+def _gaussians(distance: jax.Array, parameters: dict[str, jax.Array]) -> jax.Array:
+    offset = distance[:, None, :] - parameters["centres"][:, None]
+    return jnp.exp(-parameters["exponents"][:, None] * offset**2)
 
 
 def orbitals(
@@ -142,9 +179,8 @@ def orbitals(
     Returns:
         [N, A, n]: A angular monomials (times the root of their weight) by n radial functions.
     """
-    distance = jnp.sqrt(jnp.sum(displacements**2, axis=0))
-    radial = radial_functions(distance, parameters["exponents"], parameters["centres"], basis.cutoff)
-    radial = radial * _by_element(parameters["coefficients"], species[indices])
+    distance = lengths(displacements)
+    radial = radial_functions(distance, species[indices], parameters, basis.cutoff)
     x, y, z = (_powers(component, basis.angular_momentum) for component in displacements / distance)
     angular = jnp.stack(
         [weight * x[i] * y[j] * z[k] for _, (i, j, k), weight in monomials(basis.angular_momentum)], axis=1

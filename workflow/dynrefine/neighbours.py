@@ -158,6 +158,21 @@ def displacements(positions: jax.Array, cell: jax.Array, neighbours: NeighbourLi
     return components[:, neighbours.indices] - components[:, :, None] + offsets
 
 
+@jax.custom_jvp
+def lengths(vectors: jax.Array) -> jax.Array:
+    """Of vectors [3, ...], in their unit."""
+    x, y, z = vectors
+    return jnp.sqrt(x**2 + y**2 + z**2)
+
+
+@lengths.defjvp
+def _lengths_jvp(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
+    # The division comes last, since XLA then computes what leads to it once for all three components.
+    (vectors,), (along,) = primals, tangents
+    length = lengths(vectors)
+    return length, jnp.sum(vectors * along, axis=0) / length
+
+
 def _candidate_shifts(separation: jax.Array, images: tuple[int, int, int]) -> jax.Array:
     """Image shifts worth looking at for separations in cell units [3, N, N]: [3, N, product of images, N].
 

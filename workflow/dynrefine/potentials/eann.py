@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from dynrefine.embedded_density import OrbitalBasis
 from dynrefine.environment_network import EnvironmentNetwork
-from dynrefine.neighbours import NeighbourList, displacements
+from dynrefine.neighbours import NeighbourList, displacements, lengths
 from dynrefine.potentials.repulsion import core_repulsion
 
 
@@ -65,6 +65,7 @@ class EmbeddedAtomNetwork:
         """
         vectors = displacements(positions, cell, neighbours)
         _, atomic = self.network.evaluate(parameters, species, vectors, neighbours.indices)
-        distance = jnp.sqrt(jnp.sum(vectors**2, axis=0))
         radii = parameters["constants"]["repulsion_radii"][species[:, None], species[neighbours.indices]]
-        return jnp.sum(atomic) + 0.5 * jnp.sum(core_repulsion(distance, radii, self.repulsion_strength))
+        return jnp.sum(atomic) + 0.5 * jnp.sum(
+            core_repulsion(lengths(vectors), radii, self.repulsion_strength)
+        )
