@@ -45,7 +45,7 @@ wildcard_constraints:
     iteration=r"\d{3}",
     chunk=r"\d{2}",
     state=r"\d+K(_[\d.]+)?",
-    stage="initial|refined",
+    stage="initial|refined|displaced_(above|below)_[a-z]+",
 
 
 report: "workflow/report/workflow.rst"
@@ -57,6 +57,7 @@ include: "workflow/rules/pretrain.smk"
 include: "workflow/rules/ensemble.smk"
 include: "workflow/rules/gradient.smk"
 include: "workflow/rules/validate.smk"
+include: "workflow/rules/check.smk"
 include: "workflow/rules/report.smk"
 
 

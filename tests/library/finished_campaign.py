@@ -78,7 +78,7 @@ class FinishedCampaign:
             },
             **{
                 name: self.folder / f"{name}.csv"
-                for name in ("history", "frames", "summary", "gradient_check", "horizon")
+                for name in ("history", "frames", "summary", "gradient_check", "total_derivative", "horizon")
             },
         }
         for surface in SURFACES:
@@ -267,6 +267,10 @@ class FinishedCampaign:
         ]
         check = pd.DataFrame(rows, columns=columns).assign(observable=self.observable)
         check.to_csv(self.folder / "gradient_check.csv", index=False)
+        columns = ["gradient", "gradient_error", "difference", "difference_error", "standard_errors"]
+        rows = [("sigma", -1.294, 0.278, -1.139, 0.111, -0.52), ("epsilon", -24.9, 5.4, -29.5, 2.6, 0.77)]
+        total = pd.DataFrame(rows, columns=["parameter", *columns])
+        total.to_csv(self.folder / "total_derivative.csv", index=False)
 
     def _write_horizon(self) -> None:
         depths = np.array([20.0, 40.0, 80.0, 160.0])

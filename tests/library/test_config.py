@@ -105,6 +105,11 @@ def test_reference_shows_the_defaults():
             "lower the depth or lengthen the trajectories.",
         ),
         (
+            {"gradient": {"check": {"steps": 7}}},
+            "gradient.check.steps is 7, expected at least 8, two sampling intervals, since no force acts before the "
+            "first frame: raise it.",
+        ),
+        (
             {"validation": {"chunks": 1, "replicas": 1}},
             "validation has one chunk of one replica, expected two or more in all for error bars: "
             "raise validation.replicas.",
@@ -168,6 +173,11 @@ def test_a_wrong_key_gets_one_sentence(sections, sentence):
             {"optimiser": {"name": "adam", "parameter_scales": {"sigma": 1, "gamma": 1}}},
             "optimiser.parameter_scales.gamma is given, expected parameters of the lennard_jones potential: sigma, "
             "epsilon: rename or remove it.",
+        ),
+        (
+            {"optimiser": {"name": "adam"}, "gradient": {"check": {"total_derivative": {"gamma": 1}}}},
+            "gradient.check.total_derivative.gamma is given, expected parameters of the lennard_jones potential: "
+            "sigma, epsilon: rename or remove it.",
         ),
         (
             {

@@ -204,6 +204,14 @@ def test_the_depth_of_the_gradient_is_told_where_a_pilot_chose_it(page):
     assert "grow by 16.7 per ps" in text
 
 
+def test_the_gradient_stands_beside_independent_ensembles_where_they_were_asked_for(improved, page):
+    text = text_of(page)
+    assert "independent ensembles within 0.77 standard errors." in text
+    assert "sigma −1.3(3) −1.14(11) −0.5" in text
+    without = text_of(render_page(replace(improved, total_derivative=pd.DataFrame())))
+    assert "independent ensembles" not in without
+
+
 def test_a_campaign_that_got_worse_says_so(tmp_path):
     results = FinishedCampaign(tmp_path, states=("280K", "300K"), quality=(0.4, 0.2, 0.0)).read()
     text, sections = text_of(page := render_page(results)), headings(page)

@@ -80,6 +80,13 @@ def test_a_campaign_without_a_data_set_trains_nothing(stand_in):
     assert not planned.keys() & (of_frames | {"draw_figures", "label_frames", "download_frames"})
 
 
+def test_independent_ensembles_are_simulated_on_both_sides_of_each_parameter_asked_for(stand_in):
+    planned = stand_in.planned(configuration="config/argon-quick.yaml")
+    assert planned["check_total_derivative"] == 1
+    assert planned["displace_potential"] == planned["evaluate_displaced"] == 4  # two parameters
+    assert planned["run_validation"] == 2 * (4 + planned["validate"])  # two chunks each
+
+
 def test_a_wrong_configuration_stops_before_the_first_job(stand_in):
     wrong = stand_in.configure("wrong.yaml", optimiser={"iteration": 3}, trajectory={"length": -1})
     finished = stand_in.snakemake(configuration=wrong)

@@ -12,6 +12,11 @@ CHUNKS = [f"{chunk:02d}" for chunk in range(campaign.ensemble.chunks)]
 VALIDATION_CHUNKS = [f"{chunk:02d}" for chunk in range(campaign.validation.chunks)]
 ITERATIONS = [f"{iteration:03d}" for iteration in range(campaign.optimiser.iterations)]
 STAGES = ["initial", "refined"]
+DISPLACEMENTS = {
+    f"displaced_{side}_{parameter}": {parameter: sign * displacement}
+    for parameter, displacement in campaign.gradient.check.total_derivative.items()
+    for side, sign in (("above", 1.0), ("below", -1.0))
+}
 OBSERVABLES = campaign.objective.observables.chosen()
 FRAME_FILES = campaign.dataset.files if campaign.dataset else []
 DOWNLOADS = {file.path: file for file in FRAME_FILES if file.url is not None}
@@ -63,13 +68,20 @@ HORIZON = (
     if campaign.gradient.depth == "auto"
     else []
 )
+TOTAL_DERIVATIVE = (
+    "<results>/check_gradient/total_derivative.csv" if DISPLACEMENTS else []
+)
 ROW_SETTINGS = {"parameter_scales", "outlier_limit"}
 PILOT = {
     "gradient": campaign.gradient.model_dump(include={"horizon", "reversal_tolerance"}),
     "optimiser": campaign.optimiser.model_dump(include=ROW_SETTINGS),
 }
+CHECKED = campaign.gradient.check.model_dump(exclude={"total_derivative"})
 CHECK = {
-    "gradient": campaign.gradient.model_dump(include={"check", "reversal_tolerance"})
+    "gradient": {
+        "check": CHECKED,
+        "reversal_tolerance": campaign.gradient.reversal_tolerance,
+    }
 }
 PROPERTIES = {"objective": campaign.objective.model_dump(exclude={"anchor"})}
 OPTIMISER = {
@@ -131,11 +143,13 @@ def potential_at(iteration):
 
 
 def potential_of(wildcards):
-    """The potential of a job: that of its iteration, or of its stage of the validation."""
+    """The potential of a job: that of its iteration, or of what is simulated as in the validation."""
     if wildcards.get("stage") == "initial":
         return potential_at(0)
     if wildcards.get("stage") == "refined":
         return potential_at(len(ITERATIONS))
+    if wildcards.get("stage"):
+        return f"<results>/check_gradient/{wildcards.stage}/potential.npz"
     return potential_at(wildcards.iteration)
 
 

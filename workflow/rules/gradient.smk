@@ -149,37 +149,3 @@ rule gradient_horizon:
         code=code("gradient_horizon"),
     script:
         "../scripts/gradient_horizon.py"
-
-
-rule check_gradient:
-    input:
-        potential=FIRST_POTENTIAL,
-        dipole=DIPOLE,
-        ensemble=f"<results>/refinement/000/{next(iter(STATES))}/ensemble_00.npz",
-        targets=TARGET_FILES,
-    output:
-        table=report(
-            "<results>/check_gradient/gradient_check.csv",
-            caption="../report/gradient_check.rst",
-            category="Gradient",
-            labels={"content": "adjoint against central differences"},
-        ),
-    log:
-        "<logs>/check_gradient.log",
-    benchmark:
-        "<benchmarks>/check_gradient.tsv"
-    conda:
-        "../../envs/dynrefine.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing(60),
-        gpu=0,
-    params:
-        settings=SURFACES | SAMPLING | section("trajectory") | PROPERTIES | CHECK,
-        state=next(iter(STATE_SETTINGS.values())),
-        seed=seed("check_gradient"),
-        precision="float64",  # both precisions are checked, the finite differences need this one
-        code=code("check_gradient"),
-    script:
-        "../scripts/check_gradient.py"

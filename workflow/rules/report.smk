@@ -67,6 +67,7 @@ rule write_report:
         frames=with_dataset("<results>/dataset/frames.csv"),
         summary=with_dataset("<results>/dataset/summary.csv"),
         gradient_check="<results>/check_gradient/gradient_check.csv",
+        total_derivative=TOTAL_DERIVATIVE,
         horizon=HORIZON,
         targets=TARGET_FILES,
     output:

@@ -99,13 +99,18 @@ def _surfaces(config: Config) -> Iterator[str]:
         yield _sentence("dataset is missing", f"one to train the {kind} potential on", "add it")
     if not trained and config.dataset is not None:
         yield _sentence("dataset is given", f"none, since the {kind} potential is not trained", "remove it")
-    for name in sorted(set(config.optimiser.parameter_scales) - set(config.potential.parameters)):
-        known = ", ".join(config.potential.parameters) or "none, since they have no names"
-        yield _sentence(
-            f"optimiser.parameter_scales.{name} is given",
-            f"parameters of the {kind} potential: {known}",
-            "rename or remove it",
-        )
+    by_parameter = {
+        "optimiser.parameter_scales": config.optimiser.parameter_scales,
+        "gradient.check.total_derivative": config.gradient.check.total_derivative,
+    }
+    for key, values in by_parameter.items():
+        for name in sorted(set(values) - set(config.potential.parameters)):
+            known = ", ".join(config.potential.parameters) or "none, since they have no names"
+            yield _sentence(
+                f"{key}.{name} is given",
+                f"parameters of the {kind} potential: {known}",
+                "rename or remove it",
+            )
     if trained:
         return
     if len(config.elements) > 1:
@@ -261,6 +266,15 @@ def _followed(config: Config) -> Iterator[str]:
             f"gradient.replicas is {config.gradient.replicas}",
             f"at most the {points} starting points of a chunk",
             "lower it or raise ensemble.replicas",
+        )
+    trajectory, steps = config.trajectory, config.gradient.check.steps
+    fewest = round(2.0 * trajectory.sampling_interval / trajectory.timestep)
+    observed = any(settings.series for settings in config.objective.observables.chosen().values())
+    if observed and steps < fewest:
+        yield _sentence(
+            f"gradient.check.steps is {steps}",
+            f"at least {fewest}, two sampling intervals, since no force acts before the first frame",
+            "raise it",
         )
 
 

@@ -52,6 +52,13 @@ class GradientCheck(Section):
     displacement: PositiveFloat = Field(
         1e-4, description="Displacement of a parameter in the central difference, pure number."
     )
+    total_derivative: dict[str, PositiveFloat] = Field(
+        {},
+        description="For potentials whose parameters have names: displacement of each, in its unit (Å, eV), to both "
+        "sides of which independent ensembles are simulated as in the validation, to compare the change of the "
+        "objective with the gradient of the first iteration. Each parameter takes two more validations.",
+        examples=[{}],
+    )
 
 
 class Horizon(Section):
@@ -81,7 +88,7 @@ class Gradient(Section):
         1e-2, description="Largest distance of an atom of a reversed trajectory from its stored start, Å."
     )
     check: GradientCheck = Field(
-        GradientCheck(), description="Comparison of the gradient with central differences."
+        GradientCheck(), description="Comparison of the gradient with what it is known by otherwise."
     )
 
 

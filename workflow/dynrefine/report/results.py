@@ -42,6 +42,7 @@ class Results:
         frames: of the data set, a row each; no rows without one.
         summary: of the data set by part and series.
         gradient_check: comparisons of the gradient.
+        total_derivative: the gradient beside independent ensembles; no rows where none were asked for.
         horizon: the gradient by depth; no rows where its depth was set.
         timings: see `read_timings`.
         citations: of the measured properties, by file name.
@@ -59,6 +60,7 @@ class Results:
     frames: pd.DataFrame
     summary: pd.DataFrame
     gradient_check: pd.DataFrame
+    total_derivative: pd.DataFrame
     horizon: pd.DataFrame
     timings: pd.DataFrame
     citations: dict[str, str]
@@ -102,6 +104,7 @@ def read_results(
         frames=_table_if_any(files["frames"]),
         summary=_table_if_any(files["summary"]),
         gradient_check=pd.read_csv(files["gradient_check"]),
+        total_derivative=_table_if_any(files["total_derivative"]),
         horizon=_table_if_any(files["horizon"]),
         timings=read_timings(benchmarks, logs),
         citations={Path(path).name: read_citation(path) for path in files["targets"]},

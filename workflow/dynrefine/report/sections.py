@@ -106,7 +106,16 @@ def _gradient_check(results: Results) -> Section:
     text = " ".join(
         _checked_in(precision, rows) for precision, rows in check.groupby("precision", sort=False)
     )
-    return Section("gradient-check", "The gradient check", text, [tables.gradient_check_table(check)])
+    blocks = [tables.gradient_check_table(check)]
+    total = results.total_derivative
+    if len(total):
+        largest = number(total.standard_errors.abs().max(), 2)
+        text += (
+            " The gradient of the first iteration agrees with the change of the objective between independent "
+            f"ensembles within {largest} standard errors."
+        )
+        blocks.append(tables.total_derivative_table(total))
+    return Section("gradient-check", "The gradient check", text, blocks)
 
 
 def _checked_in(precision: str, rows: pd.DataFrame) -> str:

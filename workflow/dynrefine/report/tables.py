@@ -197,6 +197,34 @@ def gradient_check_table(check: pd.DataFrame) -> Table:
     return Table(header, rows, (*[False] * 4, *[True] * 4), caption)
 
 
+def total_derivative_table(compared: pd.DataFrame) -> Table:
+    """Derivatives of the objective by the gradient beside those of independent ensembles.
+
+    Arguments:
+        compared: see `dynrefine.total_derivative.compare_with_ensembles`.
+    """
+    header = (
+        "parameter",
+        "gradient of the first iteration",
+        "independent ensembles",
+        "standard errors apart",
+    )
+    rows = [
+        (
+            row.parameter,
+            value_with_error(row.gradient, row.gradient_error),
+            value_with_error(row.difference, row.difference_error),
+            _signed_ratio(row.standard_errors),
+        )
+        for row in compared.itertuples()
+    ]
+    caption = (
+        "Derivatives of the objective by single parameters (1/Å, 1/eV): through the trajectories and the probability "
+        "of their starting points, and from ensembles sampled anew at displaced parameters."
+    )
+    return Table(header, rows, (False, True, True, True), caption)
+
+
 def timings_table(timings: pd.DataFrame) -> Table:
     """What the jobs of each rule took.
 

@@ -1,0 +1,106 @@
+rule check_gradient:
+    input:
+        potential=FIRST_POTENTIAL,
+        dipole=DIPOLE,
+        ensemble=f"<results>/refinement/000/{next(iter(STATES))}/ensemble_00.npz",
+        targets=TARGET_FILES,
+    output:
+        table=report(
+            "<results>/check_gradient/gradient_check.csv",
+            caption="../report/gradient_check.rst",
+            category="Gradient",
+            labels={"content": "adjoint against central differences"},
+        ),
+    log:
+        "<logs>/check_gradient.log",
+    benchmark:
+        "<benchmarks>/check_gradient.tsv"
+    conda:
+        "../../envs/dynrefine.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(60),
+        gpu=0,
+    params:
+        settings=SURFACES | SAMPLING | section("trajectory") | PROPERTIES | CHECK,
+        state=next(iter(STATE_SETTINGS.values())),
+        seed=seed("check_gradient"),
+        precision="float64",  # both precisions are checked, the finite differences need this one
+        code=code("check_gradient"),
+    script:
+        "../scripts/check_gradient.py"
+
+
+rule displace_potential:
+    input:
+        potential=FIRST_POTENTIAL,
+    output:
+        potential="<results>/check_gradient/{stage}/potential.npz",
+    log:
+        "<logs>/displace_potential/{stage}.log",
+    benchmark:
+        "<benchmarks>/displace_potential/{stage}.tsv"
+    conda:
+        "../../envs/dynrefine.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(10),
+    params:
+        settings=section("elements", "potential"),
+        displacement=lambda wildcards: DISPLACEMENTS[wildcards.stage],
+        precision=campaign.precision,
+        code=code("displace_potential"),
+    script:
+        "../scripts/displace_potential.py"
+
+
+use rule evaluate_objective as evaluate_displaced with:
+    input:
+        ensembles=chunks_of_stage("ensemble"),
+        trajectories=chunks_of_stage("trajectories"),
+        targets=TARGET_FILES,
+    output:
+        objective="<results>/check_gradient/{stage}/objective.npz",
+        table="<results>/check_gradient/{stage}/objective.csv",
+    log:
+        "<logs>/evaluate_displaced/{stage}.log",
+    benchmark:
+        "<benchmarks>/evaluate_displaced/{stage}.tsv"
+    params:
+        settings=section("elements") | VALIDATION_TRAJECTORY | PROPERTIES,
+        states=STATE_SETTINGS,
+        precision=campaign.precision,
+        code=code("evaluate_objective"),
+
+
+rule check_total_derivative:
+    input:
+        history="<results>/refinement/000/history.csv",
+        objectives=expand(
+            "<results>/check_gradient/{stage}/objective.csv", stage=DISPLACEMENTS
+        ),
+    output:
+        table=report(
+            "<results>/check_gradient/total_derivative.csv",
+            caption="../report/total_derivative.rst",
+            category="Gradient",
+            labels={"content": "gradient against independent ensembles"},
+        ),
+    log:
+        "<logs>/check_total_derivative.log",
+    benchmark:
+        "<benchmarks>/check_total_derivative.tsv"
+    conda:
+        "../../envs/dynrefine.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(10),
+    params:
+        displacements=DISPLACEMENTS,
+        precision=campaign.precision,
+        code=code("check_total_derivative"),
+    script:
+        "../scripts/check_total_derivative.py"
