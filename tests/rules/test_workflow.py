@@ -66,6 +66,11 @@ def test_a_changed_setting_runs_only_what_uses_it(stand_in, changes, planned):
     assert stand_in.planned(configuration=stand_in.configure("changed.yaml", **changes)) == planned
 
 
+def test_starting_points_that_serve_again_leave_the_validation_of_the_initial_potential_alone(stand_in):
+    planned = stand_in.planned(configuration=stand_in.configure("reusing.yaml", ensemble={"reuse": 0.9}))
+    assert planned["sample_validation"] == planned["run_validation"] == planned["validate"] == 1
+
+
 def test_a_campaign_without_a_data_set_trains_nothing(stand_in):
     planned = stand_in.planned(configuration="config/argon-quick.yaml")
     assert planned["initial_potential"] == 1

@@ -89,7 +89,7 @@ OPTIMISER = {
 }
 LABELLING = {"labelling": campaign.labelling.model_dump(exclude={"command"})}
 VALIDATION_SAMPLING = {
-    "ensemble": campaign.validation_ensemble().model_dump(exclude={"chunks"})
+    "ensemble": campaign.validation_ensemble().model_dump(exclude={"chunks", "reuse"})
 }
 VALIDATION_TRAJECTORY = {"trajectory": campaign.validation_trajectory().model_dump()}
 VALIDATED = {
