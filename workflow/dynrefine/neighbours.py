@@ -95,8 +95,8 @@ def neighbour_list(
         return _list_by_minimum_image(fractional, cell, cutoff, capacity, present)
     separation = fractional[:, None, :] - fractional[:, :, None]
     shifts = _candidate_shifts(separation, images)
-    vectors = to_cartesian(separation[:, :, None, :] + shifts, cell)
-    within = jnp.sum(vectors**2, axis=0) < cutoff**2
+    x, y, z = to_cartesian(separation[:, :, None, :] + shifts, cell)
+    within = x**2 + y**2 + z**2 < cutoff**2
     within &= ~(jnp.eye(atoms, dtype=bool)[:, None, :] & jnp.all(shifts == 0, axis=0))
     if present is not None:
         within &= (present[:, None] & present[None, :])[:, None, :]
