@@ -1,6 +1,6 @@
 """Cost of a trajectory and of its gradient, four ways: milliseconds per step and replica, and memory.
 
-    python benchmarks/gradient.py argon water --steps 100 400 --precision float32
+    python benchmarks/gradient.py --systems argon water --steps 100 400 --precision float32
 
 Both directions of time are run from every starting point, one after another as campaigns do on a CPU. Naive
 backpropagation, backpropagation with every step rematerialised and the reversible adjoint, in floating point and
@@ -99,7 +99,7 @@ def measure(case: Case, steps: int, methods: list[str], limit: float, label: str
     reference = None
     for name in ("forward", *(method for method in METHODS[1:] if method in methods)):
         function, arguments_of = rows[name]
-        arguments = arguments_of()
+        arguments = jax.block_until_ready(arguments_of())
         compiled = of_every_start(case, function, *arguments)
         memory = compiled.memory_analysis().temp_size_in_bytes / 1e9
         row = f"{label} {steps:6d}  {name:15s}"
@@ -115,7 +115,7 @@ def measure(case: Case, steps: int, methods: list[str], limit: float, label: str
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("systems", nargs="*", default=list(SYSTEMS), choices=list(SYSTEMS), metavar="system")
+    parser.add_argument("--systems", nargs="+", default=list(SYSTEMS), choices=list(SYSTEMS))
     parser.add_argument("--steps", nargs="+", type=int, default=[100, 400, 2000, 10000])
     parser.add_argument(
         "--precision", nargs="+", default=["float32", "float64"], choices=["float32", "float64"]

@@ -5,7 +5,8 @@ starting points. The difference between ensembles sampled anew at displaced para
 both, so that agreement within the statistical errors shows that nothing is missing.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import numpy as np
@@ -30,38 +31,30 @@ def displaced(potential: Model, displacement: Mapping[str, float]) -> Model:
 
 
 def compare_with_ensembles(
-    first: pd.Series, simulated: Iterable[tuple[Mapping[str, float], pd.DataFrame]]
-) -> pd.DataFrame:
-    """Derivatives of the objective by the gradient and by central differences of independent ensembles.
+    first: pd.Series, parameter: str, displacement: float, above: pd.DataFrame, below: pd.DataFrame
+) -> dict[str, Any]:
+    """The derivative of the objective by a parameter, by the gradient and by the difference of two ensembles.
 
     Arguments:
         first: row of the refinement's history for its first iteration.
-        simulated: displacement of a single parameter by name, and the table of the objective there; two for each
-            parameter, by as much to either side.
+        parameter: its name.
+        displacement: of the parameter to either side, in its unit.
+        above: table of the objective there.
+        below: likewise.
 
     Returns:
-        parameter, gradient, gradient_error, difference, difference_error, standard_errors; the last is how far both
-        are apart in standard errors. The derivatives are those by a parameter in its unit (Å, eV).
+        parameter, gradient, gradient_error, difference, difference_error (1 by the parameter's unit) and
+        standard_errors, how far both are apart.
     """
-    by_parameter: dict[str, dict[float, dict[str, float]]] = {}
-    for displacement, table in simulated:
-        ((parameter, amount),) = displacement.items()
-        by_parameter.setdefault(parameter, {})[amount] = terms(table, None, 0.0)
-    rows = []
-    for parameter, sides in by_parameter.items():
-        width = 2.0 * max(sides)
-        above, below = sides[max(sides)], sides[min(sides)]
-        difference = (above["total"] - below["total"]) / width
-        error = np.hypot(above["total_error"], below["total_error"]) / width
-        gradient, own_error = first[f"derivative_{parameter}"], first[f"derivative_{parameter}_error"]
-        rows.append(
-            {
-                "parameter": parameter,
-                "gradient": gradient,
-                "gradient_error": own_error,
-                "difference": difference,
-                "difference_error": error,
-                "standard_errors": (gradient - difference) / np.hypot(own_error, error),
-            }
-        )
-    return pd.DataFrame(rows)
+    upper, lower = (terms(table, None, 0.0) for table in (above, below))
+    difference = (upper["total"] - lower["total"]) / (2.0 * displacement)
+    error = np.hypot(upper["total_error"], lower["total_error"]) / (2.0 * displacement)
+    gradient, own_error = first[f"derivative_{parameter}"], first[f"derivative_{parameter}_error"]
+    return {
+        "parameter": parameter,
+        "gradient": gradient,
+        "gradient_error": own_error,
+        "difference": difference,
+        "difference_error": error,
+        "standard_errors": (gradient - difference) / np.hypot(own_error, error),
+    }

@@ -49,7 +49,7 @@ rule displace_potential:
         runtime=growing(10),
     params:
         settings=section("elements", "potential"),
-        displacement=lambda wildcards: DISPLACEMENTS[wildcards.stage],
+        displacement=displacement,
         precision=campaign.precision,
         code=code("displace_potential"),
     script:
@@ -78,9 +78,8 @@ use rule evaluate_objective as evaluate_displaced with:
 rule check_total_derivative:
     input:
         history="<results>/refinement/000/history.csv",
-        objectives=expand(
-            "<results>/check_gradient/{stage}/objective.csv", stage=DISPLACEMENTS
-        ),
+        above=objectives_displaced("above"),
+        below=objectives_displaced("below"),
     output:
         table=report(
             "<results>/check_gradient/total_derivative.csv",

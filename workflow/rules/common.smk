@@ -12,11 +12,7 @@ CHUNKS = [f"{chunk:02d}" for chunk in range(campaign.ensemble.chunks)]
 VALIDATION_CHUNKS = [f"{chunk:02d}" for chunk in range(campaign.validation.chunks)]
 ITERATIONS = [f"{iteration:03d}" for iteration in range(campaign.optimiser.iterations)]
 STAGES = ["initial", "refined"]
-DISPLACEMENTS = {
-    f"displaced_{side}_{parameter}": {parameter: sign * displacement}
-    for parameter, displacement in campaign.gradient.check.total_derivative.items()
-    for side, sign in (("above", 1.0), ("below", -1.0))
-}
+DISPLACEMENTS = campaign.gradient.check.total_derivative
 OBSERVABLES = campaign.objective.observables.chosen()
 FRAME_FILES = campaign.dataset.files if campaign.dataset else []
 DOWNLOADS = {file.path: file for file in FRAME_FILES if file.url is not None}
@@ -206,6 +202,22 @@ def chunks_of_stage(kind):
         chunk=VALIDATION_CHUNKS,
         allow_missing=True,
     )
+
+
+def objectives_displaced(side):
+    """The objectives of the ensembles on one side of each displaced parameter."""
+    folder = "<results>/check_gradient"
+    return [
+        f"{folder}/displaced_{side}_{parameter}/objective.csv"
+        for parameter in DISPLACEMENTS
+    ]
+
+
+def displacement(wildcards):
+    """By how much each parameter is displaced in a stage displaced_<side>_<parameter>."""
+    _, side, parameter = wildcards.stage.split("_")
+    amount = DISPLACEMENTS[parameter]
+    return {parameter: amount if side == "above" else -amount}
 
 
 def download(key):

@@ -8,9 +8,12 @@ with job(snakemake):
     from dynrefine.total_derivative import compare_with_ensembles
     from dynrefine.training.tables import write_table
 
-    objectives = [pd.read_csv(path) for path in snakemake.input.objectives]
     first = pd.read_csv(snakemake.input.history).iloc[0]
-    write_table(
-        snakemake.output.table,
-        compare_with_ensembles(first, zip(snakemake.params.displacements.values(), objectives, strict=True)),
+    displaced = zip(
+        snakemake.params.displacements.items(), snakemake.input.above, snakemake.input.below, strict=True
     )
+    rows = [
+        compare_with_ensembles(first, parameter, displacement, pd.read_csv(above), pd.read_csv(below))
+        for (parameter, displacement), above, below in displaced
+    ]
+    write_table(snakemake.output.table, pd.DataFrame(rows))
