@@ -86,7 +86,7 @@ def test_a_campaign_without_a_data_set_trains_nothing(stand_in):
 
 
 def test_independent_ensembles_are_simulated_on_both_sides_of_each_parameter_asked_for(stand_in):
-    planned = stand_in.planned(configuration="config/argon-quick.yaml")
+    planned = stand_in.planned(configuration="config/argon.yaml")
     assert planned["check_total_derivative"] == 1
     assert planned["displace_potential"] == planned["evaluate_displaced"] == 4  # two parameters
     assert planned["run_validation"] == 2 * (4 + planned["validate"])  # two chunks each
