@@ -9,7 +9,8 @@ CONFIG ?= config/config.yaml
 CORES ?= $(shell nproc 2>/dev/null || echo 2)
 
 BIN := .venv/bin
-PYTEST := $(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# The tests of Slurm, among the slow ones, mostly wait: beside them two more processes find time.
+PYTEST := $(BIN)/python -m pytest -q --numprocesses $(if $(SLOW),3,2) --dist loadfile --no-loadscope-reorder
 # Most of what is installed is never imported: what is, is compiled then.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG)

@@ -1,4 +1,4 @@
-"""A campaign without a data set, as small as it can be, run to its report."""
+"""A campaign without a data set, as small as it can be: its first iteration, and ensembles beside it."""
 
 import shutil
 
@@ -7,15 +7,13 @@ import pandas as pd
 import pytest
 from campaigns import ROOT, copy_workflow
 
-from dynrefine.report.formatting import number
-
 
 @pytest.mark.slow
 def test_the_gradient_is_compared_with_independent_ensembles_on_both_sides(tmp_path):
     """The numbers of such a small campaign agree within their large errors."""
     argon = copy_workflow(tmp_path)
     shutil.copy(ROOT / "tests/config/argon.yaml", tmp_path)
-    ran = argon.run(configuration="argon.yaml")
+    ran = argon.run("results/toy/check_gradient/total_derivative.csv", configuration="argon.yaml")
     assert ran["displace_potential"] == ran["evaluate_displaced"] == 2
     folder = argon.results / "check_gradient"
     row = pd.read_csv(folder / "total_derivative.csv").iloc[0]
@@ -32,5 +30,3 @@ def test_the_gradient_is_compared_with_independent_ensembles_on_both_sides(tmp_p
     apart = (row.gradient - row.difference) / np.hypot(row.gradient_error, row.difference_error)
     assert row.standard_errors == pytest.approx(apart)
     assert abs(apart) < 4.0
-    page = (argon.results / "report.html").read_text(encoding="utf-8")
-    assert f"ensembles within {number(abs(apart), 2)} standard errors" in page
