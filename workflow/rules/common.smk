@@ -72,10 +72,9 @@ PILOT = {
     "gradient": campaign.gradient.model_dump(include={"horizon", "reversal_tolerance"}),
     "optimiser": campaign.optimiser.model_dump(include=ROW_SETTINGS),
 }
-CHECKED = campaign.gradient.check.model_dump(exclude={"total_derivative"})
 CHECK = {
     "gradient": {
-        "check": CHECKED,
+        "check": campaign.gradient.check.model_dump(exclude={"total_derivative"}),
         "reversal_tolerance": campaign.gradient.reversal_tolerance,
     }
 }
@@ -206,11 +205,11 @@ def chunks_of_stage(kind):
 
 def objectives_displaced(side):
     """The objectives of the ensembles on one side of each displaced parameter."""
-    folder = "<results>/check_gradient"
-    return [
-        f"{folder}/displaced_{side}_{parameter}/objective.csv"
-        for parameter in DISPLACEMENTS
-    ]
+    return expand(
+        "<results>/check_gradient/displaced_{side}_{parameter}/objective.csv",
+        side=side,
+        parameter=DISPLACEMENTS,
+    )
 
 
 def displacement(wildcards):

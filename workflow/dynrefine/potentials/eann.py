@@ -66,6 +66,5 @@ class EmbeddedAtomNetwork:
         vectors = displacements(positions, cell, neighbours)
         _, atomic = self.network.evaluate(parameters, species, vectors, neighbours.indices)
         radii = parameters["constants"]["repulsion_radii"][species[:, None], species[neighbours.indices]]
-        return jnp.sum(atomic) + 0.5 * jnp.sum(
-            core_repulsion(lengths(vectors), radii, self.repulsion_strength)
-        )
+        repulsion = core_repulsion(lengths(vectors), radii, self.repulsion_strength)
+        return jnp.sum(atomic) + 0.5 * jnp.sum(repulsion)
