@@ -32,6 +32,7 @@ def library(tmp_path, monkeypatch):
     (package / "physics" / "__init__.py").write_text("from dynrefine.physics.double import double\n")
     (package / "physics" / "double.py").write_text(MODULE)
     (package / "unused.py").write_text("x = 1\n")
+    (package / "numerics.py").write_text("precision = 1\n")
     (tmp_path / "script.py").write_text(
         "from dynrefine.job import job\nfrom dynrefine.physics import double\ndouble(3)\n"
     )
@@ -42,6 +43,7 @@ def library(tmp_path, monkeypatch):
 def hash_of(library):
     provenance._meaning.cache_clear()
     provenance._imports.cache_clear()
+    provenance._uses_jax.cache_clear()
     return provenance.source_hash(library / "script.py")
 
 
@@ -66,6 +68,17 @@ def test_only_what_a_script_computes_changes_its_hash(library, path, old, new, c
     assert old in text
     (library / path).write_text(text.replace(old, new))
     assert (hash_of(library) != before) == changes
+
+
+def test_how_jax_is_set_up_belongs_to_the_scripts_that_use_it(library):
+    numerics, double = library / "dynrefine/numerics.py", library / "dynrefine/physics/double.py"
+    without = hash_of(library)
+    numerics.write_text("precision = 2\n")
+    assert hash_of(library) == without
+    double.write_text(f"import jax.numpy as jnp\n{MODULE}")
+    before = hash_of(library)
+    numerics.write_text("precision = 3\n")
+    assert hash_of(library) != before
 
 
 def test_imports_are_absolute_so_that_the_hash_sees_them():

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,12 @@ from dynrefine.provenance import config_hash
 from dynrefine.storage import origin
 
 CACHE_VARIABLE = "DYNREFINE_COMPILATION_CACHE"
+
+# Releases of jaxlib that compute wrong numbers or crash on CPUs; pyproject.toml excludes them too.
+FAULTY_RELEASES = {
+    "0.10.2": "computes wrong numbers on CPUs without a sign (jax-ml/jax issues 39103 and 39352)",
+    "0.11.0": "crashes or hangs in sums on CPUs (jax-ml/jax issue 39257)",
+}
 
 logger = logging.getLogger(__name__)
 
@@ -82,15 +89,24 @@ def configure_jax(precision: str, threads: int) -> str:
 
     Returns:
         the device, in words.
+
+    Raises:
+        CampaignError: the installed release of jaxlib is known to be faulty.
     """
+    jaxlib = version("jaxlib")
+    _require_sound_release(jaxlib)
+    if jaxlib == "0.10.1":
+        # It reports every program that it reads from the cache as compiled for another CPU, which is not so
+        # (openxla/xla issue 44565).
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # XLA takes the size of its thread pool from here when the first array is made; its flags do not limit it.
     os.environ["NPROC"] = str(threads)
     import jax
 
+    from dynrefine.numerics import configure_numerics
+
     watch_compilation(jax)
-    jax.config.update("jax_enable_x64", precision == "float64")
-    # GPUs otherwise round the factors of matrix products to ten bits.
-    jax.config.update("jax_default_matmul_precision", "highest")
+    configure_numerics(precision)
     jax.config.update("jax_compilation_cache_dir", str(compilation_cache()))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
@@ -98,6 +114,14 @@ def configure_jax(precision: str, threads: int) -> str:
     return (
         f"{device.platform} ({device.device_kind}), {precision}, {threads} CPU threads, jax {jax.__version__}"
     )
+
+
+def _require_sound_release(jaxlib: str) -> None:
+    if jaxlib in FAULTY_RELEASES:
+        raise CampaignError(
+            f"jaxlib is {jaxlib}, which {FAULTY_RELEASES[jaxlib]}: expected a release that computes right; install "
+            "the versions of envs/requirements.txt."
+        )
 
 
 def compilation_cache() -> Path:

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 PACKAGE = Path(__file__).parent
-LIBRARIES = ("dynrefine", "jax", "jaxlib", "numpy", "optax", "ase")
+LIBRARIES = ("dynrefine", "jax", "jaxlib", "numpy", "scipy", "optax", "ase")
 
+NUMERICS = "dynrefine.numerics"  # where `job` sets JAX up
 _BOOKKEEPING = {"dynrefine.config", "dynrefine.errors", "dynrefine.job", "dynrefine.provenance"}
 
 
@@ -32,20 +33,29 @@ def source_hash(script: str | Path) -> str:
 
     It covers the script and every module of dynrefine it imports, directly or not, but neither comments nor
     docstrings nor the wording of errors: editing those re-runs nothing. Modules that only keep the books
-    (configuration, logging, provenance) are left out too; what they pass on are parameters of the rules.
+    (configuration, logging, provenance) are left out too; what they pass on are parameters of the rules. How JAX
+    is set up belongs to every script that uses it.
 
     Raises:
         FileNotFoundError: there is no such script.
     """
     script = Path(script)
-    pending, modules = set(_imports(script)), {}
+    modules = imported_modules(script)
+    if any(_uses_jax(path) for path in (script, *map(_module_file, modules))):
+        modules |= {NUMERICS}
+    parts = [_meaning(script), *(f"{name}\n{_meaning(_module_file(name))}" for name in sorted(modules))]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def imported_modules(script: Path) -> set[str]:
+    """The modules of dynrefine that a script imports, directly or not, less those that only keep the books."""
+    pending, modules = set(_imports(script)), set()
     while pending:
         name = pending.pop()
         if name not in modules:
-            modules[name] = _meaning(_module_file(name))
+            modules.add(name)
             pending.update(_imports(_module_file(name)))
-    parts = [_meaning(script), *(f"{name}\n{modules[name]}" for name in sorted(modules))]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+    return modules
 
 
 class _Meaning(ast.NodeTransformer):
@@ -79,6 +89,12 @@ def _imports(path: Path) -> frozenset[str]:
         for name in _imported_names(node):
             found.update(_modules_within(name))
     return frozenset(found)
+
+
+@cache
+def _uses_jax(path: Path) -> bool:
+    names = (name for node in ast.walk(_tree(path)) for name in _imported_names(node))
+    return any(name.partition(".")[0] == "jax" for name in names)
 
 
 def _imported_names(node: ast.AST) -> Iterator[str]:
