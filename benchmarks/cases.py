@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dynrefine.datasets import read_frames
+from dynrefine.datasets.reading import read_frames
 from dynrefine.dynamics.force_field import ForceField, force_field
 from dynrefine.dynamics.langevin import Thermostat
 from dynrefine.dynamics.leapfrog import Frames, Observe, Simulation

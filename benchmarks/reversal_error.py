@@ -18,7 +18,7 @@ import numpy as np
 
 from dynrefine.adjoint import adjoint_leg
 from dynrefine.config import load_config
-from dynrefine.datasets import read_frames
+from dynrefine.datasets.reading import read_frames
 from dynrefine.dynamics.force_field import force_field
 from dynrefine.dynamics.leapfrog import Frames, Simulation, propagate
 from dynrefine.dynamics.replicas import DIRECTIONS, both_ways, for_each

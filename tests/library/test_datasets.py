@@ -12,20 +12,12 @@ from ase import Atoms
 from ase.io import read
 
 from dynrefine import units
-from dynrefine.datasets import (
-    check_frames,
-    dipole_from_wannier,
-    fetch,
-    fetch_folder,
-    from_arrays,
-    read_frames,
-    series_and_index,
-    split_by_blocks,
-    summary,
-    to_arrays,
-    write_frames,
-)
-from dynrefine.datasets.reading import with_labels
+from dynrefine.datasets.arrays import from_arrays, to_arrays
+from dynrefine.datasets.checking import check_frames
+from dynrefine.datasets.fetching import fetch, fetch_folder
+from dynrefine.datasets.reading import dipole_from_wannier, read_frames, with_labels
+from dynrefine.datasets.splitting import series_and_index, split_by_blocks, summary
+from dynrefine.datasets.writing import write_frames
 from dynrefine.errors import CampaignError
 from dynrefine.frames import LabelledFrames
 

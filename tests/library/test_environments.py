@@ -1,10 +1,14 @@
 import re
+import subprocess
+import sys
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 
-ENVIRONMENTS = Path(__file__).parents[2] / "envs"
+ROOT = Path(__file__).parents[2]
+ENVIRONMENTS = ROOT / "envs"
 PIP_NAMES = {"matplotlib-base": "matplotlib", "snakemake-minimal": "snakemake"}
 NOT_FROM_PIP = {"python", "cp2k"}
 
@@ -24,3 +28,72 @@ def test_conda_and_pip_install_the_same_versions(path):
     }
     pip = pip_versions(conda["python"])
     assert {name: pip.get(name) for name in shared} == shared
+
+
+# The imports of scripts, in a process that finds only some packages.
+IMPORTS = """
+import ast, importlib.metadata, sys
+from pathlib import Path
+
+allowed, scripts = set(sys.argv[1].split()), sys.argv[2:]
+installed = importlib.metadata.packages_distributions()
+
+class OnlyAllowed:
+    def find_spec(self, name, path=None, target=None):
+        packages = installed.get(name.partition(".")[0], ())
+        if packages and not allowed & {package.lower() for package in packages}:
+            raise ModuleNotFoundError(f"{script} needs {name}, which is not in its environment", name=name)
+
+sys.meta_path.insert(0, OnlyAllowed())
+for script in scripts:
+    tree = ast.parse(Path(script).read_text(encoding="utf-8"))
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    exec("\\n".join(ast.unparse(node) for node in nodes))
+"""
+
+
+def scripts_by_environment():
+    """The scripts that the rules run, by their environment files."""
+    scripts = {}
+    for path in (ROOT / "workflow/rules").glob("*.smk"):
+        for rule in re.split(r"^rule |^use rule ", path.read_text(), flags=re.MULTILINE):
+            environment = re.search(r'conda:\s+"\.\./\.\./envs/(.+)"', rule)
+            script = re.search(r'script:\s+"\.\./(scripts/.+)"', rule)
+            if environment and script:
+                scripts.setdefault(environment[1], set()).add(ROOT / "workflow" / script[1])
+    return scripts
+
+
+def installed_with(names):
+    """These distributions and all that they need, by their names in lower case."""
+    found, pending = set(), [name.lower() for name in names]
+    while pending:
+        name = pending.pop()
+        if name not in found:
+            found.add(name)
+            needs = map(Requirement, requires(name) or ())
+            pending += [n.name.lower() for n in needs if n.marker is None or n.marker.evaluate({"extra": ""})]
+    return found
+
+
+def packages_of(environment):
+    listed = re.findall(r"^  - ([\w-]+) =", (ENVIRONMENTS / environment).read_text(), flags=re.MULTILINE)
+    return installed_with({PIP_NAMES.get(name, name) for name in listed if name not in NOT_FROM_PIP})
+
+
+def test_each_script_is_of_a_rule_with_an_environment():
+    scripts = set().union(*scripts_by_environment().values())
+    assert scripts == set((ROOT / "workflow/scripts").glob("*.py"))
+
+
+@pytest.mark.parametrize("environment", scripts_by_environment())
+def test_scripts_import_what_their_environment_has(environment):
+    allowed = " ".join(sorted(packages_of(environment) | {"dynrefine"}))
+    scripts = sorted(scripts_by_environment()[environment])
+    ended = subprocess.run([sys.executable, "-c", IMPORTS, allowed, *scripts], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_frames_are_labelled_without_jax():
+    assert "jax" not in packages_of("cp2k.yaml")
+    assert ROOT / "workflow/scripts/label_frames.py" in scripts_by_environment()["cp2k.yaml"]

@@ -11,7 +11,7 @@ from ase.build import molecule
 from ase.calculators.calculator import Calculator
 
 from dynrefine import units
-from dynrefine.datasets import read_frames
+from dynrefine.datasets.reading import read_frames
 from dynrefine.errors import CampaignError
 from dynrefine.labelling import engine_settings, label_batch, settings_hash
 from dynrefine.labelling.cp2k import BOHR, HARTREE, CP2KSettings, input_text, parse_output, version

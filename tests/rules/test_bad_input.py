@@ -9,7 +9,8 @@ import pytest
 from campaigns import limit_size_of_files
 
 from dynrefine import storage
-from dynrefine.datasets import read_frames, write_frames
+from dynrefine.datasets.reading import read_frames
+from dynrefine.datasets.writing import write_frames
 from dynrefine.models import create_model, load_model, save_model
 
 POTENTIAL = "results/toy/pretraining/potential.npz"

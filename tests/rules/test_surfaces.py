@@ -6,7 +6,7 @@ import pytest
 from campaigns import ROOT
 
 from dynrefine.config import load_config
-from dynrefine.datasets import read_frames
+from dynrefine.datasets.reading import read_frames
 from dynrefine.models import load_model
 from dynrefine.storage import read_arrays
 

@@ -1,12 +1,10 @@
 """Labelled geometries as padded arrays, for the numerical core."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
-import jax
 import numpy as np
 
 
-@jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class LabelledFrames:
     """F geometries of up to N atoms and what is known of them; NaN where a label is absent.
@@ -59,4 +57,4 @@ class LabelledFrames:
 
     def __getitem__(self, index: slice | np.ndarray) -> "LabelledFrames":
         """The frames of a slice or of an array of indices."""
-        return jax.tree_util.tree_map(lambda array: array[index], self)
+        return LabelledFrames(*(getattr(self, field.name)[index] for field in fields(self)))

@@ -7,7 +7,8 @@ with job(snakemake):
     import numpy as np
 
     from dynrefine.anchor import anchor_gradient
-    from dynrefine.datasets import read_frames, to_arrays
+    from dynrefine.datasets.arrays import to_arrays
+    from dynrefine.datasets.reading import read_frames
     from dynrefine.models import load_model
     from dynrefine.storage import ArrayFile, write_arrays, write_passed_through
 

@@ -3,6 +3,6 @@
 from dynrefine.job import job
 
 with job(snakemake):
-    from dynrefine.datasets import fetch
+    from dynrefine.datasets.fetching import fetch
 
     fetch(snakemake.params.url, snakemake.params.sha256, snakemake.output[0])

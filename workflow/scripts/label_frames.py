@@ -5,7 +5,8 @@ from dynrefine.job import job
 with job(snakemake):
     from pathlib import Path
 
-    from dynrefine.datasets import read_frames, write_frames
+    from dynrefine.datasets.reading import read_frames
+    from dynrefine.datasets.writing import write_frames
     from dynrefine.labelling import engine_settings, label_batch
 
     labelling = snakemake.params.settings["labelling"]

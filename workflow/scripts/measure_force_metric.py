@@ -6,7 +6,8 @@ with job(snakemake):
     import jax
     import jax.numpy as jnp
 
-    from dynrefine.datasets import read_frames, to_arrays
+    from dynrefine.datasets.arrays import to_arrays
+    from dynrefine.datasets.reading import read_frames
     from dynrefine.force_metric import force_probes
     from dynrefine.models import load_model
     from dynrefine.storage import ArrayFile, write_arrays

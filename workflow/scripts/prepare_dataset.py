@@ -3,7 +3,10 @@
 from dynrefine.job import job
 
 with job(snakemake):
-    from dynrefine.datasets import check_frames, read_frames, split_by_blocks, summary, write_frames
+    from dynrefine.datasets.checking import check_frames
+    from dynrefine.datasets.reading import read_frames
+    from dynrefine.datasets.splitting import split_by_blocks, summary
+    from dynrefine.datasets.writing import write_frames
     from dynrefine.training.tables import write_table
 
     settings = snakemake.params.settings

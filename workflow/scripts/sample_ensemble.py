@@ -7,7 +7,8 @@ with job(snakemake):
 
     import jax.numpy as jnp
 
-    from dynrefine.datasets import read_frames, to_arrays
+    from dynrefine.datasets.arrays import to_arrays
+    from dynrefine.datasets.reading import read_frames
     from dynrefine.ensembles import load_ensemble, sample_ensemble, save_ensemble
     from dynrefine.initial_configurations import initial_configurations, lattice_configurations
     from dynrefine.models import load_model

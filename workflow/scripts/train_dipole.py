@@ -8,7 +8,8 @@ with job(snakemake):
     import jax
     import jax.numpy as jnp
 
-    from dynrefine.datasets import read_frames, to_arrays
+    from dynrefine.datasets.arrays import to_arrays
+    from dynrefine.datasets.reading import read_frames
     from dynrefine.models import create_model, save_model
     from dynrefine.provenance import config_hash
     from dynrefine.training import tables

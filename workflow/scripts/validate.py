@@ -8,7 +8,8 @@ with job(snakemake):
     import pandas as pd
 
     from dynrefine import validation
-    from dynrefine.datasets import read_frames, to_arrays
+    from dynrefine.datasets.arrays import to_arrays
+    from dynrefine.datasets.reading import read_frames
     from dynrefine.ensembles import load_ensemble
     from dynrefine.gathering import by_state, evaluate_objective
     from dynrefine.models import load_model

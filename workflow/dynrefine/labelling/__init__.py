@@ -16,8 +16,8 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator
 
-from dynrefine.datasets import geometry_key, read_frames, write_frames
-from dynrefine.datasets.reading import with_labels
+from dynrefine.datasets.reading import read_frames, with_labels
+from dynrefine.datasets.writing import geometry_key, write_frames
 from dynrefine.errors import CampaignError
 from dynrefine.labelling.cp2k import CP2KSettings
 

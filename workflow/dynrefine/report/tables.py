@@ -106,7 +106,7 @@ def dataset_table(summary: pd.DataFrame) -> Table:
     """Frames of each part and series.
 
     Arguments:
-        summary: see `dynrefine.datasets.summary`.
+        summary: see `dynrefine.datasets.splitting.summary`.
     """
     header = ("part", "series", "frames", "atoms", "energy (eV/atom)", "spread (meV/atom)")
     header += ("force (eV/Å)", "density (g/cm³)", "pressure (kbar)", "with dipole")

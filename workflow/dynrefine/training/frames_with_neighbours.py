@@ -17,6 +17,8 @@ from dynrefine.neighbours import (
     neighbour_list,
 )
 
+jax.tree_util.register_dataclass(LabelledFrames)
+
 
 @partial(jax.tree_util.register_dataclass, data_fields=["frames", "neighbours"], meta_fields=[])
 @dataclass(frozen=True)
