@@ -1,5 +1,7 @@
 """Models in files: what is loaded is what was saved, and not what another configuration describes."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -105,3 +107,14 @@ def test_a_model_is_converged_when_its_metadata_say_so(path, model, settings, tm
     assert not load_model(path, settings, ELEMENTS).converged
     save_model(tmp_path / "last.npz", model.with_trainable(model.parameters["trainable"], converged=True))
     assert load_model(tmp_path / "last.npz", settings, ELEMENTS).converged
+
+
+def test_integers_among_the_constants_keep_their_type(model):
+    numbers = {"index": jnp.arange(3, dtype=jnp.int32), "chosen": np.array([True, False])}
+    constants = {**model.parameters["constants"], **numbers, "scale": np.float64(2.0)}
+    model = replace(model, parameters={**model.parameters, "constants": constants})
+    single = model.cast(jnp.float32)
+    assert single.parameters["constants"]["index"].dtype == jnp.int32
+    assert single.parameters["constants"]["chosen"].dtype == bool
+    assert single.parameters["constants"]["scale"].dtype == single.dtype == jnp.float32
+    assert single.cast(jnp.float64).dtype == jnp.float64

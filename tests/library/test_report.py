@@ -147,6 +147,14 @@ def test_what_was_not_fitted_is_judged_by_its_distance_from_the_measurement():
     )
 
 
+def test_a_property_without_a_measurement_is_told_with_its_error_bars():
+    einstein = loss(0.94, 1.85, name="self-diffusion, Einstein", fitted=False, unit="1e-9 m²/s")
+    einstein = replace(einstein, before=(0.94, 0.09), after=(1.85, 0.14))
+    assert einstein.sentence() == (
+        "the self-diffusion, Einstein, rose from 0.94(9) to 1.85(14) 10⁻⁹ m²/s, by 5.5 standard errors"
+    )
+
+
 def test_a_property_that_its_loss_determines_does_not_count_as_not_fitted():
     diffusion = loss(2.00, 2.20, name="self-diffusion", fitted=False, measured=(2.30, 0.01))
     assert judge([loss(0.52, 0.31, name="diffusion loss"), diffusion], (41.2, 41.2)).further == ()

@@ -4,9 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.optimize import brentq
+from scipy.optimize import OptimizeResult, brentq
 from scipy.special import expit
 
+from dynrefine.errors import CampaignError
 from dynrefine.reweighting import (
     boltzmann_weights,
     effective_sample_size,
@@ -105,3 +106,32 @@ def test_coefficients_add_up_to_zero_and_ignore_a_constant():
     np.testing.assert_allclose(ensemble_coefficients(weights, values + 7.0, KELVIN), found, rtol=1e-12)
     # By hand for the first: -β w (l - <l>) with <l> = 0.7.
     assert float(found[0]) == pytest.approx(-BETA * 0.2 * 2.3)
+
+
+def test_weights_that_did_not_converge_are_an_error_with_a_remedy(monkeypatch):
+    counts = np.array([60, 25])
+    _, energies = oscillators(np.random.default_rng(2), [1.0, 2.5], counts)
+
+    def stopped(function, start, **_):
+        return OptimizeResult(x=start, success=True)
+
+    monkeypatch.setattr("dynrefine.reweighting.minimize", stopped)
+    with pytest.raises(CampaignError, match=r"2 potentials did not converge .* raise ensemble\.reuse"):
+        mixture_weights(energies, counts, KELVIN)
+
+
+def test_an_energy_that_is_no_number_is_no_weight():
+    _, energies = oscillators(np.random.default_rng(2), [1.0, 2.5], [6, 2])
+    energies[1, 3] = np.nan
+    with pytest.raises(CampaignError, match="did not converge"):
+        mixture_weights(energies, np.array([6, 2]), KELVIN)
+
+
+def test_far_potentials_converge_too():
+    """Wells so far apart that no configuration of one is ever met in another, and any offset of the energies."""
+    generator = np.random.default_rng(5)
+    centres, counts = np.array([-300.0, 10.0, 40.0]), np.array([20, 3, 50])
+    x = np.repeat(centres, counts) + generator.normal(size=73)
+    energies = (0.5 * (x - centres[:, None]) ** 2 + [[0.0], [500.0], [-90.0]]) / BETA
+    weights = mixture_weights(energies, counts, KELVIN)
+    np.testing.assert_allclose(weights[-50:], 1 / 50, rtol=1e-4)

@@ -41,8 +41,8 @@ class Model:
 
     @property
     def dtype(self) -> Any:
-        """Of the parameters, and so of what is computed with them."""
-        return jax.tree.leaves(self.parameters)[0].dtype
+        """Of the trainable parameters, and so of what is computed with them."""
+        return jax.tree.leaves(self.parameters["trainable"])[0].dtype
 
     def with_trainable(self, trainable: Any, **metadata: Any) -> "Model":
         """The same model with other trainable parameters and added metadata."""
@@ -53,8 +53,13 @@ class Model:
         )
 
     def cast(self, dtype: Any) -> "Model":
-        """The same model in another floating-point precision."""
-        return replace(self, parameters=jax.tree.map(lambda x: jnp.asarray(x, dtype), self.parameters))
+        """The same model in another floating-point precision; integers among its constants stay integers."""
+
+        def cast(leaf: Any) -> jax.Array:
+            leaf = jnp.asarray(leaf)
+            return leaf.astype(dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
+
+        return replace(self, parameters=jax.tree.map(cast, self.parameters))
 
 
 def create_model(settings: Mapping[str, Any], elements: list[dict[str, Any]], key: jax.Array) -> Model:

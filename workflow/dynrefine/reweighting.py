@@ -6,7 +6,10 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import logsumexp, softmax
 
+from dynrefine.errors import CampaignError
 from dynrefine.units import BOLTZMANN
+
+_TOLERANCE = 1e-4  # of the equations of MBAR, as a fraction of the configurations that a potential has sampled
 
 
 def boltzmann_weights(energy_change: jax.Array, kelvin: float) -> jax.Array:
@@ -31,6 +34,9 @@ def mixture_weights(energies: np.ndarray, counts: np.ndarray, kelvin: float) -> 
         counts: of configurations that each potential has sampled [K].
         kelvin: temperature, K.
 
+    Raises:
+        CampaignError: the free energies did not converge.
+
     Source: Shirts & Chodera, J. Chem. Phys. 129, 124105 (2008), eqs. 11 and 13.
     """
     exponents = -np.asarray(energies, float) / (BOLTZMANN * kelvin)
@@ -46,6 +52,13 @@ def mixture_weights(energies: np.ndarray, counts: np.ndarray, kelvin: float) -> 
         return value, softmax(own, axis=0).sum(axis=1) - numbers
 
     fitted = minimize(negative_log_likelihood, np.zeros(len(sampled)), jac=True, method="BFGS")
+    missed = np.abs(softmax(terms(fitted.x), axis=0).sum(axis=1) / numbers - 1.0).max()
+    if not missed <= _TOLERANCE:
+        raise CampaignError(
+            f"the weights of starting points from {len(sampled)} potentials did not converge (MBAR misses its equations "
+            f"by {missed:.1g}, expected {_TOLERANCE:g}): the potentials are too far apart; raise ensemble.reuse, up to 1, "
+            "which samples anew in every iteration."
+        )
     return softmax(exponents[-1] - logsumexp(terms(fitted.x), axis=0))
 
 

@@ -86,9 +86,9 @@ class Change:
         if self.is_compared and not self.is_loss:
             values += f" (measured {value_with_error(*self.measured)})"
         size = f"{abs(self.standard_errors):.1f} standard errors"
-        if self.outcome == "unknown":
+        if not np.isfinite(self.standard_errors):
             return f"{subject} went {values}, with no error bar to judge it by"
-        if not abs(self.standard_errors) >= SIGNIFICANT:
+        if abs(self.standard_errors) < SIGNIFICANT:
             return f"{subject} did not change significantly: {values}, {size}"
         verb = "fell" if self.after[0] < self.before[0] else "rose"
         return f"{subject} {verb} {values}, by {size}"
