@@ -93,7 +93,8 @@ class FinishedCampaign:
             row = {"iteration": number, "total": 0.012, "total_error": 0.0}
             for state in self.states:
                 curves, loss, error = self._observe(quality, f"{number} {state}", noise=2.0)
-                arrays |= {f"{self.observable}/{state}/{name}": array for name, array in curves.items()}
+                name = f"observables/{self.observable}/{state}"
+                arrays |= {f"{name}/{part}": array for part, array in curves.items()}
                 row |= {f"{self.observable}_{state}": loss, f"{self.observable}_{state}_error": error}
                 row["total"], row["total_error"] = row["total"] + loss, np.hypot(row["total_error"], error)
             row |= {

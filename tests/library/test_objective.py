@@ -124,16 +124,18 @@ def test_unequal_weights_of_the_starting_points_enter_means_and_coefficients(ser
     assert np.sum(state.coefficients) == pytest.approx(0.0, abs=1e-12 * np.abs(state.coefficients).max())
 
 
-def test_the_table_and_the_file_of_an_objective(series, tmp_path):
-    weights = {"squares": 2.0}
+@pytest.mark.parametrize("name", ["squares", "weights", "coefficients", "observables"])
+def test_the_table_and_the_file_of_an_objective(series, tmp_path, name):
+    """Whatever an observable is called, it overwrites nothing."""
+    weights = {name: 2.0}
     states = {
-        f"{kelvin}K": evaluate_state({"squares": Squares()}, weights, series, np.full(8, 1 / 8), kelvin)
+        f"{kelvin}K": evaluate_state({name: Squares()}, weights, series, np.full(8, 1 / 8), kelvin)
         for kelvin in (280, 300)
     }
-    objective = Objective(states, weights, {"squares": [["wavenumber", "cm⁻¹"], ["square", "e²"]]})
+    objective = Objective(states, weights, {name: [["wavenumber", "cm⁻¹"], ["square", "e²"]]})
     table = objective.table()
     assert list(table.state) == ["280K", "300K"]
-    assert table.loss[0] == states["280K"].evaluations["squares"].loss
+    assert table.loss[0] == states["280K"].evaluations[name].loss
     assert set(table.weight) == {2.0}
     save_objective(tmp_path / "objective.npz", objective)
     found = load_objective(tmp_path / "objective.npz")
@@ -143,10 +145,10 @@ def test_the_table_and_the_file_of_an_objective(series, tmp_path):
         other = found.states[label]
         np.testing.assert_array_equal(other.weights, state.weights)
         np.testing.assert_array_equal(other.coefficients, state.coefficients)
-        np.testing.assert_array_equal(other.targets["squares"], state.targets["squares"])
-        np.testing.assert_array_equal(other.abscissae["squares"], state.abscissae["squares"])
-        for part, value in vars(state.evaluations["squares"]).items():
-            np.testing.assert_array_equal(getattr(other.evaluations["squares"], part), value)
+        np.testing.assert_array_equal(other.targets[name], state.targets[name])
+        np.testing.assert_array_equal(other.abscissae[name], state.abscissae[name])
+        for part, value in vars(state.evaluations[name]).items():
+            np.testing.assert_array_equal(getattr(other.evaluations[name], part), value)
 
 
 def test_an_objective_that_passed_through_is_none(tmp_path):

@@ -195,6 +195,7 @@ def axis_labels(quantities: Mapping[str, Quantities]) -> dict[str, list[str]]:
     return {name: [f"{what} ({unit})" for what, unit in pair] for name, pair in quantities.items()}
 
 
+_OF_STATE = {"weights": "1", "coefficients": "1/eV"}
 _OF_EVALUATION = ("prediction", "prediction_error", "cotangent", "contributions")
 
 
@@ -204,16 +205,16 @@ def save_objective(path: str | Path, objective: Objective) -> None:
     units: dict[str, str] = {}
     losses: dict[str, Any] = {}
     for label, state in objective.states.items():
-        arrays |= {f"weights/{label}": state.weights, f"coefficients/{label}": state.coefficients}
-        units |= {f"weights/{label}": "1", f"coefficients/{label}": "1/eV"}
+        arrays |= {f"{part}/{label}": getattr(state, part) for part in _OF_STATE}
+        units |= {f"{part}/{label}": unit for part, unit in _OF_STATE.items()}
         for name, evaluation in state.evaluations.items():
             (_, abscissa_unit), (_, unit) = objective.quantities[name]
             own = {"abscissa": state.abscissae[name], "target": state.targets[name]}
             own |= {part: getattr(evaluation, part) for part in _OF_EVALUATION}
             own_units = dict.fromkeys(own, "1") | {"abscissa": abscissa_unit}
             own_units |= dict.fromkeys(("target", "prediction", "prediction_error"), unit)
-            arrays |= {f"{name}/{label}/{part}": array for part, array in own.items()}
-            units |= {f"{name}/{label}/{part}": unit for part, unit in own_units.items()}
+            arrays |= {f"observables/{name}/{label}/{part}": array for part, array in own.items()}
+            units |= {f"observables/{name}/{label}/{part}": unit for part, unit in own_units.items()}
             losses[f"{name}/{label}"] = [evaluation.loss, evaluation.loss_error]
     metadata = {"weights": objective.weights, "losses": losses, "quantities": objective.quantities}
     metadata["labels"] = axis_labels(objective.quantities)
@@ -226,14 +227,13 @@ def load_objective(path: str | Path) -> Objective | None:
     if content.passed_through:
         return None
     states = {}
-    for label, weights in content.group("weights").items():
+    for label in content.group("weights"):
         evaluations, abscissae, targets = {}, {}, {}
         for name in content.metadata["weights"]:
-            own = content.group(f"{name}/{label}")
+            own = content.group(f"observables/{name}/{label}")
             abscissae[name], targets[name] = own["abscissa"], own["target"]
             loss, error = content.metadata["losses"][f"{name}/{label}"]
             evaluations[name] = Evaluation(loss, error, **{part: own[part] for part in _OF_EVALUATION})
-        states[label] = StateObjective(
-            weights, content.arrays[f"coefficients/{label}"], abscissae, targets, evaluations
-        )
+        own_arrays = (content.arrays[f"{part}/{label}"] for part in _OF_STATE)
+        states[label] = StateObjective(*own_arrays, abscissae, targets, evaluations)
     return Objective(states, content.metadata["weights"], content.metadata["quantities"])

@@ -9,7 +9,9 @@ from scipy.special import logsumexp, softmax
 from dynrefine.errors import CampaignError
 from dynrefine.units import BOLTZMANN
 
-_TOLERANCE = 1e-4  # of the equations of MBAR, as a fraction of the configurations that a potential has sampled
+_TOLERANCE = (
+    1e-4  # of the equations of MBAR, as a fraction of the configurations that a potential has sampled
+)
 
 
 def boltzmann_weights(energy_change: jax.Array, kelvin: float) -> jax.Array:

@@ -111,18 +111,9 @@ def read_arrays(path: str | Path, kind: str) -> ArrayFile:
     Raises:
         CampaignError: the file is missing, truncated, of another kind or from another library version.
     """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+    with _archive(path, kind) as archive:
+        arrays = {name: archive[name] for name in archive.files}
         metadata = json.loads(arrays.pop(_METADATA).tobytes())
-    except FileNotFoundError as error:
-        raise CampaignError(
-            f"{path} does not exist: expected a {kind} file; run the rule that makes it."
-        ) from error
-    except (zipfile.BadZipFile, EOFError, KeyError, ValueError, OSError) as error:
-        raise CampaignError(
-            f"{path} is truncated or not an array file of dynrefine: delete it and run the rule that makes it again."
-        ) from error
     if metadata["kind"] != kind:
         raise CampaignError(
             f"{path} holds '{metadata['kind']}' where '{kind}' was expected: give another file."
@@ -134,3 +125,28 @@ def read_arrays(path: str | Path, kind: str) -> ArrayFile:
             "make the file again with this version or install the version that wrote it."
         )
     return ArrayFile(arrays, metadata.pop("units"), metadata)
+
+
+def read_origin(path: str | Path) -> dict[str, Any]:
+    """What an array file says of the job that made it: rule, wildcards, seed; its arrays are not read.
+
+    Raises:
+        CampaignError: the file is missing or truncated.
+    """
+    with _archive(path, "array") as archive:
+        return json.loads(archive[_METADATA].tobytes())["origin"]
+
+
+@contextmanager
+def _archive(path: str | Path, kind: str) -> Iterator[Any]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            yield archive
+    except FileNotFoundError as error:
+        raise CampaignError(
+            f"{path} does not exist: expected a {kind} file; run the rule that makes it."
+        ) from error
+    except (zipfile.BadZipFile, EOFError, KeyError, ValueError, OSError) as error:
+        raise CampaignError(
+            f"{path} is truncated or not an array file of dynrefine: delete it and run the rule that makes it again."
+        ) from error

@@ -7,6 +7,7 @@ with job(snakemake):
 
     import jax.numpy as jnp
 
+    from dynrefine.chunks import require_chunk
     from dynrefine.ensembles import frames_of, load_ensemble
     from dynrefine.gathering import observables_of
     from dynrefine.gradient import chunk_gradient, save_gradient, series_seeds
@@ -26,6 +27,9 @@ with job(snakemake):
     if potential.converged:
         write_passed_through(snakemake.output.gradient, "gradient")
     else:
+        chunk = int(wildcards.chunk)
+        for path in (snakemake.input.ensemble, snakemake.input.trajectories):
+            require_chunk(path, wildcards.state, chunk)
         models = load_surfaces(snakemake.input, settings, dtype)
         ensemble = load_ensemble(snakemake.input.ensemble)
         trajectories = load_trajectories(snakemake.input.trajectories)
@@ -33,7 +37,7 @@ with job(snakemake):
         state = objective.states[wildcards.state]
         depth = adjoint_depth(settings["gradient"]["depth"], snakemake.input.horizon)
         frames = frames_of(settings["trajectory"], depth).kept_part()
-        chunk, count = int(wildcards.chunk), len(ensemble.positions)
+        count = len(ensemble.positions)
         followed = slice(settings["gradient"]["replicas"])
         shares = state.weights.reshape(-1, count)[:, followed]
         series = trajectories.central_series(frames.count) | trajectories.statics

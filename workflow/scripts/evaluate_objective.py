@@ -5,6 +5,7 @@ from dynrefine.job import job
 with job(snakemake):
     import pandas as pd
 
+    from dynrefine.chunks import in_order
     from dynrefine.ensembles import load_ensemble
     from dynrefine.gathering import evaluate_objective
     from dynrefine.objective import save_objective
@@ -12,15 +13,15 @@ with job(snakemake):
     from dynrefine.training.tables import write_table
     from dynrefine.trajectories import load_trajectories
 
-    settings = snakemake.params.settings
-    trajectories = [load_trajectories(path) for path in snakemake.input.trajectories]
+    settings, states = snakemake.params.settings, snakemake.params.states
+    trajectories = [load_trajectories(path) for path in in_order(snakemake.input.trajectories, list(states))]
     if trajectories[0] is None:
         write_passed_through(snakemake.output.objective, "objective")
         table = pd.DataFrame(columns=["term", "state", "loss", "standard_error", "weight"])
     else:
         objective = evaluate_objective(
-            snakemake.params.states,
-            [load_ensemble(path) for path in snakemake.input.ensembles],
+            states,
+            [load_ensemble(path) for path in in_order(snakemake.input.ensembles, list(states))],
             trajectories,
             settings["objective"]["observables"],
             settings["elements"],

@@ -5,6 +5,7 @@ from dynrefine.job import job
 with job(snakemake):
     import jax.numpy as jnp
 
+    from dynrefine.chunks import require_chunk
     from dynrefine.ensembles import frames_of, load_ensemble
     from dynrefine.horizon import adjoint_depth
     from dynrefine.models import load_model, load_surfaces
@@ -21,6 +22,7 @@ with job(snakemake):
     if refining and potential.converged:
         write_passed_through(snakemake.output.trajectories, "trajectories")
     else:
+        require_chunk(snakemake.input.ensemble, snakemake.wildcards.state, int(snakemake.wildcards.chunk))
         models = load_surfaces(snakemake.input, settings, dtype)
         trajectories = run_trajectories(
             potential,

@@ -7,6 +7,7 @@ with job(snakemake):
 
     import jax.numpy as jnp
 
+    from dynrefine.chunks import in_order, require_chunk
     from dynrefine.datasets.arrays import to_arrays
     from dynrefine.datasets.reading import read_frames
     from dynrefine.ensembles import load_ensemble, sample_ensemble, save_ensemble
@@ -29,7 +30,7 @@ with job(snakemake):
     ensemble = None
     if snakemake.input.get("former") and not potential.converged:
         ensemble = serve_again(
-            [load_ensemble(path) for path in snakemake.input.former],
+            [load_ensemble(path) for path in in_order(snakemake.input.former, [snakemake.wildcards.state])],
             int(snakemake.wildcards.chunk),
             potential,
             sampling,
@@ -45,6 +46,7 @@ with job(snakemake):
             shutil.copyfile(snakemake.input.start, temporary)
     else:
         if goes_on:
+            require_chunk(snakemake.input.start, snakemake.wildcards.state, int(snakemake.wildcards.chunk))
             former = load_ensemble(snakemake.input.start)
             species, cell = former.species, former.cell
             positions, velocities = former.chain_positions, former.chain_velocities

@@ -10,6 +10,7 @@ with job(snakemake):
     import pandas as pd
 
     from dynrefine import update
+    from dynrefine.chunks import in_order
     from dynrefine.gathering import by_state
     from dynrefine.gradient import load_gradient
     from dynrefine.models import load_model, save_model
@@ -32,8 +33,10 @@ with job(snakemake):
             with atomic_path(output) as temporary:
                 shutil.copyfile(former, temporary)
     else:
-        chunks = [load_gradient(path) for path in snakemake.input.gradients]
-        trajectories = [load_trajectories(path) for path in snakemake.input.trajectories]
+        chunks = [load_gradient(path) for path in in_order(snakemake.input.gradients, list(states))]
+        trajectories = [
+            load_trajectories(path) for path in in_order(snakemake.input.trajectories, list(states))
+        ]
         anchor, anchor_weight = None, settings["objective"]["anchor"]["weight"]
         scales = update.parameter_scales(potential, settings["optimiser"])
         anchor_gradient = np.zeros_like(scales)

@@ -8,6 +8,7 @@ with job(snakemake):
     import pandas as pd
 
     from dynrefine import validation
+    from dynrefine.chunks import in_order
     from dynrefine.datasets.arrays import to_arrays
     from dynrefine.datasets.reading import read_frames
     from dynrefine.ensembles import load_ensemble
@@ -25,8 +26,8 @@ with job(snakemake):
     symbols = [element["symbol"] for element in elements]
     dtype = jnp.dtype(snakemake.params.precision)
     interval = settings["trajectory"]["sampling_interval"]
-    ensembles = [load_ensemble(path) for path in snakemake.input.ensembles]
-    trajectories = [load_trajectories(path) for path in snakemake.input.trajectories]
+    ensembles = [load_ensemble(path) for path in in_order(snakemake.input.ensembles, list(states))]
+    trajectories = [load_trajectories(path) for path in in_order(snakemake.input.trajectories, list(states))]
 
     objective = evaluate_objective(
         states, ensembles, trajectories, settings["objective"]["observables"], elements, interval

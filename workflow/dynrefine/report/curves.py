@@ -139,8 +139,8 @@ def _weighted_bands(bands: Sequence[Mapping[str, Any]]) -> str:
 def _values_by_iteration(results: Results) -> Iterator[Picture]:
     """Fitted properties that are a single number."""
     first = next(iter(results.objectives.values()))
-    for observable, state in _compared(first.arrays):
-        files = [file.group(f"{observable}/{state}") for file in results.objectives.values()]
+    for observable, state in _compared(first.group("observables")):
+        files = [file.group(f"observables/{observable}/{state}") for file in results.objectives.values()]
         if len(files[0]["abscissa"]) == 1:
             values, errors = (
                 np.concatenate([file[name] for file in files]) for name in ("prediction", "prediction_error")
@@ -163,7 +163,7 @@ def _parameters(results: Results) -> Iterator[Picture]:
 def _spectra_by_iteration(
     results: Results, observable: str, state: str, bands: Sequence[Sequence[float]]
 ) -> Iterator[Picture]:
-    name = f"{observable}/{state}"
+    name = f"observables/{observable}/{state}"
     files = {number: file for number, file in results.objectives.items() if f"{name}/abscissa" in file.arrays}
     if files:
         first = next(iter(files.values()))
