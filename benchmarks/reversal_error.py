@@ -52,7 +52,7 @@ def water(path):
     return model, elements, species, frame.cell.array, frame.positions, 300.0, 0.5
 
 
-def observe(system, positions, velocities, neighbours):
+def observe(potential, system, positions, velocities, neighbours):
     """Squared velocities."""
     return {"squared": jnp.sum(velocities**2, axis=-1)}
 

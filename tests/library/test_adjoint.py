@@ -20,19 +20,29 @@ FRAMES = Frames(timestep=0.5, count=6, stride=3, kept=6)
 DIRECTIONS = jnp.array([1.0, -1.0])
 
 
-def observe(system, positions, velocities, neighbours):
-    """Series that are not linear in the state, of positions, of velocities and of both."""
+def observe(potential, system, positions, velocities, neighbours):
+    """Series that are not linear in the state: of positions, of velocities, of both, and of the potential."""
+    own = potential.parameters, system.species, positions, system.cell, neighbours
+    energy, gradient = jax.value_and_grad(potential.architecture.energy, argnums=2)(*own)
     return {
         "positions": jnp.sin(positions),
         "velocities": 10.0 * velocities**2,
         "both": jnp.sum(positions[:, :, None] * velocities[:, None, :], axis=0),
+        "energy": energy,
+        "virial": jnp.sum(positions[:, :, None] * gradient[:, None, :], axis=0),
     }
 
 
 def random_seeds(atoms):
     """dL/d(series) [2, frames, ...] for both directions of time."""
     generator = np.random.default_rng(5)
-    shapes = {"positions": (atoms, 3), "velocities": (atoms, 3), "both": (3, 3)}
+    shapes = {
+        "positions": (atoms, 3),
+        "velocities": (atoms, 3),
+        "both": (3, 3),
+        "energy": (),
+        "virial": (3, 3),
+    }
     return {name: jnp.asarray(generator.normal(size=(2, FRAMES.count, *s))) for name, s in shapes.items()}
 
 
@@ -196,15 +206,21 @@ def test_the_adjoint_in_single_precision(network, seeds, adjoint):
     assert relative_difference(derivatives(single), derivatives(adjoint)) < 1e-3
 
 
-def test_seeds_of_the_first_frame_only_reach_the_start_alone(pairs, seeds, adjoint_of_pairs):
+def test_seeds_of_the_first_frame_reach_the_start_and_the_parameters_of_what_is_observed(
+    pairs, seeds, adjoint_of_pairs
+):
     field, parameters, (system, positions, velocities) = pairs
     first = jax.tree.map(lambda seed: jnp.zeros_like(seed).at[:, 0].set(seed[:, 0]), seeds)
     leg, _ = by_adjoint(field, parameters, system, positions, velocities, first)
-    for leaf in jax.tree.leaves(leg.gradient):
-        np.testing.assert_array_equal(leaf, 0.0)
-    _, pull = jax.vjp(lambda x, v: observe(system, x, v, None), positions, velocities)
+    simulation = Simulation(field, FRAMES, observe, parameters, system)
+    neighbours = field.neighbours(positions, system.cell)
+    _, pull = jax.vjp(
+        lambda *point: simulation.observed(*point, neighbours), parameters["trainable"], positions, velocities
+    )
     for direction in range(2):
-        by_position, by_velocity = pull({name: seed[direction, 0] for name, seed in seeds.items()})
+        explicit, by_position, by_velocity = pull({name: seed[direction, 0] for name, seed in seeds.items()})
+        for found, expected in zip(*map(jax.tree.leaves, (leg.gradient, explicit)), strict=True):
+            np.testing.assert_allclose(found[direction], expected, rtol=1e-10)
         np.testing.assert_allclose(leg.position_cotangent[direction], by_position, atol=1e-12)
         np.testing.assert_allclose(leg.velocity_cotangent[direction], by_velocity, atol=1e-12)
 
@@ -223,7 +239,7 @@ def test_memory_does_not_grow_with_the_length_of_the_trajectory(pairs):
         seeds = {"series": jnp.zeros((count, 3))}
 
         def leg(parameters, positions, velocities, seeds):
-            def mean_velocity(system, positions, velocities, neighbours):
+            def mean_velocity(potential, system, positions, velocities, neighbours):
                 return {"series": jnp.mean(velocities, axis=0)}
 
             simulation = Simulation(field, frames, mean_velocity, parameters, system)

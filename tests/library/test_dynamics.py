@@ -33,7 +33,7 @@ from dynrefine.units import ACCELERATION, BOLTZMANN, KINETIC
 SHORT = Frames(timestep=0.5, count=8, stride=3, kept=8)
 
 
-def phase(system, positions, velocities, neighbours):
+def phase(potential, system, positions, velocities, neighbours):
     """Observe the state itself."""
     return {"positions": positions, "velocities": velocities}
 

@@ -62,7 +62,7 @@ class Liquid:
         )
 
 
-def kinetic(system, positions, velocities, neighbours):
+def kinetic(potential, system, positions, velocities, neighbours):
     """Observe squared velocities, which do not know of the periodic boundary."""
     return {"squared": 1e4 * jnp.sum(velocities**2, axis=-1)}
 

@@ -21,7 +21,7 @@ from dynrefine.gradient_check import (
 from dynrefine.observables.base import Conditions
 from dynrefine.observables.infrared import Infrared
 from dynrefine.reweighting import boltzmann_weights, ensemble_coefficients
-from dynrefine.series import observer
+from dynrefine.series import SERIES, Series, observer
 from dynrefine.storage import write_passed_through
 from dynrefine.system import thermal_velocities
 
@@ -50,6 +50,31 @@ class VelocityCorrelation:
         return jnp.sum((mean / self.typical - 0.25) ** 2)
 
 
+def virial(surfaces, system, positions, velocities, neighbours):
+    """A quantity of the potential along trajectories: Σ x · ∂U/∂x, eV."""
+    architecture, parameters = surfaces["potential"]
+    slope = jax.grad(architecture.energy, argnums=2)(
+        parameters, system.species, positions, system.cell, neighbours
+    )
+    return jnp.sum(positions * slope)
+
+
+@dataclass(frozen=True)
+class VirialCorrelation:
+    """Squared distance of the virial's autocorrelation from a tenth of its size."""
+
+    series = ("virial",)
+    statics = ()
+
+    def statistic(self, series):
+        """c(k), k = 0 ... 5."""
+        return autocorrelation(series["virial"][..., None], 5)
+
+    def loss(self, mean):
+        """Not linear in the mean."""
+        return jnp.sum((mean - 0.1) ** 2)
+
+
 def starting_points():
     """Displaced copies of two molecules, with thermal velocities."""
     system, positions = water_box(2, TRICLINIC)
@@ -76,6 +101,14 @@ def pairs():
         positions,
         velocities,
     )
+
+
+@pytest.fixture
+def virials(pairs, monkeypatch):
+    """The loss of a correlation of a quantity that depends on the potential itself."""
+    monkeypatch.setitem(SERIES, "virial", Series(virial, "eV"))
+    simulation = replace(pairs.simulation, observe=observer(["virial"], {}))
+    return replace(pairs, simulation=simulation, observable=VirialCorrelation())
 
 
 @pytest.fixture(scope="module")
@@ -173,6 +206,29 @@ def test_backpropagation_agrees_and_the_table_says_so(pairs):
     assert comparison["cosine"] == pytest.approx(1.0, abs=1e-12)
     assert comparison["adjoint"] == pytest.approx(np.linalg.norm(adjoint))
     assert reversal["relative_error"] < 1e-11
+
+
+def test_a_quantity_that_depends_on_the_potential_has_an_explicit_part(virials):
+    rows, adjoint = compare_with_backpropagation(virials, tolerance=1e-9, precision="float64")
+    assert rows[0]["relative_error"] < 1e-10
+    rows = compare_with_finite_differences(virials, adjoint, displacement=1e-4, count=2, seed=0)
+    for row in rows:
+        # The error is displacement² times the third derivative, some ten times the first.
+        assert row["relative_error"] < 1e-6, row
+
+
+def test_the_check_notices_where_the_explicit_part_is_missing(virials):
+    """Central differences displace the parameters of what is observed too: not all columns share the mistake."""
+    observe = virials.simulation.observe
+
+    def blind(potential, *point):
+        return observe(potential._replace(parameters=jax.lax.stop_gradient(potential.parameters)), *point)
+
+    without = replace(virials, simulation=replace(virials.simulation, observe=blind))
+    rows, adjoint = compare_with_backpropagation(without, tolerance=1e-9, precision="float64")
+    assert rows[0]["relative_error"] < 1e-10
+    rows = compare_with_finite_differences(without, adjoint, displacement=1e-4, count=2, seed=0)
+    assert min(row["relative_error"] for row in rows) > 0.1
 
 
 def test_both_parts_together_are_the_derivative_of_the_reweighted_loss(pairs, whole):

@@ -8,7 +8,7 @@ seeds s = dL/da of the quantities observed there,
     λv  = λw + (∂a/∂v)ᵀ s
     g   = (dt/2 λw + dt/2 λv) / m                     (what the two half kicks ask of the force)
     λx <- λx + (∂a/∂x)ᵀ s + (∂F/∂x)ᵀ g
-    dL/dθ <- dL/dθ + (∂F/∂θ)ᵀ g
+    dL/dθ <- dL/dθ + (∂a/∂θ)ᵀ s + (∂F/∂θ)ᵀ g
 
 with F, (∂F/∂x)ᵀ g and (∂F/∂θ)ᵀ g from one evaluation. Method: Han & Yu, Nat. Commun. 16, 816 (2025).
 """
@@ -67,6 +67,8 @@ def adjoint_leg(
         lists: on the way there, `Leg.lists`; in floating point they are built anew.
     """
     field, frames, system = simulation.field, simulation.frames, simulation.system
+    trainable = simulation.parameters["trainable"]
+    no_gradient = jax.tree.map(jnp.zeros_like, trainable)
     arithmetic = frames.arithmetic(field, simulation.parameters, system, frames.timestep, direction)
     dt = arithmetic.dt
     references = None if lists is None else lists.references
@@ -80,8 +82,8 @@ def adjoint_leg(
         reference = arithmetic.reference(carry[0], record)
         neighbours = arithmetic.neighbours(reference)
 
-        def pull_observed(x: jax.Array, v: jax.Array, seed: Any) -> tuple[jax.Array, jax.Array]:
-            _, pull = jax.vjp(lambda x, v: simulation.observe(system, x, v, neighbours), x, v)
+        def pull_observed(x: jax.Array, v: jax.Array, seed: Any) -> tuple[Any, jax.Array, jax.Array]:
+            _, pull = jax.vjp(lambda *point: simulation.observed(*point, neighbours), trainable, x, v)
             return pull(seed)
 
         def walk_node(carry: Any, step: jax.Array, number: jax.Array, seed: Any) -> tuple[Any, None]:
@@ -91,10 +93,10 @@ def adjoint_leg(
             first_kick, second_kick, pull_force = arithmetic.half_kicks_and_pullback(x, reference, neighbours)
             v = w - second_kick
             is_start = (number == 0) & (step == 0)
-            observed_x, observed_v = jax.lax.cond(
+            observed_parameters, observed_x, observed_v = jax.lax.cond(
                 step == 0,
                 pull_observed,
-                lambda x, v, seed: (jnp.zeros_like(x), jnp.zeros_like(v)),
+                lambda x, v, seed: (no_gradient, jnp.zeros_like(x), jnp.zeros_like(v)),
                 arithmetic.positions(x, reference),
                 arithmetic.velocities(v),
                 seed,
@@ -104,7 +106,12 @@ def adjoint_leg(
             g = 0.5 * dt * to_acceleration * (velocity_cotangent + before)
             force_x, force_parameters = pull_force(g)
             position_cotangent = position_cotangent + observed_x + force_x
-            gradient = jax.tree.map(jnp.add, gradient, force_parameters)
+            gradient = jax.tree.map(
+                lambda total, observed, force: total + observed + force,
+                gradient,
+                observed_parameters,
+                force_parameters,
+            )
             u = v - jnp.where(is_start, 0, first_kick)
             return (x, u, position_cotangent, node_cotangent, gradient), None
 
@@ -122,8 +129,7 @@ def adjoint_leg(
         return carry, list_faults(neighbours, built_at, last, field.skin)
 
     zero = jnp.zeros(positions.shape, dt.dtype)
-    gradient = jax.tree.map(jnp.zeros_like, simulation.parameters["trainable"])
-    carry = (positions, velocities, zero, zero, gradient)
+    carry = (positions, velocities, zero, zero, no_gradient)
     numbers = jnp.arange(frames.count)
     inputs = jax.tree.map(
         lambda a: a.reshape(frames.count // frames_per_list, frames_per_list, *a.shape[1:]), (numbers, seeds)

@@ -57,9 +57,9 @@ def mixture_weights(energies: np.ndarray, counts: np.ndarray, kelvin: float) -> 
     missed = np.abs(softmax(terms(fitted.x), axis=0).sum(axis=1) / numbers - 1.0).max()
     if not missed <= _TOLERANCE:
         raise CampaignError(
-            f"the weights of starting points from {len(sampled)} potentials did not converge (MBAR misses its equations "
-            f"by {missed:.1g}, expected {_TOLERANCE:g}): the potentials are too far apart; raise ensemble.reuse, up to 1, "
-            "which samples anew in every iteration."
+            f"the weights of starting points from {len(sampled)} potentials did not converge (MBAR misses its "
+            f"equations by {missed:.1g}, expected {_TOLERANCE:g}): the potentials are too far apart; raise "
+            "ensemble.reuse, up to 1, which samples anew in every iteration."
         )
     return softmax(exponents[-1] - logsumexp(terms(fitted.x), axis=0))
 

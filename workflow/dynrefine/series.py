@@ -8,6 +8,7 @@ import jax
 from dynrefine.errors import CampaignError
 from dynrefine.models import Model
 from dynrefine.neighbours import NeighbourList
+from dynrefine.surfaces import Surface
 from dynrefine.system import System
 
 
@@ -16,7 +17,8 @@ class Series:
     """A quantity per frame.
 
     Attributes:
-        function: (models, system, positions, velocities, neighbours) -> array.
+        function: (surfaces, system, positions, velocities, neighbours) -> array; the surfaces by name, the potential
+            among them, whose parameters the adjoint differentiates with respect to.
         unit: of the array.
     """
 
@@ -25,21 +27,21 @@ class Series:
 
 
 def dipole_derivative(
-    models: Mapping[str, Model],
+    surfaces: Mapping[str, Model | Surface],
     system: System,
     positions: jax.Array,
     velocities: jax.Array,
     neighbours: NeighbourList,
 ) -> jax.Array:
     """dM/dt of the cell [3] in e Å/fs."""
-    dipole = models["dipole"]
+    dipole = surfaces["dipole"]
     return dipole.architecture.dipole_derivative(
         dipole.parameters, system.species, positions, velocities, system.cell, neighbours
     )
 
 
 def velocities(
-    models: Mapping[str, Model],
+    surfaces: Mapping[str, Model | Surface],
     system: System,
     positions: jax.Array,
     velocities: jax.Array,
@@ -56,7 +58,11 @@ SERIES = {
 
 
 def observer(names: Sequence[str], models: Mapping[str, Model]) -> Callable[..., dict[str, jax.Array]]:
-    """A function that observes the named series at a point of a trajectory.
+    """A function (potential, system, positions, velocities, neighbours) that observes the named series at a point.
+
+    Arguments:
+        names: of the series.
+        models: the surfaces beside the potential that the series need, by name.
 
     Raises:
         CampaignError: a series is unknown.
@@ -66,10 +72,15 @@ def observer(names: Sequence[str], models: Mapping[str, Model]) -> Callable[...,
         raise CampaignError(f"unknown series {', '.join(unknown)}: known are {', '.join(SERIES)}.")
 
     def observe(
-        system: System, positions: jax.Array, velocities: jax.Array, neighbours: NeighbourList
+        potential: Surface,
+        system: System,
+        positions: jax.Array,
+        velocities: jax.Array,
+        neighbours: NeighbourList,
     ) -> dict[str, jax.Array]:
+        surfaces = {**models, "potential": potential}
         return {
-            name: SERIES[name].function(models, system, positions, velocities, neighbours) for name in names
+            name: SERIES[name].function(surfaces, system, positions, velocities, neighbours) for name in names
         }
 
     return observe

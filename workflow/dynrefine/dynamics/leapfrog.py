@@ -22,11 +22,12 @@ from dynrefine.dynamics.fixed_point import FixedPoint
 from dynrefine.dynamics.floating_point import FloatingPoint
 from dynrefine.dynamics.force_field import ForceField, ListFaults, list_faults
 from dynrefine.neighbours import NeighbourList
+from dynrefine.surfaces import Surface
 from dynrefine.system import System, kinetic_energy, temperature
 
 ARITHMETICS = {"floating": FloatingPoint, "exact": FixedPoint}
 
-Observe = Callable[[System, jax.Array, jax.Array, NeighbourList], Any]
+Observe = Callable[[Surface, System, jax.Array, jax.Array, NeighbourList], Any]
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class Simulation:
     Attributes:
         field: force field.
         frames: when they are observed.
-        observe: (system, positions, velocities, neighbours) -> tree of arrays.
+        observe: (potential, system, positions, velocities, neighbours) -> tree of arrays.
         parameters: of the potential.
         system: atoms and cell.
     """
@@ -107,6 +108,13 @@ class Simulation:
     observe: Observe
     parameters: Mapping[str, Any]
     system: System
+
+    def observed(
+        self, trainable: Any, positions: jax.Array, velocities: jax.Array, neighbours: NeighbourList
+    ) -> Any:
+        """What is observed at a point, as a function of the potential's trainable parameters too."""
+        potential = Surface(self.field.architecture, {**self.parameters, "trainable": trainable})
+        return self.observe(potential, self.system, positions, velocities, neighbours)
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=["references", "capacity"], meta_fields=[])
@@ -171,6 +179,7 @@ def propagate(
         rematerialise: compute each step again when backpropagating through it, for comparisons.
     """
     field, frames, system = simulation.field, simulation.frames, simulation.system
+    trainable = simulation.parameters["trainable"]
     arithmetic = frames.arithmetic(field, simulation.parameters, system, frames.timestep, direction)
     frames_per_list = frames.per_list(field.rebuild_interval)
 
@@ -191,7 +200,7 @@ def propagate(
             step = jax.checkpoint(node) if rematerialise else node
             state, (x, v, energy) = jax.lax.scan(step, state, is_start)
             positions, velocities = arithmetic.positions(x[0], reference), arithmetic.velocities(v[0])
-            observed = simulation.observe(system, positions, velocities, neighbours)
+            observed = simulation.observed(trainable, positions, velocities, neighbours)
             kept = jax.tree.map(lambda new, old: jnp.where(number < frames.kept, new, old), state, kept)
             total = energy[0] + kinetic_energy(system.masses, velocities)
             return (state, kept), (observed, total, temperature(system.masses, velocities))
