@@ -11,7 +11,7 @@ CORES ?= $(shell nproc 2>/dev/null || echo 2)
 BIN := .venv/bin
 # The tests of Slurm, among the slow ones, mostly wait: beside them two more processes find time.
 PYTEST := $(BIN)/python -m pytest -q --numprocesses $(if $(SLOW),3,2) --dist loadfile --no-loadscope-reorder
-# Most of what is installed is never imported: what is, is compiled then.
+# Most of what is installed is never imported: what is, is compiled by envs/write_bytecode.py.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG)
 
@@ -36,9 +36,10 @@ lint: .venv/ready
 clean:
 	rm -rf .venv
 
-.venv/ready: envs/requirements.txt pyproject.toml
+.venv/ready: envs/requirements.txt envs/write_bytecode.py pyproject.toml
 	@echo "Setting up the environment in .venv"
 	@$(PYTHON) -m venv .venv
 	@$(INSTALL) -r envs/requirements.txt
 	@$(INSTALL) --no-deps --editable .
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python envs/write_bytecode.py
 	@touch $@
