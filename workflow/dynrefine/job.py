@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 def job(snakemake: Any) -> Iterator[None]:
     """Run the body of a script as a job of a campaign.
 
-    The log file gets everything, the terminal warnings and errors. A CampaignError is written as one line and
+    The log file gets everything, what XLA says included, the terminal warnings and errors. A CampaignError is written as one line and
     ends the job with exit code 1; any other exception is written with its traceback.
 
     Arguments:
@@ -93,12 +93,7 @@ def configure_jax(precision: str, threads: int) -> str:
     Raises:
         CampaignError: the installed release of jaxlib is known to be faulty.
     """
-    jaxlib = version("jaxlib")
-    _require_sound_release(jaxlib)
-    if jaxlib == "0.10.1":
-        # It reports every program that it reads from the cache as compiled for another CPU, which is not so
-        # (openxla/xla issue 44565).
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    _require_sound_release(version("jaxlib"))
     # XLA takes the size of its thread pool from here when the first array is made; its flags do not limit it.
     os.environ["NPROC"] = str(threads)
     import jax
@@ -173,8 +168,12 @@ class _Formatter(logging.Formatter):
 
 def _open_log(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    file, terminal = logging.FileHandler(path, mode="w", encoding="utf-8"), logging.StreamHandler()
+    file = logging.FileHandler(path, mode="w", encoding="utf-8")
+    terminal = logging.StreamHandler(os.fdopen(os.dup(2), "w", encoding="utf-8"))
     terminal.setLevel(logging.WARNING)
+    # What libraries write past Python's logging belongs to the log file too: XLA 0.10.1 reports every program that it
+    # reads from the cache as compiled for another CPU, which is not so (openxla/xla issue 44565).
+    os.dup2(file.stream.fileno(), 2)
     for handler in (file, terminal):
         handler.setFormatter(_Formatter())
     logging.basicConfig(level=logging.INFO, handlers=[file, terminal], force=True)

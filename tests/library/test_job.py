@@ -1,0 +1,43 @@
+"""What surrounds a job: its log, its exit code, and who hears what."""
+
+import subprocess
+import sys
+
+SCRIPT = """
+import logging, os
+from types import SimpleNamespace
+
+from dynrefine.errors import CampaignError
+from dynrefine.job import job
+
+snakemake = SimpleNamespace(
+    log=["logs/job.log"], rule="test", wildcards={}, params={"seed": 3}, threads=1, resources={}
+)
+with job(snakemake):
+    logging.getLogger("dynrefine").info("half done")
+    logging.getLogger("dynrefine").warning("careful")
+    os.write(2, b"a message of XLA\\n")
+    raise {error}
+"""
+
+
+def run(folder, error):
+    script = SCRIPT.format(error=error)
+    ended = subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, text=True)
+    return ended, (folder / "logs/job.log").read_text(encoding="utf-8")
+
+
+def test_the_log_hears_everything_and_the_terminal_what_matters(tmp_path):
+    ended, log = run(tmp_path, 'CampaignError("frames.xyz is empty: expected frames.")')
+    assert ended.returncode == 1
+    assert ended.stderr == "warning: careful\nerror: frames.xyz is empty: expected frames.\n"
+    for text in ("half done", "warning: careful", "a message of XLA", "error: frames.xyz is empty"):
+        assert text in log
+    assert "Traceback" not in log
+
+
+def test_an_error_that_is_not_foreseen_comes_with_its_traceback(tmp_path):
+    ended, log = run(tmp_path, 'KeyError("symbol")')
+    assert ended.returncode == 1
+    for text in (ended.stderr, log):
+        assert "Traceback" in text and "KeyError: 'symbol'" in text
