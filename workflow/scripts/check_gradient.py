@@ -40,9 +40,11 @@ with job(snakemake):
         )
 
     def compared(observable):
-        single, _ = compare_with_backpropagation(loss_of(observable, "float32"), tolerance, "float32")
         loss = loss_of(observable, "float64")
         double, adjoint = compare_with_backpropagation(loss, tolerance, "float64")
+        single, _ = compare_with_backpropagation(
+            loss_of(observable, "float32"), tolerance, "float32", loss.reference
+        )
         differences = compare_with_finite_differences(
             loss, adjoint, check["displacement"], check["parameters"], snakemake.params.seed
         )
