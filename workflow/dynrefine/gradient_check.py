@@ -22,9 +22,6 @@ from dynrefine.observables.base import Observable
 from dynrefine.reweighting import boltzmann_weights, ensemble_coefficients
 from dynrefine.statics import evaluate_statics, observe_statics
 
-_COMPILED_FAST = {"xla_backend_optimization_level": 1, "xla_llvm_disable_expensive_passes": True}
-
-
 @dataclass(frozen=True, eq=False)
 class CheckedLoss:
     """Everything that the loss of the check depends on but the trainable parameters.
@@ -89,8 +86,8 @@ class CheckedLoss:
 
     @cached_property
     def value_and_gradient(self) -> Callable[[jax.Array], tuple[jax.Array, jax.Array]]:
-        """L(θ) and dL/dθ by backpropagation, compiled once for all comparisons, and fast: it runs but a few times."""
-        return jax.jit(jax.value_and_grad(self), compiler_options=_COMPILED_FAST)
+        """L(θ) and dL/dθ by backpropagation, compiled once for all comparisons."""
+        return jax.jit(jax.value_and_grad(self))
 
     @cached_property
     def reference(self) -> np.ndarray:
