@@ -1,0 +1,113 @@
+"""Neighbour lists that serve for several steps: when they no longer suffice, and what is done about it."""
+
+from dataclasses import replace
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from systems import ELEMENTS, SoftPairs, field_of
+
+from dynrefine.cell_lists import CellGrid
+from dynrefine.dynamics.force_field import ListFaults, list_faults, with_sufficient_lists
+from dynrefine.dynamics.leapfrog import Frames, Simulation
+from dynrefine.dynamics.replicas import run_legs
+from dynrefine.errors import CampaignError
+from dynrefine.initial_configurations import system_of
+
+pytestmark = pytest.mark.usefixtures("fast_compilation")
+
+SKIN, CUTOFF = 1.0, 3.0  # Å
+CELL = 20.0 * np.eye(3)
+FINE, OVERFLOWN, OUTRUN, BOTH = (
+    ListFaults(jnp.array([False, overflow]), jnp.array([outrun, False]))
+    for overflow, outrun in ((False, False), (True, False), (False, True), (True, True))
+)
+
+
+@pytest.fixture(scope="module")
+def field():
+    """Of a pair potential in a wide box; its lists serve for forty steps."""
+    return field_of(SoftPairs(CUTOFF), CELL, skin=SKIN, capacity=8, rebuild_interval=40)
+
+
+@pytest.mark.parametrize(
+    ("moved", "outrun"),
+    [
+        ([0.0, 0.0, 0.49], False),
+        ([0.0, 0.0, -0.51], True),
+        ([0.28, 0.28, 0.28], False),  # 0.485 Å
+        ([0.3, -0.3, 0.3], True),  # 0.52 Å
+        ([0.6, 0.0, 0.0], True),
+    ],
+)
+def test_a_list_is_outrun_when_an_atom_has_moved_by_more_than_half_the_skin(field, moved, outrun):
+    built_at = jnp.asarray(np.random.default_rng(1).uniform(0.0, 20.0, (5, 3)))
+    neighbours = field.neighbours(built_at, jnp.asarray(CELL))
+    faults = list_faults(neighbours, built_at, built_at.at[3].add(jnp.array(moved)), SKIN)
+    assert bool(faults.outrun) == outrun
+    assert not faults.overflow
+
+
+def test_atoms_that_meet_while_a_list_serves_are_not_lost(field):
+    """Two atoms beyond cutoff and skin fly at each other, each by 0.9 of the skin before a new list is due."""
+    frames = Frames(timestep=0.5, count=10, stride=4, kept=10)
+    speed = 0.9 * SKIN / (0.5 * 40)  # Å/fs
+    positions = jnp.zeros((1, 2, 3)).at[0, 1, 0].set(CUTOFF + SKIN + 0.1)
+    velocities = jnp.zeros((1, 2, 3)).at[0, :, 0].set(jnp.array([speed, -speed]))
+    parameters = field.architecture.initial_parameters()
+
+    def speeds(field):
+        simulation = Simulation(
+            field,
+            frames,
+            lambda system, x, v, neighbours: v[:, 0],
+            parameters,
+            system_of(np.ones(2, int), CELL, ELEMENTS, jnp.float64),
+        )
+        return np.asarray(run_legs(simulation, positions, velocities).series[0, 0])
+
+    found = speeds(field)
+    assert speed - found[-1, 0] > 1e-5  # for they have met
+    np.testing.assert_allclose(found, speeds(replace(field, rebuild_interval=4)), rtol=1e-12)
+
+
+@pytest.mark.parametrize("capacity", [1, 6, 7, 64, 100, 321])
+def test_more_room_is_a_quarter_more_in_lists_and_cells(field, capacity):
+    longer = replace(field, capacity=capacity, grid=CellGrid((3, 3, 3), 2 * capacity)).with_more_room()
+    for before, after in ((capacity, longer.capacity), (2 * capacity, longer.grid.capacity)):
+        assert 1.25 * before < after <= 1.25 * before + 8
+        assert after % 8 == 0
+    assert replace(longer, capacity=capacity, grid=None).with_more_room().grid is None
+
+
+def told(field, faults):
+    """The capacities and intervals with which dynamics is run whose faults are these, one after the other."""
+    attempts = []
+
+    def run(field):
+        attempts.append((field.capacity, field.rebuild_interval))
+        return f"attempt {len(attempts)}", faults[len(attempts) - 1]
+
+    return run, attempts
+
+
+def test_lists_are_made_longer_or_fresher_as_the_fault_asks_for(field):
+    run, attempts = told(field, [OVERFLOWN, OUTRUN, BOTH, OUTRUN, FINE])
+    assert with_sufficient_lists(run, field) == "attempt 5"
+    assert attempts == [(8, 40), (16, 40), (16, 20), (24, 20), (24, 10)]
+
+
+def test_intervals_are_halved_down_to_a_single_step(field):
+    run, attempts = told(field, [OUTRUN] * 8)
+    with pytest.raises(CampaignError, match=r"skin 1\.0 Å, 1 steps, room for 8"):
+        with_sufficient_lists(run, replace(field, rebuild_interval=5))
+    assert [interval for _, interval in attempts] == [5, 2, 1]
+
+
+def test_repairs_are_given_up_after_eight_attempts(field):
+    run, attempts = told(field, [OVERFLOWN] * 7 + [FINE])
+    assert with_sufficient_lists(run, field) == "attempt 8"
+    run, attempts = told(field, [OVERFLOWN] * 9)
+    with pytest.raises(CampaignError, match="neighbour lists cannot follow"):
+        with_sufficient_lists(run, field)
+    assert len(attempts) == 8
