@@ -29,8 +29,13 @@ def test_a_failed_job_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_outside_a_job_nothing_is_counted():
+def test_only_what_is_done_within_a_job_is_counted(tmp_path):
     count_steps(3)
+    with measured(tmp_path / "job.json") as job:
+        assert job.steps == 0
+        count_steps(4)
+    count_steps(5)
+    assert job.steps == json.loads((tmp_path / "job.json").read_text())["steps"] == 4
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,10 @@
 import ast
+import re
 import subprocess
 import sys
+from itertools import permutations
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -107,6 +110,42 @@ def test_seeds_differ_by_campaign_and_label_and_never_change():
     assert len(seeds) == 16
     assert all(0 <= seed < 2**32 for seed in seeds)
     assert derived_seed(1, "sample_ensemble", "000", "298K", "00") == 2864343961
+
+
+def test_seeds_follow_every_label_and_their_order():
+    labels = (1, "sample_ensemble", "000", "298K", "00")
+    changed = [(*labels[:i], "2", *labels[i + 1 :]) for i in range(5)]
+    dropped = [("1", *labels[1:i], *labels[i + 1 :]) for i in range(1, 5)]
+    ordered = [(1, *order) for order in permutations(labels[1:])]
+    every = [*changed, *dropped, *ordered]
+    assert len({derived_seed(*each) for each in every}) == len(every)
+
+
+def seeds_of_rules(campaign_seed):
+    """The functions `seed` and `chunk_seed` of the rules, in a campaign of this seed."""
+    rules = (ROOT / "workflow/rules/common.smk").read_text(encoding="utf-8")
+    functions = re.findall(r"^def (?:chunk_)?seed\(.*?\n(?=\S)", rules, flags=re.DOTALL | re.MULTILINE)
+    assert len(functions) == 2
+    campaign = SimpleNamespace(campaign=SimpleNamespace(seed=campaign_seed))
+    names = {"derived_seed": derived_seed, "campaign": campaign}
+    exec("".join(functions), names)
+    return names["seed"], names["chunk_seed"]
+
+
+def test_jobs_of_rules_differ_in_their_seeds_by_all_that_tells_them_apart():
+    seed, chunk_seed = seeds_of_rules(5)
+    assert seed("train_dipole") == derived_seed(5, "train_dipole")
+    for wildcards in (["000", "300K", "01"], ["001", "300K", "01"], ["001", "350K", "01"]):
+        found = chunk_seed("sample_ensemble")(wildcards)
+        assert found == derived_seed(5, "sample_ensemble", *wildcards)
+
+
+def test_every_rule_has_a_seed_of_its_own():
+    text = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "workflow/rules").glob("*.smk"))
+    rules = re.findall(r"^(?:use rule \w+ as|rule) (\w+)", text, flags=re.MULTILINE)
+    seeds = re.findall(r"\bseed=(?:chunk_)?seed\(\"(\w+)\"\)", text)
+    assert len(seeds) == len(set(seeds)) == text.count(" seed=")
+    assert set(seeds) <= set(rules)
 
 
 JOB = """
