@@ -1,15 +1,20 @@
 """Starting points of trajectories: sampled with the masses that suit the sampling, moving with the true ones."""
 
+from dataclasses import replace
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from systems import ELEMENTS, Springs
 
-from dynrefine.ensembles import sample_ensemble
+from dynrefine.ensembles import _require_temperature, sample_ensemble
 from dynrefine.errors import CampaignError
 from dynrefine.initial_configurations import with_masses
 from dynrefine.models import Model
+from dynrefine.trajectories import Trajectories, _require_bounds, run_trajectories
 from dynrefine.units import ACCELERATION, BOLTZMANN
+
+pytestmark = pytest.mark.usefixtures("fast_compilation")
 
 ATOMS, REPLICAS, KELVIN, STIFFNESS = 4, 400, 320.0, 2.0
 # Hydrogen on these springs has ω = 0.14 per fs: steps of 20 fs are beyond its limit of stability, ω dt = 2, and far
@@ -60,6 +65,162 @@ def test_heavier_atoms_are_where_the_true_ones_are_and_start_with_the_velocities
 def test_true_masses_do_not_stand_so_long_a_step():
     with pytest.raises(CampaignError):
         sample({})
+
+
+FREE = SAMPLING | {"timestep": 2.0, "equilibration": 0.0, "decorrelation": 0.1, "samples_per_replica": 2}
+FREE |= {"masses": {}}
+CHAINS, MANY = 3, 30
+
+
+def sample_free(velocities, **changed):
+    """Free oxygen and hydrogen atoms from one place, with these velocities."""
+    centres = np.random.default_rng(1).uniform(0.0, 12.0, (MANY, 3))
+    parameters = {"trainable": {"stiffness": jnp.array(0.0)}, "constants": {"centres": centres}}
+    return sample_ensemble(
+        Model(Springs(), parameters, {}),
+        FREE | {"neighbour_capacity": 32} | changed,
+        KELVIN,
+        np.arange(MANY) % 2,
+        12.0 * np.eye(3),
+        ELEMENTS,
+        np.broadcast_to(centres, (CHAINS, MANY, 3)),
+        velocities,
+        seed=3,
+    )
+
+
+def velocities_of(factor=1.0):
+    """Of each chain, with the centre of mass at rest and a factor times the temperature exactly."""
+    masses = np.array([15.999, 1.008])[np.arange(MANY) % 2, None]
+    velocities = np.random.default_rng(2).normal(size=(CHAINS, MANY, 3)) / np.sqrt(masses)
+    velocities -= np.sum(masses * velocities, axis=1, keepdims=True) / np.sum(masses)
+    kinetic = 0.5 * np.sum(masses * velocities**2, axis=(1, 2), keepdims=True) / ACCELERATION
+    return velocities * np.sqrt(factor * 0.5 * (3 * MANY - 3) * BOLTZMANN * KELVIN / kinetic)
+
+
+@pytest.fixture(scope="module")
+def sampled():
+    """Chains that go on at the temperature."""
+    return sample_free(velocities_of())
+
+
+def test_starting_points_are_a_decorrelation_time_apart(sampled):
+    """Records are 20 fs apart: 0.1 ps are five of them, and the last of these are the starting points."""
+    assert sampled.recorded_positions.shape == (10, CHAINS, MANY, 3)
+    expected = sampled.recorded_positions[[4, 9]].swapaxes(0, 1).reshape(2 * CHAINS, MANY, 3)
+    np.testing.assert_array_equal(sampled.positions, expected)
+    np.testing.assert_array_equal(sampled.chain_positions, sampled.recorded_positions[-1])
+    assert sampled.energies.shape == sampled.temperatures.shape == (10, CHAINS)
+
+
+def test_friction_and_times_are_counted_in_picoseconds(sampled):
+    """A difference of the velocities of free atoms decays by exp(-γt), whatever the noise.
+
+    Chains that go on do so at once, whatever the time to equilibrate.
+    """
+    difference = 0.1 * velocities_of()[::-1]
+    other = sample_free(velocities_of() + difference, equilibration=0.08)
+    # 20 per ps over 2 · 0.1 ps.
+    expected = np.exp(-20.0 * 0.2) * difference
+    np.testing.assert_allclose(
+        other.chain_velocities - sampled.chain_velocities, expected, rtol=1e-9, atol=1e-15
+    )
+
+
+def test_chains_that_begin_equilibrate_first():
+    plain, after = sample_free(None), sample_free(None, equilibration=0.08)  # four records
+    np.testing.assert_allclose(after.recorded_positions[:6], plain.recorded_positions[4:], atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("kelvin", "far"),
+    [(479.0, False), (481.0, True), (161.0, False), (159.0, True), (1e4, True), (0.0, True)],
+)
+def test_the_temperature_of_a_replica_may_be_half_off(kelvin, far):
+    """One of three, on average over its records."""
+    temperatures = np.full((3, 4), KELVIN)
+    temperatures[1] = kelvin + np.array([-100.0, 100.0, 30.0, -30.0])
+    if not far:
+        _require_temperature(temperatures, KELVIN)
+        return
+    with pytest.raises(
+        CampaignError, match=f"ran at {kelvin:.0f} K where the thermostat holds 320 K.*timestep"
+    ):
+        _require_temperature(temperatures, KELVIN)
+
+
+def test_a_replica_far_from_the_temperature_of_the_thermostat_is_an_error():
+    """One of three, without friction to speak of, that keeps the temperature it has."""
+    velocities = velocities_of()
+    velocities[1] = velocities_of(1.6)[1]
+    with pytest.raises(CampaignError, match="ran at 512 K where the thermostat holds 320 K"):
+        sample_free(velocities, friction=1e-9)
+
+
+STIFF, LARGE = 3.0, {"energy_drift": 1e3, "temperature_bounds": [0.01, 100.0]}
+
+
+def run(sampled, bounds):
+    """Trajectories of the same atoms on springs, from one place and with one temperature each."""
+    centres = np.random.default_rng(1).uniform(0.0, 12.0, (MANY, 3))
+    parameters = {"trainable": {"stiffness": jnp.array(STIFF)}, "constants": {"centres": centres}}
+    starts = replace(
+        sampled, positions=np.stack([centres + 0.1] * CHAINS), velocities=np.asarray(velocities_of())
+    )
+    trajectory = {"timestep": 2.0, "length": 40.0, "sampling_interval": 4.0, "reversal": "floating"}
+    model, sampling = Model(Springs(), parameters, {}), FREE | {"neighbour_capacity": 32}
+    return run_trajectories(
+        model, {}, starts, ELEMENTS, sampling, trajectory | bounds, ["velocities"], [], None, KELVIN
+    )
+
+
+def test_drift_and_temperature_of_trajectories_are_those_of_a_leapfrog_in_plain_numpy(sampled):
+    masses = np.array([15.999, 1.008])[np.arange(MANY) % 2, None]
+    drifts, temperatures = np.zeros((CHAINS, 2)), np.zeros((CHAINS, 2))
+    for chain, direction in np.ndindex(CHAINS, 2):
+        away, v, dt = 0.1 * np.ones((MANY, 3)), velocities_of()[chain], (2.0, -2.0)[direction]
+        kinetic, total = [], []
+        for _ in range(19):  # ten frames, two steps apart
+            kinetic.append(0.5 * np.sum(masses * v**2) / ACCELERATION)
+            total.append(kinetic[-1] + 0.5 * STIFF * np.sum(away**2))
+            middle = v - 0.5 * dt * ACCELERATION * STIFF * away / masses
+            away = away + dt * middle
+            v = middle - 0.5 * dt * ACCELERATION * STIFF * away / masses
+        drifts[chain, direction] = 1e3 * (total[-1] - total[0]) / MANY
+        temperatures[chain, direction] = np.mean(kinetic[::2]) / (0.5 * (3 * MANY - 3) * BOLTZMANN)
+    found = run(sampled, LARGE)
+    assert np.abs(drifts).max() > 0.01
+    np.testing.assert_allclose(found.energy_drift, drifts, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(found.temperatures, temperatures, rtol=1e-9)
+
+
+def test_trajectories_out_of_bounds_are_an_error(sampled):
+    with pytest.raises(CampaignError, match=r"drifted by 0\.0\d+ meV/atom .* allows 1e-05"):
+        run(sampled, LARGE | {"energy_drift": 1e-5})
+
+
+@pytest.mark.parametrize(
+    ("drift", "kelvin", "sentence"),
+    [
+        (-4.99, 639.0, None),
+        (4.99, 129.0, None),
+        (-5.01, 320.0, r"drifted by 5\.01 meV/atom where .* allows 5: .*timestep \(now 2\.0 fs\)"),
+        (5.01, 320.0, r"drifted by 5\.01 meV/atom"),
+        (0.0, 641.0, "ran at 641 K, outside the 128 to 640 K of trajectory.temperature_bounds"),
+        (0.0, 127.0, "ran at 127 K, outside the 128 to 640 K"),
+    ],
+)
+def test_the_bounds_of_trajectories(drift, kelvin, sentence):
+    """Of one direction of one of three starting points."""
+    drifts, temperatures = np.full((3, 2), 1.0), np.full((3, 2), KELVIN)
+    drifts[2, 1], temperatures[1, 0] = drift, kelvin
+    found = Trajectories({}, np.zeros(0), np.zeros(0), drifts, temperatures)
+    settings = {"timestep": 2.0, "energy_drift": 5.0, "temperature_bounds": [0.4, 2.0]}
+    if sentence is None:
+        _require_bounds(found, settings, KELVIN)
+        return
+    with pytest.raises(CampaignError, match=sentence):
+        _require_bounds(found, settings, KELVIN)
 
 
 def test_masses_of_other_elements_stay():

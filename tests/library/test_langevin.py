@@ -1,5 +1,6 @@
 """Langevin dynamics samples the canonical distribution, tested where that is known: atoms on springs."""
 
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -13,7 +14,7 @@ from dynrefine.dynamics.replicas import sample_chains
 from dynrefine.errors import CampaignError
 from dynrefine.initial_configurations import system_of
 from dynrefine.system import kinetic_energy
-from dynrefine.units import BOLTZMANN
+from dynrefine.units import ACCELERATION, BOLTZMANN
 
 ATOMS, REPLICAS, KELVIN, STIFFNESS = 4, 300, 320.0, 2.0
 # Vibrations with ω = sqrt(k/m) = 0.14 per fs in steps of 6 fs: the middle scheme samples harmonic modes exactly all
@@ -120,8 +121,58 @@ def test_replicas_are_independent(chains):
         assert abs(np.corrcoef(first, second)[0, 1]) < 0.5
 
 
+def test_a_difference_of_two_chains_goes_the_way_of_the_middle_scheme(springs):
+    """On springs the noise cancels in the difference of chains of one key, which follows the scheme without it."""
+    _, field, parameters, centres = springs
+    system = system_of(np.array([0, 1, 1, 0]), 12.0 * np.eye(3), ELEMENTS, jnp.float64)
+    chain = jax.jit(partial(sample_chain, field, THERMOSTAT, 3, 2, parameters, system))
+    generator = np.random.default_rng(5)
+    x, v = generator.normal(0.0, 0.05, (ATOMS, 3)), generator.normal(0.0, 2e-3, (ATOMS, 3))
+    key, before = jax.random.key(3), jnp.asarray(1)
+    (with_it, _), (without, _) = (
+        chain(centres + each, 0.0 * centres + velocity, key, before)
+        for each, velocity in ((x, v), (0.0 * x, 0.0 * v))
+    )
+    masses = np.array([15.999, 1.008, 1.008, 15.999])[:, None]
+    dt, retained, records = 6.0, np.exp(-0.05 * 6.0), []
+    for step in range(4 * 20):  # an interval before the records and three of them, of two lists of ten steps
+        v = v - dt * 9.648533212e-3 * STIFFNESS * x / masses
+        x = x + 0.5 * dt * v
+        v = retained * v
+        v = v - np.sum(masses * v, axis=0) / np.sum(masses)
+        x = x + 0.5 * dt * v
+        if step % 20 == 19:
+            records.append(x)
+    assert np.abs(records[-1]).max() > 1e-4
+    np.testing.assert_allclose(with_it.positions - without.positions, records[1:], atol=1e-12)
+    np.testing.assert_allclose(with_it.velocities - without.velocities, v, atol=1e-13)
+
+
+def test_free_atoms_at_rest_warm_up_as_fast_as_the_friction_says(springs):
+    """After n steps <v²> has come to 1 - exp(-2 n γ dt) of its equilibrium."""
+    system, field, parameters, centres = springs
+    free = {**parameters, "trainable": {"stiffness": jnp.array(0.0)}}
+    thermostat = Thermostat(KELVIN, friction=0.01, timestep=2.0)
+    step = jax.jit(partial(sample_chain, replace(field, rebuild_interval=5), thermostat, 1, 1, free, system))
+    keys = jax.random.split(jax.random.key(8), 2000)
+    chains = jax.lax.map(lambda key: step(centres, 0.0 * centres, key, jnp.asarray(0))[0], keys)
+    degrees = (3 * ATOMS - 3) * len(keys)
+    found = np.sum(chains.velocities**2) / degrees
+    expected = BOLTZMANN * KELVIN * ACCELERATION / 1.008 * (1.0 - np.exp(-2 * 5 * 0.01 * 2.0))
+    assert found == pytest.approx(expected, rel=4.0 * np.sqrt(2.0 / degrees))
+
+
 def test_an_energy_that_is_not_finite_is_an_error(springs):
     system, field, parameters, centres = springs
     broken = {**parameters, "trainable": {"stiffness": jnp.array(jnp.nan)}}
     with pytest.raises(CampaignError, match="replica 0 blew up"):
         sample((system, field, broken, centres), replicas=2, duration=60.0)
+
+
+def test_the_replica_that_blew_up_is_named(springs):
+    system, field, parameters, centres = springs
+    start = jnp.broadcast_to(centres, (3, ATOMS, 3)).at[1, 2, 0].set(jnp.nan)
+    with pytest.raises(CampaignError, match=r"replica 1 blew up.*\(now 6\.0 fs\)"):
+        sample_chains(
+            field, THERMOSTAT, 60.0, 0.0, parameters, system, start, jnp.zeros_like(start), jax.random.key(1)
+        )

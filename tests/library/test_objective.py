@@ -102,6 +102,24 @@ def test_errors_of_an_evaluation_are_about_those_of_propagation(series):
     assert found.loss_error == pytest.approx(standard_error(found.contributions), rel=0.15)
 
 
+def test_errors_of_an_evaluation_with_unequal_weights_are_those_of_a_loop(series):
+    """Each replica is left out in turn, and the others keep their weights beside each other."""
+    observable = Squares()
+    statistics = np.asarray(observable.statistic(series))
+    weights = np.array([0.01, 0.3, 0.04, 0.05, 0.2, 0.1, 0.12, 0.18])
+    found = evaluate(observable, jnp.asarray(statistics), jnp.asarray(weights))
+    losses, predictions = [], []
+    for left_out in range(8):
+        others = [replica for replica in range(8) if replica != left_out]
+        total = sum(weights[replica] for replica in others)
+        mean = sum(weights[replica] / total * statistics[replica] for replica in others)
+        losses.append(float(observable.loss(mean)))
+        predictions.append(observable.predict(mean))
+    for error, estimates in ((found.loss_error, losses), (found.prediction_error, predictions)):
+        spread = sum((each - sum(estimates) / 8) ** 2 for each in estimates)
+        np.testing.assert_allclose(error, np.sqrt(7 / 8 * spread), rtol=1e-10)
+
+
 def test_a_state_adds_up_its_observables_with_their_weights(series):
     names = {"first": Squares(), "second": Squares(target=np.zeros(4))}
     weights = {"first": 2.0, "second": 0.5}
@@ -122,6 +140,26 @@ def test_unequal_weights_of_the_starting_points_enter_means_and_coefficients(ser
     mean = shares @ np.asarray(observable.statistic(series)).reshape(8, -1)
     assert found.loss == pytest.approx(float(observable.loss(mean.reshape(2, 2))), rel=1e-12)
     assert np.sum(state.coefficients) == pytest.approx(0.0, abs=1e-12 * np.abs(state.coefficients).max())
+
+
+def test_coefficients_are_the_derivative_of_the_objective_as_energies_change(series):
+    """With energies x u_s more, the starting points have weights w_s exp(-x u_s / kT), and the objective others."""
+    observables, weights = (
+        {"first": Squares(), "second": Squares(target=np.ones(4))},
+        {"first": 2.0, "second": 0.3},
+    )
+    shares, energies = np.arange(1.0, 9.0) / 36.0, np.random.default_rng(4).normal(size=8)
+    state = evaluate_state(observables, weights, series, shares, 250.0)
+    statistics = np.asarray(observables["first"].statistic(series))
+
+    def objective(change):
+        factors = shares * np.exp(-change * energies / (8.617333262e-5 * 250.0))
+        mean = np.average(statistics, axis=0, weights=factors)
+        return sum(weights[name] * float(observable.loss(mean)) for name, observable in observables.items())
+
+    # A step of 1e-6 eV is 5e-5 kT: of third order 1e-9, rounding 1e-10.
+    expected = (objective(1e-6) - objective(-1e-6)) / 2e-6
+    assert state.coefficients @ energies == pytest.approx(expected, rel=1e-7)
 
 
 @pytest.mark.parametrize("name", ["squares", "weights", "coefficients", "observables"])

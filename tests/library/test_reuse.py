@@ -11,7 +11,7 @@ from dynrefine.ensembles import Ensemble
 from dynrefine.models import Model
 from dynrefine.reuse import beside_former, chunks_to_keep, serve_again, weights_of
 from dynrefine.reweighting import effective_sample_size
-from dynrefine.units import BOLTZMANN
+from dynrefine.units import ACCELERATION, BOLTZMANN
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")
 
@@ -99,6 +99,18 @@ def test_a_chunk_that_serves_again_has_the_same_points_and_other_velocities(iter
         away = np.sum((before.positions - CENTRES) ** 2, axis=(1, 2))
         energies = [0.5 * stiffness * away for stiffness in (2.0, potential.settings["stiffness"])]
         np.testing.assert_allclose(after.energies_by_potential, energies, rtol=1e-12)
+
+
+def test_fresh_velocities_are_those_of_the_temperature_and_no_chunk_has_those_of_another(iterations):
+    velocities = np.concatenate([chunk.velocities for chunk in iterations[1][1]])
+    np.testing.assert_allclose(velocities.sum(axis=1), 0.0, atol=1e-13)  # of equal masses
+    # The centre of mass is at rest: 3 N - 3 Gaussian numbers of variance kT / m in each point; a mean square of n of
+    # them has a relative standard deviation of sqrt(2 / n).
+    degrees = (3 * ATOMS - 3) * len(velocities)
+    variance = np.sum(velocities**2) / degrees
+    expected = BOLTZMANN * KELVIN * ACCELERATION / ELEMENTS[1]["mass"]
+    assert variance == pytest.approx(expected, rel=4.0 * np.sqrt(2.0 / degrees))
+    assert len(np.unique(velocities)) == velocities.size
 
 
 def test_a_single_chunk_serves_down_to_the_fraction_asked_for(iterations):
