@@ -142,6 +142,34 @@ def test_errors_of_a_weighted_gradient_are_right_on_average():
     assert np.mean(np.square(errors)) == pytest.approx(np.var(values), rel=3 * np.sqrt(2 / repeats))
 
 
+def test_both_parts_and_their_errors_are_those_of_plain_loops(chunks):
+    """Weights unequal, one trajectory shortened, the adjoint followed for some starting points only."""
+    generator = np.random.default_rng(6)
+    weights, scales = generator.uniform(0.1, 2.0, (2, 7)), generator.uniform(0.5, 2.0, 5)
+    followed = [[replace(chunk, trajectory=chunk.trajectory[:2]) for chunk in state] for state in chunks]
+    followed[1][0].trajectory[1] *= 40.0
+    found = gather_gradient(followed, weights, np.zeros(5), scales, 2.5)
+    value, variance = np.zeros((2, 5)), np.zeros((2, 5))
+    for state, single in zip(followed, weights, strict=True):
+        shares = single / sum(single)
+        rows = [scales * row for chunk in state for row in chunk.trajectory]
+        own = np.array([shares[0], shares[1], shares[3], shares[4]])
+        limit = 2.5 * np.median([np.sqrt(np.sum(row**2)) for row in rows])
+        rows = [row * min(1.0, limit / np.sqrt(np.sum(row**2))) for row in rows]
+        energies = [row for chunk in state for row in chunk.energy_gradients]
+        coefficients = [c for chunk in state for c in chunk.coefficients]
+        mean = sum(share * row for share, row in zip(shares, energies, strict=True))
+        of_weights = [scales * c * (row - mean) for c, row in zip(coefficients, energies, strict=True)]
+        for part, (terms_of, shares_of) in enumerate(((rows, own / sum(own)), (of_weights, shares))):
+            total, count = sum(terms_of), len(terms_of)
+            value[part] += total
+            squares = [(row - w * total) ** 2 for row, w in zip(terms_of, shares_of, strict=True)]
+            variance[part] += count / (count - 1) * sum(squares)
+    for part, own in enumerate((found.trajectory, found.ensemble)):
+        np.testing.assert_allclose(own.value, value[part], rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(own.error, np.sqrt(variance[part]), rtol=1e-9)
+
+
 def test_parameters_are_counted_in_their_units(chunks):
     scales, anchor = np.array([1.0, 2.0, 0.5, 1e-3, 1e3]), np.arange(5.0)
     plain = gather_gradient(chunks, EQUAL, anchor, np.ones(5), np.inf)
@@ -225,6 +253,62 @@ def test_steps_from_saved_states_are_those_of_one_run(potential, gradients, sett
         assert all(isinstance(leaf, np.ndarray) for leaf in state)  # as they are in files
         np.testing.assert_array_equal(vector_of(model), vector)
         assert norm == pytest.approx(np.linalg.norm(updates))
+
+
+def lengthened(gradients):
+    """The same, of lengths 30, 3 and 0.7: on both sides of what they are clipped to."""
+    totals = [each.total(shrink=False) for each in gradients]
+    return [
+        length * total / np.linalg.norm(total) for length, total in zip((30, 3, 0.7), totals, strict=True)
+    ]
+
+
+def walked(potential, vectors, settings, probes=None):
+    """The changes of the parameters that these gradients make, one after the other."""
+    nothing = Part(np.zeros(len(vectors[0])), np.zeros(len(vectors[0])))
+    model, state, changes = potential, None, []
+    for vector in vectors:
+        moved, state, _ = step(model, Gradient(nothing, nothing, vector), settings, state, probes)
+        changes.append(vector_of(moved) - vector_of(model))
+        model = moved
+    return changes
+
+
+def test_natural_steps_are_those_of_the_mean_of_gradients_in_a_dense_metric(potential, gradients):
+    """m <- μ m + (1 - μ) g, then -r d^k (G + λ)⁻¹ m / sqrt(mᵀ (G + λ)⁻¹ m): first the mean, then the length."""
+    vectors = lengthened(gradients)
+    rows = np.random.default_rng(7).normal(size=(9, len(vectors[0])))
+    settings = NATURAL | {"momentum": 0.6, "learning_rate_decay": 0.8, "damping": 0.3, "force_change": 7.0}
+    metric = rows.T @ rows / 9
+    metric += 0.3 * np.mean(np.diag(metric)) * np.eye(len(metric))
+    mean = np.zeros(len(metric))
+    for number, (found, vector) in enumerate(
+        zip(walked(potential, vectors, settings, rows), vectors, strict=True)
+    ):
+        mean = 0.6 * mean + 0.4 * vector
+        along = np.linalg.solve(metric, mean)
+        np.testing.assert_allclose(found, -7e-3 * 0.8**number * along / np.sqrt(mean @ along), atol=1e-12)
+
+
+def test_steps_of_adam_are_those_of_its_equations(potential, gradients):
+    """Kingma and Ba, arXiv:1412.6980, algorithm 1, after clipping; the first momentum is that of the settings."""
+    vectors = lengthened(gradients)
+    settings = ADAM | {"momentum": 0.7, "learning_rate": 0.03, "learning_rate_decay": 0.8, "clip_norm": 2.0}
+    first, second = np.zeros((2, len(vectors[0])))
+    for number, (found, vector) in enumerate(zip(walked(potential, vectors, settings), vectors, strict=True)):
+        clipped = vector * min(1.0, 2.0 / np.sqrt(np.sum(vector**2)))
+        first, second = 0.7 * first + 0.3 * clipped, 0.999 * second + 0.001 * clipped**2
+        unbiased = first / (1 - 0.7 ** (number + 1)), second / (1 - 0.999 ** (number + 1))
+        expected = -0.03 * 0.8**number * unbiased[0] / (np.sqrt(unbiased[1]) + 1e-8)
+        np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_plain_descent_clips_and_shortens_and_has_no_momentum(potential, gradients):
+    vectors = lengthened(gradients)
+    settings = SGD | {"learning_rate": 0.03, "learning_rate_decay": 0.8, "clip_norm": 2.0}
+    clipped = [vectors[0] * 2.0 / 30.0, vectors[1] * 2.0 / 3.0, vectors[2]]
+    for number, (found, vector) in enumerate(zip(walked(potential, vectors, settings), clipped, strict=True)):
+        np.testing.assert_allclose(found, -0.03 * 0.8**number * vector, atol=1e-12)
 
 
 def test_a_natural_step_is_as_long_as_its_gradient_is_certain(potential, gradients):
@@ -336,6 +420,14 @@ def test_a_gradient_that_is_not_finite_is_an_error(potential, gradients):
         ([5.0, 2.0, 3.0, 4.0, 1.9], 0.0, False),  # the last one is better
         ([5.0, 2.0, 3.0, 4.0, 1.9], 0.1, True),  # but not by a tenth
         ([5.0, 2.0, 2.0, 2.0, 2.0], 0.0, False),  # as good as before is not worse
+        ([2.0, 3.0, 3.0], 0.0, False),
+        ([2.0, 3.0, 3.0, 3.0], 0.0, True),  # the first that is longer than the patience
+        ([2.0, 3.0, 3.0, 3.0, 1.0], 0.0, False),
+        ([5.0, 1.0, 3.0, 3.0, 3.0], 0.0, True),  # the best is as old as the patience
+        ([5.0, 4.0, 1.0, 3.0, 3.0], 0.0, False),  # and here an iteration younger
+        ([5.0, 1.0, 3.0, 1.5, 3.0, 3.0], 0.0, True),
+        ([4.0, 3.0, 3.0, 3.0], 0.25, False),  # better by the tolerance exactly
+        ([4.0, 3.01, 3.5, 3.5], 0.25, True),
     ],
 )
 def test_convergence(totals, tolerance, expected):
@@ -358,6 +450,9 @@ def test_terms_of_the_history_add_up_with_their_weights():
     assert row["infrared_300K"] == 0.25
     assert row["infrared_280K_error"] == 0.03
     assert row["anchor"] == 1e-3
+    assert row.keys() == {"total", "total_error", "anchor"} | {
+        f"infrared_{state}{error}" for state in ("280K", "300K") for error in ("", "_error")
+    }
     without = terms(table, anchor=None, anchor_weight=100.0)
     assert without["total"] == pytest.approx(0.5 + 2 * 0.25)
     assert "anchor" not in without
