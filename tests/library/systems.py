@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dynrefine.dynamics.force_field import ForceField
+from dynrefine.ensembles import Ensemble
 from dynrefine.environment_network import feature_statistics
 from dynrefine.initial_configurations import system_of
 from dynrefine.models import Model, create_model
@@ -151,3 +152,20 @@ class Springs:
         """Interface of a potential."""
         away = positions - parameters["constants"]["centres"]
         return 0.5 * parameters["trainable"]["stiffness"] * jnp.sum(away**2)
+
+
+def made_up_ensemble(species: Any, cell: Any, positions: Any, **given: Any) -> Ensemble:
+    """An ensemble of starting points [S, N, 3], what is not given zero or the same as these."""
+    count, nothing = len(positions), np.zeros((0, len(positions)))
+    values = {
+        "velocities": np.zeros_like(positions),
+        "energies_by_potential": np.zeros((1, count)),
+        "sampled_by": np.zeros(count, int),
+        "chain_positions": positions,
+        "chain_velocities": np.zeros_like(positions),
+        "recorded_positions": positions[None],
+        "energies": nothing,
+        "temperatures": nothing,
+        "metadata": {},
+    }
+    return Ensemble(species=np.asarray(species), cell=np.asarray(cell), positions=positions, **values | given)
