@@ -1,0 +1,169 @@
+"""From chunks to the objective, with two states of different temperature and density, against plain NumPy."""
+
+import numpy as np
+import pytest
+from systems import ELEMENTS, made_up_ensemble
+
+from dynrefine.gathering import by_state, evaluate_objective, observables_of
+from dynrefine.trajectories import Trajectories
+
+pytestmark = pytest.mark.usefixtures("fast_compilation")
+
+BOLTZMANN = 8.617333262e-5  # eV/K
+STATES = {"280K": {"temperature": 280.0, "density": 1.0}, "350K": {"temperature": 350.0, "density": 0.9}}
+CELLS = {
+    "280K": np.diag([5.0, 6.0, 7.0]),
+    "350K": np.array([[6.5, 0.0, 0.0], [1.0, -6.0, 0.0], [0.0, 0.5, 7.0]]),
+}
+VOLUMES = {"280K": 210.0, "350K": 273.0}
+SPECIES = {"280K": np.array([0, 1, 1, 0]), "350K": np.array([1, 1, 0, 1, 1])}
+HYDROGEN = {"280K": [1, 2], "350K": [0, 1, 3, 4]}
+INTERVAL, FRAMES, STARTS = 2.0, 6, 3  # fs, frames each way in time, starting points of each of two chunks
+OBSERVABLES = {
+    "diffusion": {"element": "H", "target": 2.0, "window": 10.0, "viscosity": 0.5, "weight": 3.0},
+    "pressure": {"target": 100.0, "scale": 5000.0, "weight": 0.25},
+}
+
+
+def chunk(label, seed):
+    """Random starting points, energies at two potentials, and trajectories of a state."""
+    generator, atoms = np.random.default_rng(seed), len(SPECIES[label])
+    ensemble = made_up_ensemble(
+        SPECIES[label],
+        CELLS[label],
+        generator.uniform(0.0, 5.0, (STARTS, atoms, 3)),
+        energies_by_potential=np.array([[1.0], [-2.0]]) + generator.normal(0.0, 0.02, (2, STARTS)),
+    )
+    velocities = generator.normal(0.0, 0.02, (STARTS, 2, FRAMES, atoms, 3))
+    velocities[:, 1, 0] = velocities[:, 0, 0]
+    nothing = np.zeros(0)
+    statics = {"virial_pressure": generator.normal(-2000.0, 3000.0, STARTS)}
+    return ensemble, Trajectories({"velocities": velocities}, nothing, nothing, nothing, nothing, statics)
+
+
+@pytest.fixture(scope="module")
+def chunks():
+    """Ensembles and trajectories of all states, two chunks each, by label."""
+    return {label: [chunk(label, 10 * n + k) for k in range(2)] for n, label in enumerate(STATES)}
+
+
+@pytest.fixture(scope="module")
+def objective(chunks):
+    """What the campaign makes of them."""
+    ensembles, trajectories = zip(*(each for label in STATES for each in chunks[label]), strict=True)
+    return evaluate_objective(STATES, ensembles, trajectories, OBSERVABLES, ELEMENTS, INTERVAL)
+
+
+def statistics_of(chunks, label):
+    """Velocity autocorrelation of the hydrogen atoms [S, 6] and virial pressure [S] of the starting points."""
+    correlations, pressures = [], []
+    for _, trajectories in chunks[label]:
+        pressures += list(trajectories.statics["virial_pressure"])
+        for forwards, backwards in trajectories.series["velocities"]:
+            joined = [*backwards[:0:-1], *forwards]
+            products = [
+                [
+                    np.mean([joined[n][i] @ joined[n + lag][i] for i in HYDROGEN[label]])
+                    for n in range(len(joined) - lag)
+                ]
+                for lag in range(6)
+            ]
+            correlations.append([np.mean(own) for own in products])
+    return np.array(correlations), np.array(pressures)
+
+
+def expected_from(chunks, label, change=0.0, energies=0.0):
+    """Predictions and losses by name, where the energies of the starting points are larger by change · energies."""
+    kelvin, volume = STATES[label]["temperature"], VOLUMES[label]
+    former, present = np.concatenate([own.energies_by_potential for own, _ in chunks[label]], axis=1)
+    factors = np.exp(-(present - former + 3.0 + change * energies) / (BOLTZMANN * kelvin))
+    correlations, virials = statistics_of(chunks, label)
+    correlation = factors @ correlations / factors.sum()
+    integral = INTERVAL * (np.sum(correlation) - 0.5 * (correlation[0] + correlation[-1]))
+    edge = volume ** (1 / 3) * 1e-10
+    correction = 1e9 * 2.837297 * 1.380649e-23 * kelvin / (6 * np.pi * 0.5e-3 * edge)
+    ideal = len(SPECIES[label]) * 1.380649e-23 * kelvin / (volume * 1e-30) / 1e5
+    predictions = {
+        "diffusion": 1e4 / 3 * integral + correction,
+        "pressure": ideal + factors @ virials / factors.sum(),
+    }
+    losses = {
+        "diffusion": (predictions["diffusion"] / 2.0 - 1.0) ** 2,
+        "pressure": ((predictions["pressure"] - 100.0) / 5000.0) ** 2,
+    }
+    return factors / factors.sum(), predictions, losses
+
+
+def test_chunks_are_told_apart_by_state_in_their_order():
+    assert by_state(STATES, list("abcdef")) == {"280K": ["a", "b", "c"], "350K": ["d", "e", "f"]}
+
+
+@pytest.mark.parametrize("label", STATES)
+def test_observables_know_the_conditions_of_their_state(chunks, label):
+    found = observables_of(OBSERVABLES, STATES[label], chunks[label][0][0], ELEMENTS, INTERVAL)
+    assert list(found) == ["diffusion", "pressure"]
+    np.testing.assert_array_equal(found["diffusion"].diffusing, HYDROGEN[label])
+    assert (found["diffusion"].depth, found["diffusion"].interval) == (5, INTERVAL)
+    assert found["pressure"].abscissa == [STATES[label]["temperature"]]
+    expected = len(SPECIES[label]) * 1.380649e-23 * STATES[label]["temperature"] / (VOLUMES[label] * 1e-25)
+    assert found["pressure"].ideal == pytest.approx(expected, rel=1e-9)
+
+
+def test_measured_curves_are_read_from_their_files(chunks, tmp_path):
+    path = tmp_path / "target.csv"
+    path.write_text(
+        "# Made up\nwavenumber,n_alpha\n" + "".join(f"{x},{x * 1e-2}\n" for x in range(10, 4000, 10))
+    )
+    settings = {
+        "target": str(path),
+        "window": 8.0,
+        "resolution": 100.0,
+        "bands": [{"range": [500.0, 900.0], "weight": 1}],
+    }
+    found = {
+        label: observables_of({"infrared": settings}, state, chunks[label][0][0], ELEMENTS, INTERVAL)[
+            "infrared"
+        ]
+        for label, state in STATES.items()
+    }
+    np.testing.assert_allclose(found["280K"].abscissa, np.arange(100.0, 901.0, 100.0))
+    # 1 / (6 ε0 c V kT) in SI, e²Å²/fs being 2.566969e-43 C² m²/s, and 1/m in 1/cm.
+    for label, state in STATES.items():
+        energy = 1.380649e-23 * state["temperature"]
+        expected = 0.01 * 1.602176634e-19**2 * 1e-5
+        expected /= 6 * 8.8541878128e-12 * 299792458.0 * VOLUMES[label] * 1e-30 * energy
+        assert found[label].prefactor == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("label", STATES)
+def test_predictions_and_losses_of_each_state_are_those_of_plain_loops(chunks, objective, label):
+    shares, predictions, losses = expected_from(chunks, label)
+    state = objective.states[label]
+    np.testing.assert_allclose(state.weights, shares, rtol=1e-8)
+    assert np.ptp(shares) > 0.05  # or equal weights would do
+    for name, prediction in predictions.items():
+        np.testing.assert_allclose(state.evaluations[name].prediction, [prediction], rtol=1e-8)
+        assert state.evaluations[name].loss == pytest.approx(losses[name], rel=1e-7)
+    assert (state.targets["diffusion"], state.targets["pressure"]) == ([2.0], [100.0])
+
+
+@pytest.mark.parametrize("label", STATES)
+def test_coefficients_are_the_derivative_of_the_weighted_losses_by_the_energies(chunks, objective, label):
+    energies = np.random.default_rng(5).normal(size=2 * STARTS)
+
+    def total(change):
+        losses = expected_from(chunks, label, change, energies)[2]
+        return 3.0 * losses["diffusion"] + 0.25 * losses["pressure"]
+
+    expected = (total(1e-6) - total(-1e-6)) / 2e-6
+    assert objective.states[label].coefficients @ energies == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_table_has_a_row_for_each_observable_and_state_with_its_weight(chunks, objective):
+    table = objective.table().set_index(["term", "state"])
+    assert len(table) == 4
+    for label in STATES:
+        losses = expected_from(chunks, label)[2]
+        for name, weight in (("diffusion", 3.0), ("pressure", 0.25)):
+            assert table.loc[(name, label), "weight"] == weight
+            assert table.loc[(name, label), "loss"] == pytest.approx(losses[name], rel=1e-7)
