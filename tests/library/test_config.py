@@ -1,3 +1,5 @@
+import os
+import re
 from dataclasses import fields
 from pathlib import Path
 
@@ -8,7 +10,7 @@ from dynrefine.config import check_files, load_config
 from dynrefine.config.data import CP2K
 from dynrefine.config.dynamics import State, state_labels
 from dynrefine.config.observables import OBSERVABLES
-from dynrefine.config.reference import COMMAND, documents
+from dynrefine.config.reference import COMMAND, documents, write_documents
 from dynrefine.errors import CampaignError
 
 ROOT = Path(__file__).parents[2]
@@ -204,6 +206,186 @@ def test_a_campaign_without_a_data_set_says_what_it_lacks(sections, sentence):
     assert str(caught.value) == sentence
 
 
+INFRARED = {"target": "target.csv"}
+DIFFUSION = {"element": "Ar", "target": 2.36, "window": 400}
+BAND = {"observables": {"infrared": INFRARED | {"bands": [{"range": [900, 900]}]}}}
+TWICE = [{"temperature": 300.2, "density": 1.0}, {"temperature": 299.9, "density": 1.0}]
+WATER = [{"symbol": symbol, "mass": 1.0, "charge": 0} for symbol in ("O", "H")]
+DOWNLOAD = {"url": "https://example.org/frames.extxyz", "path": "data/frames.extxyz", "sha256": 64 * "0"}
+
+
+@pytest.mark.parametrize(
+    ("campaign", "sections", "fragments"),
+    [
+        (
+            argon,
+            {"dataset": {"files": ["a"]}, "states": [{"temperature": 94.4, "density": 1.374}]},
+            ["dataset is given", "none, since the lennard_jones potential is not trained"],
+        ),
+        (
+            argon,
+            {"elements": [*argon()["elements"], *WATER]},
+            ["elements lists 3 elements", "one, since the lennard_jones potential knows no mixtures"],
+        ),
+        (
+            argon,
+            {"objective": {"observables": {"diffusion": DIFFUSION, "infrared": INFRARED}}},
+            ["objective.observables.infrared is given", "no observable of a dipole surface"],
+        ),
+        *(
+            (
+                argon,
+                {"potential": argon()["potential"] | {"truncation": truncation}},
+                [
+                    f"potential.tail_correction is true where potential.truncation is '{truncation}'",
+                    "switched",
+                ],
+            )
+            for truncation in ("shifted", "force_shifted")
+        ),
+        (
+            argon,
+            {"potential": argon()["potential"] | {"cutoff": 9.5, "switching_width": 9.5}},
+            ["potential.switching_width is 9.5 Å", "less than potential.cutoff, 9.5 Å"],
+        ),
+        (
+            minimal,
+            {"optimiser": {"parameter_scales": {"sigma": 1.0}}},
+            ["optimiser.parameter_scales.sigma is given", "parameters of the eann potential: none"],
+        ),
+        (minimal, {"elements": [*WATER, WATER[1]]}, ["elements lists H 2 times", "it once"]),
+        (minimal, {"dataset": {"files": []}}, ["dataset.files is empty", "a file", "labelling.geometries"]),
+        (
+            minimal,
+            {"dataset": {"files": ["a", {"path": ""}]}},
+            ["dataset.files[1] is empty", "a path or a url"],
+        ),
+        (
+            minimal,
+            {"dataset": {"files": [DOWNLOAD]}},
+            ["dataset.files[0].path is 'data/frames.extxyz'", "a path in resources/"],
+        ),
+        *(
+            (
+                minimal,
+                {section: {"learning_rate": 1e-3, "final_learning_rate": 2e-3}},
+                [f"{section}.final_learning_rate is 0.002", f"at most {section}.learning_rate, 0.001"],
+            )
+            for section in ("training", "dipole_training")
+        ),
+        (minimal, {"states": TWICE}, ["states lists the same temperature and density", "differ by a kelvin"]),
+        (
+            minimal,
+            {"states": [TWICE[0], {"temperature": 350, "density": 1.0, "atoms": 48}]},
+            ["states[1].atoms is 48", "none, since the data set's frames have their own"],
+        ),
+        *(
+            (minimal, {section: {key: value}}, [f"{section}.{key} is {value} fs", f"a multiple of {unit}"])
+            for section, key, value, unit in (
+                ("trajectory", "sampling_interval", 0.2, "trajectory.timestep, 0.5 fs"),
+                ("trajectory", "length", 201, "trajectory.sampling_interval, 2 fs"),
+                ("validation", "length", 999, "trajectory.sampling_interval, 2 fs"),
+                ("gradient", "depth", 50.2, "trajectory.timestep, 0.5 fs"),
+            )
+        ),
+        (
+            minimal,
+            {"gradient": {"horizon": {"shortest": 202}}},
+            ["gradient.horizon.shortest is 202 fs", "at most trajectory.length, 200 fs"],
+        ),
+        *(
+            (
+                minimal,
+                {"trajectory": {"temperature_bounds": bounds}},
+                [f"trajectory.temperature_bounds is {bounds}", "one number below 1 and one above"],
+            )
+            for bounds in ([1, 2], [0.5, 1], [1.2, 2], [2, 0.5])
+        ),
+        (
+            minimal,
+            {"ensemble": {"chunks": 1, "replicas": 1}},
+            ["ensemble has one chunk of one replica", "two or more in all for error bars"],
+        ),
+        (
+            minimal,
+            {"ensemble": {"replicas": 4, "samples_per_replica": 3}, "gradient": {"replicas": 13}},
+            ["gradient.replicas is 13", "at most the 12 starting points of a chunk"],
+        ),
+        (
+            minimal,
+            {"objective": {"observables": {"infrared": INFRARED, "diffusion": DIFFUSION}}},
+            ["objective.observables.diffusion.element is 'Ar'", "one of O, H"],
+        ),
+        (minimal, {"objective": BAND}, ["bands[0].range is [900, 900] cm⁻¹", "the lower wavenumber first"]),
+    ],
+)
+def test_settings_that_do_not_suit_each_other_get_one_sentence(campaign, sections, fragments):
+    """It names the key and what was found there, then what was expected."""
+    load_config(campaign())
+    with pytest.raises(CampaignError) as caught:
+        load_config(campaign(**sections))
+    (sentence,) = str(caught.value).splitlines()
+    assert re.fullmatch(r"(.*), expected (.*): .*\.", sentence)
+    found, expected = sentence.split(", expected ", 1)
+    assert fragments[0] in found
+    assert all(fragment in expected for fragment in fragments[1:])
+
+
+@pytest.mark.parametrize(
+    ("campaign", "sections"),
+    [
+        (argon, {"potential": argon()["potential"] | {"cutoff": 9.5, "switching_width": 9.4}}),
+        (argon, {"potential": argon()["potential"] | {"truncation": "shifted", "tail_correction": False}}),
+        (argon, {"potential": argon()["potential"] | {"truncation": "truncated"}}),
+        (minimal, {"dataset": {"files": []}, "labelling": {"geometries": "a.extxyz"}}),
+        (minimal, {"dataset": {"files": [DOWNLOAD | {"path": ""}]}}),
+        (minimal, {"training": {"learning_rate": 1e-3, "final_learning_rate": 1e-3}}),
+        (minimal, {"states": [TWICE[0], TWICE[0] | {"density": 1.1}]}),
+        (minimal, {"gradient": {"depth": 200, "horizon": {"shortest": 200}}}),
+        (minimal, {"trajectory": {"temperature_bounds": [0.99, 1.01]}}),
+        (minimal, {"ensemble": {"chunks": 1, "replicas": 2}, "validation": {"chunks": 2, "replicas": 1}}),
+        (minimal, {"ensemble": {"replicas": 4, "samples_per_replica": 3}, "gradient": {"replicas": 12}}),
+        (minimal, {"gradient": {"check": {"steps": 8}}}),
+        (minimal, {"objective": {"observables": {"infrared": INFRARED | {"window": 400}}}}),
+    ],
+)
+def test_settings_at_their_limits_are_accepted(campaign, sections):
+    load_config(campaign(**sections))
+
+
+@pytest.mark.parametrize(
+    ("sections", "fragments"),
+    [
+        ({"campaign": {"name": "test", "seed": -1}}, ["campaign.seed is -1", "a number of at least 0"]),
+        ({"campaign": {"name": "a b"}}, ["campaign.name is 'a b'", "a text that matches ^[A-Za-z0-9]"]),
+        ({"campaign": {"name": 7}}, ["campaign.name is 7", "a text"]),
+        ({"optimiser": {"momentum": 1.0}}, ["optimiser.momentum is 1.0", "a number below 1"]),
+        ({"ensemble": {"reuse": 1.5}}, ["ensemble.reuse is 1.5", "a number of at most 1"]),
+        ({"ensemble": {"chunks": "two"}}, ["ensemble.chunks is 'two'", "a whole number"]),
+        ({"ensemble": {"chunks": 1.5}}, ["ensemble.chunks is 1.5", "a whole number"]),
+        ({"ensemble": {"chunks": [1]}}, ["ensemble.chunks is [1]", "a whole number"]),
+        ({"ensemble": {"timestep": "short"}}, ["ensemble.timestep is 'short'", "a number"]),
+        ({"ensemble": {"timestep": [1]}}, ["ensemble.timestep is [1]", "a number"]),
+        ({"ensemble": {"timestep": float("inf")}}, ["ensemble.timestep is inf", "a finite number"]),
+        ({"precision": "half"}, ["precision is 'half'", "'float32' or 'float64'"]),
+        ({"states": 300}, ["states is 300", "a list"]),
+        ({"states": []}, ["states is []", "at least 1 entries"]),
+        (
+            {"states": [{"temperature": 300, "density": 1, "supercell": [1, 1, 1, 1]}]},
+            ["states[0].supercell is [1, 1, 1, 1]", "at most 3 entries"],
+        ),
+        (
+            {"gradient": {"check": {"deepest": 8}}},
+            ["gradient.check.deepest (value 8) is not a known key", "one of displacement, parameters"],
+        ),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_told_with_what_is_expected(sections, fragments):
+    (sentence,) = problems(**sections)
+    found, expected = sentence.split(", expected ", 1)
+    assert (found, expected[: len(fragments[1])]) == tuple(fragments)
+
+
 def test_all_problems_are_told_at_once():
     assert len(problems(precision="float16", optimiser={"name": "adamw"}, extra=1)) == 3
 
@@ -213,6 +395,25 @@ def test_yaml_errors_name_file_and_line(tmp_path):
     path.write_text("campaign:\n  name: [a\n")
     with pytest.raises(CampaignError, match=r"campaign.yaml, line \d+ is not valid YAML"):
         load_config(path)
+
+
+def test_a_configuration_that_is_absent_or_empty_is_told(tmp_path):
+    path = tmp_path / "campaign.yaml"
+    with pytest.raises(
+        CampaignError, match=r"campaign\.yaml does not exist: give the path of a configuration"
+    ):
+        load_config(path)
+    path.write_text("just words\n")
+    with pytest.raises(
+        CampaignError, match=r"campaign\.yaml holds no sections: begin from config/config\.yaml"
+    ):
+        load_config(path)
+
+
+def test_generated_documents_are_written_to_a_folder(tmp_path):
+    write_documents(tmp_path)
+    written = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()}
+    assert written == documents()
 
 
 def test_numbers_written_without_a_point_are_numbers():
@@ -249,6 +450,75 @@ def test_missing_files_and_small_cells_are_told(tmp_path, monkeypatch):
     with pytest.raises(CampaignError, match="potential.cutoff is 9 Å, expected at most 8.00 Å"):
         check_files(config)
     check_files(load_config(minimal(potential={"cutoff": 7.0}, dipole={"cutoff": 4.0})))
+
+
+@pytest.mark.parametrize(
+    ("sections", "key"),
+    [
+        (
+            {"objective": {"observables": {"infrared": {"target": "absent"}}}},
+            "objective.observables.infrared.target",
+        ),
+        ({"labelling": {"geometries": "absent"}}, "labelling.geometries"),
+        (
+            {"validation": {"structure": {"pair": ["O", "O"], "target": "absent"}}},
+            "validation.structure.target",
+        ),
+        ({"dataset": {"files": ["frames.extxyz", "absent"]}}, "dataset.files[1]"),
+    ],
+)
+def test_every_file_that_is_to_be_read_must_be_there(tmp_path, monkeypatch, sections, key):
+    monkeypatch.chdir(tmp_path)
+    Path("target.csv").touch()
+    Path("frames.extxyz").write_text("1\nProperties=species:S:1:pos:R:3\nO 0 0 0\n")  # without a cell
+    check_files(load_config(minimal()))
+    with pytest.raises(CampaignError) as caught:
+        check_files(load_config(minimal(**sections)))
+    assert str(caught.value) == (
+        f"{key} is 'absent', expected an existing file: correct the path or put the file there."
+    )
+
+
+def test_results_that_cannot_be_written_are_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = load_config(argon())
+    check_files(config)
+    Path("results").mkdir()
+    asked = []
+    monkeypatch.setattr("os.access", lambda path, mode: asked.append((path, mode)))
+    with pytest.raises(
+        CampaignError, match="results cannot be written to, expected leave to write the results"
+    ):
+        check_files(config)
+    assert asked == [(Path("results"), os.W_OK)]
+    Path("results/test").touch()
+    with pytest.raises(CampaignError, match="results/test is a file, expected a folder for the results"):
+        check_files(config)
+
+
+def test_cutoffs_suit_the_cell_of_each_state(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    # Four argon atoms at 1.374 g/cm³, 0.8274 u/Å³, are in a cube of 193.1 Å³ with edges of 5.780 Å.
+    state = {"temperature": 94.4, "density": 1.374, "atoms": 4}
+    check_files(load_config(argon(states=[state], potential=argon()["potential"] | {"cutoff": 11.5})))
+    with pytest.raises(CampaignError) as caught:
+        check_files(load_config(argon(states=[state], potential=argon()["potential"] | {"cutoff": 11.6})))
+    assert str(caught.value) == (
+        "potential.cutoff is 11.6 Å, expected at most 11.56 Å, 2 widths of that state's cell: lower it or enlarge "
+        "states[0].atoms."
+    )
+    Path("target.csv").touch()
+    Path("frames.extxyz").write_text(
+        '1\nLattice="4 0 0 0 5 0 0 3 6" Properties=species:S:1:pos:R:3\nO 0 0 0\n'
+    )
+    # Faces of the repeated cell are 8 Å, 5 · 6 / sqrt(6² + 3²) = 4.47 Å and 6 Å apart.
+    repeated = [{"temperature": 300, "density": 1, "supercell": [2, 1, 1]}]
+    with pytest.raises(CampaignError) as caught:
+        check_files(load_config(minimal(states=repeated, potential={"cutoff": 8.9}, dipole={"cutoff": 9.0})))
+    assert str(caught.value) == (
+        "dipole.cutoff is 9 Å, expected at most 8.94 Å, 2 widths of that state's cell: lower it or enlarge "
+        "states[0].supercell."
+    )
 
 
 @pytest.mark.parametrize("kind", ["series", "statics"])
