@@ -10,7 +10,7 @@ import pandas as pd
 import yaml
 
 from dynrefine.config import load_config
-from dynrefine.report.results import STAGES, SURFACES, Results, read_results
+from dynrefine.report.results import Results, read_results
 from dynrefine.storage import ArrayFile, write_arrays
 
 ROOT = Path(__file__).parents[2]
@@ -18,6 +18,8 @@ LABELS = {
     "infrared": ["wavenumber (cm⁻¹)", "n(ν)α(ν) (cm⁻¹)"],
     "diffusion": ["", "self-diffusion (10⁻⁹ m²/s)"],
 }
+STAGES = ("initial", "refined")
+SURFACES = ("potential", "dipole")
 OF_SURFACE = ("learning_curve", "errors", "parity")
 # centre (cm⁻¹), height (cm⁻¹) and width (cm⁻¹) of the bands of liquid water
 MEASURED = [(180, 1900, 110), (600, 4500, 170), (1642, 3600, 55), (2126, 600, 150), (3390, 17400, 180)]

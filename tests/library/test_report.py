@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 from finished_campaign import FinishedCampaign
 
-from dynrefine.report.comparison import Change, judge
+from dynrefine.report import blocks
+from dynrefine.report.comparison import Change, changes, judge
+from dynrefine.report.curves import spectra_section, structure_section, transport_section
 from dynrefine.report.figures import dataset_figure, save_figure, to_svg, training_figure
 from dynrefine.report.formatting import duration, number, percent, state_name, value_with_error
 from dynrefine.report.page import render_page, write_page
@@ -228,6 +230,108 @@ def test_a_campaign_that_got_worse_says_so(tmp_path):
     assert text.count("Infrared, 300 K: from the validation runs") == 1
     assert "passed through" not in text
     assert "Spectra before, after and measured" in sections
+
+
+@pytest.fixture(scope="module")
+def opposite(tmp_path_factory):
+    """The campaign that improved the other way round: it begins where that ended, and ends where that began."""
+    folder = tmp_path_factory.mktemp("opposite")
+    return FinishedCampaign(folder, quality=(0.55, 0.52, 0.5, 0.4, 0.25, 0.0)).read()
+
+
+@pytest.fixture(scope="module")
+def opposite_page(opposite):
+    return render_page(opposite)
+
+
+@pytest.mark.parametrize(
+    ("campaign", "sentences"),
+    [
+        (
+            "improved",
+            [
+                "Improved The infrared loss on the independent validation run fell from 0.52(2) to 0.35(2), by 6.1",
+                "the force error on the test frames grew by 3.4\u00a0%.",
+                "infrared loss, 300 K 0.52(2) → 0.35(2) 6.1 standard errors",
+                "force error on the test frames 41.2 → 42.6 meV/Å, +3.4\u00a0%",
+                "infrared loss (fitted) 300 K 0.52(2) 0.35(2) – −6.1 closer",
+                "first maximum of g_OO 300 K 3.21(3) 3.04(3) 2.57(5) −3.8 closer",
+                "force H meV/Å 34.1 35.3 +3.4\u00a0%",
+                "The self-diffusion rose from 1.52(6) to 1.74(6) 10⁻⁹ m²/s",
+                "It went from 0.53(4) at iteration 0 to 0.37(4) at iteration 4.",
+            ],
+        ),
+        (
+            "opposite",
+            [
+                "Worse The infrared loss on the independent validation run rose from 0.35(2) to 0.52(2), by 6.1",
+                "the force error on the test frames fell by 3.3\u00a0%.",
+                "infrared loss, 300 K 0.35(2) → 0.52(2) 6.1 standard errors",
+                "force error on the test frames 42.6 → 41.2 meV/Å, −3.3\u00a0%",
+                "infrared loss (fitted) 300 K 0.35(2) 0.52(2) – +6.1 further away",
+                "first maximum of g_OO 300 K 3.04(3) 3.21(3) 2.57(5) +3.8 further away",
+                "force H meV/Å 35.3 34.1 −3.3\u00a0%",
+                "The self-diffusion fell from 1.74(6) to 1.52(6) 10⁻⁹ m²/s",
+                "It went from 0.36(4) at iteration 0 to 0.46(4) at iteration 4.",
+            ],
+        ),
+    ],
+)
+def test_what_was_before_comes_first_and_what_was_after_second(campaign, sentences, request):
+    page = request.getfixturevalue("page" if campaign == "improved" else "opposite_page")
+    text = text_of(page)
+    assert [sentence for sentence in sentences if sentence not in text] == []
+
+
+@pytest.mark.parametrize("campaign", ["improved", "opposite"])
+def test_curves_are_drawn_with_the_name_of_the_potential_they_belong_to(campaign, request, monkeypatch):
+    """In every figure of spectra, correlations and structure."""
+    results = request.getfixturevalue(campaign)
+    figures, to_svg = [], blocks.to_svg
+    monkeypatch.setattr(blocks, "to_svg", lambda figure, text: figures.append(figure) or to_svg(figure, text))
+    sections = (spectra_section, structure_section)
+    for section in sections:
+        section(results)
+    transport_section(results, [])
+    drawn = [line for figure in figures for axes in figure.axes for line in axes.get_lines()]
+    for stage in ("initial", "refined"):
+        arrays = results.curves[stage].arrays
+        named = [line.get_ydata() for line in drawn if line.get_label() == stage]
+        for name in (
+            "infrared/300K/prediction",
+            "rdf/300K/value",
+            "diffusion/300K/running_integral",
+        ):
+            assert any(is_part_of(values, arrays[name]) for values in named), name
+            assert not any(is_part_of(values, other(results, stage)[name]) for values in named), name
+
+
+def is_part_of(values, curve):
+    """Whether these are some values of a curve."""
+    return len(values) > 1 and np.isin(values, curve).all()
+
+
+def other(results, stage):
+    """The curves of the other stage."""
+    return results.curves["refined" if stage == "initial" else "initial"].arrays
+
+
+def test_properties_are_compared_with_those_of_the_same_name_and_state():
+    columns = ["property", "state", "value", "standard_error", "unit", "measured", "measured_error", "fitted"]
+    initial = [
+        ("density", "280K", 1.0, 0.1, "g/cm³", 0.9, 0.2, True),
+        ("density", "300K", 2.0, 0.3, "g/cm³", 0.8, 0.4, True),
+    ]
+    initial += [("viscosity", "300K", 5.0, 0.5, "mPa s", 4.0, 0.6, False)]
+    refined = [("density", "300K", 3.0, 0.7), ("density", "280K", 4.0, 0.8)]
+    found = changes(
+        pd.DataFrame(initial, columns=columns),
+        pd.DataFrame([(*row, "other", 7.0, 7.0, False) for row in refined], columns=columns),
+    )
+    assert found == [
+        Change("density", "280K", "g/cm³", True, (1.0, 0.1), (4.0, 0.8), (0.9, 0.2)),
+        Change("density", "300K", "g/cm³", True, (2.0, 0.3), (3.0, 0.7), (0.8, 0.4)),
+    ]
 
 
 def test_a_campaign_without_spectra_has_no_section_of_them(tmp_path):
