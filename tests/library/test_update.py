@@ -426,6 +426,7 @@ def test_a_gradient_that_is_not_finite_is_an_error(potential, gradients):
         ([5.0, 1.0, 3.0, 3.0, 3.0], 0.0, True),  # the best is as old as the patience
         ([5.0, 4.0, 1.0, 3.0, 3.0], 0.0, False),  # and here an iteration younger
         ([5.0, 1.0, 3.0, 1.5, 3.0, 3.0], 0.0, True),
+        ([5.0, 6.0, 4.0, 6.0, 6.0], 0.0, False),  # better than before, though not in the end
         ([4.0, 3.0, 3.0, 3.0], 0.25, False),  # better by the tolerance exactly
         ([4.0, 3.01, 3.5, 3.5], 0.25, True),
     ],
