@@ -278,7 +278,7 @@ def test_energy_gradients_are_those_of_the_energy_and_mend_short_lists(pairs):
         return own.field.architecture.energy(parameters, own.system.species, x, cell, lists)
 
     np.testing.assert_allclose(found[0], central_difference(energy, pairs.vector), rtol=1e-6)
-    short = own.field.with_capacity(8)
+    short = own.field.with_capacity(4)
     assert short.neighbours(pairs.positions[0], own.system.cell).overflow
     mended = energy_gradients(short, own.parameters, own.system, pairs.positions[:1])
     np.testing.assert_allclose(mended, found, rtol=1e-12)
