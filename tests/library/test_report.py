@@ -306,6 +306,14 @@ def test_curves_are_drawn_with_the_name_of_the_potential_they_belong_to(campaign
             assert not any(is_part_of(values, other(results, stage)[name]) for values in named), name
 
 
+@pytest.mark.parametrize(("campaign", "highest"), [("improved", "initial"), ("opposite", "refined")])
+def test_curves_are_read_from_the_files_of_their_stage(campaign, highest, request):
+    """The better a potential of these campaigns is, the lower is the first maximum of its structure."""
+    curves = request.getfixturevalue(campaign).curves
+    maxima = {stage: file.arrays["rdf/300K/value"].max() for stage, file in curves.items()}
+    assert max(maxima, key=maxima.get) == highest
+
+
 def is_part_of(values, curve):
     """Whether these are some values of a curve."""
     return len(values) > 1 and np.isin(values, curve).all()
