@@ -511,8 +511,8 @@ def test_cutoffs_suit_the_cell_of_each_state(tmp_path, monkeypatch):
     Path("frames.extxyz").write_text(
         '1\nLattice="4 0 0 0 5 0 0 3 6" Properties=species:S:1:pos:R:3\nO 0 0 0\n'
     )
-    # Faces of the repeated cell are 8 Å, 5 · 6 / sqrt(6² + 3²) = 4.47 Å and 6 Å apart.
-    repeated = [{"temperature": 300, "density": 1, "supercell": [2, 1, 1]}]
+    # Faces of the repeated cell are 8 Å, 5 · 12 / sqrt(12² + 6²) = 4.47 Å and 12 Å apart.
+    repeated = [{"temperature": 300, "density": 1, "supercell": [2, 1, 2]}]
     with pytest.raises(CampaignError) as caught:
         check_files(load_config(minimal(states=repeated, potential={"cutoff": 8.9}, dipole={"cutoff": 9.0})))
     assert str(caught.value) == (
