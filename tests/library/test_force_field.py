@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -42,7 +43,7 @@ def field():
 )
 def test_a_list_is_outrun_when_an_atom_has_moved_by_more_than_half_the_skin(field, moved, outrun):
     built_at = jnp.asarray(np.random.default_rng(1).uniform(0.0, 20.0, (5, 3)))
-    neighbours = field.neighbours(built_at, jnp.asarray(CELL))
+    neighbours = jax.jit(field.neighbours)(built_at, jnp.asarray(CELL))
     faults = list_faults(neighbours, built_at, built_at.at[3].add(jnp.array(moved)), SKIN)
     assert bool(faults.outrun) == outrun
     assert not faults.overflow
