@@ -61,7 +61,7 @@ def test_atoms_that_meet_while_a_list_serves_are_not_lost(field):
         simulation = Simulation(
             field,
             frames,
-            lambda system, x, v, neighbours: v[:, 0],
+            lambda potential, system, x, v, neighbours: v[:, 0],
             parameters,
             system_of(np.ones(2, int), CELL, ELEMENTS, jnp.float64),
         )

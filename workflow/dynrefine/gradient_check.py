@@ -22,6 +22,7 @@ from dynrefine.observables.base import Observable
 from dynrefine.reweighting import boltzmann_weights, ensemble_coefficients
 from dynrefine.statics import evaluate_statics, observe_statics
 
+
 @dataclass(frozen=True, eq=False)
 class CheckedLoss:
     """Everything that the loss of the check depends on but the trainable parameters.
@@ -89,11 +90,6 @@ class CheckedLoss:
         """L(θ) and dL/dθ by backpropagation, compiled once for all comparisons."""
         return jax.jit(jax.value_and_grad(self))
 
-    @cached_property
-    def reference(self) -> np.ndarray:
-        """dL/dθ by backpropagation [P]."""
-        return np.asarray(self.value_and_gradient(self.vector)[1])
-
     def adjoint(self, tolerance: float) -> tuple[np.ndarray, float]:
         """The gradient as the campaign computes it [P], and the largest reversal error, Å."""
         own = self.simulation
@@ -119,6 +115,11 @@ class CheckedLoss:
         return total, float(gradient.reversal_error.max())
 
 
+def backpropagated(loss: CheckedLoss) -> np.ndarray:
+    """dL/dθ by backpropagation [P]."""
+    return np.asarray(loss.value_and_gradient(loss.vector)[1])
+
+
 def compare_with_backpropagation(
     loss: CheckedLoss, tolerance: float, precision: str, reference: np.ndarray | None = None
 ) -> tuple[list[dict[str, Any]], np.ndarray]:
@@ -128,11 +129,11 @@ def compare_with_backpropagation(
         loss: whose adjoint gradient is compared.
         tolerance: of the reversal, Å.
         precision: of the adjoint.
-        reference: gradient of the same loss by backpropagation in double precision [P]; by default in that of the loss.
+        reference: `backpropagated` of the same loss in double precision [P]; that of the loss itself if not given.
     """
     adjoint, reversal = loss.adjoint(tolerance)
     if reference is None:
-        reference = loss.reference
+        reference = backpropagated(loss)
     norm = np.linalg.norm(reference)
     rows = [
         {

@@ -11,6 +11,7 @@ with job(snakemake):
     from dynrefine.gathering import observables_of
     from dynrefine.gradient_check import (
         CheckedLoss,
+        backpropagated,
         compare_with_backpropagation,
         compare_with_finite_differences,
     )
@@ -51,7 +52,7 @@ with job(snakemake):
         )
         jax.config.update("jax_disable_most_optimizations", False)
         single, _ = compare_with_backpropagation(
-            loss_of(observable, "float32"), tolerance, "float32", loss.reference
+            loss_of(observable, "float32"), tolerance, "float32", backpropagated(loss)
         )
         return [*double, *single, *differences]
 
