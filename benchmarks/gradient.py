@@ -20,8 +20,9 @@ from cases import Case, argon, fastest, water
 
 from dynrefine.adjoint import adjoint_leg
 from dynrefine.dynamics.leapfrog import Frames, propagate
-from dynrefine.dynamics.replicas import DIRECTIONS, both_ways, for_each
+from dynrefine.dynamics.replicas import DIRECTIONS, both_ways
 from dynrefine.job import configure_jax
+from dynrefine.mapping import for_each
 
 SYSTEMS = {"argon": argon, "water": water}
 METHODS = ("forward", "adjoint", "exact adjoint", "rematerialised", "naive")

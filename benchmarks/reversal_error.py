@@ -21,9 +21,10 @@ from dynrefine.config import load_config
 from dynrefine.datasets.reading import read_frames
 from dynrefine.dynamics.force_field import force_field
 from dynrefine.dynamics.leapfrog import Frames, Simulation, propagate
-from dynrefine.dynamics.replicas import DIRECTIONS, both_ways, for_each
+from dynrefine.dynamics.replicas import DIRECTIONS, both_ways
 from dynrefine.initial_configurations import lattice_configurations, system_of
 from dynrefine.job import configure_jax
+from dynrefine.mapping import for_each
 from dynrefine.models import create_model, load_model
 from dynrefine.system import thermal_velocities
 

@@ -1,4 +1,4 @@
-"""Import what campaigns import, once, so that Python keeps it compiled: half of a job's start is compilation otherwise.
+"""Import what campaigns import, once, so that Python keeps it compiled, which is most of a job's start otherwise.
 
 Run it where the environment was installed without compiling, with PYTHONDONTWRITEBYTECODE unset.
 """

@@ -11,7 +11,7 @@ from dynrefine.errors import CampaignError
 from dynrefine.job import job
 
 snakemake = SimpleNamespace(
-    log=["logs/job.log"], rule="test", wildcards={}, params={"seed": 3}, threads=1, resources={}
+    log=["logs/job.log"], rule="test", wildcards={{}}, params={{"seed": 3}}, threads=1, resources={{}}
 )
 with job(snakemake):
     logging.getLogger("dynrefine").info("half done")

@@ -210,15 +210,16 @@ def test_the_loss_is_the_weighted_mean_of_squares(labelled, loss_of):
 def test_errors_and_parity_count_atoms_not_padding(labelled):
     model, frames = labelled
     forces = frames.forces + np.where(np.arange(6) == 0, 0.05, 0.0)[:, None]  # on the first oxygen atom
-    data = with_neighbours(replace(frames, energies=frames.energies + 0.03, forces=forces), 3.0, jnp.float64)
-    errors = label_errors(model, data, ["O", "H"])
+    frames = replace(frames, energies=frames.energies + 0.03, forces=forces)
+    predicted = evaluate(model, with_neighbours(frames, 3.0, jnp.float64))
+    errors = label_errors(predicted, frames, ["O", "H"])
     assert errors["force O"] == (pytest.approx(1e3 * 0.05 / np.sqrt(2)), "meV/Å")
     assert errors["force H"] == (pytest.approx(0.0, abs=1e-9), "meV/Å")
     assert errors["force"] == (pytest.approx(1e3 * 0.05 * np.sqrt(3 / 17)), "meV/Å")
     expected = np.sqrt(np.mean([5.0**2, 5.0**2, 6.0**2]))
     assert errors["energy"] == (pytest.approx(expected), "meV/atom")
     assert errors["stress"] == (pytest.approx(0.0, abs=1e-9), "MPa")
-    pairs = parity(model, data)
+    pairs = parity(predicted, frames)
     assert len(pairs["forces"][0]) == 3 * 17
     np.testing.assert_allclose(pairs["energies"][0] - pairs["energies"][1], [0.005, 0.005, 0.006], rtol=1e-9)
 

@@ -8,11 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from dynrefine.frames import LabelledFrames
+from dynrefine.mapping import for_each
 from dynrefine.models import Model, flat_parameters
 from dynrefine.training.frames_with_neighbours import with_neighbours
 from dynrefine.training.potential import LabelWeights, label_loss, less_offsets
 
-_BATCH = 8  # frames at once: memory does not grow with the data set
+_BATCH = 8  # frames at once on an accelerator: memory does not grow with the data set
 
 
 def anchor_gradient(
@@ -44,7 +45,7 @@ def anchor_gradient(
             value, gradient = jax.value_and_grad(loss)(trainable)
             return value, flat_parameters(gradient)[0]
 
-        return jax.lax.map(one, data, batch_size=_BATCH)
+        return for_each(one, _BATCH)(data)
 
     losses, gradients = each_frame(potential.parameters["trainable"], data)
     return float(jnp.mean(losses)), np.asarray(jnp.mean(gradients, axis=0))

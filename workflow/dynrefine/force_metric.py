@@ -11,6 +11,7 @@ directions that would wreck the forces hardly moves the parameters.
 """
 
 import math
+from functools import partial
 from typing import Any
 
 import jax
@@ -19,10 +20,11 @@ import numpy as np
 import optax
 
 from dynrefine.frames import LabelledFrames
+from dynrefine.mapping import for_each
 from dynrefine.models import Model, flat_parameters
 from dynrefine.training.frames_with_neighbours import FramesWithNeighbours, with_neighbours
 
-_BATCH = 8  # probes at once
+_BATCH = 8  # probes at once on an accelerator
 
 
 def force_probes(
@@ -66,7 +68,7 @@ def force_probes(
     def all_probes(data: FramesWithNeighbours, keys: jax.Array) -> jax.Array:
         def of_frame(inputs: tuple[FramesWithNeighbours, jax.Array]) -> jax.Array:
             frame, keys = inputs
-            return jax.lax.map(lambda key: probe(frame, key), keys, batch_size=_BATCH)
+            return for_each(partial(probe, frame), _BATCH)(keys)
 
         return jax.lax.map(of_frame, (data, keys))
 

@@ -1,5 +1,6 @@
 """Labelled geometries as padded arrays, for the numerical core."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -46,6 +47,12 @@ class LabelledFrames:
             stresses=np.full((frames, 3, 3), np.nan),
             dipoles=np.full((frames, 3), np.nan),
         )
+
+    @classmethod
+    def joined(cls, parts: Iterable["LabelledFrames"]) -> "LabelledFrames":
+        """The frames of several parts, all with room for equally many atoms, one part after another."""
+        parts = list(parts)
+        return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
     @property
     def atom_counts(self) -> np.ndarray:

@@ -36,8 +36,8 @@ logger = logging.getLogger(__name__)
 def job(snakemake: Any) -> Iterator[None]:
     """Run the body of a script as a job of a campaign.
 
-    The log file gets everything, what XLA says included, the terminal warnings and errors. A CampaignError is written as one line and
-    ends the job with exit code 1; any other exception is written with its traceback.
+    The log file gets everything, what XLA says included, the terminal warnings and errors. A CampaignError is
+    written as one line and ends the job with exit code 1; any other exception is written with its traceback.
 
     Arguments:
         snakemake: the object Snakemake gives to scripts. Where its parameters hold `precision` ("float32" or

@@ -8,15 +8,16 @@ with job(snakemake):
     import jax
     import jax.numpy as jnp
 
-    from dynrefine.datasets.arrays import to_arrays
+    from dynrefine.datasets.arrays import parts_to_arrays
     from dynrefine.datasets.reading import read_frames
     from dynrefine.models import create_model, save_model
     from dynrefine.provenance import config_hash
     from dynrefine.training import tables
     from dynrefine.training.fit import Schedule, fit
-    from dynrefine.training.frames_with_neighbours import with_neighbours
+    from dynrefine.training.frames_with_neighbours import parts_with_neighbours
     from dynrefine.training.potential import (
         LabelWeights,
+        evaluate,
         fit_energy_offsets,
         label_errors,
         label_loss,
@@ -30,17 +31,13 @@ with job(snakemake):
     symbols = [element["symbol"] for element in elements]
     dtype = jnp.dtype(snakemake.params.precision)
 
-    frames = {
-        part: to_arrays(read_frames(snakemake.input[part]), symbols)
-        for part in ("train", "validation", "test")
-    }
+    read = {part: read_frames(snakemake.input[part]) for part in ("train", "validation", "test")}
+    frames = parts_to_arrays(read, symbols)
     offsets = fit_energy_offsets(frames["train"], len(symbols))
     model = create_model(settings["potential"], elements, jax.random.key(seed)).cast(dtype)
-    data = {
-        part: with_neighbours(less_offsets(labelled, offsets), model.architecture.cutoff, dtype)
-        for part, labelled in frames.items()
-    }
-    model = set_constants(model, data["train"])
+    labelled = {part: less_offsets(of_part, offsets) for part, of_part in frames.items()}
+    data, places = parts_with_neighbours(labelled, model.architecture.cutoff, dtype)
+    model = set_constants(model, data[places["train"]])
     weights = LabelWeights(training["energy_weight"], training["force_weight"], training["stress_weight"])
 
     def loss(trainable, batch):
@@ -51,15 +48,17 @@ with job(snakemake):
     best, curve = fit(
         loss,
         model.parameters["trainable"],
-        data["train"],
-        data["validation"],
+        data[places["train"]],
+        data[places["validation"]],
         Schedule.from_settings(training, seed),
         checkpoint=output.with_name("potential_checkpoint.npz"),
         fingerprint=config_hash({"settings": settings, "seed": seed, "code": snakemake.params.code}),
     )
     model = model.with_trainable(best, seed=seed, energy_offsets_eV=offsets.tolist())
-    errors = {part: label_errors(model, labelled, symbols) for part, labelled in data.items()}
-    pairs = {part: parity(model, labelled) for part, labelled in data.items()}
+    everything = evaluate(model, data)
+    predicted = {part: tuple(array[place] for array in everything) for part, place in places.items()}
+    errors = {part: label_errors(predicted[part], labelled[part], symbols) for part in places}
+    pairs = {part: parity(predicted[part], labelled[part]) for part in places}
 
     tables.write_curve(snakemake.output.learning_curve, curve)
     tables.write_errors(snakemake.output.errors, errors)

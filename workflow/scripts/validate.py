@@ -17,7 +17,7 @@ with job(snakemake):
     from dynrefine.objective import axis_labels, read_target
     from dynrefine.storage import ArrayFile, write_arrays
     from dynrefine.training.frames_with_neighbours import with_neighbours
-    from dynrefine.training.potential import label_errors, less_offsets
+    from dynrefine.training.potential import evaluate, label_errors, less_offsets
     from dynrefine.training.tables import write_table
     from dynrefine.trajectories import load_trajectories
 
@@ -72,7 +72,8 @@ with job(snakemake):
         potential = load_model(snakemake.input.potential, settings["potential"], elements).cast(dtype)
         frames = to_arrays(read_frames(snakemake.input.test), symbols)
         offsets = np.asarray(potential.metadata["energy_offsets_eV"])
-        data = with_neighbours(less_offsets(frames, offsets), potential.architecture.cutoff, dtype)
-        errors = label_errors(potential, data, symbols)
+        frames = less_offsets(frames, offsets)
+        predicted = evaluate(potential, with_neighbours(frames, potential.architecture.cutoff, dtype))
+        errors = label_errors(predicted, frames, symbols)
     rows = [{"quantity": name, "value": value, "unit": unit} for name, (value, unit) in errors.items()]
     write_table(snakemake.output.errors, pd.DataFrame(rows, columns=["quantity", "value", "unit"]))

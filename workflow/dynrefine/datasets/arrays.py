@@ -1,6 +1,6 @@
 """Frames to the arrays of the numerical core and back."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from ase import Atoms
@@ -11,12 +11,29 @@ from dynrefine.errors import CampaignError
 from dynrefine.frames import LabelledFrames
 
 
-def to_arrays(frames: Sequence[Atoms], elements: Sequence[str]) -> LabelledFrames:
+def parts_to_arrays(
+    parts: Mapping[str, Sequence[Atoms]], elements: Sequence[str]
+) -> dict[str, LabelledFrames]:
+    """The frames of each part of a data set as arrays, all padded to the largest frame of any part.
+
+    Arguments:
+        parts: frames by the name of their part.
+        elements: the elements of the potential, in its order.
+
+    Raises:
+        CampaignError: a part has no frames, or a frame holds an element that is not among them.
+    """
+    atoms = max((len(frame) for frames in parts.values() for frame in frames), default=0)
+    return {part: to_arrays(frames, elements, atoms) for part, frames in parts.items()}
+
+
+def to_arrays(frames: Sequence[Atoms], elements: Sequence[str], room: int = 0) -> LabelledFrames:
     """Frames as arrays, padded to the largest frame.
 
     Arguments:
         frames: F frames of up to N atoms.
         elements: the elements of the potential, in its order.
+        room: atoms that there is room for, N, where it is more than those of the largest frame.
 
     Raises:
         CampaignError: there are no frames, or one holds an element that is not among them.
@@ -26,7 +43,7 @@ def to_arrays(frames: Sequence[Atoms], elements: Sequence[str]) -> LabelledFrame
             "there are no frames to make arrays of: expected at least one; check the data set."
         )
     require_elements(frames, elements)
-    atoms = max(len(frame) for frame in frames)
+    atoms = max(room, *(len(frame) for frame in frames))
     results = [frame.calc.results if frame.calc else {} for frame in frames]
     missing_stress = np.full(6, np.nan)
     return LabelledFrames(

@@ -14,6 +14,7 @@ from dynrefine.dynamics.force_field import ForceField, with_sufficient_lists
 from dynrefine.dynamics.langevin import Chain, Thermostat, sample_chain
 from dynrefine.dynamics.leapfrog import Leg, RecordedLists, Simulation, propagate
 from dynrefine.errors import CampaignError
+from dynrefine.mapping import for_each
 from dynrefine.system import System
 
 DIRECTIONS = (1.0, -1.0)
@@ -157,16 +158,6 @@ def split_directions(series: jax.Array) -> jax.Array:
     frames = (series.shape[1] + 1) // 2
     backwards = series[:, frames - 1 :: -1]
     return jnp.stack([series[:, frames - 1 :], backwards.at[:, 0].set(0.0)], axis=1)
-
-
-def for_each(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Map a function over the first axis of its arguments: all at once on an accelerator, one by one on a CPU.
-
-    What a single trajectory needs stays in the cache of a CPU: several at once take half as long again for each.
-    """
-    if jax.default_backend() != "cpu":
-        return jax.vmap(function)
-    return lambda *arguments: jax.lax.map(lambda each: function(*each), arguments)
 
 
 def _require_finite(energies: jax.Array, timestep: float) -> None:

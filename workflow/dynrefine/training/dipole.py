@@ -55,31 +55,36 @@ def require_dipoles(frames: LabelledFrames, part: str) -> LabelledFrames:
     return frames[labelled]
 
 
-def dipole_errors(
-    model: Model, data: FramesWithNeighbours
-) -> tuple[dict[str, tuple[float, str]], dict[str, tuple[np.ndarray, np.ndarray]]]:
-    """Errors of the dipole surface on labelled frames.
-
-    Returns:
-        by quantity the value and its unit: root mean square error of a component, standard deviation of the labels
-        on the branch of the predictions, and their ratio; and labelled and predicted components for a parity plot.
-    """
+def evaluate(model: Model, data: FramesWithNeighbours) -> tuple[np.ndarray, np.ndarray]:
+    """Predicted and labelled dipoles [F, 3] in e Å, the labels on the branch of the predictions."""
     architecture = model.architecture
 
     @jax.jit
-    def evaluate(parameters: Any, data: FramesWithNeighbours) -> tuple[jax.Array, jax.Array]:
+    def compiled(parameters: Any, data: FramesWithNeighbours) -> tuple[jax.Array, jax.Array]:
         def one(species: Any, positions: Any, cell: Any, neighbours: Any) -> jax.Array:
             return architecture.dipole(parameters, species, positions, cell, neighbours)
 
-        return data.evaluate(one), dipole_residuals(architecture, parameters, data)
+        predicted = data.evaluate(one)
+        return predicted, predicted - dipole_residuals(architecture, parameters, data)
 
-    predicted, residuals = map(np.asarray, evaluate(model.parameters, data))
-    labelled = predicted - residuals
-    error = float(np.sqrt(np.mean(residuals**2)))
+    predicted, labelled = compiled(model.parameters, data)
+    return np.asarray(predicted), np.asarray(labelled)
+
+
+def dipole_errors(predicted: np.ndarray, labelled: np.ndarray) -> dict[str, tuple[float, str]]:
+    """Errors of the dipole surface on labelled frames.
+
+    Arguments:
+        predicted, labelled: from `evaluate` [F, 3], e Å.
+
+    Returns:
+        by quantity the value and its unit: root mean square error of a component, standard deviation of the labels,
+        and their ratio.
+    """
+    error = float(np.sqrt(np.mean((predicted - labelled) ** 2)))
     spread = float(np.sqrt(np.mean((labelled - labelled.mean(axis=0)) ** 2)))
-    errors = {
+    return {
         "dipole": (error, "e Å"),
         "spread of the labels": (spread, "e Å"),
         "dipole, relative to the spread": (100 * error / spread, "%"),
     }
-    return errors, {"dipoles": (labelled.ravel(), predicted.ravel())}

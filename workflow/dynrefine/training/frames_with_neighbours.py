@@ -1,5 +1,6 @@
 """Frames with their neighbour lists, found once because the atoms stand still."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -27,6 +28,10 @@ class FramesWithNeighbours:
 
     frames: LabelledFrames
     neighbours: NeighbourList
+
+    def __getitem__(self, index: slice) -> "FramesWithNeighbours":
+        """Some of the frames."""
+        return jax.tree.map(lambda array: array[index], self)
 
     def evaluate(self, function: Any) -> Any:
         """Map function(species, positions, cell, neighbours) over the frames."""
@@ -60,6 +65,20 @@ def with_neighbours(frames: LabelledFrames, cutoff: float, dtype: Any) -> Frames
         capacity += 16
         neighbours = find(arrays, capacity)
     return FramesWithNeighbours(arrays, neighbours)
+
+
+def parts_with_neighbours(
+    parts: Mapping[str, LabelledFrames], cutoff: float, dtype: Any
+) -> tuple[FramesWithNeighbours, dict[str, slice]]:
+    """All parts of a data set with their neighbours, and where in it each part lies.
+
+    One program serves what is done with all of them: each part alone would have one of its own to compile.
+    """
+    ends = np.cumsum([len(part) for part in parts.values()]).tolist()
+    places = {
+        name: slice(end - len(part), end) for (name, part), end in zip(parts.items(), ends, strict=True)
+    }
+    return with_neighbours(LabelledFrames.joined(parts.values()), cutoff, dtype), places
 
 
 def shortest_distances(data: FramesWithNeighbours, elements: int) -> np.ndarray:

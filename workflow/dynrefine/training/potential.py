@@ -16,6 +16,8 @@ from dynrefine.potentials.derivatives import energy_forces_stress
 from dynrefine.training.frames_with_neighbours import FramesWithNeighbours, shortest_distances
 from dynrefine.units import BAR
 
+Predictions = tuple[np.ndarray, np.ndarray, np.ndarray]  # energies, forces and stresses, as from `evaluate`
+
 # The repulsion begins at this fraction of the shortest distance seen in training: outside of all data.
 REPULSION_ONSET = 0.97
 
@@ -107,11 +109,16 @@ def label_loss(
 
 
 def label_errors(
-    model: Model, data: FramesWithNeighbours, symbols: Sequence[str]
+    predicted: Predictions, frames: LabelledFrames, symbols: Sequence[str]
 ) -> dict[str, tuple[float, str]]:
-    """Root mean square errors on labelled frames: by quantity the value and its unit."""
-    energies, forces, stresses = evaluate(model, data)
-    frames = data.frames
+    """Root mean square errors on labelled frames: by quantity the value and its unit.
+
+    Arguments:
+        predicted: from `evaluate`.
+        frames: the same frames, energies relative to the offsets.
+        symbols: of the elements.
+    """
+    energies, forces, stresses = predicted
     species = np.asarray(frames.species)
     force_error = forces - np.asarray(frames.forces)
     stress_error = stresses - np.asarray(frames.stresses)
@@ -132,10 +139,9 @@ def label_errors(
     return errors
 
 
-def parity(model: Model, data: FramesWithNeighbours) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def parity(predicted: Predictions, frames: LabelledFrames) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Labelled and predicted energies (eV/atom) and force components (eV/Å), for a parity plot."""
-    energies, forces, _ = evaluate(model, data)
-    frames = data.frames
+    energies, forces, _ = predicted
     present = np.asarray(frames.species) >= 0
     atoms = np.asarray(frames.atom_counts)
     return {
@@ -144,7 +150,7 @@ def parity(model: Model, data: FramesWithNeighbours) -> dict[str, tuple[np.ndarr
     }
 
 
-def evaluate(model: Model, data: FramesWithNeighbours) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def evaluate(model: Model, data: FramesWithNeighbours) -> Predictions:
     """Energies, forces and stresses as `predictions` returns them, as NumPy arrays."""
     compiled = jax.jit(lambda parameters, data: predictions(model.architecture, parameters, data))
     energies, forces, stresses = compiled(model.parameters, data)
