@@ -25,11 +25,15 @@ ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "workflow", "config", "envs", "profiles", "slurm")
 IGNORED = shutil.ignore_patterns("__pycache__", "*.egg-info")
 BOOKKEEPING = ("logs", "benchmarks")
-# The toy's programs are compiled faster and run slower, which suits a toy; they are kept for the next session.
+KEPT = ROOT / ".pytest_cache/d"
+# The programs of small campaigns are compiled faster and run slower, which suits them; they are kept for the next
+# session, as is Python's bytecode, without which each job imports for seconds.
 COMPILATION = {
-    CACHE_VARIABLE: str(ROOT / ".pytest_cache/d/compiled"),
+    CACHE_VARIABLE: str(KEPT / "compiled"),
     "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+    "PYTHONPYCACHEPREFIX": str(KEPT / "bytecode"),
 }
+NOT_OF_A_USER = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
 
 # Jobs of the toy by rule: those of an iteration, and those that follow the last one.
 ITERATION = {
@@ -55,35 +59,42 @@ for path in snakemake.output:
 
 @dataclass(frozen=True)
 class Campaign:
-    """A copy of the workflow with the toy configuration.
+    """A copy of the workflow with a configuration of tests/config.
 
     Attributes:
         folder: the copy; what Snakemake runs in.
+        name: of the campaign and its configuration.
     """
 
     folder: Path
+    name: str = "toy"
+
+    @property
+    def configuration(self) -> str:
+        """The file of the configuration, in the folder."""
+        return f"{self.name}.yaml"
 
     @property
     def results(self) -> Path:
         """The folder the campaign writes to."""
-        return self.folder / "results/toy"
+        return self.folder / "results" / self.name
 
-    def command(self, *arguments: str, configuration: str = "toy.yaml", cores: int | None = 1) -> list[str]:
+    def command(self, *arguments: str, configuration: str | None = None, cores: int | None = 1) -> list[str]:
         """Snakemake as typed in the folder of the campaign; without `cores` a profile says where jobs run."""
         program = [sys.executable, "-m", "snakemake"]
         machine = [] if cores is None else ["--cores", str(cores)]
-        return [*program, *arguments, *machine, "--configfile", configuration]
+        return [*program, *arguments, *machine, "--configfile", configuration or self.configuration]
 
     @property
     def environment(self) -> dict[str, str]:
         """The variables of a user's shell, who does not set the path of Python; and how programs are compiled."""
-        shell = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        shell = {name: value for name, value in os.environ.items() if name not in NOT_OF_A_USER}
         return shell | COMPILATION
 
     def snakemake(
         self,
         *arguments: str,
-        configuration: str = "toy.yaml",
+        configuration: str | None = None,
         cores: int | None = 1,
         before: Callable[[], None] | None = None,
     ) -> subprocess.CompletedProcess:
@@ -97,19 +108,19 @@ class Campaign:
             preexec_fn=before,
         )
 
-    def run(self, *arguments: str, configuration: str = "toy.yaml", cores: int = 1) -> dict[str, int]:
+    def run(self, *arguments: str, configuration: str | None = None, cores: int = 1) -> dict[str, int]:
         """Run Snakemake, which must succeed; the number of jobs of each rule that ran."""
         finished = self.snakemake(*arguments, configuration=configuration, cores=cores)
         assert finished.returncode == 0, finished.stdout + finished.stderr
         return jobs_by_rule(finished)
 
-    def planned(self, *arguments: str, configuration: str = "toy.yaml") -> dict[str, int]:
+    def planned(self, *arguments: str, configuration: str | None = None) -> dict[str, int]:
         """The number of jobs of each rule that would run."""
         return self.run(*arguments, "--dry-run", "--quiet", "rules", configuration=configuration)
 
     def configure(self, name: str, **changes: dict[str, Any]) -> str:
-        """Write a variant of the toy configuration; sections are merged with those of the toy."""
-        values = yaml.safe_load((self.folder / "toy.yaml").read_text())
+        """Write a variant of the configuration; sections are merged with its own."""
+        values = yaml.safe_load((self.folder / self.configuration).read_text())
         for section, entries in changes.items():
             merged = isinstance(entries, dict) and isinstance(values.get(section, {}), dict)
             values[section] = {**values.get(section, {}), **entries} if merged else entries
@@ -119,12 +130,12 @@ class Campaign:
     def copy_to(self, folder: Path) -> "Campaign":
         """The same campaign, as far as it has come, in another folder."""
         shutil.copytree(self.folder, folder)
-        return Campaign(folder)
+        return Campaign(folder, self.name)
 
     def begun_anew(self, folder: Path) -> "Campaign":
         """The same workflow in another folder, nothing run yet."""
         shutil.copytree(self.folder, folder, ignore=shutil.ignore_patterns("results", ".snakemake"))
-        return Campaign(folder)
+        return Campaign(folder, self.name)
 
     def contents(self) -> dict[str, bytes]:
         """The results by their paths in the folder, without logs and benchmarks."""
@@ -166,29 +177,39 @@ def limit_size_of_files(size: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
-def copy_workflow(folder: Path) -> Campaign:
-    """The workflow with the toy configuration in a folder of its own, nothing run yet."""
+def copy_workflow(folder: Path, name: str = "toy") -> Campaign:
+    """The workflow with a configuration of tests/config in a folder of its own, nothing run yet."""
     for part in PARTS:
         source = ROOT / part
         if source.is_dir():
             shutil.copytree(source, folder / part, ignore=IGNORED)
         else:
             shutil.copy(source, folder / part)
-    shutil.copy(ROOT / "tests/config/toy.yaml", folder / "toy.yaml")
-    return Campaign(folder)
+    shutil.copy(ROOT / "tests/config" / f"{name}.yaml", folder)
+    return Campaign(folder, name)
 
 
-def run_once(folder: Path, begin: Callable[[Path], Campaign], cores: int) -> Campaign:
-    """The campaign that `begin` makes in a folder, run to its end by the first of the processes that want it."""
+def run_once(
+    folder: Path, begin: Callable[[Path], Campaign], *targets: str, name: str = "toy", cores: int = 2
+) -> Campaign:
+    """The campaign that `begin` makes in a folder, run by the first of the processes that want it.
+
+    Arguments:
+        folder: of the campaign.
+        begin: makes it there.
+        targets: files to run it for; all of them where none are named.
+        name: of the campaign.
+        cores: to run it on.
+    """
     finished = folder / "finished"
     with open(folder.with_suffix(".lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not finished.exists():
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
-            begin(folder).run(cores=cores)
+            begin(folder).run(*targets, cores=cores)
             finished.touch()
-    return Campaign(folder)
+    return Campaign(folder, name)
 
 
 def replace_by_stand_in(script: Path) -> None:

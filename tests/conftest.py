@@ -35,7 +35,7 @@ def session_folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def finished_toy(session_folder) -> Campaign:
     """The toy campaign run to its end; tests read it and change copies."""
-    return run_once(session_folder / "finished_toy", copy_workflow, cores=2)
+    return run_once(session_folder / "finished_toy", copy_workflow)
 
 
 @pytest.fixture

@@ -3,20 +3,22 @@
 import shutil
 from functools import partial
 
-import jax
 import numpy as np
 import pytest
-from campaigns import limit_size_of_files
+from campaigns import ROOT, limit_size_of_files
 
 from dynrefine import storage
+from dynrefine.config import check_files, load_config
+from dynrefine.datasets.checking import check_frames
 from dynrefine.datasets.reading import read_frames
 from dynrefine.datasets.writing import write_frames
-from dynrefine.models import create_model, load_model, save_model
+from dynrefine.ensembles import load_ensemble
+from dynrefine.errors import CampaignError
+from dynrefine.models import load_model, save_model
+from dynrefine.trajectories import run_trajectories
 
-POTENTIAL = "results/toy/pretraining/potential.npz"
-ENSEMBLE = "results/toy/refinement/000/300K/ensemble_00.npz"
-TRAJECTORIES = "results/toy/refinement/000/300K/trajectories_00.npz"
-GRADIENT = "results/toy/refinement/000/300K/gradient_00.npz"
+ENSEMBLE = "results/argon/refinement/000/94K/ensemble_00.npz"
+TRAJECTORIES = "results/argon/refinement/000/94K/trajectories_00.npz"
 
 
 def sentences(finished):
@@ -30,7 +32,7 @@ def sentences(finished):
     return {line.removeprefix(prefix) for line in lines if line.startswith(prefix)}
 
 
-def only_sentence(campaign, *arguments, configuration="toy.yaml", before=None):
+def only_sentence(campaign, *arguments, configuration=None, before=None):
     """The one sentence of a run that fails; whatever was there before and is no output of it stays as it was."""
     earlier = campaign.contents()
     finished = campaign.snakemake(*arguments, configuration=configuration, before=before)
@@ -43,41 +45,66 @@ def only_sentence(campaign, *arguments, configuration="toy.yaml", before=None):
     return found.pop()
 
 
-@pytest.mark.parametrize(
-    ("changes", "sentence"),
-    [
-        (
-            {"dataset": {"files": ["frames_of_mine.extxyz"]}},
-            "dataset.files[0] is 'frames_of_mine.extxyz', expected an existing file: correct the path or put the "
-            "file there.",
-        ),
-        (
-            {"states": [{"temperature": -300, "density": 0.997}]},
-            "states[0].temperature is -300, expected a number above 0 (Temperature, K): correct it.",
-        ),
-        (
-            {"objective": {"observables": {"infrared_spectrum": {}}}},
-            "objective.observables.infrared_spectrum (value {}) is not a known key, expected 'infrared': correct "
-            "the spelling.",
-        ),
-        (
-            {"potential": {"cutoff": 16.0}},
-            "potential.cutoff is 16 Å, expected at most 15.66 Å, 2 widths of that state's cell: lower it or enlarge "
-            "states[0].supercell.",
-        ),
-    ],
-    ids=["missing frames", "negative temperature", "unknown observable", "cutoff beyond the cell"],
-)
-def test_a_wrong_configuration_is_refused_before_any_job(stand_in, changes, sentence):
-    wrong = stand_in.configure("wrong.yaml", **changes)
-    assert only_sentence(stand_in, configuration=wrong) == sentence
+def test_what_a_truncated_file_needs_is_to_be_deleted(finished_argon, tmp_path):
+    """The rule that reads it names it, and the remedy of the sentence gives the same bits again."""
+    campaign = finished_argon.copy_to(tmp_path / "campaign")
+    ensemble = campaign.folder / ENSEMBLE
+    whole = ensemble.read_bytes()
+    ensemble.write_bytes(whole[: len(whole) // 2])
+    assert only_sentence(campaign, TRAJECTORIES) == (
+        f"{ENSEMBLE} is truncated or not an array file of dynrefine: delete it and run the rule that makes it again."
+    )
+    ensemble.unlink()
+    assert campaign.run(ENSEMBLE) == {"sample_ensemble": 1}
+    assert ensemble.read_bytes() == whole
 
 
-def test_a_file_in_the_place_of_the_results_is_told(stand_in):
-    (stand_in.folder / "results/mine").write_text("taken")
-    mine = stand_in.configure("mine.yaml", campaign={"name": "mine"})
-    assert only_sentence(stand_in, configuration=mine) == (
-        "results/mine is a file, expected a folder for the results: rename or remove the file."
+def test_a_wrong_configuration_leaves_the_results_of_a_right_one_alone(stand_in):
+    wrong = stand_in.configure("wrong.yaml", potential={"cutoff": 16.0})
+    assert only_sentence(stand_in, configuration=wrong) == (
+        "potential.cutoff is 16 Å, expected at most 15.66 Å, 2 widths of that state's cell: lower it or enlarge "
+        "states[0].supercell."
+    )
+
+
+def test_a_full_disk_is_told_and_costs_nothing_finished(toy):
+    mine = toy.configure("mine.yaml", campaign={"name": "mine"})
+    train = "results/mine/dataset/train.extxyz"
+    full = partial(limit_size_of_files, 100_000)
+    assert only_sentence(toy, train, configuration=mine, before=full) == (
+        f"{train} could not be written (File too large): free some space or make its folder writable, then start "
+        "the campaign again; nothing finished before is lost."
+    )
+
+
+def sentence_of(function, *arguments):
+    with pytest.raises(CampaignError) as refusal:
+        function(*arguments)
+    return str(refusal.value)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder to run in, with the frames and targets of the workflow."""
+    (tmp_path / "workflow").symlink_to(ROOT / "workflow")
+    shutil.copy(ROOT / "tests/config/toy.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_temperature_below_zero_is_refused(folder):
+    text = (folder / "toy.yaml").read_text()
+    (folder / "toy.yaml").write_text(text.replace("temperature: 300", "temperature: -300"))
+    assert sentence_of(load_config, "toy.yaml") == (
+        "states[0].temperature is -300, expected a number above 0 (Temperature, K): correct it."
+    )
+
+
+def test_a_file_in_the_place_of_the_results_is_told(folder):
+    (folder / "results").mkdir()
+    (folder / "results/toy").write_text("taken")
+    assert sentence_of(check_files, load_config("toy.yaml")) == (
+        "results/toy is a file, expected a folder for the results: rename or remove the file."
     )
 
 
@@ -105,115 +132,40 @@ def with_nitrogen(frames):
     ],
     ids=["not a number", "unknown element"],
 )
-def test_unfit_frames_are_refused(toy, spoil, sentence):
-    frames = read_frames(toy.folder / "workflow/data/water16/frames.extxyz")[:12]
+def test_unfit_frames_are_refused(tmp_path, spoil, sentence):
+    frames = read_frames(ROOT / "workflow/data/water16/frames.extxyz")[:12]
     spoil(frames)
-    write_frames(toy.folder / "mine.extxyz", frames)
-    mine = toy.configure("mine.yaml", campaign={"name": "mine"}, dataset={"files": ["mine.extxyz"]})
-    assert only_sentence(toy, "results/mine/dataset/train.extxyz", configuration=mine) == sentence
-
-
-def truncate(path):
-    content = path.read_bytes()
-    path.write_bytes(content[: len(content) // 2])
-
-
-def of_another_architecture(path):
-    model = read_model(path)
-    save_model(
-        path, create_model({**model.settings, "radial_functions": 5}, elements(model), jax.random.key(0))
+    write_frames(tmp_path / "mine.extxyz", frames)
+    limits = load_config(ROOT / "tests/config/toy.yaml").dataset.model_dump(
+        include={"force_limit", "minimum_distance", "energy_limit", "net_force_limit"}
     )
+    check = partial(check_frames, **limits, name="mine.extxyz")
+    assert sentence_of(check, read_frames(tmp_path / "mine.extxyz"), ["O", "H"]) == sentence
 
 
-def of_another_version(path, monkeypatch):
-    model = read_model(path)
+def test_a_potential_of_another_version_is_refused(finished_argon, tmp_path, monkeypatch):
+    settings = load_config(ROOT / "tests/config/argon.yaml").model_dump()
+    surface = settings["potential"], settings["elements"]
+    model = load_model(finished_argon.results / "initial_potential.npz", *surface)
     with monkeypatch.context() as changed:
         changed.setattr(storage, "__version__", "9.9.0")
-        save_model(path, model)
-
-
-def of_another_kind(path):
-    shutil.copy(path.parent / "potential_parity.npz", path)
-
-
-def read_model(path):
-    settings = storage.read_arrays(path, "model").metadata["settings"]
-    return load_model(path, settings, settings["elements"])
-
-
-def elements(model):
-    return model.settings["elements"]
-
-
-def test_a_truncated_file_is_named_by_the_rule_that_reads_it(toy):
-    truncate(toy.folder / ENSEMBLE)
-    assert only_sentence(toy, TRAJECTORIES) == (
-        f"{ENSEMBLE} is truncated or not an array file of dynrefine: delete it and run the rule that makes it again."
+        save_model(tmp_path / "potential.npz", model)
+    assert sentence_of(load_model, tmp_path / "potential.npz", *surface) == (
+        f"{tmp_path}/potential.npz was written by dynrefine 9.9.0, this is {storage.__version__}: make the file "
+        "again with this version or install the version that wrote it."
     )
 
 
-def test_what_a_truncated_file_needs_is_to_be_deleted(toy):
-    """The remedy that the sentence names gives the same bits again."""
-    whole = (toy.folder / ENSEMBLE).read_bytes()
-    (toy.folder / ENSEMBLE).unlink()
-    assert toy.run(ENSEMBLE) == {"sample_ensemble": 1}
-    assert (toy.folder / ENSEMBLE).read_bytes() == whole
-
-
-def test_a_potential_of_another_architecture_is_refused(toy):
-    of_another_architecture(toy.folder / POTENTIAL)
-    assert only_sentence(toy, ENSEMBLE) == (
-        f"{POTENTIAL} holds a model of another architecture: radial_functions is 5 in the file and 8 in the "
-        "configuration; train again or give back the former setting."
+def test_a_trajectory_that_drifts_in_energy_is_refused(finished_argon):
+    settings = load_config(ROOT / "tests/config/argon.yaml").model_dump()
+    elements, strict = settings["elements"], settings["trajectory"] | {"energy_drift": 1e-5}
+    potential = load_model(finished_argon.results / "initial_potential.npz", settings["potential"], elements)
+    ensemble = load_ensemble(finished_argon.folder / ENSEMBLE)
+    said = sentence_of(
+        run_trajectories,
+        *(potential, {}, ensemble, elements, settings["ensemble"], strict, ["velocities"], [], None, 94.4),
     )
-
-
-def test_a_potential_of_another_version_is_refused(toy, monkeypatch):
-    of_another_version(toy.folder / POTENTIAL, monkeypatch)
-    assert only_sentence(toy, ENSEMBLE) == (
-        f"{POTENTIAL} was written by dynrefine 9.9.0, this is {storage.__version__}: make the file again with this "
-        "version or install the version that wrote it."
-    )
-
-
-def test_a_file_of_another_kind_is_refused(toy):
-    of_another_kind(toy.folder / POTENTIAL)
-    assert only_sentence(toy, ENSEMBLE) == (
-        f"{POTENTIAL} holds 'parity' where 'model' was expected: give another file."
-    )
-
-
-def test_dynamics_that_blows_up_is_told_from_a_result(toy):
-    fast = toy.configure("fast.yaml", ensemble={"timestep": 20.0})
-    said = only_sentence(toy, ENSEMBLE, configuration=fast)
-    assert "blew up" in said or "blown up" in said
-    assert "shorten the time step" in said
-
-
-def test_a_trajectory_that_drifts_in_energy_is_refused(toy):
-    strict = toy.configure("strict.yaml", trajectory={"energy_drift": 1e-5})
-    said = only_sentence(toy, TRAJECTORIES, configuration=strict)
     assert said.startswith("the total energy of a trajectory drifted by ")
     assert said.endswith(
-        "meV/atom where trajectory.energy_drift allows 1e-05: shorten trajectory.timestep (now 0.5 fs)."
-    )
-
-
-def test_a_reversal_that_misses_its_start_is_refused(toy):
-    strict = toy.configure("strict.yaml", gradient={"reversal_tolerance": 1e-12})
-    said = only_sentence(toy, GRADIENT, configuration=strict)
-    assert said.startswith("a reversed trajectory missed its starting point by ")
-    assert said.endswith(
-        "Å where gradient.reversal_tolerance allows 1e-12 Å: shorten gradient.depth, set precision: float64, or "
-        "allow more."
-    )
-
-
-def test_a_full_disk_is_told_and_costs_nothing_finished(toy):
-    mine = toy.configure("mine.yaml", campaign={"name": "mine"})
-    train = "results/mine/dataset/train.extxyz"
-    full = partial(limit_size_of_files, 100_000)
-    assert only_sentence(toy, train, configuration=mine, before=full) == (
-        f"{train} could not be written (File too large): free some space or make its folder writable, then start "
-        "the campaign again; nothing finished before is lost."
+        "meV/atom where trajectory.energy_drift allows 1e-05: shorten trajectory.timestep (now 8.0 fs)."
     )

@@ -1,0 +1,92 @@
+"""What the validation finds in its runs, in plain NumPy, for comparison."""
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Any
+
+import numpy as np
+from argon_by_hand import autocorrelation, green_kubo, in_order_of_time
+
+from dynrefine.ensembles import Ensemble
+from dynrefine.trajectories import Trajectories
+from dynrefine.units import DIFFUSION
+
+
+def mean_with_error(values: Sequence[float]) -> tuple[float, float]:
+    """The mean of independent values, and its standard error."""
+    return float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(len(values)))
+
+
+def properties(
+    ensembles: Sequence[Ensemble],
+    trajectories: Sequence[Trajectories],
+    diffusing: np.ndarray,
+    interval: float,
+    window: float,
+) -> dict[str, tuple[float, float]]:
+    """Values and standard errors by the names that the table has.
+
+    Arguments:
+        ensembles, trajectories: the chunks of a state.
+        diffusing: which atoms diffuse [N].
+        interval: between frames, fs.
+        window: upper limit of the integral, fs.
+    """
+    series = [
+        in_order_of_time(both)[:, diffusing].astype(float)
+        for chunk in trajectories
+        for both in chunk.series["velocities"]
+    ]
+    lags = min(round(window / interval), len(series[0]) - 1)
+    drifts = np.concatenate([chunk.energy_drift.ravel() for chunk in trajectories])
+    return {
+        "temperature": mean_with_error(
+            np.concatenate([chunk.temperatures.mean(axis=1) for chunk in trajectories])
+        ),
+        "energy drift": mean_with_error(np.abs(drifts)),
+        "self-diffusion": mean_with_error(
+            [green_kubo(autocorrelation(one, lags), interval) for one in series]
+        ),
+        "self-diffusion, Einstein": mean_with_error([_einstein(one, lags, interval) for one in series]),
+    }
+
+
+def _einstein(velocities: np.ndarray, lags: int, interval: float) -> float:
+    """A sixth of the mean slope of the mean square displacement over the second half of the lags."""
+    steps = 0.5 * interval * (velocities[1:] + velocities[:-1])
+    travelled = np.concatenate([np.zeros_like(steps[:1]), np.cumsum(steps, axis=0)])
+
+    def mean_square(lag: int) -> float:
+        return float(np.mean(np.sum((travelled[lag:] - travelled[:-lag]) ** 2, axis=-1)))
+
+    half = lags // 2
+    return DIFFUSION * (mean_square(lags) - mean_square(half)) / (6.0 * interval * (lags - half))
+
+
+def radial_distribution(
+    ensembles: Sequence[Ensemble], pair: tuple[int, int], settings: Mapping[str, Any]
+) -> np.ndarray:
+    """g(r) of each chain in cubic cells, every image counted [R, B].
+
+    Arguments:
+        ensembles: the chunks of a state.
+        pair: two element indices.
+        settings: longest distance and width of the bins, Å.
+    """
+    edges = np.arange(0.0, settings["longest"] + 0.5 * settings["bin"], settings["bin"])
+    first, second = (ensembles[0].species == kind for kind in pair)
+    cell = ensembles[0].cell.astype(float)
+    counts = []
+    for ensemble in ensembles:
+        for chain in ensemble.recorded_positions.swapaxes(0, 1).astype(float):
+            count = np.zeros(len(edges) - 1)
+            for x in chain:
+                vectors = x[second][None] - x[first][:, None]
+                vectors -= np.round(vectors @ np.linalg.inv(cell)) @ cell
+                for image in product((-1, 0, 1), repeat=3):
+                    distance = np.linalg.norm(vectors + np.array(image) @ cell, axis=-1)
+                    count += np.histogram(distance[distance > 0.0], edges)[0]
+            counts.append(count / len(chain))
+    pairs = first.sum() * second.sum() - np.sum(first & second)
+    shells = 4.0 / 3.0 * np.pi * np.diff(edges**3)
+    return np.array(counts) * np.linalg.det(cell) / (pairs * shells)
