@@ -2,24 +2,28 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
 
+import numpy as np
 import pandas as pd
-import pytest
-from campaigns import AFTERWARDS, ITERATION, different_results
+from campaigns import AFTERWARDS, ITERATION, ROOT, different_results
+from toy_steps import parameters_by_optimiser, parameters_in
 
+from dynrefine.config import load_config
 from dynrefine.storage import read_arrays
 
 SEED = 20250116
 PATIENCE = 300.0  # s until the file appears at whose sight a campaign is killed
+POTENTIAL = "pretraining/potential.npz"
 
 
-def kill_at_sight_of(campaign, path, delay):
+def kill_at_sight_of(campaign, path, target, delay):
     """Start a campaign; when a file appears, wait (s) and kill Snakemake and its jobs, as a power cut would."""
     process = subprocess.Popen(
-        campaign.command(cores=2),
+        campaign.command(f"results/toy/{target}", cores=2),
         cwd=campaign.folder,
         env=campaign.environment,
         stdout=subprocess.DEVNULL,
@@ -36,30 +40,27 @@ def kill_at_sight_of(campaign, path, delay):
     assert process.wait() == -signal.SIGKILL
 
 
-@pytest.fixture(scope="module")
-def killed(finished_toy, tmp_path_factory):
-    """The toy campaign, killed while it trains and again in its first iteration, then run to its end."""
-    campaign = finished_toy.begun_anew(tmp_path_factory.mktemp("killed") / "campaign")
-    draw = random.Random(SEED).uniform
-    for path, longest in (
-        ("pretraining/potential_checkpoint.npz", 0.2),
-        ("refinement/000/300K/ensemble_00.npz", 4.0),
-    ):
-        kill_at_sight_of(campaign, path, draw(0.0, longest))
-        campaign.run("--unlock")
-    campaign.run(cores=2)
-    return campaign
+def test_a_training_that_is_killed_goes_on_from_its_checkpoint_to_the_same_bits(finished_toy, tmp_path):
+    campaign = finished_toy.begun_anew(tmp_path / "campaign")
+    checkpoint = "pretraining/potential_checkpoint.npz"
+    kill_at_sight_of(campaign, checkpoint, POTENTIAL, random.Random(SEED).uniform(0.0, 0.2))
+    campaign.run("--unlock")
+    campaign.run(f"results/toy/{POTENTIAL}", cores=2)
+    log = (campaign.results / "logs/train_potential.log").read_text(encoding="utf-8")
+    assert f"going on from results/toy/{checkpoint}" in log
+    assert not (campaign.results / checkpoint).exists()
+    assert (campaign.results / POTENTIAL).read_bytes() == (finished_toy.results / POTENTIAL).read_bytes()
 
 
-def test_a_killed_campaign_ends_with_the_same_bits(killed, finished_toy):
-    assert different_results(killed, finished_toy) == set()
-
-
-def test_a_killed_training_goes_on_from_its_checkpoint(killed):
-    assert "going on from results/toy/pretraining/potential_checkpoint.npz" in (
-        killed.results / "logs/train_potential.log"
-    ).read_text(encoding="utf-8")
-    assert not (killed.results / "pretraining/potential_checkpoint.npz").exists()
+def test_an_iteration_that_is_killed_ends_with_the_same_bits(toy, finished_toy):
+    shutil.rmtree(toy.results / "refinement/001")
+    last = "refinement/001/history.csv"
+    delay = random.Random(SEED).uniform(0.0, 4.0)
+    kill_at_sight_of(toy, "refinement/001/300K/ensemble_00.npz", last, delay)
+    assert not (toy.results / last).exists()
+    toy.run("--unlock")
+    toy.run(f"results/toy/{last}", cores=2)
+    assert different_results(toy, finished_toy) == set()
 
 
 def test_one_more_iteration_runs_alone_and_the_potential_is_judged_again(toy):
@@ -71,21 +72,27 @@ def test_one_more_iteration_runs_alone_and_the_potential_is_judged_again(toy):
     assert all(path.startswith(("results/toy/validation/refined", "results/toy/report")) for path in changed)
     history = pd.read_csv(toy.results / "refinement/002/history.csv")
     assert history.iteration.tolist() == [0, 1, 2]
+    settings = load_config(ROOT / "tests/config/toy.yaml").model_dump()
+    expected = parameters_by_optimiser(toy.results, settings, ("000", "001", "002"))[-1]
+    written = parameters_in(toy.results / "refinement/002/updated_potential.npz", settings)
+    np.testing.assert_array_equal(written, expected)
     assert toy.planned(configuration=more) == {}
 
 
 def test_after_convergence_iterations_pass_through(toy):
-    """Nothing falls by 99 % in an iteration: the second one is the last."""
+    """Nothing falls by 99 % in an iteration: the second one, whose step is made again, is the last."""
+    refinement, kept = toy.results / "refinement", ("updated_potential.npz", "optimiser.npz", "history.csv")
+    for name in kept:
+        (refinement / "001" / name).unlink()
     stop = {"iterations": 3, "stop": {"patience": 1, "tolerance": 0.99}}
     converging = toy.configure("converging.yaml", optimiser=stop)
-    toy.run(configuration=converging, cores=2)
-    refinement = toy.results / "refinement"
+    last = "results/toy/refinement/002/history.csv"
+    ran = toy.run(last, "--rerun-triggers", "mtime", configuration=converging, cores=2)
+    assert ran == ITERATION | {"update_potential": 2}
     history = pd.read_csv(refinement / "002/history.csv")
     assert history.converged.tolist() == [False, True]
-    for name in ("updated_potential.npz", "optimiser.npz", "history.csv"):
+    for name in kept:
         assert (refinement / "002" / name).read_bytes() == (refinement / "001" / name).read_bytes(), name
     for name in ("300K/trajectories_00", "300K/gradient_00", "objective", "anchor"):
         kind = name.split("/")[-1].split("_")[0]
         assert read_arrays(refinement / f"002/{name}.npz", kind).passed_through, name
-    page = (toy.results / "report.html").read_text(encoding="utf-8")
-    assert "Iteration 2 passed through, the refinement having converged" in page

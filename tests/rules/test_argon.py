@@ -271,7 +271,8 @@ def test_chunks_serve_again_or_go_on_as_their_weights_say(results, label):
 def test_one_state_serves_again_and_one_chunk_of_the_other_goes_on(results):
     """What the tests of weights and of chunks that go on need."""
     sampled_by = [
-        [int(chunk.sampled_by[0]) for chunk in read_state(results, "001", label).ensembles] for label in STATES
+        [int(chunk.sampled_by[0]) for chunk in read_state(results, "001", label).ensembles]
+        for label in STATES
     ]
     assert sorted(sampled_by) == [[0, 0], [1, 0]]
 

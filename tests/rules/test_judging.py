@@ -5,10 +5,23 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+import validation_by_hand
+from campaigns import ROOT
 
+from dynrefine.config import load_config
+from dynrefine.ensembles import load_ensemble
+from dynrefine.models import load_model
+from dynrefine.objective import read_target
+from dynrefine.report.formatting import value_with_error
 from dynrefine.storage import read_arrays
+from dynrefine.trajectories import load_trajectories
 
 STAGES = ("initial", "refined")
+POTENTIALS = {
+    "initial": "pretraining/potential.npz",
+    "refined": "refinement/001/updated_potential.npz",
+}
+SETTINGS = load_config(ROOT / "tests/config/toy.yaml").model_dump()
 
 
 @pytest.fixture(scope="module")
@@ -93,12 +106,75 @@ def test_both_stages_are_judged_by_different_potentials_on_the_same_frames(finis
     assert refined.value["force"] == pytest.approx(initial.value["force"], rel=0.5)
 
 
+@pytest.fixture(scope="module", params=STAGES)
+def stage(request, finished_toy):
+    """The folder of a stage of the validation."""
+    return finished_toy.results / "validation" / request.param
+
+
+def test_each_stage_samples_its_own_potential(finished_toy, stage):
+    ensemble = load_ensemble(stage / "300K/ensemble_00.npz")
+    potential = load_model(
+        finished_toy.results / POTENTIALS[stage.name], SETTINGS["potential"], SETTINGS["elements"]
+    )
+    field = ensemble.field(potential, SETTINGS["ensemble"])
+    system = ensemble.system(SETTINGS["elements"], np.float64)
+    for x, written in zip(ensemble.positions.astype(float), ensemble.energies_by_potential[0], strict=True):
+        lists = field.neighbours(x, system.cell)
+        energy = potential.architecture.energy(potential.parameters, system.species, x, system.cell, lists)
+        # Energies of some 10² eV in single precision; the two potentials differ by a hundred times as much.
+        assert written == pytest.approx(float(energy), abs=1e-4)
+
+
+def test_properties_and_errors_are_those_of_the_runs(stage):
+    """In single precision: sums of some thousand numbers to 1e-4."""
+    ensemble, trajectories = (
+        load_ensemble(stage / "300K/ensemble_00.npz"),
+        load_trajectories(stage / "300K/trajectories_00.npz"),
+    )
+    table = pd.read_csv(stage / "properties.csv").set_index("property")
+    judged, interval = SETTINGS["validation"], SETTINGS["trajectory"]["sampling_interval"]
+    oxygen = ensemble.species == 0
+    found = validation_by_hand.properties(
+        [ensemble], [trajectories], oxygen, interval, judged["diffusion"]["window"]
+    )
+    for name, (value, error) in found.items():
+        row = table.loc[name]
+        assert (row.value, row.standard_error) == pytest.approx((value, error), rel=1e-4), name
+
+
+def test_the_structure_is_that_of_the_chains(stage):
+    """A distance at the edge of a bin may fall on either side of it in single precision."""
+    ensemble, settings = load_ensemble(stage / "300K/ensemble_00.npz"), SETTINGS["validation"]["structure"]
+    curves = read_arrays(stage / "curves.npz", "curves").arrays
+    chains = validation_by_hand.radial_distribution([ensemble], (0, 0), settings)
+    distance = settings["bin"] * (np.arange(len(chains[0])) + 0.5)
+    np.testing.assert_allclose(curves["rdf/300K/distance"], distance, rtol=1e-6)
+    differing = ~np.isclose(curves["rdf/300K/value"], chains.mean(axis=0), rtol=1e-4)
+    assert differing.sum() <= 2
+    spread = chains.std(axis=0, ddof=1) / np.sqrt(len(chains))
+    assert (~np.isclose(curves["rdf/300K/error"], spread, rtol=1e-4))[~differing].sum() == 0
+    target = read_target(ROOT / settings["target"])
+    inside = (distance >= target[0, 0]) & (distance <= target[-1, 0])
+    expected = np.interp(distance, target[:, 0], target[:, 1])
+    np.testing.assert_allclose(curves["rdf/300K/target"][inside], expected[inside], rtol=1e-5)
+
+
 def test_the_report_tells_the_verdict_on_one_page(finished_toy):
     page = (finished_toy.results / "report.html").read_text(encoding="utf-8")
     text = re.sub(
         r"\s+", " ", re.sub(r"<[^>]+>", " ", re.sub(r"<(svg|style)\b.*?</\1>", " ", page, flags=re.DOTALL))
     )
     assert "The infrared loss on the independent validation run" in text
+    initial, refined = (
+        pd.read_csv(finished_toy.results / f"validation/{stage}/properties.csv").set_index("property")
+        for stage in STAGES
+    )
+    for name in ("temperature", "self-diffusion"):
+        before, after = (
+            value_with_error(table.value[name], table.standard_error[name]) for table in (initial, refined)
+        )
+        assert f"{before} {after}" in text
     assert "the force error on the test frames" in text
     assert "<script" not in page
     references = re.findall(r"""(?:\b(?:src|href)\s*=\s*["']|url\(["']?)([^"')]*)""", page)
