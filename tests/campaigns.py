@@ -25,13 +25,14 @@ ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "workflow", "config", "envs", "profiles", "slurm")
 IGNORED = shutil.ignore_patterns("__pycache__", "*.egg-info")
 BOOKKEEPING = ("logs", "benchmarks")
-KEPT = ROOT / ".pytest_cache/d"
 # The programs of small campaigns are compiled faster and run slower, which suits them; they are kept for the next
 # session, as is Python's bytecode, without which each job imports for seconds.
+COMPILED = ROOT / ".pytest_cache/d/compiled"
+BYTECODE = ROOT / ".pytest_cache/d/bytecode"
 COMPILATION = {
-    CACHE_VARIABLE: str(KEPT / "compiled"),
+    CACHE_VARIABLE: str(COMPILED),
     "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
-    "PYTHONPYCACHEPREFIX": str(KEPT / "bytecode"),
+    "PYTHONPYCACHEPREFIX": str(BYTECODE),
 }
 NOT_OF_A_USER = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
 

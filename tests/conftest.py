@@ -1,13 +1,46 @@
 """All tests compute in double precision; those of single precision cast. The toy campaign runs once for all."""
 
 import os
+import shutil
+import time
+from functools import cache
 from pathlib import Path
 
 import jax
 import pytest
-from campaigns import Campaign, copy_workflow, run_once
+from campaigns import BYTECODE, Campaign, copy_workflow, run_once
 
 jax.config.update("jax_enable_x64", True)
+
+LATE = "too late to begin with slow tests"
+
+
+def pytest_collection_modifyitems(items):
+    """Files with slow tests come after all others."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path in slow)
+
+
+@cache
+def is_too_late_for(path: Path) -> bool:
+    """Whether the time was over, in seconds since 1970, when the first slow test of a file was to begin."""
+    return time.time() > float(os.environ.get("DYNREFINE_SLOW_UNTIL", "inf"))
+
+
+def pytest_runtest_setup(item):
+    """Skip the slow tests of files that are reached too late."""
+    if item.get_closest_marker("slow") and is_too_late_for(item.path):
+        pytest.skip(LATE)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Name the files whose slow tests were left out."""
+    skipped = terminalreporter.getreports("skipped")
+    files = {report.nodeid.partition("::")[0] for report in skipped if LATE in str(report.longrepr)}
+    if files:
+        terminalreporter.section("slow tests left out, the time being over")
+        for file in sorted(files):
+            terminalreporter.line(file)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -28,8 +61,11 @@ def fast_compilation():
 @pytest.fixture(scope="session")
 def session_folder(tmp_path_factory) -> Path:
     """A temporary folder for all processes that share the tests out among them."""
-    folder = tmp_path_factory.getbasetemp()
-    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    own = tmp_path_factory.getbasetemp()
+    folder = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    yield folder
+    # Bytecode of the copies of the workflow in this folder serves no later session.
+    shutil.rmtree(BYTECODE / folder.relative_to("/"), ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

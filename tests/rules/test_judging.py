@@ -122,7 +122,7 @@ def test_each_stage_samples_its_own_potential(finished_toy, stage):
     for x, written in zip(ensemble.positions.astype(float), ensemble.energies_by_potential[0], strict=True):
         lists = field.neighbours(x, system.cell)
         energy = potential.architecture.energy(potential.parameters, system.species, x, system.cell, lists)
-        # Energies of some 10² eV in single precision; the two potentials differ by a hundred times as much.
+        # Sums of some 10² eV in single precision; the energies at the two potentials are 0.1 eV apart.
         assert written == pytest.approx(float(energy), abs=1e-4)
 
 
