@@ -223,7 +223,7 @@ def test_the_optimiser_on_the_gathered_gradients_gives_the_potentials_to_the_bit
 
 
 def natural_step(results, settings, gradient):
-    """A first step by the dense matrix G + λ in place of the inverse of the probes' matrix."""
+    """A step by the dense matrix G + λ in place of the inverse of the probes' matrix."""
     chosen = settings["optimiser"]
     probes = probes_of(results).astype(float)
     metric = probes.T @ probes / len(probes)
@@ -232,17 +232,25 @@ def natural_step(results, settings, gradient):
     return 1e-3 * chosen["force_change"] * direction / np.sqrt(direction @ damped @ direction)
 
 
-def first_step(results, settings):
-    before = parameters_in(results / "pretraining/potential.npz", settings)
-    return parameters_in(results / "refinement/000/updated_potential.npz", settings).astype(float) - before
+def steps(results, settings):
+    """What each iteration adds to the parameters."""
+    paths = [
+        "pretraining/potential.npz",
+        *(f"refinement/{number}/updated_potential.npz" for number in ITERATIONS),
+    ]
+    parameters = [parameters_in(results / path, settings).astype(float) for path in paths]
+    return np.diff(parameters, axis=0)
 
 
-def test_the_first_step_is_the_natural_gradient_of_the_wanted_length(finished_toy, settings):
-    results = finished_toy.results
-    expected = natural_step(results, settings, total_gradient(results / "refinement/000", settings))
-    step = first_step(results, settings)
-    assert step @ expected / (np.linalg.norm(step) * np.linalg.norm(expected)) > 0.999
-    assert np.linalg.norm(step) == pytest.approx(np.linalg.norm(expected), rel=1e-2)
+def test_steps_are_natural_gradients_of_the_wanted_length(finished_toy, settings):
+    """The second one along the mean of both gradients, of which the former counts less by the momentum."""
+    results, momentum = finished_toy.results, settings["optimiser"]["momentum"]
+    first, second = (total_gradient(results / "refinement" / number, settings) for number in ITERATIONS)
+    means = first, (momentum * first + second) / (1.0 + momentum)
+    for step, mean in zip(steps(results, settings), means, strict=True):
+        expected = natural_step(results, settings, mean)
+        assert step @ expected / (np.linalg.norm(step) * np.linalg.norm(expected)) > 0.999
+        assert np.linalg.norm(step) == pytest.approx(np.linalg.norm(expected), rel=1e-2)
 
 
 def test_a_step_is_as_long_as_the_gradient_stands_out_of_its_noise(toy, settings):
@@ -252,7 +260,8 @@ def test_a_step_is_as_long_as_the_gradient_stands_out_of_its_noise(toy, settings
     share = resolved_share(toy.results / "refinement/000", settings)
     gradient = total_gradient(toy.results / "refinement/000", settings, share)
     expected = share * natural_step(toy.results, settings, gradient)
-    step = first_step(toy.results, settings)
+    before = parameters_in(toy.results / "pretraining/potential.npz", settings).astype(float)
+    step = parameters_in(toy.folder / updated, settings) - before
     np.testing.assert_allclose(step, expected, atol=1e-2 * np.abs(expected).max())
 
 
