@@ -190,25 +190,15 @@ def copy_workflow(folder: Path, name: str = "toy") -> Campaign:
     return Campaign(folder, name)
 
 
-def run_once(
-    folder: Path, begin: Callable[[Path], Campaign], *targets: str, name: str = "toy", cores: int = 2
-) -> Campaign:
-    """The campaign that `begin` makes in a folder, run by the first of the processes that want it.
-
-    Arguments:
-        folder: of the campaign.
-        begin: makes it there.
-        targets: files to run it for; all of them where none are named.
-        name: of the campaign.
-        cores: to run it on.
-    """
+def run_once(folder: Path, begin: Callable[[Path], Campaign], name: str = "toy", cores: int = 2) -> Campaign:
+    """The campaign that `begin` makes in a folder, run to its end by the first of the processes that want it."""
     finished = folder / "finished"
     with open(folder.with_suffix(".lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not finished.exists():
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
-            begin(folder).run(*targets, cores=cores)
+            begin(folder).run(cores=cores)
             finished.touch()
     return Campaign(folder, name)
 

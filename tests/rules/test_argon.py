@@ -4,6 +4,7 @@ The campaign computes in double precision; its two states differ in temperature 
 and the adjoint follows three of the four starting points of each chunk less far than the trajectories go.
 """
 
+import re
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -28,6 +29,7 @@ from dynrefine.ensembles import Ensemble, load_ensemble
 from dynrefine.gradient import load_gradient
 from dynrefine.models import load_model
 from dynrefine.objective import load_objective
+from dynrefine.report.formatting import value_with_error
 from dynrefine.storage import read_arrays
 from dynrefine.trajectories import Trajectories, load_trajectories
 from dynrefine.units import BAR, BOLTZMANN, GRAM_PER_CUBIC_CENTIMETRE, KINETIC
@@ -36,7 +38,7 @@ SETTINGS = load_config(ROOT / "tests/config/argon.yaml").model_dump()
 STATES = {"94K": SETTINGS["states"][0], "140K": SETTINGS["states"][1]}
 CHUNKS = ("00", "01")
 ITERATIONS = ("000", "001")
-STAGES = ("refined", "displaced_above_sigma", "displaced_below_sigma")
+STAGES = ("initial", "refined", "displaced_above_sigma", "displaced_below_sigma")
 OBSERVABLES = SETTINGS["objective"]["observables"]
 DIFFUSION, PRESSURE = OBSERVABLES["diffusion"], OBSERVABLES["pressure"]
 INTERVAL, TIMESTEP = SETTINGS["trajectory"]["sampling_interval"], SETTINGS["trajectory"]["timestep"]
@@ -150,6 +152,7 @@ def potential_of(results, part):
     """Where the potential of an iteration or a stage lies."""
     return {
         "000": results / "initial_potential.npz",
+        "initial": results / "initial_potential.npz",
         "001": results / "refinement/000/updated_potential.npz",
         "refined": results / "refinement/001/updated_potential.npz",
     }.get(part, results / f"check_gradient/{part}/potential.npz")
@@ -502,20 +505,13 @@ def test_the_gradient_check_is_of_the_whole_gradient_of_the_first_state(results)
                 )
 
 
-def test_array_files_say_where_they_come_from(results):
-    content = read_arrays(results / "refinement/001/140K/ensemble_00.npz", "ensemble")
-    assert content.units["positions"] == "Å"
-    assert content.units["velocities"] == "Å/fs"
-    assert content.metadata["temperature_K"] == STATES["140K"]["temperature"]
-    assert content.metadata["origin"]["rule"] == "sample_ensemble"
-
-
-def test_the_validation_judges_each_state_by_its_own_runs(results):
-    folder, judged = results / "validation/refined", SETTINGS["validation"]
+@pytest.mark.parametrize("stage", ["initial", "refined"])
+def test_the_validation_judges_each_state_by_its_own_runs(results, stage):
+    folder, judged = results / "validation" / stage, SETTINGS["validation"]
     table = pd.read_csv(folder / "properties.csv").set_index(["property", "state"])
     curves = read_arrays(folder / "curves.npz", "curves").arrays
     for label in STATES:
-        own = read_state(results, "refined", label)
+        own = read_state(results, stage, label)
         everywhere = np.full(STATES[label]["atoms"], True)
         found = validation_by_hand.properties(
             own.ensembles, own.trajectories, everywhere, INTERVAL, judged["diffusion"]["window"]
@@ -553,6 +549,17 @@ def test_the_validation_judges_each_state_by_its_own_runs(results):
         spread = chains.std(axis=0, ddof=1) / np.sqrt(len(chains))
         np.testing.assert_allclose(curves[f"rdf/{label}/error"], spread, rtol=1e-9)
         assert table.value["first maximum of g_ArAr", label] == pytest.approx(chains.mean(axis=0).max())
+
+
+def test_the_report_has_the_comparisons_of_the_gradient_but_no_training(results):
+    page = (results / "report.html").read_text(encoding="utf-8")
+    text = " ".join(
+        re.sub(r"<[^>]+>", " ", re.sub(r"<(svg|style)\b.*?</\1>", " ", page, flags=re.DOTALL)).split()
+    )
+    row = pd.read_csv(results / "check_gradient/total_derivative.csv").iloc[0]
+    assert value_with_error(row.gradient, row.gradient_error) in text
+    assert value_with_error(row.difference, row.difference_error) in text
+    assert "ab initio" not in text
 
 
 def test_the_depth_of_the_gradient_is_chosen_by_a_pilot_and_an_exact_reversal_comes_home(
