@@ -377,7 +377,7 @@ def gathered(results, part):
 def shrunk(value, variance):
     """So much of a gradient as stands out of its noise; nothing of it is to be clipped."""
     resolved = max(0.0, 1.0 - variance.sum() / (value**2).sum())
-    assert 0.0 < resolved < 0.99
+    assert 0.0 < resolved < 1.0
     assert resolved * np.linalg.norm(value) < SETTINGS["optimiser"]["clip_norm"]
     return resolved * value
 
