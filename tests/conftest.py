@@ -27,8 +27,9 @@ def is_too_late_for(path: Path) -> bool:
     return time.time() > float(os.environ.get("DYNREFINE_SLOW_UNTIL", "inf"))
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
-    """Skip the slow tests of files that are reached too late."""
+    """Skip the slow tests of files that are reached too late, before anything is made ready for them."""
     if item.get_closest_marker("slow") and is_too_late_for(item.path):
         pytest.skip(LATE)
 
