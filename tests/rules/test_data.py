@@ -13,7 +13,8 @@ import pytest
 from ase.build import molecule
 from campaigns import ROOT, copy_workflow
 
-from dynrefine.datasets import read_frames, write_frames
+from dynrefine.datasets.reading import read_frames
+from dynrefine.datasets.writing import write_frames
 
 PRINTED = ROOT / "tests/library/cp2k_water_pair.out"
 ENERGY = "-34.439456441342621"  # Hartree, as printed
