@@ -1,7 +1,6 @@
 """The whole gradient estimator, trajectory and ensemble part, against differences of the loss it belongs to."""
 
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
 
 import jax
 import jax.numpy as jnp
@@ -76,15 +75,6 @@ class VirialCorrelation:
         return jnp.sum((mean - 0.1) ** 2)
 
 
-class ValueAlone(CheckedLoss):
-    """A loss for central differences, which need no backpropagation through every step."""
-
-    @cached_property
-    def value_and_gradient(self):
-        """L(θ), and nothing."""
-        return jax.jit(lambda vector: (self(vector), None))
-
-
 def starting_points():
     """Displaced copies of two molecules, with thermal velocities."""
     system, positions = water_box(2, TRICLINIC)
@@ -133,7 +123,7 @@ def infrared():
     wavenumbers = np.arange(10.0, 4000.0, 10.0)
     measured = np.stack([wavenumbers, 800.0 * np.exp(-(((wavenumbers - 1800.0) / 900.0) ** 2))], axis=1)
     volume = float(system.volume)
-    return ValueAlone(
+    return CheckedLoss(
         Simulation(
             field_of(potential.architecture, system.cell),
             FRAMES,

@@ -5,9 +5,9 @@ forces, the weights w_s ∝ exp(-β U(x_s; θ)) through the probability of the p
 the campaign calls the gradient.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import jax
@@ -85,11 +85,6 @@ class CheckedLoss:
         """L(θ) at a vector of trainable parameters [P]."""
         return self.observable.loss(jnp.tensordot(self.weights(vector), self.statistics(vector), axes=1))
 
-    @cached_property
-    def value_and_gradient(self) -> Callable[[jax.Array], tuple[jax.Array, jax.Array]]:
-        """L(θ) and dL/dθ by backpropagation, compiled once for all comparisons."""
-        return jax.jit(jax.value_and_grad(self))
-
     def adjoint(self, tolerance: float) -> tuple[np.ndarray, float]:
         """The gradient as the campaign computes it [P], and the largest reversal error, Å."""
         own = self.simulation
@@ -117,7 +112,7 @@ class CheckedLoss:
 
 def backpropagated(loss: CheckedLoss) -> np.ndarray:
     """dL/dθ by backpropagation [P]."""
-    return np.asarray(loss.value_and_gradient(loss.vector)[1])
+    return np.asarray(jax.jit(jax.grad(loss))(loss.vector))
 
 
 def compare_with_backpropagation(
@@ -168,10 +163,10 @@ def compare_with_finite_differences(
     directions = {f"number {index}": np.eye(1, len(adjoint), index)[0] for index in chosen}
     random = rng.normal(size=len(adjoint))
     directions["random direction"] = random / np.linalg.norm(random)
-    rows = []
+    value, rows = jax.jit(loss), []
     for name, direction in directions.items():
         shift = displacement * direction
-        above, below = (loss.value_and_gradient(loss.vector + sign * shift)[0] for sign in (1.0, -1.0))
+        above, below = (value(loss.vector + sign * shift) for sign in (1.0, -1.0))
         reference = float(above - below) / (2.0 * displacement)
         own = float(adjoint @ direction)
         rows.append(

@@ -46,13 +46,14 @@ with job(snakemake):
         # precision is compiled as in the campaign.
         jax.config.update("jax_disable_most_optimizations", True)
         loss = loss_of(observable, "float64")
-        double, adjoint = compare_with_backpropagation(loss, tolerance, "float64")
+        reference = backpropagated(loss)
+        double, adjoint = compare_with_backpropagation(loss, tolerance, "float64", reference)
         differences = compare_with_finite_differences(
             loss, adjoint, check["displacement"], check["parameters"], snakemake.params.seed
         )
         jax.config.update("jax_disable_most_optimizations", False)
         single, _ = compare_with_backpropagation(
-            loss_of(observable, "float32"), tolerance, "float32", backpropagated(loss)
+            loss_of(observable, "float32"), tolerance, "float32", reference
         )
         return [*double, *single, *differences]
 
