@@ -8,9 +8,13 @@ from pathlib import Path
 
 import jax
 import pytest
-from campaigns import BYTECODE, Campaign, copy_workflow, run_once
+from campaigns import BYTECODE, COMPILED, Campaign, copy_workflow, run_once
 
 jax.config.update("jax_enable_x64", True)
+# Programs compiled once serve all files and processes of tests, and the next session.
+jax.config.update("jax_compilation_cache_dir", str(COMPILED))
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 LATE = "too late to begin with slow tests"
 
