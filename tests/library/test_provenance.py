@@ -46,7 +46,7 @@ def library(tmp_path, monkeypatch):
 def hash_of(library):
     provenance._meaning.cache_clear()
     provenance._imports.cache_clear()
-    provenance._uses_jax.cache_clear()
+    provenance._names.cache_clear()
     return provenance.source_hash(library / "script.py")
 
 

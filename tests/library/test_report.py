@@ -9,7 +9,7 @@ from finished_campaign import FinishedCampaign
 
 from dynrefine.report import blocks
 from dynrefine.report.comparison import Change, changes, judge
-from dynrefine.report.curves import spectra_section, structure_section, transport_section
+from dynrefine.report.curves import _passed_through, spectra_section, structure_section, transport_section
 from dynrefine.report.figures import dataset_figure, save_figure, to_svg, training_figure
 from dynrefine.report.formatting import duration, number, percent, state_name, value_with_error
 from dynrefine.report.page import render_page, write_page
@@ -406,3 +406,8 @@ def test_frames_without_a_label_are_left_out_of_the_parity(improved):
     arrays = {name: array.copy() for name, array in surface.parity.arrays.items()}
     arrays["dipoles/test/labelled"][::2] = np.nan
     assert "NaN" not in to_svg(training_figure(surface.learning_curve, arrays), "training")
+
+
+def test_a_single_iteration_that_passed_through_is_named():
+    sentence = "Iteration 2 passed through, the refinement having converged, and is left out."
+    assert (_passed_through([2]), _passed_through([])) == (sentence, "")

@@ -1,6 +1,6 @@
 """Which chunk of which state a file holds: the file says so itself, its place in a list does not count."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from dynrefine.errors import CampaignError
@@ -22,7 +22,7 @@ def require_chunk(path: str | Path, state: str, number: int) -> None:
         )
 
 
-def in_order(paths: Iterable[str | Path], states: Sequence[str]) -> list[str | Path]:
+def in_order(paths: Iterable[str | Path], states: Collection[str]) -> list[str | Path]:
     """The files of all chunks in order of state, then number.
 
     Arguments:
@@ -47,8 +47,7 @@ def in_order(paths: Iterable[str | Path], states: Sequence[str]) -> list[str | P
         found[chunk] = path
     each = len(found) // len(states)
     wanted = [(state, number) for state in states for number in range(each)]
-    missing = [chunk for chunk in wanted if chunk not in found]
-    if missing or len(found) != len(wanted):
+    if found.keys() != set(wanted):
         held = ", ".join(f"{state} {number}" for state, number in sorted(found))
         raise CampaignError(
             f"the chunks {held} were given where each of the states {', '.join(states)} should have equally many, "

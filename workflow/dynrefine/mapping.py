@@ -15,8 +15,8 @@ def for_each(function: Callable[..., Any], batch: int | None = None) -> Callable
         function: of one replica or frame.
         batch: how many at once on an accelerator, where memory does not suffice for all.
     """
-    if jax.default_backend() != "cpu":
-        if batch is None:
-            return jax.vmap(function)
-        return lambda *arguments: jax.lax.map(lambda each: function(*each), arguments, batch_size=batch)
-    return lambda *arguments: jax.lax.map(lambda each: function(*each), arguments)
+    if jax.default_backend() == "cpu":
+        batch = None
+    elif batch is None:
+        return jax.vmap(function)
+    return lambda *arguments: jax.lax.map(lambda each: function(*each), arguments, batch_size=batch)

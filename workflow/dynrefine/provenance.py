@@ -84,17 +84,17 @@ def _tree(path: Path) -> ast.Module:
 @cache
 def _imports(path: Path) -> frozenset[str]:
     """The modules of dynrefine a file imports, with the packages they lie in."""
-    found: set[str] = set()
-    for node in ast.walk(_tree(path)):
-        for name in _imported_names(node):
-            found.update(_modules_within(name))
-    return frozenset(found)
+    return frozenset(module for name in _names(path) for module in _modules_within(name))
+
+
+def _uses_jax(path: Path) -> bool:
+    return any(name.partition(".")[0] == "jax" for name in _names(path))
 
 
 @cache
-def _uses_jax(path: Path) -> bool:
-    names = (name for node in ast.walk(_tree(path)) for name in _imported_names(node))
-    return any(name.partition(".")[0] == "jax" for name in names)
+def _names(path: Path) -> frozenset[str]:
+    """All dotted names a file imports."""
+    return frozenset(name for node in ast.walk(_tree(path)) for name in _imported_names(node))
 
 
 def _imported_names(node: ast.AST) -> Iterator[str]:

@@ -14,14 +14,14 @@ with job(snakemake):
     from dynrefine.trajectories import load_trajectories
 
     settings, states = snakemake.params.settings, snakemake.params.states
-    trajectories = [load_trajectories(path) for path in in_order(snakemake.input.trajectories, list(states))]
+    trajectories = [load_trajectories(path) for path in in_order(snakemake.input.trajectories, states)]
     if trajectories[0] is None:
         write_passed_through(snakemake.output.objective, "objective")
         table = pd.DataFrame(columns=["term", "state", "loss", "standard_error", "weight"])
     else:
         objective = evaluate_objective(
             states,
-            [load_ensemble(path) for path in in_order(snakemake.input.ensembles, list(states))],
+            [load_ensemble(path) for path in in_order(snakemake.input.ensembles, states)],
             trajectories,
             settings["objective"]["observables"],
             settings["elements"],

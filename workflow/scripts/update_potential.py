@@ -33,10 +33,8 @@ with job(snakemake):
             with atomic_path(output) as temporary:
                 shutil.copyfile(former, temporary)
     else:
-        chunks = [load_gradient(path) for path in in_order(snakemake.input.gradients, list(states))]
-        trajectories = [
-            load_trajectories(path) for path in in_order(snakemake.input.trajectories, list(states))
-        ]
+        chunks = [load_gradient(path) for path in in_order(snakemake.input.gradients, states)]
+        trajectories = [load_trajectories(path) for path in in_order(snakemake.input.trajectories, states)]
         anchor, anchor_weight = None, settings["objective"]["anchor"]["weight"]
         scales = update.parameter_scales(potential, settings["optimiser"])
         anchor_gradient = np.zeros_like(scales)

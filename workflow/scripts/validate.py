@@ -26,8 +26,8 @@ with job(snakemake):
     symbols = [element["symbol"] for element in elements]
     dtype = jnp.dtype(snakemake.params.precision)
     interval = settings["trajectory"]["sampling_interval"]
-    ensembles = [load_ensemble(path) for path in in_order(snakemake.input.ensembles, list(states))]
-    trajectories = [load_trajectories(path) for path in in_order(snakemake.input.trajectories, list(states))]
+    ensembles = [load_ensemble(path) for path in in_order(snakemake.input.ensembles, states)]
+    trajectories = [load_trajectories(path) for path in in_order(snakemake.input.trajectories, states)]
 
     objective = evaluate_objective(
         states, ensembles, trajectories, settings["objective"]["observables"], elements, interval
