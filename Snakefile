@@ -45,7 +45,8 @@ wildcard_constraints:
     iteration=r"\d{3}",
     chunk=r"\d{2}",
     state=r"\d+K(_[\d.]+)?",
-    stage="initial|refined|displaced_(above|below)_[a-z]+",
+    stage=r"initial|refined|displaced_(above|below)_\w+",
+    surface=r"[a-z_]+",
 
 
 report: "workflow/report/workflow.rst"

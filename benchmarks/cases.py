@@ -8,16 +8,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from dynrefine.quantities.series import observer
 
 from dynrefine.datasets.reading import read_frames
 from dynrefine.dynamics.force_field import ForceField, force_field
 from dynrefine.dynamics.langevin import Thermostat
 from dynrefine.dynamics.leapfrog import Frames, Observe, Simulation
 from dynrefine.dynamics.replicas import sample_chains
-from dynrefine.initial_configurations import lattice_configurations, system_of
-from dynrefine.models import Model, create_model
-from dynrefine.series import observer
-from dynrefine.system import System, thermal_velocities
+from dynrefine.files.models import Model, create_model
+from dynrefine.geometry.system import System, system_of, thermal_velocities
+from dynrefine.sampling.initial_configurations import lattice_configurations
 
 ARGON = [{"symbol": "Ar", "mass": 39.948, "charge": 0}]
 WATER = [{"symbol": "O", "mass": 15.999, "charge": -2}, {"symbol": "H", "mass": 1.008, "charge": 1}]

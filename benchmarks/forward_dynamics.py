@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from cases import Case, argon, fastest
 
+from dynrefine.campaign.job import configure_jax
 from dynrefine.dynamics.leapfrog import Frames, propagate
-from dynrefine.job import configure_jax
 from dynrefine.units import KILOJOULE_PER_MOLE
 
 MASS = 39.948  # u

@@ -18,11 +18,11 @@ import jax
 import jax.numpy as jnp
 from cases import Case, argon, fastest, water
 
-from dynrefine.adjoint import adjoint_leg
+from dynrefine.campaign.job import configure_jax
+from dynrefine.dynamics.adjoint import adjoint_leg
 from dynrefine.dynamics.leapfrog import Frames, propagate
+from dynrefine.dynamics.mapping import for_each
 from dynrefine.dynamics.replicas import DIRECTIONS, both_ways
-from dynrefine.job import configure_jax
-from dynrefine.mapping import for_each
 
 SYSTEMS = {"argon": argon, "water": water}
 METHODS = ("forward", "adjoint", "exact adjoint", "rematerialised", "naive")

@@ -16,17 +16,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dynrefine.adjoint import adjoint_leg
+from dynrefine.campaign.job import configure_jax
 from dynrefine.config import load_config
 from dynrefine.datasets.reading import read_frames
+from dynrefine.dynamics.adjoint import adjoint_leg
 from dynrefine.dynamics.force_field import force_field
 from dynrefine.dynamics.leapfrog import Frames, Simulation, propagate
+from dynrefine.dynamics.mapping import for_each
 from dynrefine.dynamics.replicas import DIRECTIONS, both_ways
-from dynrefine.initial_configurations import lattice_configurations, system_of
-from dynrefine.job import configure_jax
-from dynrefine.mapping import for_each
-from dynrefine.models import create_model, load_model
-from dynrefine.system import thermal_velocities
+from dynrefine.files.models import create_model, load_model
+from dynrefine.geometry.system import system_of, thermal_velocities
+from dynrefine.sampling.initial_configurations import lattice_configurations
 
 POTENTIAL = "results/water16/pretraining/potential.npz"
 LENGTHS = (100, 1000, 5000, 20_000)

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from dynrefine.job import CACHE_VARIABLE
+from dynrefine.campaign.job import CACHE_VARIABLE
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "workflow", "config", "envs", "profiles", "slurm")

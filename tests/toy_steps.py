@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dynrefine.gradient import load_gradient
-from dynrefine.models import flat_parameters, load_model
-from dynrefine.storage import read_arrays
-from dynrefine.update import optimiser_of
+from dynrefine.files.arrays import read_arrays
+from dynrefine.files.models import flat_parameters, load_model
+from dynrefine.refinement.gradient import load_gradient
+from dynrefine.refinement.update import optimiser_of
 
 CHUNKS = ("00", "01")
 

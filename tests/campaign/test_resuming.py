@@ -13,7 +13,7 @@ from campaigns import AFTERWARDS, ITERATION, ROOT, different_results
 from toy_steps import parameters_by_optimiser, parameters_in
 
 from dynrefine.config import load_config
-from dynrefine.storage import read_arrays
+from dynrefine.files.arrays import read_arrays
 
 SEED = 20250116
 PATIENCE = 300.0  # s until the file appears at whose sight a campaign is killed

@@ -10,8 +10,8 @@ import pandas as pd
 import yaml
 
 from dynrefine.config import load_config
+from dynrefine.files.arrays import ArrayFile, write_arrays
 from dynrefine.report.results import Results, read_results
-from dynrefine.storage import ArrayFile, write_arrays
 
 ROOT = Path(__file__).parents[2]
 LABELS = {

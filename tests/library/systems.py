@@ -7,14 +7,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from dynrefine.sampling.ensembles import Ensemble
 
 from dynrefine.dynamics.force_field import ForceField
-from dynrefine.ensembles import Ensemble
-from dynrefine.environment_network import feature_statistics
-from dynrefine.initial_configurations import system_of
-from dynrefine.models import Model, create_model
-from dynrefine.neighbours import NeighbourList, displacements, images_per_axis, neighbour_list
-from dynrefine.system import System
+from dynrefine.files.models import Model, create_model
+from dynrefine.geometry.neighbours import NeighbourList, displacements, images_per_axis, neighbour_list
+from dynrefine.geometry.system import System, system_of
+from dynrefine.surfaces.networks.environment_network import feature_statistics
 
 ELEMENTS = [
     {"symbol": "O", "mass": 15.999, "charge": -2},

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from systems import POTENTIAL, TRICLINIC, SoftPairs, cast, field_of, random_model, water_box
 
-from dynrefine.adjoint import adjoint_leg
+from dynrefine.dynamics.adjoint import adjoint_leg
 from dynrefine.dynamics.leapfrog import Frames, Simulation, propagate
-from dynrefine.models import flat_parameters
-from dynrefine.system import thermal_velocities
+from dynrefine.files.models import flat_parameters
+from dynrefine.geometry.system import thermal_velocities
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")
 

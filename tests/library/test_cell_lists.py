@@ -9,9 +9,9 @@ import pytest
 from neighbour_pairs import CUTOFF, pairs, pairs_of_ase
 from systems import SoftPairs
 
-from dynrefine.cell_lists import CellGrid, cell_grid, cell_list
 from dynrefine.dynamics.force_field import ListFaults, force_field, with_sufficient_lists
-from dynrefine.neighbours import displacements, images_per_axis, neighbour_list
+from dynrefine.geometry.cell_lists import CellGrid, cell_grid, cell_list
+from dynrefine.geometry.neighbours import displacements, images_per_axis, neighbour_list
 
 ATOMS = 200
 ROOM = 48  # for the neighbours of any atom below

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from dynrefine.chunks import in_order, require_chunk
 from dynrefine.errors import CampaignError
-from dynrefine.storage import ArrayFile, origin, write_arrays
+from dynrefine.files.arrays import ArrayFile, origin, write_arrays
+from dynrefine.files.chunks import in_order, require_chunk
 
 STATES = ["350K", "300K"]
 

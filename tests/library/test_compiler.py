@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from packaging.requirements import Requirement
 
+from dynrefine.campaign.job import FAULTY_RELEASES, _require_sound_release
 from dynrefine.errors import CampaignError
-from dynrefine.job import FAULTY_RELEASES, _require_sound_release
 
 # jaxlib 0.10.2 went wrong beyond 16,384 rows in double and 32,768 in single precision (jax-ml/jax issue 39103).
 ROWS = (16_384, 16_385, 32_768, 32_769, 49_824, 65_537)

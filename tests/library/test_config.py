@@ -523,7 +523,7 @@ def test_cutoffs_suit_the_cell_of_each_state(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("kind", ["series", "statics"])
 def test_observables_ask_for_the_quantities_the_library_needs(kind):
-    library = pytest.importorskip("dynrefine.observables").OBSERVABLES
+    library = pytest.importorskip("dynrefine.properties").OBSERVABLES
     assert {name: getattr(settings, kind) for name, settings in OBSERVABLES.items()} == {
         name: getattr(observable, kind) for name, observable in library.items()
     }

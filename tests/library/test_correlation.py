@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dynrefine.correlation import autocorrelation, cosine_transform, hann_window
+from dynrefine.properties.correlation import autocorrelation, cosine_transform, hann_window
 
 
 def by_definition(series: np.ndarray, depth: int) -> np.ndarray:

@@ -19,7 +19,7 @@ from dynrefine.datasets.reading import dipole_from_wannier, read_frames, with_la
 from dynrefine.datasets.splitting import series_and_index, split_by_blocks, summary
 from dynrefine.datasets.writing import write_frames
 from dynrefine.errors import CampaignError
-from dynrefine.frames import LabelledFrames
+from dynrefine.geometry.frames import LabelledFrames
 
 REPOSITORY = Path(__file__).parents[2]
 CELL = np.array([[5.0, 0.0, 0.0], [1.0, 6.0, 0.0], [0.5, 0.25, 7.0]])

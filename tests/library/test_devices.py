@@ -7,13 +7,13 @@ import sys
 import jax.numpy as jnp
 import pytest
 
-from dynrefine import devices
-from dynrefine.devices import chosen_device, memory_sentence, visible_gpus
+from dynrefine.campaign import devices
+from dynrefine.campaign.devices import chosen_device, memory_sentence, visible_gpus
 from dynrefine.errors import CampaignError
 
 HOLDER = """
 import os
-from dynrefine.devices import chosen_device
+from dynrefine.campaign.devices import chosen_device
 
 with chosen_device(1):
     print(os.environ["CUDA_VISIBLE_DEVICES"], flush=True)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from dynrefine.observables import create_observables
-from dynrefine.observables.base import Conditions
-from dynrefine.observables.diffusion import (
+from dynrefine.properties import create_observables
+from dynrefine.properties.base import Conditions
+from dynrefine.properties.diffusion import (
     einstein_diffusion,
     finite_size_correction,
     running_diffusion,

@@ -8,9 +8,9 @@ from jax.test_util import check_grads
 from systems import DIPOLE, TRICLINIC, all_neighbours, cast, random_model, rotation, water_box
 
 from dynrefine.errors import CampaignError
-from dynrefine.frames import LabelledFrames
+from dynrefine.geometry.frames import LabelledFrames
+from dynrefine.geometry.frames_with_neighbours import with_neighbours
 from dynrefine.training.dipole import dipole_loss, nearest_branch, require_dipoles
-from dynrefine.training.frames_with_neighbours import with_neighbours
 
 # Dipoles of some e Å from charges times positions of some 10 Å, in double precision.
 ROUNDING = 1e-12

@@ -26,8 +26,8 @@ from dynrefine.dynamics.force_field import force_field, with_sufficient_lists
 from dynrefine.dynamics.leapfrog import Frames, Simulation, propagate
 from dynrefine.dynamics.replicas import join_directions, run_legs, split_directions
 from dynrefine.errors import CampaignError
-from dynrefine.neighbours import expected_capacity, images_per_axis
-from dynrefine.system import cubic_edge, kinetic_energy, temperature, thermal_velocities
+from dynrefine.geometry.neighbours import expected_capacity, images_per_axis
+from dynrefine.geometry.system import cubic_edge, kinetic_energy, temperature, thermal_velocities
 from dynrefine.units import ACCELERATION, BOLTZMANN, KINETIC
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")

@@ -5,13 +5,13 @@ from dataclasses import replace
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from dynrefine.sampling.ensembles import _require_temperature, sample_ensemble
 from systems import ELEMENTS, Springs
 
-from dynrefine.ensembles import _require_temperature, sample_ensemble
 from dynrefine.errors import CampaignError
-from dynrefine.initial_configurations import with_masses
-from dynrefine.models import Model
-from dynrefine.trajectories import Trajectories, _require_bounds, run_trajectories
+from dynrefine.files.models import Model
+from dynrefine.geometry.system import with_masses
+from dynrefine.sampling.trajectories import Trajectories, _require_bounds, run_trajectories
 from dynrefine.units import ACCELERATION, BOLTZMANN
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")

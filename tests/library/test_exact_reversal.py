@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from systems import POTENTIAL, TRICLINIC, SoftPairs, cast, field_of, random_model, water_box
 
-from dynrefine.adjoint import AdjointLeg
+from dynrefine.dynamics.adjoint import AdjointLeg
 from dynrefine.dynamics.fixed_point import UNIT, FixedPoint
 from dynrefine.dynamics.force_field import ForceField, force_field
 from dynrefine.dynamics.leapfrog import Frames, Leg, Simulation
 from dynrefine.dynamics.replicas import join_directions, run_legs, walk_legs_back
 from dynrefine.errors import CampaignError
-from dynrefine.gradient import trajectory_gradient
-from dynrefine.initial_configurations import lattice_configurations, system_of
-from dynrefine.models import create_model
-from dynrefine.system import System, thermal_velocities
-from dynrefine.trajectories import Trajectories, load_trajectories, save_trajectories
+from dynrefine.files.models import create_model
+from dynrefine.geometry.system import System, system_of, thermal_velocities
+from dynrefine.refinement.gradient import trajectory_gradient
+from dynrefine.sampling.initial_configurations import lattice_configurations
+from dynrefine.sampling.trajectories import Trajectories, load_trajectories, save_trajectories
 
 ARGON = [{"symbol": "Ar", "mass": 39.948, "charge": 0}]
 LENNARD_JONES = {"kind": "lennard_jones", "sigma": 3.4, "epsilon": 0.997736, "cutoff": 7.0}

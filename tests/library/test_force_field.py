@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from systems import ELEMENTS, SoftPairs, field_of
 
-from dynrefine.cell_lists import CellGrid
 from dynrefine.dynamics.force_field import ListFaults, list_faults, with_sufficient_lists
 from dynrefine.dynamics.leapfrog import Frames, Simulation
 from dynrefine.dynamics.replicas import run_legs
 from dynrefine.errors import CampaignError
-from dynrefine.initial_configurations import system_of
+from dynrefine.geometry.cell_lists import CellGrid
+from dynrefine.geometry.system import system_of
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from systems import CUBIC, POTENTIAL, random_model, water_box
 
-from dynrefine.force_metric import force_probes, natural_step
-from dynrefine.frames import LabelledFrames
-from dynrefine.models import flat_parameters
-from dynrefine.potentials.derivatives import energy_and_forces
-from dynrefine.training.frames_with_neighbours import with_neighbours
+from dynrefine.files.models import flat_parameters
+from dynrefine.geometry.frames import LabelledFrames
+from dynrefine.geometry.frames_with_neighbours import with_neighbours
+from dynrefine.refinement.force_metric import force_probes, natural_step
+from dynrefine.surfaces.base import energy_and_forces
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from systems import ELEMENTS, made_up_ensemble
 
-from dynrefine.gathering import by_state, evaluate_objective, observables_of
-from dynrefine.trajectories import Trajectories
+from dynrefine.refinement.gathering import by_state, evaluate_objective, observables_of
+from dynrefine.sampling.trajectories import Trajectories
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")
 

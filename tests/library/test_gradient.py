@@ -8,22 +8,28 @@ import numpy as np
 import pytest
 from systems import DIPOLE, POTENTIAL, TRICLINIC, SoftPairs, field_of, random_model, water_box
 
-from dynrefine.correlation import autocorrelation
 from dynrefine.dynamics.leapfrog import Frames, Simulation
 from dynrefine.dynamics.replicas import join_directions, run_legs
 from dynrefine.errors import CampaignError
-from dynrefine.gradient import chunk_gradient, energy_gradients, load_gradient, save_gradient, series_seeds
-from dynrefine.gradient_check import (
+from dynrefine.files.arrays import write_passed_through
+from dynrefine.geometry.system import thermal_velocities
+from dynrefine.properties.base import Conditions
+from dynrefine.properties.correlation import autocorrelation
+from dynrefine.properties.infrared import Infrared
+from dynrefine.quantities.series import SERIES, Series, observer
+from dynrefine.refinement.gradient import (
+    chunk_gradient,
+    energy_gradients,
+    load_gradient,
+    save_gradient,
+    series_seeds,
+)
+from dynrefine.refinement.gradient_check import (
     CheckedLoss,
     compare_with_backpropagation,
     compare_with_finite_differences,
 )
-from dynrefine.observables.base import Conditions
-from dynrefine.observables.infrared import Infrared
-from dynrefine.reweighting import boltzmann_weights, ensemble_coefficients
-from dynrefine.series import SERIES, Series, observer
-from dynrefine.storage import write_passed_through
-from dynrefine.system import thermal_velocities
+from dynrefine.sampling.reweighting import boltzmann_weights, ensemble_coefficients
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")
 

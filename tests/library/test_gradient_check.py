@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dynrefine.gradient_check import compare_with_backpropagation, compare_with_finite_differences
-from dynrefine.models import create_model, flat_parameters
-from dynrefine.total_derivative import compare_with_ensembles, displaced
+from dynrefine.files.models import create_model, flat_parameters
+from dynrefine.refinement.gradient_check import compare_with_backpropagation, compare_with_finite_differences
+from dynrefine.refinement.total_derivative import compare_with_ensembles, displaced
 
 SIZE, REVERSAL = 30, 3e-13  # parameters; Å
 

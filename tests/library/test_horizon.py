@@ -9,13 +9,20 @@ import pandas as pd
 import pytest
 from systems import TRICLINIC, SoftPairs, field_of, water_box
 
-from dynrefine.correlation import autocorrelation
 from dynrefine.dynamics.leapfrog import Frames, Simulation
 from dynrefine.errors import CampaignError
-from dynrefine.horizon import Pilot, adjoint_depth, ladder, longest_resolved, measure, statistics
-from dynrefine.series import observer
-from dynrefine.system import thermal_velocities
-from dynrefine.update import shortened
+from dynrefine.geometry.system import thermal_velocities
+from dynrefine.properties.correlation import autocorrelation
+from dynrefine.quantities.series import observer
+from dynrefine.refinement.depth_pilot import (
+    Pilot,
+    adjoint_depth,
+    ladder,
+    longest_resolved,
+    measure,
+    statistics,
+)
+from dynrefine.statistics import shortened
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")
 

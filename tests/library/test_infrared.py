@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dynrefine.correlation import hann_window
-from dynrefine.objective import read_target
-from dynrefine.observables import create_observables
-from dynrefine.observables.base import Conditions
-from dynrefine.observables.infrared import Infrared, absorption_prefactor, band_weights, broaden
+from dynrefine.files.tables import read_measured
+from dynrefine.properties import create_observables
+from dynrefine.properties.base import Conditions
+from dynrefine.properties.correlation import hann_window
+from dynrefine.properties.infrared import Infrared, absorption_prefactor, band_weights, broaden
 from dynrefine.units import ACCELERATION, BOLTZMANN, WAVENUMBER
 
 TARGET = Path(__file__).parents[2] / "workflow/data/targets/water_infrared_298K.csv"
@@ -156,7 +156,7 @@ def test_the_grid_ends_with_the_highest_band(infrared):
 
 
 def test_the_registry_makes_it_from_the_measured_spectrum_of_water():
-    measured = read_target(TARGET)
+    measured = read_measured(TARGET)
     made = create_observables({"infrared": SETTINGS}, {"infrared": measured}, CONDITIONS)["infrared"]
     # The OH stretching band is highest: n = 1.32 and k = 0.309 at 3390 cm⁻¹ (Bertie and Lan) make 4πν̃nk = 17400 cm⁻¹,
     # which the window lowers a little.

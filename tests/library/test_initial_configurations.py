@@ -6,8 +6,9 @@ import pytest
 from systems import ELEMENTS, TRICLINIC
 
 from dynrefine.errors import CampaignError
-from dynrefine.frames import LabelledFrames
-from dynrefine.initial_configurations import initial_configurations, lattice_configurations, system_of
+from dynrefine.geometry.frames import LabelledFrames
+from dynrefine.geometry.system import system_of
+from dynrefine.sampling.initial_configurations import initial_configurations, lattice_configurations
 from dynrefine.units import ATOMIC_MASS
 
 WATER = 15.999 + 2 * 1.008  # u

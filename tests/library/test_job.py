@@ -8,7 +8,7 @@ import logging, os
 from types import SimpleNamespace
 
 from dynrefine.errors import CampaignError
-from dynrefine.job import job
+from dynrefine.campaign.job import job
 
 snakemake = SimpleNamespace(
     log=["logs/job.log"], rule="test", wildcards={{}}, params={{"seed": 3}}, threads=1, resources={{}}

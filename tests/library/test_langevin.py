@@ -12,8 +12,7 @@ from systems import ELEMENTS, Springs, field_of
 from dynrefine.dynamics.langevin import Thermostat, sample_chain
 from dynrefine.dynamics.replicas import sample_chains
 from dynrefine.errors import CampaignError
-from dynrefine.initial_configurations import system_of
-from dynrefine.system import kinetic_energy
+from dynrefine.geometry.system import kinetic_energy, system_of
 from dynrefine.units import ACCELERATION, BOLTZMANN
 
 ATOMS, REPLICAS, KELVIN, STIFFNESS = 4, 300, 320.0, 2.0

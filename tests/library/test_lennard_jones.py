@@ -13,10 +13,9 @@ from systems import TRICLINIC, all_neighbours, field_of
 
 from dynrefine.dynamics.langevin import Thermostat
 from dynrefine.dynamics.replicas import sample_chains
-from dynrefine.initial_configurations import system_of
-from dynrefine.potentials.derivatives import energy_forces_stress
-from dynrefine.potentials.lennard_jones import LennardJones
-from dynrefine.system import thermal_velocities
+from dynrefine.geometry.system import system_of, thermal_velocities
+from dynrefine.surfaces.base import energy_forces_stress
+from dynrefine.surfaces.lennard_jones import LennardJones
 from dynrefine.units import BOLTZMANN
 
 ARGON = [{"symbol": "Ar", "mass": 39.948, "charge": 0}]

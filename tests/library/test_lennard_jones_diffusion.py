@@ -4,14 +4,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from dynrefine.sampling.ensembles import sample_ensemble
 
-from dynrefine.ensembles import sample_ensemble
-from dynrefine.gathering import observables_of
-from dynrefine.initial_configurations import lattice_configurations
-from dynrefine.models import create_model
-from dynrefine.objective import evaluate
-from dynrefine.observables.diffusion import finite_size_correction
-from dynrefine.trajectories import run_trajectories
+from dynrefine.files.models import create_model
+from dynrefine.properties.diffusion import finite_size_correction
+from dynrefine.refinement.gathering import observables_of
+from dynrefine.refinement.objective import evaluate
+from dynrefine.sampling.initial_configurations import lattice_configurations
+from dynrefine.sampling.trajectories import run_trajectories
 
 ARGON = [{"symbol": "Ar", "mass": 39.948, "charge": 0}]
 # σ = 3.4 Å and ε = 120 K: units of the reduced density (g/cm³), temperature (K), diffusion (1e-9 m²/s) and

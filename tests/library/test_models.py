@@ -9,8 +9,8 @@ import pytest
 from systems import DIPOLE, ELEMENTS, POTENTIAL
 
 from dynrefine.errors import CampaignError
-from dynrefine.models import create_model, flat_parameters, load_model, save_model
-from dynrefine.storage import ArrayFile, read_arrays, write_arrays
+from dynrefine.files.arrays import ArrayFile, read_arrays, write_arrays
+from dynrefine.files.models import create_model, flat_parameters, load_model, save_model
 
 
 @pytest.fixture(scope="module", params=[POTENTIAL, DIPOLE], ids=["potential", "dipole"])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from neighbour_pairs import CUTOFF, pairs, pairs_of_ase
 
-from dynrefine.neighbours import displacements, expected_capacity, images_per_axis, neighbour_list
+from dynrefine.geometry.neighbours import displacements, expected_capacity, images_per_axis, neighbour_list
 
 ROOM = 320  # for the neighbours of any atom below
 CELLS = {

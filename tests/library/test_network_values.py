@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from systems import DIPOLE, ELEMENTS, POTENTIAL, TRICLINIC, all_neighbours, water_box
 
-from dynrefine.models import Model, create_model
-from dynrefine.potentials.derivatives import energy_forces_stress
+from dynrefine.files.models import Model, create_model
+from dynrefine.surfaces.base import energy_forces_stress
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")
 

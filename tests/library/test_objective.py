@@ -7,18 +7,10 @@ import numpy as np
 import pytest
 
 from dynrefine.errors import CampaignError
-from dynrefine.objective import (
-    Objective,
-    evaluate,
-    evaluate_state,
-    jackknife_error,
-    leave_one_out,
-    load_objective,
-    read_target,
-    save_objective,
-    standard_error,
-)
-from dynrefine.storage import write_passed_through
+from dynrefine.files.arrays import write_passed_through
+from dynrefine.files.tables import read_measured
+from dynrefine.refinement.objective import Objective, evaluate, evaluate_state, load_objective, save_objective
+from dynrefine.statistics import jackknife_error, leave_one_out, standard_error
 from dynrefine.units import BOLTZMANN
 
 
@@ -199,7 +191,7 @@ def test_a_target_is_read_past_its_comments(tmp_path):
     path.write_text(
         "# Measured by hand\n# twice\nwavenumber_cm-1,n_alpha_cm-1\n5,1.5\n10,-2\n", encoding="utf-8"
     )
-    np.testing.assert_array_equal(read_target(path), [[5.0, 1.5], [10.0, -2.0]])
+    np.testing.assert_array_equal(read_measured(path), [[5.0, 1.5], [10.0, -2.0]])
 
 
 @pytest.mark.parametrize(
@@ -221,4 +213,4 @@ def test_faulty_targets_are_named(tmp_path, content, message):
     if content is not None:
         path.write_text(content)
     with pytest.raises(CampaignError, match=rf"(?s)target\.csv.*{message}"):
-        read_target(path)
+        read_measured(path)

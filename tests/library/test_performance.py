@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from dynrefine import performance
-from dynrefine.performance import count_steps, measured, watch_compilation
+from dynrefine.campaign import performance
+from dynrefine.campaign.performance import count_steps, measured, watch_compilation
 
 
 def test_compilation_and_steps_are_measured(tmp_path):

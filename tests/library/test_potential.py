@@ -20,10 +20,10 @@ from systems import (
     water_box,
 )
 
-from dynrefine.embedded_density import cosine_cutoff, monomials, radial_functions
-from dynrefine.models import create_model
-from dynrefine.potentials.derivatives import energy_forces_stress
-from dynrefine.potentials.repulsion import core_repulsion
+from dynrefine.files.models import create_model
+from dynrefine.surfaces.base import energy_forces_stress
+from dynrefine.surfaces.networks.embedded_density import cosine_cutoff, monomials, radial_functions
+from dynrefine.surfaces.networks.repulsion import core_repulsion
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")
 

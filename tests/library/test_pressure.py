@@ -8,28 +8,27 @@ import numpy as np
 import pytest
 from ase import Atoms, units
 from ase.calculators.lj import LennardJones as Reference
+from dynrefine.quantities.series import observer
+from dynrefine.quantities.statics import evaluate_statics
 from systems import POTENTIAL, TRICLINIC, field_of, random_model, water_box
 
 from dynrefine.dynamics.leapfrog import Frames, Simulation
 from dynrefine.dynamics.replicas import join_directions, run_legs
 from dynrefine.errors import CampaignError
-from dynrefine.gradient import chunk_gradient, series_seeds
-from dynrefine.gradient_check import (
+from dynrefine.geometry.system import system_of, thermal_velocities
+from dynrefine.properties import create_observables
+from dynrefine.properties.base import Conditions
+from dynrefine.refinement.depth_pilot import Pilot
+from dynrefine.refinement.gradient import chunk_gradient, series_seeds
+from dynrefine.refinement.gradient_check import (
     CheckedLoss,
     compare_with_backpropagation,
     compare_with_finite_differences,
 )
-from dynrefine.horizon import Pilot
-from dynrefine.initial_configurations import system_of
-from dynrefine.objective import evaluate_state
-from dynrefine.observables import create_observables
-from dynrefine.observables.base import Conditions
-from dynrefine.potentials.derivatives import energy_forces_stress
-from dynrefine.potentials.lennard_jones import LennardJones
-from dynrefine.reweighting import boltzmann_weights
-from dynrefine.series import observer
-from dynrefine.statics import evaluate_statics
-from dynrefine.system import thermal_velocities
+from dynrefine.refinement.objective import evaluate_state
+from dynrefine.sampling.reweighting import boltzmann_weights
+from dynrefine.surfaces.base import energy_forces_stress
+from dynrefine.surfaces.lennard_jones import LennardJones
 from dynrefine.units import BAR, BOLTZMANN
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from dynrefine import provenance
-from dynrefine.seeds import derived_seed
+from dynrefine.campaign import provenance
+from dynrefine.campaign.seeds import derived_seed
 
 ROOT = Path(__file__).parents[2]
 MODULE = '''"""A module."""
@@ -37,7 +37,7 @@ def library(tmp_path, monkeypatch):
     (package / "unused.py").write_text("x = 1\n")
     (package / "numerics.py").write_text("precision = 1\n")
     (tmp_path / "script.py").write_text(
-        "from dynrefine.job import job\nfrom dynrefine.physics import double\ndouble(3)\n"
+        "from dynrefine.campaign.job import job\nfrom dynrefine.physics import double\ndouble(3)\n"
     )
     monkeypatch.setattr(provenance, "PACKAGE", package)
     return tmp_path
@@ -152,7 +152,7 @@ JOB = """
 import sys, warnings
 from types import SimpleNamespace
 from dynrefine.errors import CampaignError
-from dynrefine.job import job
+from dynrefine.campaign.job import job
 
 class Values(dict):
     def __getattr__(self, name): return self[name]
@@ -240,7 +240,7 @@ def test_a_job_of_one_thread_keeps_one_thread_busy(tmp_path):
 
 
 def test_the_cache_of_compiled_programs_can_lie_elsewhere(tmp_path, monkeypatch):
-    from dynrefine.job import CACHE_VARIABLE, compilation_cache
+    from dynrefine.campaign.job import CACHE_VARIABLE, compilation_cache
 
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
     assert compilation_cache().parent == tmp_path

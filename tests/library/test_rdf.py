@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dynrefine.observables.rdf import radial_distribution
+from dynrefine.properties.rdf import radial_distribution
 
 
 def coordination(g: np.ndarray, edges: np.ndarray, density: float) -> np.ndarray:

@@ -5,12 +5,12 @@ from dataclasses import replace
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from dynrefine.sampling.ensembles import Ensemble
 from systems import ELEMENTS, Springs
 
-from dynrefine.ensembles import Ensemble
-from dynrefine.models import Model
-from dynrefine.reuse import beside_former, chunks_to_keep, serve_again, weights_of
-from dynrefine.reweighting import effective_sample_size
+from dynrefine.files.models import Model
+from dynrefine.sampling.reuse import beside_former, chunks_to_keep, serve_again, weights_of
+from dynrefine.sampling.reweighting import effective_sample_size
 from dynrefine.units import ACCELERATION, BOLTZMANN
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")

@@ -9,7 +9,7 @@ import pytest
 
 from dynrefine import __version__
 from dynrefine.errors import CampaignError
-from dynrefine.storage import ArrayFile, atomic_path, read_arrays, write_arrays, write_passed_through
+from dynrefine.files.arrays import ArrayFile, atomic_path, read_arrays, write_arrays, write_passed_through
 
 CONTENT = ArrayFile(
     {

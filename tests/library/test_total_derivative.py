@@ -6,17 +6,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from dynrefine.quantities.series import observer
+from dynrefine.sampling.ensembles import frames_of, sample_ensemble
 
-from dynrefine.ensembles import frames_of, sample_ensemble
-from dynrefine.gradient import chunk_gradient, series_seeds
-from dynrefine.initial_configurations import lattice_configurations
-from dynrefine.models import create_model
-from dynrefine.objective import evaluate_state, standard_error
-from dynrefine.observables.base import Conditions
-from dynrefine.observables.diffusion import SelfDiffusion
-from dynrefine.reuse import weights_of
-from dynrefine.series import observer
-from dynrefine.trajectories import run_trajectories
+from dynrefine.files.models import create_model
+from dynrefine.properties.base import Conditions
+from dynrefine.properties.diffusion import SelfDiffusion
+from dynrefine.refinement.gradient import chunk_gradient, series_seeds
+from dynrefine.refinement.objective import evaluate_state
+from dynrefine.sampling.initial_configurations import lattice_configurations
+from dynrefine.sampling.reuse import weights_of
+from dynrefine.sampling.trajectories import run_trajectories
+from dynrefine.statistics import standard_error
 from dynrefine.units import KILOJOULE_PER_MOLE
 
 ARGON = [{"symbol": "Ar", "mass": 39.948, "charge": 0}]

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from systems import DIPOLE, ELEMENTS, POTENTIAL, TRICLINIC, random_model, water_box
 
-from dynrefine.anchor import anchor_gradient
-from dynrefine.environment_network import feature_statistics
 from dynrefine.errors import CampaignError
-from dynrefine.frames import LabelledFrames
-from dynrefine.models import create_model, flat_parameters
-from dynrefine.neighbours import displacements
-from dynrefine.storage import read_arrays
+from dynrefine.files.arrays import read_arrays
+from dynrefine.files.models import create_model, flat_parameters
+from dynrefine.geometry.frames import LabelledFrames
+from dynrefine.geometry.frames_with_neighbours import shortest_distances, with_neighbours
+from dynrefine.geometry.neighbours import displacements
+from dynrefine.refinement.anchor import anchor_gradient
+from dynrefine.surfaces.networks.environment_network import feature_statistics
 from dynrefine.training import fit as fitting
 from dynrefine.training.fit import Schedule, fit
-from dynrefine.training.frames_with_neighbours import shortest_distances, with_neighbours
 from dynrefine.training.potential import (
     REPULSION_ONSET,
     LabelWeights,

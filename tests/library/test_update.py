@@ -10,12 +10,10 @@ import pytest
 from systems import DIPOLE, ELEMENTS
 
 from dynrefine.errors import CampaignError
-from dynrefine.gradient import ChunkGradient
-from dynrefine.models import create_model, flat_parameters
-from dynrefine.trajectories import Trajectories
-from dynrefine.update import (
+from dynrefine.files.models import create_model, flat_parameters
+from dynrefine.refinement.gradient import ChunkGradient
+from dynrefine.refinement.update import (
     Gradient,
-    Part,
     conditions,
     gather_gradient,
     has_converged,
@@ -24,12 +22,12 @@ from dynrefine.update import (
     norms,
     optimiser_of,
     parameter_scales,
-    shortened,
     smallest_sample_size,
     step,
-    sum_with_error,
     terms,
 )
+from dynrefine.sampling.trajectories import Trajectories
+from dynrefine.statistics import Estimate, shortened, sum_with_error
 
 ADAM = {
     "name": "adam",
@@ -56,7 +54,7 @@ def gradients(potential):
     size = len(flat_parameters(potential.parameters["trainable"])[0])
     certain = np.random.default_rng(1).normal(size=(3, 3, size))
     return [
-        Gradient(Part(trajectory, 0 * trajectory), Part(ensemble, 0 * ensemble), anchor)
+        Gradient(Estimate(trajectory, 0 * trajectory), Estimate(ensemble, 0 * ensemble), anchor)
         for trajectory, ensemble, anchor in certain
     ]
 
@@ -208,13 +206,13 @@ def test_a_trajectory_that_chaos_blew_up_counts_no_more_than_a_long_one():
     ids=["certain", "a fifth is noise", "all is noise", "nothing at all"],
 )
 def test_the_resolved_share_of_a_part(value, error, expected):
-    assert Part(np.array(value), np.array(error)).resolved == pytest.approx(expected)
+    assert Estimate(np.array(value), np.array(error)).resolved == pytest.approx(expected)
 
 
 def test_shrinking_spares_what_is_certain():
     gradient = Gradient(
-        Part(np.array([2.0, 4.0]), np.array([2.0, 0.0])),
-        Part(np.array([1.0, 0.0]), np.array([0.0, 1.0])),
+        Estimate(np.array([2.0, 4.0]), np.array([2.0, 0.0])),
+        Estimate(np.array([1.0, 0.0]), np.array([0.0, 1.0])),
         np.array([10.0, 20.0]),
     )
     np.testing.assert_allclose(gradient.total(shrink=True), [10.0 + 0.8 * 3.0, 20.0 + 0.8 * 4.0])
@@ -223,7 +221,7 @@ def test_shrinking_spares_what_is_certain():
 
 def test_parts_that_cancel_are_not_taken_one_without_the_other():
     """As at an optimum, where a part alone would lead away however well it is known."""
-    certain, noisy = Part(np.array([3.0, 4.0]), np.zeros(2)), Part(np.array([-3.1, -3.9]), np.ones(2))
+    certain, noisy = Estimate(np.array([3.0, 4.0]), np.zeros(2)), Estimate(np.array([-3.1, -3.9]), np.ones(2))
     np.testing.assert_array_equal(Gradient(certain, noisy, np.ones(2)).total(shrink=True), np.ones(2))
 
 
@@ -232,7 +230,7 @@ def test_shrinking_comes_nearer_to_the_truth_on_average():
     truth, errors = np.full(30, 0.5), np.ones(30)
     plain, shrunk = 0.0, 0.0
     for _ in range(200):
-        part = Part(truth + errors * generator.normal(size=30), errors)
+        part = Estimate(truth + errors * generator.normal(size=30), errors)
         plain += np.sum((part.value - truth) ** 2)
         shrunk += np.sum((part.resolved * part.value - truth) ** 2)
     # |truth|² = 7.5, |noise|² = 30: the best factor 0.2 leaves an error of 6 of 30, an estimated one a little more.
@@ -265,7 +263,7 @@ def lengthened(gradients):
 
 def walked(potential, vectors, settings, probes=None):
     """The changes of the parameters that these gradients make, one after the other."""
-    nothing = Part(np.zeros(len(vectors[0])), np.zeros(len(vectors[0])))
+    nothing = Estimate(np.zeros(len(vectors[0])), np.zeros(len(vectors[0])))
     model, state, changes = potential, None, []
     for vector in vectors:
         moved, state, _ = step(model, Gradient(nothing, nothing, vector), settings, state, probes)
@@ -315,10 +313,10 @@ def test_a_natural_step_is_as_long_as_its_gradient_is_certain(potential, gradien
     """Half of the squared gradient is noise: half the step; nothing but noise: none."""
     size = len(vector_of(potential))
     probes = np.random.default_rng(5).normal(size=(4, size))
-    value, nothing = gradients[0].trajectory.value, Part(np.zeros(size), np.zeros(size))
+    value, nothing = gradients[0].trajectory.value, Estimate(np.zeros(size), np.zeros(size))
     lengths = []
     for noise in (0.0, np.sqrt(0.5), 2.0):
-        part = Part(value, np.full(size, noise * np.linalg.norm(value) / np.sqrt(size)))
+        part = Estimate(value, np.full(size, noise * np.linalg.norm(value) / np.sqrt(size)))
         gradient = Gradient(part, nothing, np.zeros(size))
         lengths.append(step(potential, gradient, NATURAL | {"shrink_noise": True}, None, probes)[2])
     np.testing.assert_allclose(np.array(lengths) / lengths[0], [1.0, 0.5, 0.0], rtol=1e-9)
@@ -369,7 +367,7 @@ def test_steps_are_counted_in_the_units_of_the_parameters_and_shorten():
         "momentum": 0.0,
     }
     scales = parameter_scales(argon, chosen)
-    zero = Part(np.zeros(2), np.zeros(2))
+    zero = Estimate(np.zeros(2), np.zeros(2))
     by_name = {"epsilon": -3e5, "sigma": 8.0}
     gradient = Gradient(zero, zero, scales * flat_parameters(by_name)[0])
     np.testing.assert_allclose(gradient.anchor, [-30.0, 0.016])
@@ -461,8 +459,8 @@ def test_terms_of_the_history_add_up_with_their_weights():
 
 def test_norms_of_the_history():
     gradient = Gradient(
-        Part(np.array([3.0, 4.0]), np.array([0.0, 2.0])),
-        Part(np.array([0.0, 1.0]), np.array([1.0, 0.0])),
+        Estimate(np.array([3.0, 4.0]), np.array([0.0, 2.0])),
+        Estimate(np.array([0.0, 1.0]), np.array([1.0, 0.0])),
         np.ones(2),
     )
     row = norms(gradient)

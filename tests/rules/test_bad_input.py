@@ -6,16 +6,16 @@ from functools import partial
 import numpy as np
 import pytest
 from campaigns import ROOT, limit_size_of_files
+from dynrefine.sampling.ensembles import load_ensemble
 
-from dynrefine import storage
 from dynrefine.config import check_files, load_config
 from dynrefine.datasets.checking import check_frames
 from dynrefine.datasets.reading import read_frames
 from dynrefine.datasets.writing import write_frames
-from dynrefine.ensembles import load_ensemble
 from dynrefine.errors import CampaignError
-from dynrefine.models import load_model, save_model
-from dynrefine.trajectories import run_trajectories
+from dynrefine.files import arrays as storage
+from dynrefine.files.models import load_model, save_model
+from dynrefine.sampling.trajectories import run_trajectories
 
 ENSEMBLE = "results/argon/refinement/000/94K/ensemble_00.npz"
 TRAJECTORIES = "results/argon/refinement/000/94K/trajectories_00.npz"

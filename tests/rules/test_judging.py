@@ -7,14 +7,14 @@ import pandas as pd
 import pytest
 import validation_by_hand
 from campaigns import ROOT
+from dynrefine.sampling.ensembles import load_ensemble
 
 from dynrefine.config import load_config
-from dynrefine.ensembles import load_ensemble
-from dynrefine.models import load_model
-from dynrefine.objective import read_target
+from dynrefine.files.arrays import read_arrays
+from dynrefine.files.models import load_model
+from dynrefine.files.tables import read_measured
 from dynrefine.report.formatting import value_with_error
-from dynrefine.storage import read_arrays
-from dynrefine.trajectories import load_trajectories
+from dynrefine.sampling.trajectories import load_trajectories
 
 STAGES = ("initial", "refined")
 POTENTIALS = {
@@ -154,7 +154,7 @@ def test_the_structure_is_that_of_the_chains(stage):
     assert differing.sum() <= 2
     spread = chains.std(axis=0, ddof=1) / np.sqrt(len(chains))
     assert (~np.isclose(curves["rdf/300K/error"], spread, rtol=1e-4))[~differing].sum() == 0
-    target = read_target(ROOT / settings["target"])
+    target = read_measured(ROOT / settings["target"])
     inside = (distance >= target[0, 0]) & (distance <= target[-1, 0])
     expected = np.interp(distance, target[:, 0], target[:, 1])
     np.testing.assert_allclose(curves["rdf/300K/target"][inside], expected[inside], rtol=1e-5)

@@ -7,8 +7,8 @@ from campaigns import ROOT
 
 from dynrefine.config import load_config
 from dynrefine.datasets.reading import read_frames
-from dynrefine.models import load_model
-from dynrefine.storage import read_arrays
+from dynrefine.files.arrays import read_arrays
+from dynrefine.files.models import load_model
 
 PARTS = ("train", "validation", "test")
 SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}

@@ -1,7 +1,7 @@
 rule check_gradient:
     input:
         potential=FIRST_POTENTIAL,
-        dipole=DIPOLE,
+        surfaces=SURFACE_FILES,
         ensemble=f"<results>/refinement/000/{next(iter(STATES))}/ensemble_00.npz",
         targets=TARGET_FILES,
     output:
@@ -23,13 +23,22 @@ rule check_gradient:
         runtime=growing(60),
         gpu=0,
     params:
-        settings=SURFACES | SAMPLING | section("trajectory") | PROPERTIES | CHECK,
-        state=next(iter(STATE_SETTINGS.values())),
+        settings=settings_of(
+            "check_gradient", state=FIRST_STATE, surfaces=OTHER_SURFACES
+        ),
         seed=seed("check_gradient"),
         precision="float64",  # both precisions are checked, the finite differences need this one
-        code=code("check_gradient"),
+        code=code("check_gradient", EVERYTHING_CODE),
     script:
         "../scripts/check_gradient.py"
+
+
+def displacement(wildcards):
+    """The settings of a stage displaced_<side>_<parameter>."""
+    _, side, parameter = wildcards.stage.split("_", 2)
+    amount = DISPLACEMENTS[parameter]
+    displaced = {parameter: amount if side == "above" else -amount}
+    return settings_of("displace_potential", displacement=displaced)
 
 
 rule displace_potential:
@@ -48,10 +57,9 @@ rule displace_potential:
         mem_mb=growing(2000),
         runtime=growing(10),
     params:
-        settings=section("elements", "potential"),
-        displacement=displacement,
+        settings=displacement,
         precision=campaign.precision,
-        code=code("displace_potential"),
+        code=code("displace_potential", POTENTIAL_CODE),
     script:
         "../scripts/displace_potential.py"
 
@@ -69,10 +77,11 @@ use rule evaluate_objective as evaluate_displaced with:
     benchmark:
         "<benchmarks>/evaluate_displaced/{stage}.tsv"
     params:
-        settings=section("elements") | VALIDATION_TRAJECTORY | PROPERTIES,
-        states=STATE_SETTINGS,
+        settings=settings_of(
+            "evaluate_objective", campaign.of_validation(), states=STATES
+        ),
         precision=campaign.precision,
-        code=code("evaluate_objective"),
+        code=code("evaluate_objective", PROPERTY_CODE),
 
 
 rule check_total_derivative:
@@ -98,7 +107,7 @@ rule check_total_derivative:
         mem_mb=growing(2000),
         runtime=growing(10),
     params:
-        displacements=DISPLACEMENTS,
+        settings=settings_of("check_total_derivative", displacements=DISPLACEMENTS),
         precision=campaign.precision,
         code=code("check_total_derivative"),
     script:

@@ -1,5 +1,7 @@
-from dynrefine.provenance import source_hash
-from dynrefine.seeds import derived_seed
+from dynrefine.campaign.provenance import source_hash
+from dynrefine.campaign.seeds import derived_seed
+from dynrefine.config.steps import parameters_of
+from dynrefine.registry import path_of
 
 STATES = campaign.states_by_label()
 BATCHES = [
@@ -11,6 +13,7 @@ BATCHES = [
 CHUNKS = [f"{chunk:02d}" for chunk in range(campaign.ensemble.chunks)]
 VALIDATION_CHUNKS = [f"{chunk:02d}" for chunk in range(campaign.validation.chunks)]
 ITERATIONS = [f"{iteration:03d}" for iteration in range(campaign.optimiser.iterations)]
+FIRST_STATE = next(iter(STATES.values()))
 STAGES = ["initial", "refined"]
 DISPLACEMENTS = campaign.gradient.check.total_derivative
 OBSERVABLES = campaign.objective.observables.chosen()
@@ -19,12 +22,13 @@ DOWNLOADS = {file.path: file for file in FRAME_FILES if file.url is not None}
 TARGET_FILES = [
     settings.target_file for settings in OBSERVABLES.values() if settings.target_file
 ]
-SERIES = sorted(
-    {series for settings in OBSERVABLES.values() for series in settings.series}
-)
-STATICS = sorted(
-    {static for settings in OBSERVABLES.values() for static in settings.statics}
-)
+
+
+def of_observables(kind):
+    """What the fitted properties need: quantities "along" trajectories or "at_start", or "surfaces"."""
+    return sorted(
+        {name for settings in OBSERVABLES.values() for name in getattr(settings, kind)}
+    )
 
 
 def with_dataset(path):
@@ -32,33 +36,25 @@ def with_dataset(path):
     return path if campaign.dataset else []
 
 
+ALONG, AT_START = of_observables("along"), of_observables("at_start")
+VALIDATED_ALONG = sorted(
+    {*ALONG, *(["velocities"] if campaign.validation.diffusion else [])}
+)
+# The potential apart, which is trained in some campaigns only, all surfaces are trained on ab initio frames.
+OTHER_SURFACES = {name: getattr(campaign, name) for name in of_observables("surfaces")}
+TRAINED = [*(["potential"] if campaign.potential.trained else []), *OTHER_SURFACES]
 FIRST_POTENTIAL = (
     "<results>/pretraining/potential.npz"
     if campaign.potential.trained
     else "<results>/initial_potential.npz"
 )
+SURFACE_FILES = [f"<results>/pretraining/{name}.npz" for name in OTHER_SURFACES]
 TRAINING_FRAMES = with_dataset("<results>/dataset/train.extxyz")
-DIPOLE = "<results>/pretraining/dipole.npz" if "dipole_derivative" in SERIES else []
 FORCE_METRIC = (
     "<results>/pretraining/force_metric.npz"
     if campaign.optimiser.name == "natural"
     else []
 )
-VALIDATION_SERIES = sorted(
-    {*SERIES, *(["velocities"] if campaign.validation.diffusion else [])}
-)
-
-
-def section(*names):
-    """The sections of the configuration with these names, for the params of a rule."""
-    return campaign.model_dump(include=set(names))
-
-
-# What a rule does not depend on is left out of its params, so that changing it does not run the rule again.
-STATE_SETTINGS = {label: state.model_dump() for label, state in STATES.items()}
-SURFACES = section("elements", "potential", "dipole")
-SAMPLING = {"ensemble": campaign.ensemble.model_dump(exclude={"chunks"})}
-GRADIENT = {"gradient": campaign.gradient.model_dump(exclude={"check", "horizon"})}
 HORIZON = (
     "<results>/gradient_horizon/horizon.csv"
     if campaign.gradient.depth == "auto"
@@ -67,34 +63,33 @@ HORIZON = (
 TOTAL_DERIVATIVE = (
     "<results>/check_gradient/total_derivative.csv" if DISPLACEMENTS else []
 )
-ROW_SETTINGS = {"parameter_scales", "outlier_limit"}
-PILOT = {
-    "gradient": campaign.gradient.model_dump(include={"horizon", "reversal_tolerance"}),
-    "optimiser": campaign.optimiser.model_dump(include=ROW_SETTINGS),
-}
-CHECK = {
-    "gradient": {
-        "check": campaign.gradient.check.model_dump(exclude={"total_derivative"}),
-        "reversal_tolerance": campaign.gradient.reversal_tolerance,
-    }
-}
-PROPERTIES = {"objective": campaign.objective.model_dump(exclude={"anchor"})}
-OPTIMISER = {
-    "optimiser": campaign.optimiser.model_dump(exclude={"iterations", "probes"})
-}
-LABELLING = {"labelling": campaign.labelling.model_dump(exclude={"command"})}
-VALIDATION_SAMPLING = {
-    "ensemble": campaign.validation_ensemble().model_dump(exclude={"chunks", "reuse"})
-}
-VALIDATION_TRAJECTORY = {"trajectory": campaign.validation_trajectory().model_dump()}
-VALIDATED = {
-    "validation": campaign.validation.model_dump(include={"diffusion", "structure"})
-}
+
+# The modules that are loaded by name; what runs them depends on these.
+POTENTIAL_CODE = [path_of("surfaces", campaign.potential.kind)]
+SURFACE_CODE = [path_of("surfaces", each.kind) for each in OTHER_SURFACES.values()]
+QUANTITY_CODE = [path_of("quantities", name) for name in {*VALIDATED_ALONG, *AT_START}]
+PROPERTY_CODE = [path_of("properties", name) for name in OBSERVABLES]
+DYNAMICS_CODE = [*POTENTIAL_CODE, *SURFACE_CODE, *QUANTITY_CODE]
+EVERYTHING_CODE = [*DYNAMICS_CODE, *PROPERTY_CODE]
 
 
-def code(script):
-    """A hash of what a script computes; comments, docstrings and the wording of errors do not count."""
-    return source_hash(f"{workflow.basedir}/workflow/scripts/{script}.py")
+def code(step, plug_ins=()):
+    """A hash of what a step computes; comments, docstrings and the wording of errors do not count."""
+    return source_hash(f"dynrefine.steps.{step}", plug_ins)
+
+
+def settings_of(step, of=campaign, **others):
+    """What a step depends on, as the params of its rule: a change of anything else runs nothing again."""
+    return parameters_of(step, of, **others)
+
+
+def settings_of_state(step, of=campaign, **others):
+    """The same for each state, from the wildcards."""
+
+    def of_job(wildcards):
+        return parameters_of(step, of, state=STATES[wildcards.state], **others)
+
+    return of_job
 
 
 def seed(*labels):
@@ -109,11 +104,6 @@ def chunk_seed(purpose):
         return derived_seed(campaign.campaign.seed, purpose, *wildcards)
 
     return seed_of_chunk
-
-
-def state_settings(wildcards):
-    """Temperature, density and supercell of a job's state."""
-    return STATE_SETTINGS[wildcards.state]
 
 
 def growing(amount):
@@ -203,6 +193,11 @@ def chunks_of_stage(kind):
     )
 
 
+def of_surfaces(file):
+    """A file of the training of each surface."""
+    return expand("<results>/pretraining/{surface}_{file}", surface=TRAINED, file=file)
+
+
 def objectives_displaced(side):
     """The objectives of the ensembles on one side of each displaced parameter."""
     return expand(
@@ -210,19 +205,3 @@ def objectives_displaced(side):
         side=side,
         parameter=DISPLACEMENTS,
     )
-
-
-def displacement(wildcards):
-    """By how much each parameter is displaced in a stage displaced_<side>_<parameter>."""
-    _, side, parameter = wildcards.stage.split("_")
-    amount = DISPLACEMENTS[parameter]
-    return {parameter: amount if side == "above" else -amount}
-
-
-def download(key):
-    """An entry of the configuration for the file a job downloads."""
-
-    def value(wildcards):
-        return getattr(DOWNLOADS[f"resources/{wildcards.file}"], key)
-
-    return value

@@ -1,6 +1,12 @@
+def download(wildcards):
+    """The settings of the download of a file."""
+    file = DOWNLOADS[f"resources/{wildcards.file}"]
+    return settings_of("download_frames", url=file.url, sha256=file.sha256)
+
+
 rule download_frames:
     output:
-        "resources/{file}",
+        frames="resources/{file}",
     log:
         "<logs>/download_frames/{file}.log",
     benchmark:
@@ -15,8 +21,7 @@ rule download_frames:
         mem_mb=growing(500),
         runtime=growing(30),
     params:
-        url=download("url"),
-        sha256=download("sha256"),
+        settings=download,
         code=code("download_frames"),
     script:
         "../scripts/download_frames.py"
@@ -39,7 +44,7 @@ rule label_frames:
         runtime=growing(240),
         command=campaign.labelling.command,  # a resource, since changing it changes no label
     params:
-        settings=LABELLING,
+        settings=settings_of("label_frames"),
         code=code("label_frames"),
     script:
         "../scripts/label_frames.py"
@@ -71,7 +76,7 @@ rule prepare_dataset:
         mem_mb=growing(2000),
         runtime=growing(20),
     params:
-        settings=section("elements", "dataset"),
+        settings=settings_of("prepare_dataset"),
         seed=seed("prepare_dataset"),
         code=code("prepare_dataset"),
     script:

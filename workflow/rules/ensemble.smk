@@ -18,11 +18,10 @@ rule sample_ensemble:
         runtime=growing(120),
         gpu=0,
     params:
-        settings=section("elements", "potential") | SAMPLING,
-        state=state_settings,
+        settings=settings_of_state("sample_ensemble"),
         seed=chunk_seed("sample_ensemble"),
         precision=campaign.precision,
-        code=code("sample_ensemble"),
+        code=code("sample_ensemble", POTENTIAL_CODE),
     script:
         "../scripts/sample_ensemble.py"
 
@@ -30,7 +29,7 @@ rule sample_ensemble:
 rule run_trajectories:
     input:
         potential=potential_of,
-        dipole=DIPOLE,
+        surfaces=SURFACE_FILES,
         ensemble="<results>/refinement/{iteration}/{state}/ensemble_{chunk}.npz",
         horizon=HORIZON,
     output:
@@ -47,12 +46,14 @@ rule run_trajectories:
         runtime=growing(60),
         gpu=0,
     params:
-        settings=SURFACES | SAMPLING | section("trajectory"),
-        state=state_settings,
-        series=SERIES,
-        statics=STATICS,
-        depth=campaign.gradient.depth,
+        settings=settings_of_state(
+            "run_trajectories",
+            surfaces=OTHER_SURFACES,
+            along=ALONG,
+            at_start=AT_START,
+            depth=campaign.gradient.depth,
+        ),
         precision=campaign.precision,
-        code=code("run_trajectories"),
+        code=code("run_trajectories", DYNAMICS_CODE),
     script:
         "../scripts/run_trajectories.py"

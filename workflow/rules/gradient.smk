@@ -17,10 +17,9 @@ rule evaluate_objective:
         mem_mb=growing(4000),
         runtime=growing(20),
     params:
-        settings=section("elements", "trajectory") | PROPERTIES,
-        states=STATE_SETTINGS,
+        settings=settings_of("evaluate_objective", states=STATES),
         precision=campaign.precision,
-        code=code("evaluate_objective"),
+        code=code("evaluate_objective", PROPERTY_CODE),
     script:
         "../scripts/evaluate_objective.py"
 
@@ -28,7 +27,7 @@ rule evaluate_objective:
 rule adjoint_gradient:
     input:
         potential=potential_of,
-        dipole=DIPOLE,
+        surfaces=SURFACE_FILES,
         ensemble="<results>/refinement/{iteration}/{state}/ensemble_{chunk}.npz",
         trajectories="<results>/refinement/{iteration}/{state}/trajectories_{chunk}.npz",
         objective="<results>/refinement/{iteration}/objective.npz",
@@ -48,10 +47,9 @@ rule adjoint_gradient:
         runtime=growing(120),
         gpu=0,
     params:
-        settings=SURFACES | SAMPLING | section("trajectory") | PROPERTIES | GRADIENT,
-        state=state_settings,
+        settings=settings_of_state("adjoint_gradient", surfaces=OTHER_SURFACES),
         precision=campaign.precision,
-        code=code("adjoint_gradient"),
+        code=code("adjoint_gradient", EVERYTHING_CODE),
     script:
         "../scripts/adjoint_gradient.py"
 
@@ -74,10 +72,9 @@ rule anchor_gradient:
         runtime=growing(60),
         gpu=0,
     params:
-        settings=section("elements", "potential")
-        | {"anchor": campaign.objective.anchor.model_dump()},
+        settings=settings_of("anchor_gradient", anchor=campaign.objective.anchor),
         precision=campaign.precision,
-        code=code("anchor_gradient"),
+        code=code("anchor_gradient", POTENTIAL_CODE),
     script:
         "../scripts/anchor_gradient.py"
 
@@ -108,10 +105,9 @@ rule update_potential:
         mem_mb=growing(4000),
         runtime=growing(20),
     params:
-        settings=section("elements", "potential", "objective") | OPTIMISER,
-        states=STATE_SETTINGS,
+        settings=settings_of("update_potential", states=STATES),
         precision=campaign.precision,
-        code=code("update_potential"),
+        code=code("update_potential", POTENTIAL_CODE),
     script:
         "../scripts/update_potential.py"
 
@@ -119,7 +115,7 @@ rule update_potential:
 rule gradient_horizon:
     input:
         potential=FIRST_POTENTIAL,
-        dipole=DIPOLE,
+        surfaces=SURFACE_FILES,
         ensemble=f"<results>/refinement/000/{next(iter(STATES))}/ensemble_00.npz",
         targets=TARGET_FILES,
     output:
@@ -141,11 +137,14 @@ rule gradient_horizon:
         runtime=growing(60),
         gpu=0,
     params:
-        settings=SURFACES | SAMPLING | section("trajectory") | PROPERTIES | PILOT,
-        state=next(iter(STATE_SETTINGS.values())),
-        series=SERIES,
-        statics=STATICS,
+        settings=settings_of(
+            "gradient_horizon",
+            state=FIRST_STATE,
+            surfaces=OTHER_SURFACES,
+            along=ALONG,
+            at_start=AT_START,
+        ),
         precision=campaign.precision,
-        code=code("gradient_horizon"),
+        code=code("gradient_horizon", EVERYTHING_CODE),
     script:
         "../scripts/gradient_horizon.py"

@@ -12,32 +12,56 @@ rule initial_potential:
         mem_mb=growing(2000),
         runtime=growing(10),
     params:
-        settings=section("elements", "potential"),
+        settings=settings_of("initial_potential"),
         precision=campaign.precision,
-        code=code("initial_potential"),
+        code=code("initial_potential", POTENTIAL_CODE),
     script:
         "../scripts/initial_potential.py"
 
 
-rule train_potential:
+def training(wildcards):
+    """The settings of the training of a surface."""
+    name = "training"
+    if wildcards.surface != "potential":
+        name = f"{wildcards.surface}_training"
+    return settings_of(
+        "train_surface",
+        surface=getattr(campaign, wildcards.surface),
+        training=getattr(campaign, name),
+    )
+
+
+def training_seed(wildcards):
+    """The seed of the training of a surface."""
+    return seed(f"train_{wildcards.surface}")
+
+
+def training_code(wildcards):
+    """A hash of what the training of a surface computes."""
+    kind = getattr(campaign, wildcards.surface).kind
+    plug_ins = [path_of("training", wildcards.surface), path_of("surfaces", kind)]
+    return code("train_surface", plug_ins)
+
+
+rule train_surface:
     input:
         train="<results>/dataset/train.extxyz",
         validation="<results>/dataset/validation.extxyz",
         test="<results>/dataset/test.extxyz",
     output:
-        potential="<results>/pretraining/potential.npz",
-        learning_curve="<results>/pretraining/potential_learning_curve.csv",
+        model="<results>/pretraining/{surface}.npz",
+        learning_curve="<results>/pretraining/{surface}_learning_curve.csv",
         errors=report(
-            "<results>/pretraining/potential_errors.csv",
+            "<results>/pretraining/{surface}_errors.csv",
             caption="../report/training.rst",
             category="Pretraining",
-            labels={"surface": "potential", "content": "errors"},
+            labels={"surface": "{surface}", "content": "errors"},
         ),
-        parity="<results>/pretraining/potential_parity.npz",
+        parity="<results>/pretraining/{surface}_parity.npz",
     log:
-        "<logs>/train_potential.log",
+        "<logs>/train_surface/{surface}.log",
     benchmark:
-        "<benchmarks>/train_potential.tsv"
+        "<benchmarks>/train_surface/{surface}.tsv"
     conda:
         "../../envs/dynrefine.yaml"
     threads: 1
@@ -46,47 +70,12 @@ rule train_potential:
         runtime=growing(120),
         gpu=0,
     params:
-        settings=section("elements", "potential", "training"),
-        seed=seed("train_potential"),
+        settings=training,
+        seed=training_seed,
         precision=campaign.precision,
-        code=code("train_potential"),
+        code=training_code,
     script:
-        "../scripts/train_potential.py"
-
-
-rule train_dipole:
-    input:
-        train="<results>/dataset/train.extxyz",
-        validation="<results>/dataset/validation.extxyz",
-        test="<results>/dataset/test.extxyz",
-    output:
-        dipole="<results>/pretraining/dipole.npz",
-        learning_curve="<results>/pretraining/dipole_learning_curve.csv",
-        errors=report(
-            "<results>/pretraining/dipole_errors.csv",
-            caption="../report/training.rst",
-            category="Pretraining",
-            labels={"surface": "dipole", "content": "errors"},
-        ),
-        parity="<results>/pretraining/dipole_parity.npz",
-    log:
-        "<logs>/train_dipole.log",
-    benchmark:
-        "<benchmarks>/train_dipole.tsv"
-    conda:
-        "../../envs/dynrefine.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing(120),
-        gpu=0,
-    params:
-        settings=section("elements", "dipole", "dipole_training"),
-        seed=seed("train_dipole"),
-        precision=campaign.precision,
-        code=code("train_dipole"),
-    script:
-        "../scripts/train_dipole.py"
+        "../scripts/train_surface.py"
 
 
 rule measure_force_metric:
@@ -107,10 +96,9 @@ rule measure_force_metric:
         runtime=growing(30),
         gpu=0,
     params:
-        settings=section("elements", "potential"),
-        probes=campaign.optimiser.probes,
+        settings=settings_of("measure_force_metric", probes=campaign.optimiser.probes),
         seed=seed("measure_force_metric"),
         precision=campaign.precision,
-        code=code("measure_force_metric"),
+        code=code("measure_force_metric", POTENTIAL_CODE),
     script:
         "../scripts/measure_force_metric.py"

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from dynrefine.provenance import config_hash
+from dynrefine.campaign.provenance import config_hash
 
 PAGE = Path(workflow.basedir, "workflow/dynrefine/report/templates/page.html")
 
@@ -8,25 +8,18 @@ PAGE = Path(workflow.basedir, "workflow/dynrefine/report/templates/page.html")
 rule draw_figures:
     input:
         frames="<results>/dataset/frames.csv",
-        potential_learning_curve="<results>/pretraining/potential_learning_curve.csv",
-        potential_parity="<results>/pretraining/potential_parity.npz",
-        dipole_learning_curve="<results>/pretraining/dipole_learning_curve.csv",
-        dipole_parity="<results>/pretraining/dipole_parity.npz",
+        learning_curves=of_surfaces("learning_curve.csv"),
+        parities=of_surfaces("parity.npz"),
     output:
         dataset=report(
             "<results>/dataset/summary.png",
             category="Data set",
             labels={"content": "energies and forces"},
         ),
-        potential=report(
-            "<results>/pretraining/potential.png",
+        surfaces=report(
+            expand("<results>/pretraining/{surface}.png", surface=TRAINED),
             category="Pretraining",
-            labels={"surface": "potential", "content": "learning curve and parity"},
-        ),
-        dipole=report(
-            "<results>/pretraining/dipole.png",
-            category="Pretraining",
-            labels={"surface": "dipole", "content": "learning curve and parity"},
+            labels={"content": "learning curve and parity"},
         ),
     log:
         "<logs>/draw_figures.log",
@@ -39,6 +32,7 @@ rule draw_figures:
         mem_mb=growing(2000),
         runtime=growing(20),
     params:
+        settings=settings_of("draw_figures"),
         code=code("draw_figures"),
     script:
         "../scripts/draw_figures.py"
@@ -54,16 +48,9 @@ rule write_report:
         properties=expand("<results>/validation/{stage}/properties.csv", stage=STAGES),
         errors=expand("<results>/validation/{stage}/errors.csv", stage=STAGES),
         curves=expand("<results>/validation/{stage}/curves.npz", stage=STAGES),
-        potential_learning_curve=with_dataset(
-            "<results>/pretraining/potential_learning_curve.csv"
-        ),
-        potential_errors=with_dataset("<results>/pretraining/potential_errors.csv"),
-        potential_parity=with_dataset("<results>/pretraining/potential_parity.npz"),
-        dipole_learning_curve=with_dataset(
-            "<results>/pretraining/dipole_learning_curve.csv"
-        ),
-        dipole_errors=with_dataset("<results>/pretraining/dipole_errors.csv"),
-        dipole_parity=with_dataset("<results>/pretraining/dipole_parity.npz"),
+        surface_learning_curves=of_surfaces("learning_curve.csv"),
+        surface_errors=of_surfaces("errors.csv"),
+        surface_parities=of_surfaces("parity.npz"),
         frames=with_dataset("<results>/dataset/frames.csv"),
         summary=with_dataset("<results>/dataset/summary.csv"),
         gradient_check="<results>/check_gradient/gradient_check.csv",
@@ -88,10 +75,14 @@ rule write_report:
         mem_mb=growing(2000),
         runtime=growing(20),
     params:
-        settings=campaign.model_dump(exclude={"labelling": {"command"}}),
-        states=STATE_SETTINGS,
-        benchmarks=f"results/{campaign.campaign.name}/benchmarks",  # timings make no report stale
-        logs=f"results/{campaign.campaign.name}/logs",
+        settings=settings_of(
+            "write_report",
+            configuration=campaign.model_dump(exclude={"labelling": {"command"}}),
+            states={label: state.model_dump() for label, state in STATES.items()},
+            surfaces=TRAINED,
+            benchmarks=f"results/{campaign.campaign.name}/benchmarks",  # timings make no report stale
+            logs=f"results/{campaign.campaign.name}/logs",
+        ),
         code=code("write_report"),
         template=config_hash({"page": PAGE.read_text()}),
     script:

@@ -9,17 +9,16 @@ use rule sample_ensemble as sample_validation with:
     benchmark:
         "<benchmarks>/sample_validation/{stage}_{state}_{chunk}.tsv"
     params:
-        settings=section("elements", "potential") | VALIDATION_SAMPLING,
-        state=state_settings,
+        settings=settings_of_state("sample_ensemble", campaign.of_validation()),
         seed=chunk_seed("sample_validation"),
         precision=campaign.precision,
-        code=code("sample_ensemble"),
+        code=code("sample_ensemble", POTENTIAL_CODE),
 
 
 use rule run_trajectories as run_validation with:
     input:
         potential=potential_of,
-        dipole=DIPOLE,
+        surfaces=SURFACE_FILES,
         ensemble="<results>/validation/{stage}/{state}/ensemble_{chunk}.npz",
     output:
         trajectories="<results>/validation/{stage}/{state}/trajectories_{chunk}.npz",
@@ -28,19 +27,21 @@ use rule run_trajectories as run_validation with:
     benchmark:
         "<benchmarks>/run_validation/{stage}_{state}_{chunk}.tsv"
     params:
-        settings=SURFACES | VALIDATION_SAMPLING | VALIDATION_TRAJECTORY,
-        state=state_settings,
-        series=VALIDATION_SERIES,
-        statics=STATICS,
-        depth=None,
+        settings=settings_of_state(
+            "run_trajectories",
+            campaign.of_validation(),
+            surfaces=OTHER_SURFACES,
+            along=VALIDATED_ALONG,
+            at_start=AT_START,
+            depth=None,
+        ),
         precision=campaign.precision,
-        code=code("run_trajectories"),
+        code=code("run_trajectories", DYNAMICS_CODE),
 
 
 rule validate:
     input:
         potential=potential_of,
-        dipole=DIPOLE,
         ensembles=chunks_of_stage("ensemble"),
         trajectories=chunks_of_stage("trajectories"),
         test=with_dataset("<results>/dataset/test.extxyz"),
@@ -70,9 +71,8 @@ rule validate:
         mem_mb=growing(4000),
         runtime=growing(30),
     params:
-        settings=SURFACES | PROPERTIES | VALIDATION_TRAJECTORY | VALIDATED,
-        states=STATE_SETTINGS,
+        settings=settings_of("validate", campaign.of_validation(), states=STATES),
         precision=campaign.precision,
-        code=code("validate"),
+        code=code("validate", [*POTENTIAL_CODE, *PROPERTY_CODE]),
     script:
         "../scripts/validate.py"

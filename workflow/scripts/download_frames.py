@@ -1,8 +1,5 @@
 """Download a file of frames and verify its checksum."""
 
-from dynrefine.job import job
+from dynrefine.campaign.job import run_step
 
-with job(snakemake):
-    from dynrefine.datasets.fetching import fetch
-
-    fetch(snakemake.params.url, snakemake.params.sha256, snakemake.output[0])
+run_step("download_frames", snakemake)

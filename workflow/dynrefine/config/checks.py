@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from dynrefine.config.dynamics import Sampling
+from dynrefine.config.dynamics import SharedSampling
 from dynrefine.config.model import Config
-from dynrefine.config.observables import InfraredSettings
-from dynrefine.units import GRAM_PER_CUBIC_CENTIMETRE, WAVENUMBER
+from dynrefine.config.properties import InfraredSettings
+from dynrefine.geometry.cell import cubic_edge, face_distances
+from dynrefine.units import WAVENUMBER
 
 LARGEST_CUTOFF = 2.0  # in widths of the cell: beyond it an atom sees more than its second images
 LARGEST_BAND = 0.7  # of the highest wavenumber that the sampling interval resolves
@@ -61,9 +62,7 @@ def unusable_results(config: Config) -> Iterator[str]:
     if not present.is_dir():
         yield _sentence(f"{present} is a file", "a folder for the results", "rename or remove the file")
     elif not os.access(present, os.W_OK):
-        yield _sentence(
-            f"{present} cannot be written to", "leave to write the results there", "change its permissions"
-        )
+        yield _sentence(f"{present} cannot be written to", "write permission", "change its permissions")
 
 
 def oversized_cutoffs(config: Config) -> Iterator[str]:
@@ -73,10 +72,9 @@ def oversized_cutoffs(config: Config) -> Iterator[str]:
     cell = _first_cell(Path(present[0])) if present else None
     for index, state in enumerate(config.states):
         if state.atoms is not None:
-            mass = state.atoms * config.elements[0].mass
-            width = (mass / (state.density * GRAM_PER_CUBIC_CENTIMETRE)) ** (1.0 / 3.0)
+            width = cubic_edge(state.atoms * config.elements[0].mass, state.density)
         elif cell is not None:
-            width = _smallest_width(cell * np.asarray(state.supercell)[:, None])
+            width = min(face_distances(cell * np.asarray(state.supercell)[:, None]))
         else:
             continue
         for surface in ("potential", "dipole") if config.dataset else ("potential",):
@@ -126,7 +124,7 @@ def _surfaces(config: Config) -> Iterator[str]:
             "change it",
         )
     for name, settings in config.objective.observables.chosen().items():
-        if "dipole_derivative" in settings.series:
+        if "dipole_derivative" in settings.along:
             yield _sentence(
                 f"objective.observables.{name} is given",
                 "no observable of a dipole surface, which is trained on a data set",
@@ -229,7 +227,7 @@ def _times(config: Config) -> Iterator[str]:
             "lower the depth or lengthen the trajectories",
         )
     chosen = config.objective.observables.chosen().values()
-    if gradient.depth == "auto" and not any(settings.series for settings in chosen):
+    if gradient.depth == "auto" and not any(settings.along for settings in chosen):
         yield _sentence(
             "gradient.depth is 'auto'",
             "a number of fs, since no observable is followed along the trajectories",
@@ -250,7 +248,7 @@ def _times(config: Config) -> Iterator[str]:
         )
 
 
-def _error_bars(key: str, sampling: Sampling) -> Iterator[str]:
+def _error_bars(key: str, sampling: SharedSampling) -> Iterator[str]:
     if sampling.chunks * sampling.replicas < 2:
         yield _sentence(
             f"{key} has one chunk of one replica",
@@ -269,7 +267,7 @@ def _followed(config: Config) -> Iterator[str]:
         )
     trajectory, steps = config.trajectory, config.gradient.check.steps
     fewest = round(2.0 * trajectory.sampling_interval / trajectory.timestep)
-    observed = any(settings.series for settings in config.objective.observables.chosen().values())
+    observed = any(settings.along for settings in config.objective.observables.chosen().values())
     if observed and steps < fewest:
         yield _sentence(
             f"gradient.check.steps is {steps}",
@@ -331,9 +329,3 @@ def _first_cell(path: Path) -> np.ndarray | None:
         header = "".join(line for _, line in zip(range(2), stream, strict=False))
     lattice = re.search(r'Lattice="((?:\s*[-+.\deE]+){9})\s*"', header)
     return np.array(lattice[1].split(), dtype=float).reshape(3, 3) if lattice else None
-
-
-def _smallest_width(cell: np.ndarray) -> float:
-    """The smallest distance of opposite faces, Å, of cell vectors as rows [3, 3], Å."""
-    faces = [np.linalg.norm(np.cross(cell[i - 2], cell[i - 1])) for i in range(3)]
-    return abs(np.linalg.det(cell)) / max(faces)

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from dynrefine.config.base import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt, Section
 
 
-class Campaign(Section):
+class CampaignSettings(Section):
     name: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
         description="Name of the campaign (letters, digits, '_', '-', '.'): its files lie in results/<name>.",
@@ -68,7 +68,7 @@ DataFile = Annotated[
 ]
 
 
-class Dataset(Section):
+class DatasetSettings(Section):
     files: list[DataFile] = Field(
         description="Labelled frames, extended XYZ or DeePMD folders: paths, or {url, sha256} of downloads.",
         examples=[["workflow/data/water16/frames.extxyz"]],
@@ -93,7 +93,7 @@ class Dataset(Section):
     )
 
 
-class CP2K(Section):
+class CP2KSettings(Section):
     functional: Literal["revPBE", "PBE", "BLYP"] = Field(
         "revPBE", description="Exchange-correlation functional."
     )
@@ -115,14 +115,17 @@ class CP2K(Section):
     )
 
 
-class Labelling(Section):
+class BatchSettings(Section):
+    engine: Literal["cp2k"] = Field("cp2k", description="Program that computes energies, forces and dipoles.")
+    batches: int = Field(4, ge=1, le=1000, description="Jobs the geometries are shared out to.")
+    settings: CP2KSettings = Field(CP2KSettings(), description="The electronic-structure method.")
+
+
+class LabellingSettings(BatchSettings):
     geometries: str | None = Field(
         None, description="Extended XYZ file of geometries to label; null where there is nothing to label."
     )
-    engine: Literal["cp2k"] = Field("cp2k", description="Program that computes energies, forces and dipoles.")
-    batches: int = Field(4, ge=1, le=1000, description="Jobs the geometries are shared out to.")
     command: str = Field(
         "cp2k.psmp",
         description="The program as typed in a shell, with its launcher if any; changing it re-runs nothing.",
     )
-    settings: CP2K = Field(CP2K(), description="The electronic-structure method.")

@@ -37,8 +37,7 @@ def state_labels(states: Sequence[State]) -> list[str]:
     ]
 
 
-class Sampling(Section):
-    chunks: Chunks = Field(2, description="Parallel jobs that share the starting points of a state.")
+class SamplingSettings(Section):
     replicas: PositiveInt = Field(8, description="Independent chains run side by side in one job.")
     samples_per_replica: PositiveInt = Field(2, description="Starting points taken from each chain.")
     equilibration: NonNegativeFloat = Field(
@@ -47,24 +46,13 @@ class Sampling(Section):
     decorrelation: PositiveFloat = Field(0.5, description="Time before each further starting point, ps.")
 
 
-class Ensemble(Sampling):
-    reuse: float = Field(
-        1.0,
-        gt=0.0,
-        le=1.0,
-        description="Effective sample size, as a fraction of the starting points, that is kept by weighting those of "
-        "earlier iterations (MBAR) for the changed potential; only as many chunks as that asks for are sampled anew, "
-        "the oldest first. 1: each iteration samples all.",
-    )
-    timestep: PositiveFloat = Field(0.5, description="Time step of the canonical sampling, fs.")
-    masses: dict[str, PositiveFloat] = Field(
-        {},
-        description="Masses of elements in the canonical sampling, by symbol, u; others as in elements. Where atoms "
-        "are does not depend on their masses, and heavier hydrogen allows a longer time step; trajectories have the "
-        "true masses.",
-        examples=[{}],
-    )
-    friction: PositiveFloat = Field(2.0, description="Friction of the Langevin thermostat, 1/ps.")
+class SharedSampling(SamplingSettings):
+    """Sampling that several jobs share."""
+
+    chunks: Chunks = Field(2, description="Parallel jobs that share the starting points of a state.")
+
+
+class NeighbourSettings(Section):
     neighbour_skin: NonNegativeFloat = Field(
         0.5, description="Distance added to the cutoff so that neighbour lists last, Å."
     )
@@ -74,7 +62,34 @@ class Ensemble(Sampling):
     rebuild_interval: PositiveInt = Field(4, description="Time steps between two neighbour lists.")
 
 
-class Trajectory(Section):
+class CanonicalSettings(NeighbourSettings, SamplingSettings):
+    timestep: PositiveFloat = Field(0.5, description="Time step of the canonical sampling, fs.")
+    masses: dict[str, PositiveFloat] = Field(
+        {},
+        description="Masses of elements in the canonical sampling, by symbol, u; others as in elements. Where atoms "
+        "are does not depend on their masses, and heavier hydrogen allows a longer time step; trajectories have the "
+        "true masses.",
+        examples=[{}],
+    )
+    friction: PositiveFloat = Field(2.0, description="Friction of the Langevin thermostat, 1/ps.")
+
+
+class ReusedSettings(CanonicalSettings):
+    reuse: float = Field(
+        1.0,
+        gt=0.0,
+        le=1.0,
+        description="Effective sample size, as a fraction of the starting points, that is kept by weighting those of "
+        "earlier iterations (MBAR) for the changed potential; only as many chunks as that asks for are sampled anew, "
+        "the oldest first. 1: each iteration samples all.",
+    )
+
+
+class EnsembleSettings(ReusedSettings, SharedSampling):
+    """All settings of the sampling."""
+
+
+class TrajectorySettings(Section):
     timestep: PositiveFloat = Field(0.5, description="Time step of the constant-energy trajectories, fs.")
     length: PositiveFloat = Field(200.0, description="Length of a trajectory each way in time, fs.")
     sampling_interval: PositiveFloat = Field(
@@ -95,7 +110,7 @@ class Trajectory(Section):
     )
 
 
-class Diffusion(Section):
+class DiffusionJudgeSettings(Section):
     element: str = Field(description="Element whose atoms diffuse.", examples=["O"])
     window: PositiveFloat = Field(1000.0, description="Upper limit of the Green-Kubo integral, fs.")
     measured: PositiveFloat | None = Field(
@@ -109,7 +124,7 @@ class Diffusion(Section):
     )
 
 
-class Structure(Section):
+class StructureSettings(Section):
     pair: Annotated[list[str], Field(min_length=2, max_length=2)] = Field(
         description="The two elements of the radial distribution function.", examples=[["O", "O"]]
     )
@@ -122,11 +137,14 @@ class Structure(Section):
     )
 
 
-class Validation(Sampling):
-    length: PositiveFloat = Field(1000.0, description="Length of a trajectory each way in time, fs.")
-    diffusion: Diffusion | None = Field(
+class JudgeSettings(Section):
+    diffusion: DiffusionJudgeSettings | None = Field(
         None, description="Self-diffusion; null: not computed.", examples=[{"element": "O"}]
     )
-    structure: Structure | None = Field(
+    structure: StructureSettings | None = Field(
         None, description="Radial distribution function; null: not computed.", examples=[{"pair": ["O", "O"]}]
     )
+
+
+class ValidationSettings(JudgeSettings, SharedSampling):
+    length: PositiveFloat = Field(1000.0, description="Length of a trajectory each way in time, fs.")

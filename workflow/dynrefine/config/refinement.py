@@ -5,11 +5,11 @@ from typing import Literal
 from pydantic import Field, SerializerFunctionWrapHandler, create_model, model_serializer
 
 from dynrefine.config.base import NonNegativeFloat, PositiveFloat, PositiveInt, Section
-from dynrefine.config.observables import OBSERVABLES, ObservableSettings
+from dynrefine.config.properties import PROPERTIES, PropertySettings
 
 
 class _Observables(Section):
-    def chosen(self) -> dict[str, ObservableSettings]:
+    def chosen(self) -> dict[str, PropertySettings]:
         """The settings of the observables this campaign fits, by their names."""
         return {name: settings for name, settings in self if settings is not None}
 
@@ -27,12 +27,12 @@ Observables = create_model(
             settings | None,
             Field(None, description=f"{settings.__doc__} Absent: not fitted.", examples=[settings.example()]),
         )
-        for name, settings in OBSERVABLES.items()
+        for name, settings in PROPERTIES.items()
     },
 )
 
 
-class Anchor(Section):
+class AnchorSettings(Section):
     weight: NonNegativeFloat = Field(
         10.0, description="Weight of the errors on the training frames in the objective, pure number."
     )
@@ -40,18 +40,26 @@ class Anchor(Section):
     force_weight: NonNegativeFloat = Field(1.0, description="Weight of the forces, (eV/Å)⁻².")
 
 
-class Objective(Section):
+class TargetsSettings(Section):
     observables: Observables = Field(description="The measured properties the potential is refined against.")
-    anchor: Anchor = Field(Anchor(), description="The term that holds the potential at its ab initio data.")
 
 
-class GradientCheck(Section):
+class ObjectiveSettings(TargetsSettings):
+    anchor: AnchorSettings = Field(
+        AnchorSettings(), description="The term that holds the potential at its ab initio data."
+    )
+
+
+class ShortCheckSettings(Section):
     replicas: PositiveInt = Field(4, description="Starting points of the check.")
     steps: PositiveInt = Field(40, description="Time steps each way in time.")
     parameters: PositiveInt = Field(6, description="Parameters that are displaced, the rest is not checked.")
     displacement: PositiveFloat = Field(
         1e-4, description="Displacement of a parameter in the central difference, pure number."
     )
+
+
+class GradientCheckSettings(ShortCheckSettings):
     total_derivative: dict[str, PositiveFloat] = Field(
         {},
         description="For potentials whose parameters have names: displacement of each, in its unit (Å, eV), to both "
@@ -61,7 +69,7 @@ class GradientCheck(Section):
     )
 
 
-class Horizon(Section):
+class PilotSettings(Section):
     replicas: int = Field(16, ge=2, description="Starting points of the pilot, of the first chunk.")
     depths: int = Field(6, ge=2, description="How many depths are tried.")
     shortest: PositiveFloat = Field(
@@ -72,7 +80,13 @@ class Horizon(Section):
     )
 
 
-class Gradient(Section):
+class ReversalSettings(Section):
+    reversal_tolerance: PositiveFloat = Field(
+        1e-2, description="Largest distance of an atom of a reversed trajectory from its stored start, Å."
+    )
+
+
+class FollowingSettings(ReversalSettings):
     depth: PositiveFloat | Literal["auto"] = Field(
         200.0,
         description="How far back in time the adjoint is followed, fs; at most the trajectory's length. auto: as "
@@ -83,16 +97,19 @@ class Gradient(Section):
         description="Starting points of each chunk whose trajectories the adjoint follows; the others enter the "
         "ensemble part of the gradient, which costs less. null: all.",
     )
-    horizon: Horizon = Field(Horizon(), description="The pilot that follows the gradient to several depths.")
-    reversal_tolerance: PositiveFloat = Field(
-        1e-2, description="Largest distance of an atom of a reversed trajectory from its stored start, Å."
+
+
+class GradientSettings(FollowingSettings):
+    horizon: PilotSettings = Field(
+        PilotSettings(), description="The pilot that follows the gradient to several depths."
     )
-    check: GradientCheck = Field(
-        GradientCheck(), description="Comparison of the gradient with what it is known by otherwise."
+    check: GradientCheckSettings = Field(
+        GradientCheckSettings(),
+        description="Check of the adjoint gradient against backpropagation and finite differences.",
     )
 
 
-class Stop(Section):
+class StopSettings(Section):
     patience: PositiveInt = Field(
         10, description="Iterations without a better objective after which the refinement has converged."
     )
@@ -101,10 +118,26 @@ class Stop(Section):
     )
 
 
-class Optimiser(Section):
-    iterations: int = Field(
-        5, ge=1, le=1000, description="Iterations of the refinement; raising it only adds the new ones."
+class RowSettings(Section):
+    parameter_scales: dict[str, PositiveFloat] = Field(
+        {},
+        description="For potentials whose parameters have names: the change of each that counts as one unit of "
+        "adam's and sgd's step and of the gradient's norm, in the parameter's unit (Å, eV); others: 1.",
+        examples=[{}],
     )
+    outlier_limit: float = Field(
+        5.0,
+        ge=1.0,
+        description="Length to which the gradients of single trajectories are shortened, in medians of all: chaos "
+        "makes a few of them thousands of times longer than the others.",
+    )
+
+
+class ProbeSettings(Section):
+    probes: PositiveInt = Field(1000, description="Random projections of the forces that make the metric.")
+
+
+class StepSettings(RowSettings):
     name: Literal["natural", "adam", "sgd"] = Field(
         "natural",
         description="Natural gradient in the metric of the forces on the ab initio frames, or an optimiser of "
@@ -124,25 +157,12 @@ class Optimiser(Section):
     damping: PositiveFloat = Field(
         0.1, description="Damping of the metric, in units of its mean diagonal element, pure number."
     )
-    probes: PositiveInt = Field(1000, description="Random projections of the forces that make the metric.")
     learning_rate: PositiveFloat = Field(5e-5, description="Learning rate of adam and sgd, pure number.")
     learning_rate_decay: float = Field(
         1.0,
         gt=0.0,
         le=1.0,
         description="Factor on the learning rate, or on force_change, from iteration to iteration, pure number.",
-    )
-    parameter_scales: dict[str, PositiveFloat] = Field(
-        {},
-        description="For potentials whose parameters have names: the change of each that counts as one unit of "
-        "adam's and sgd's step and of the gradient's norm, in the parameter's unit (Å, eV); others: 1.",
-        examples=[{}],
-    )
-    outlier_limit: float = Field(
-        5.0,
-        ge=1.0,
-        description="Length to which the gradients of single trajectories are shortened, in medians of all: chaos "
-        "makes a few of them thousands of times longer than the others.",
     )
     clip_norm: PositiveFloat = Field(
         1.0, description="Norm to which adam and sgd shorten a larger gradient, in units of the objective."
@@ -152,6 +172,12 @@ class Optimiser(Section):
         description="Multiply the sum of the gradient's trajectory and ensemble part by the share of it that stands "
         "out of its statistical error (James-Stein).",
     )
-    stop: Stop = Field(
-        Stop(), description="When the refinement counts as converged; later iterations pass through."
+    stop: StopSettings = Field(
+        StopSettings(), description="When the refinement counts as converged; later iterations pass through."
+    )
+
+
+class OptimiserSettings(ProbeSettings, StepSettings):
+    iterations: int = Field(
+        5, ge=1, le=1000, description="Iterations of the refinement; raising it only adds the new ones."
     )

@@ -7,7 +7,13 @@ from pydantic import Discriminator, Field, Tag
 from dynrefine.config.base import Layers, NonNegativeFloat, PositiveFloat, PositiveInt, Section
 
 
-class Descriptor(Section):
+class SurfaceSettings(Section):
+    """What every surface says of itself."""
+
+    kind: str
+
+
+class DescriptorSettings(SurfaceSettings):
     cutoff: PositiveFloat = Field(5.0, description="Distance beyond which atoms do not see each other, Å.")
     radial_functions: PositiveInt = Field(8, description="Number of radial Gaussians.")
     angular_momentum: int = Field(
@@ -16,7 +22,7 @@ class Descriptor(Section):
     hidden_layers: Layers = Field([32, 32], description="Neurons in each hidden layer of the network.")
 
 
-class EmbeddedAtomPotential(Descriptor):
+class EmbeddedAtomSettings(DescriptorSettings):
     trained: ClassVar[bool] = True
     parameters: ClassVar[tuple[str, ...]] = ()
 
@@ -29,7 +35,7 @@ class EmbeddedAtomPotential(Descriptor):
     )
 
 
-class LennardJonesPotential(Section):
+class LennardJonesSettings(SurfaceSettings):
     trained: ClassVar[bool] = False
     parameters: ClassVar[tuple[str, ...]] = ("sigma", "epsilon")
 
@@ -62,19 +68,19 @@ def _kind(values: Any) -> str:
     return str(kind)
 
 
-Potential = Annotated[
-    Annotated[EmbeddedAtomPotential, Tag("eann")] | Annotated[LennardJonesPotential, Tag("lennard_jones")],
+PotentialSettings = Annotated[
+    Annotated[EmbeddedAtomSettings, Tag("eann")] | Annotated[LennardJonesSettings, Tag("lennard_jones")],
     Discriminator(_kind),
 ]
 
 
-class Dipole(Descriptor):
+class DipoleSettings(DescriptorSettings):
     kind: Literal["dipole"] = Field(
         "dipole", description="Kind of dipole surface (dipole: formal charges and embedded-atom vectors)."
     )
 
 
-class DipoleTraining(Section):
+class TrainingSettings(Section):
     epochs: PositiveInt = Field(400, description="Passes through the training frames.")
     batch_size: PositiveInt = Field(4, description="Frames in one optimiser step.")
     learning_rate: PositiveFloat = Field(2e-3, description="Adam's learning rate at the start, pure number.")
@@ -89,7 +95,7 @@ class DipoleTraining(Section):
     )
 
 
-class Training(DipoleTraining):
+class PotentialTrainingSettings(TrainingSettings):
     energy_weight: NonNegativeFloat = Field(1.0, description="Weight of the energies per atom, (eV/atom)⁻².")
     force_weight: NonNegativeFloat = Field(1.0, description="Weight of the forces, (eV/Å)⁻².")
     stress_weight: NonNegativeFloat = Field(0.0, description="Weight of the virials per atom, (eV/atom)⁻².")

@@ -8,7 +8,7 @@ from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
 
 from dynrefine.datasets.reading import with_labels
 from dynrefine.errors import CampaignError
-from dynrefine.frames import LabelledFrames
+from dynrefine.geometry.frames import LabelledFrames
 
 
 def parts_to_arrays(

@@ -7,7 +7,7 @@ from http.client import HTTPException
 from pathlib import Path
 
 from dynrefine.errors import CampaignError
-from dynrefine.storage import atomic_path
+from dynrefine.files.arrays import atomic_path
 
 
 def fetch(address: str | Path, sha256: str, destination: str | Path) -> Path:

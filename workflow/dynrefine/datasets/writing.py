@@ -9,7 +9,7 @@ from ase import Atoms
 from ase.io.extxyz import key_val_dict_to_str
 from ase.stress import voigt_6_to_full_3x3_stress
 
-from dynrefine.storage import atomic_path
+from dynrefine.files.arrays import atomic_path
 
 
 def write_frames(path: str | Path, frames: Sequence[Atoms]) -> None:

@@ -22,8 +22,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from dynrefine.dynamics.force_field import ForceField
-from dynrefine.neighbours import NeighbourList, to_cartesian
-from dynrefine.system import System
+from dynrefine.geometry.neighbours import NeighbourList, to_cartesian
+from dynrefine.geometry.system import System
 from dynrefine.units import ACCELERATION
 
 UNIT = 2.0**-32  # of the cell

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from dynrefine.dynamics.force_field import ForceField
-from dynrefine.neighbours import NeighbourList
-from dynrefine.system import System
+from dynrefine.geometry.neighbours import NeighbourList
+from dynrefine.geometry.system import System
 from dynrefine.units import ACCELERATION
 
 

@@ -10,10 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dynrefine.cell_lists import CellGrid, cell_grid, cell_list
+from dynrefine.config.dynamics import NeighbourSettings
 from dynrefine.errors import CampaignError
-from dynrefine.neighbours import NeighbourList, expected_capacity, images_per_axis, neighbour_list
-from dynrefine.system import System
+from dynrefine.geometry.cell import volume
+from dynrefine.geometry.cell_lists import CellGrid, cell_grid, cell_list
+from dynrefine.geometry.neighbours import NeighbourList, expected_capacity, images_per_axis, neighbour_list
+from dynrefine.geometry.system import System
 
 logger = logging.getLogger(__name__)
 
@@ -40,9 +42,9 @@ class ForceField:
     rebuild_interval: int
     grid: CellGrid | None = None
 
-    def with_capacity(self, capacity: int | None) -> "ForceField":
-        """The same force field with room for `capacity` neighbours per atom; unchanged for none."""
-        return self if capacity is None else replace(self, capacity=capacity)
+    def with_capacity(self, capacity: int) -> "ForceField":
+        """The same force field with room for `capacity` neighbours per atom."""
+        return replace(self, capacity=capacity)
 
     def with_more_room(self) -> "ForceField":
         """The same force field with lists, and cells where there are any, that hold a quarter more."""
@@ -159,23 +161,21 @@ def over_configurations(
     return with_sufficient_lists(run, field)
 
 
-def force_field(
-    architecture: Any, atoms: int, cell: np.ndarray, skin: float, rebuild_interval: int
-) -> ForceField:
-    """A force field with lists sized for a liquid in this cell.
+def force_field(architecture: Any, atoms: int, cell: np.ndarray, settings: NeighbourSettings) -> ForceField:
+    """A force field with lists sized for a liquid in this cell, unless their capacity is set.
 
     Arguments:
         architecture: of the potential.
         atoms: in the cell.
         cell: cell vectors as rows [3, 3], Å.
-        skin: Å.
-        rebuild_interval: steps.
+        settings: of neighbour lists.
     """
-    reach = architecture.cutoff + skin
-    volume = float(abs(np.linalg.det(cell)))
-    capacity = expected_capacity(atoms, volume, reach)
+    reach = architecture.cutoff + settings.neighbour_skin
+    capacity = settings.neighbour_capacity or expected_capacity(atoms, volume(cell), reach)
     images, grid = images_per_axis(cell, reach), cell_grid(atoms, cell, reach)
-    return ForceField(architecture, skin, capacity, images, rebuild_interval, grid)
+    return ForceField(
+        architecture, settings.neighbour_skin, capacity, images, settings.rebuild_interval, grid
+    )
 
 
 def _a_quarter_more(capacity: int) -> int:

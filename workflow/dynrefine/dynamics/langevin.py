@@ -13,8 +13,10 @@ import jax
 import jax.numpy as jnp
 
 from dynrefine.dynamics.force_field import ForceField, ListFaults, list_faults
-from dynrefine.system import System, temperature, without_drift
+from dynrefine.geometry.system import System, temperature, without_drift
 from dynrefine.units import ACCELERATION, BOLTZMANN
+
+RECORD_INTERVAL = 20.0  # fs between records of a chain, about
 
 
 @dataclass(frozen=True)
@@ -54,13 +56,48 @@ class Chain:
     temperatures: jax.Array
 
 
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["parameters", "system"],
+    meta_fields=["field", "thermostat", "duration"],
+)
+@dataclass(frozen=True)
+class LangevinDynamics:
+    """What all chains of a state have in common.
+
+    Attributes:
+        field: force field.
+        thermostat: that holds the temperature.
+        duration: of the recorded part, fs.
+        parameters: of the potential.
+        system: atoms and cell.
+    """
+
+    field: ForceField
+    thermostat: Thermostat
+    duration: float
+    parameters: Mapping[str, Any]
+    system: System
+
+    @property
+    def lists_per_record(self) -> int:
+        """Lifetimes of a neighbour list from record to record."""
+        lifetime = self.field.rebuild_interval * self.thermostat.timestep
+        return max(round(RECORD_INTERVAL / lifetime), 1)
+
+    @property
+    def interval(self) -> float:
+        """Time from record to record, fs."""
+        return self.lists_per_record * self.field.rebuild_interval * self.thermostat.timestep
+
+    @property
+    def records(self) -> int:
+        """How many."""
+        return max(round(self.duration / self.interval), 1)
+
+
 def sample_chain(
-    field: ForceField,
-    thermostat: Thermostat,
-    records: int,
-    lists_per_record: int,
-    parameters: Mapping[str, Any],
-    system: System,
+    dynamics: LangevinDynamics,
     positions: jax.Array,
     velocities: jax.Array,
     key: jax.Array,
@@ -69,17 +106,14 @@ def sample_chain(
     """Equilibrate one replica, then record it.
 
     Arguments:
-        field: force field.
-        thermostat: see there.
-        records: how many.
-        lists_per_record: lifetimes of a neighbour list, `field.rebuild_interval` steps, from record to record.
-        parameters: of the potential.
-        system: atoms and cell.
+        dynamics: of the chain.
         positions: at the start [N, 3], Å.
         velocities: at the start [N, 3], Å/fs.
         key: of the noise.
         equilibration: intervals to run before the first that is recorded, a traced integer.
     """
+    field, thermostat, system = dynamics.field, dynamics.thermostat, dynamics.system
+    parameters, lists_per_record = dynamics.parameters, dynamics.lists_per_record
     dtype = positions.dtype
     dt = jnp.asarray(thermostat.timestep, dtype)
     retained = jnp.exp(-thermostat.friction * dt)
@@ -122,6 +156,6 @@ def sample_chain(
         0, equilibration, equilibrate, ((positions, velocities), ListFaults.none())
     )
     (_, velocities), (recorded, energies, temperatures, new_faults) = jax.lax.scan(
-        run_interval, state, equilibration + jnp.arange(records)
+        run_interval, state, equilibration + jnp.arange(dynamics.records)
     )
     return Chain(recorded, velocities, energies, temperatures), faults | jax.tree.map(jnp.any, new_faults)

@@ -5,12 +5,12 @@ A node of the trajectory takes the velocity u from half a step before to w half 
     v = u + dt/2 F(x)/m,   w = v + dt/2 F(x)/m,   then the drift   x <- x + dt w,
 
 and quantities are observed at (x, v). The first node starts from v itself. The same nodes, walked backwards, undo
-the trajectory: `dynrefine.adjoint` does so. A trajectory back in time is one with a negative time step. How exactly
-states are undone depends on how they are held: see `floating_point` and `fixed_point`.
+the trajectory: `adjoint` does so. A trajectory back in time is one with a negative time step. How exactly states are
+undone depends on how they are held: see `floating_point` and `fixed_point`.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -21,17 +21,16 @@ import jax.numpy as jnp
 from dynrefine.dynamics.fixed_point import FixedPoint
 from dynrefine.dynamics.floating_point import FloatingPoint
 from dynrefine.dynamics.force_field import ForceField, ListFaults, list_faults
-from dynrefine.neighbours import NeighbourList
-from dynrefine.surfaces import Surface
-from dynrefine.system import System, kinetic_energy, temperature
+from dynrefine.geometry.neighbours import RecordedLists
+from dynrefine.geometry.system import Point, System, kinetic_energy, temperature
+from dynrefine.quantities.base import Observer
+from dynrefine.surfaces.base import Surface
 
 ARITHMETICS = {"floating": FloatingPoint, "exact": FixedPoint}
 
-Observe = Callable[[Surface, System, jax.Array, jax.Array, NeighbourList], Any]
-
 
 @dataclass(frozen=True)
-class Frames:
+class ObservationTimes:
     """When a trajectory is observed, and how it is reversed; static under jit.
 
     Attributes:
@@ -56,8 +55,8 @@ class Frames:
         timestep: float,
         kept: float | None = None,
         reversal: str = "floating",
-    ) -> "Frames":
-        """Frames every `interval` fs over `length` fs, the state kept after `kept` fs (the whole length)."""
+    ) -> "ObservationTimes":
+        """Every `interval` fs over `length` fs, the state kept after `kept` fs (the whole length)."""
         count = max(round(length / interval), 1)
         kept_count = count if kept is None else max(round(kept / interval), 1)
         return cls(timestep, count, round(interval / timestep), kept_count, reversal)
@@ -67,17 +66,17 @@ class Frames:
         """Of the states."""
         return ARITHMETICS[self.reversal]
 
-    def kept_part(self) -> "Frames":
+    def kept_part(self) -> "ObservationTimes":
         """The frames until the kept state."""
         return replace(self, count=self.kept)
 
-    def of_length(self, length: float) -> "Frames":
+    def of_length(self, length: float) -> "ObservationTimes":
         """The frames of trajectories of another length, fs, the state kept at their end."""
         count = max(round(length / (self.stride * self.timestep)), 1)
         return replace(self, count=count, kept=count)
 
     def per_list(self, rebuild_interval: int) -> int:
-        """Frames that one neighbour list serves: the largest divisor of their count within the interval.
+        """ObservationTimes that one neighbour list serves: the largest divisor of their count within the interval.
 
         Where the way back has to use the same lists, one of them also ends with the kept part.
         """
@@ -89,7 +88,7 @@ class Frames:
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["parameters", "system"],
-    meta_fields=["field", "frames", "observe"],
+    meta_fields=["field", "times", "along", "at_start"],
 )
 @dataclass(frozen=True)
 class Simulation:
@@ -97,38 +96,26 @@ class Simulation:
 
     Attributes:
         field: force field.
-        frames: when they are observed.
-        observe: (potential, system, positions, velocities, neighbours) -> tree of arrays.
+        times: when they are observed.
+        along: what is observed then.
+        at_start: what is observed at their starting points alone.
         parameters: of the potential.
         system: atoms and cell.
     """
 
     field: ForceField
-    frames: Frames
-    observe: Observe
+    times: ObservationTimes
+    along: Observer
+    at_start: Observer
     parameters: Mapping[str, Any]
     system: System
 
     def observed(
-        self, trainable: Any, positions: jax.Array, velocities: jax.Array, neighbours: NeighbourList
+        self, observe: Observer, trainable: Any, positions: jax.Array, velocities: jax.Array, neighbours: Any
     ) -> Any:
         """What is observed at a point, as a function of the potential's trainable parameters too."""
         potential = Surface(self.field.architecture, {**self.parameters, "trainable": trainable})
-        return self.observe(potential, self.system, positions, velocities, neighbours)
-
-
-@partial(jax.tree_util.register_dataclass, data_fields=["references", "capacity"], meta_fields=[])
-@dataclass(frozen=True)
-class RecordedLists:
-    """The neighbour lists of a trajectory, for the way back to use the same.
-
-    Attributes:
-        references: where each was built, in units of 2⁻¹⁶ of the cell, int16 [lists, N, 3].
-        capacity: neighbours per atom that fit, int32 [].
-    """
-
-    references: jax.Array
-    capacity: jax.Array
+        return observe(potential, self.system, Point(positions, velocities, self.system.cell), neighbours)
 
 
 @partial(
@@ -173,15 +160,15 @@ def propagate(
 
     Arguments:
         simulation: see there.
-        positions: at the start [N, 3], `represented` by the arithmetic of the frames.
+        positions: at the start [N, 3], `represented` by the arithmetic of the times.
         velocities: at the start [N, 3], likewise.
         direction: +1 forwards, -1 backwards in time, scalar.
         rematerialise: compute each step again when backpropagating through it, for comparisons.
     """
-    field, frames, system = simulation.field, simulation.frames, simulation.system
+    field, times, system = simulation.field, simulation.times, simulation.system
     trainable = simulation.parameters["trainable"]
-    arithmetic = frames.arithmetic(field, simulation.parameters, system, frames.timestep, direction)
-    frames_per_list = frames.per_list(field.rebuild_interval)
+    arithmetic = times.arithmetic(field, simulation.parameters, system, times.timestep, direction)
+    frames_per_list = times.per_list(field.rebuild_interval)
 
     def run_list(carry: Any, first_frame: jax.Array) -> tuple[Any, Any]:
         reference = arithmetic.reference(carry[0][0])
@@ -196,12 +183,12 @@ def propagate(
 
         def frame(carry: Any, number: jax.Array) -> tuple[Any, Any]:
             state, kept = carry
-            is_start = number * frames.stride + jnp.arange(frames.stride) == 0
+            is_start = number * times.stride + jnp.arange(times.stride) == 0
             step = jax.checkpoint(node) if rematerialise else node
             state, (x, v, energy) = jax.lax.scan(step, state, is_start)
             positions, velocities = arithmetic.positions(x[0], reference), arithmetic.velocities(v[0])
-            observed = simulation.observed(trainable, positions, velocities, neighbours)
-            kept = jax.tree.map(lambda new, old: jnp.where(number < frames.kept, new, old), state, kept)
+            observed = simulation.observed(simulation.along, trainable, positions, velocities, neighbours)
+            kept = jax.tree.map(lambda new, old: jnp.where(number < times.kept, new, old), state, kept)
             total = energy[0] + kinetic_energy(system.masses, velocities)
             return (state, kept), (observed, total, temperature(system.masses, velocities))
 
@@ -210,12 +197,12 @@ def propagate(
         faults = list_faults(neighbours, built_at, last, field.skin)
         return carry, (observed, arithmetic.record(reference), faults)
 
-    starts = jnp.arange(0, frames.count, frames_per_list)
+    starts = jnp.arange(0, times.count, frames_per_list)
     start = arithmetic.start(positions, velocities)
     (_, kept), (observed, references, faults) = jax.lax.scan(run_list, (start, start), starts)
-    observed = jax.tree.map(lambda a: a.reshape(frames.count, *a.shape[2:]), observed)
+    observed = jax.tree.map(lambda a: a.reshape(times.count, *a.shape[2:]), observed)
     lists = None
     if references is not None:
-        until_kept = references[: frames.kept // frames_per_list]
+        until_kept = references[: times.kept // frames_per_list]
         lists = RecordedLists(until_kept, jnp.asarray(field.capacity, jnp.int32))
     return Leg(*observed, *kept, lists), jax.tree.map(jnp.any, faults)

@@ -5,11 +5,11 @@ from pathlib import Path
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from dynrefine.provenance import config_hash, library_versions
+from dynrefine.campaign.provenance import config_hash, library_versions
+from dynrefine.files.arrays import atomic_path
 from dynrefine.report.comparison import changes, judge
 from dynrefine.report.results import STAGES, Results
 from dynrefine.report.sections import all_sections, force_error, tiles
-from dynrefine.storage import atomic_path
 
 
 def write_page(path: str | Path, results: Results) -> None:

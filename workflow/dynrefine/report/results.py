@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from dynrefine.storage import ArrayFile, read_arrays
+from dynrefine.config.steps import WriteReport
+from dynrefine.files.arrays import ArrayFile, read_arrays
 
 STAGES = ("initial", "refined")
-SURFACES = ("potential", "dipole")
 
 Files = Mapping[str, Any]
 
@@ -38,7 +38,7 @@ class Results:
         properties: of both stages of the validation.
         errors: on the ab initio test frames, of both stages.
         curves: of both stages.
-        surfaces: training of the potential and of the dipole surface; none without a data set.
+        surfaces: training of each; none without a data set.
         frames: of the data set, a row each; no rows without one.
         summary: of the data set by part and series.
         gradient_check: comparisons of the gradient.
@@ -66,22 +66,13 @@ class Results:
     citations: dict[str, str]
 
 
-def read_results(
-    files: Files,
-    settings: Mapping[str, Any],
-    states: Mapping[str, Any],
-    benchmarks: str | Path,
-    logs: str | Path,
-) -> Results:
+def read_results(files: Files, settings: WriteReport) -> Results:
     """Read what the report is made of.
 
     Arguments:
         files: paths by the names of the inputs of rule write_report; properties, errors and curves in the
             order initial, refined; objectives in the order of the iterations.
-        settings: the whole configuration.
-        states: the states by their labels, as in the configuration.
-        benchmarks: folder of the jobs' benchmarks.
-        logs: folder of the jobs' logs.
+        settings: the whole configuration, and where logs and timings are.
 
     Raises:
         CampaignError: an array file is missing or broken.
@@ -90,8 +81,8 @@ def read_results(
     passed_through = tuple(number for number, file in objectives.items() if file.passed_through)
     history = pd.read_csv(files["history"])
     return Results(
-        settings=dict(settings),
-        states=dict(states),
+        settings=settings.configuration,
+        states=settings.states,
         history=history[~history.iteration.isin(passed_through)],
         objectives={number: file for number, file in objectives.items() if number not in passed_through},
         passed_through=passed_through,
@@ -100,13 +91,20 @@ def read_results(
         curves={
             stage: read_arrays(path, "curves") for stage, path in zip(STAGES, files["curves"], strict=True)
         },
-        surfaces={name: _read_surface(files, name) for name in SURFACES if files[f"{name}_errors"]},
+        surfaces={
+            name: Surface(pd.read_csv(learning_curve), pd.read_csv(errors), read_arrays(parity, "parity"))
+            for name, learning_curve, errors, parity in zip(
+                settings.surfaces,
+                *(files[f"surface_{kind}"] for kind in ("learning_curves", "errors", "parities")),
+                strict=True,
+            )
+        },
         frames=_table_if_any(files["frames"]),
         summary=_table_if_any(files["summary"]),
         gradient_check=pd.read_csv(files["gradient_check"]),
         total_derivative=_table_if_any(files["total_derivative"]),
         horizon=_table_if_any(files["horizon"]),
-        timings=read_timings(benchmarks, logs),
+        timings=read_timings(settings.benchmarks, settings.logs),
         citations={Path(path).name: read_citation(path) for path in files["targets"]},
     )
 
@@ -173,11 +171,3 @@ def _tables_by_stage(paths: Sequence[str]) -> dict[str, pd.DataFrame]:
 
 def _table_if_any(path: Any) -> pd.DataFrame:
     return pd.read_csv(path) if path else pd.DataFrame()
-
-
-def _read_surface(files: Files, name: str) -> Surface:
-    return Surface(
-        learning_curve=pd.read_csv(files[f"{name}_learning_curve"]),
-        errors=pd.read_csv(files[f"{name}_errors"]),
-        parity=read_arrays(files[f"{name}_parity"], "parity"),
-    )

@@ -201,7 +201,7 @@ def total_derivative_table(compared: pd.DataFrame) -> Table:
     """Derivatives of the objective by the gradient beside those of independent ensembles.
 
     Arguments:
-        compared: see `dynrefine.total_derivative.compare_with_ensembles`.
+        compared: see `dynrefine.refinement.total_derivative.compare_with_ensembles`.
     """
     header = (
         "parameter",

@@ -1,1 +1,1 @@
-"""Fitting the models to ab initio frames."""
+"""Fitting surfaces to ab initio frames: one module for each section of the configuration that describes one."""

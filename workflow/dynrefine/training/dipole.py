@@ -1,6 +1,6 @@
 """Fitting the dipole surface to Berry-phase dipoles."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -8,9 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from dynrefine.errors import CampaignError
-from dynrefine.frames import LabelledFrames
-from dynrefine.models import Model
-from dynrefine.training.frames_with_neighbours import FramesWithNeighbours
+from dynrefine.files.models import Model
+from dynrefine.geometry.frames import LabelledFrames
+from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours
+from dynrefine.training.base import Task
 
 
 def nearest_branch(difference: jax.Array, cells: jax.Array) -> jax.Array:
@@ -71,16 +72,20 @@ def evaluate(model: Model, data: FramesWithNeighbours) -> tuple[np.ndarray, np.n
     return np.asarray(predicted), np.asarray(labelled)
 
 
-def dipole_errors(predicted: np.ndarray, labelled: np.ndarray) -> dict[str, tuple[float, str]]:
+def dipole_errors(
+    evaluated: tuple[np.ndarray, np.ndarray], frames: LabelledFrames, symbols: Sequence[str]
+) -> dict[str, tuple[float, str]]:
     """Errors of the dipole surface on labelled frames.
 
     Arguments:
-        predicted, labelled: from `evaluate` [F, 3], e Å.
+        evaluated: predictions and labels, from `evaluate`.
+        frames, symbols: of these; the labels are already known.
 
     Returns:
         by quantity the value and its unit: root mean square error of a component, standard deviation of the labels,
         and their ratio.
     """
+    predicted, labelled = evaluated
     error = float(np.sqrt(np.mean((predicted - labelled) ** 2)))
     spread = float(np.sqrt(np.mean((labelled - labelled.mean(axis=0)) ** 2)))
     return {
@@ -88,3 +93,21 @@ def dipole_errors(predicted: np.ndarray, labelled: np.ndarray) -> dict[str, tupl
         "spread of the labels": (spread, "e Å"),
         "dipole, relative to the spread": (100 * error / spread, "%"),
     }
+
+
+def parity(
+    evaluated: tuple[np.ndarray, np.ndarray], frames: LabelledFrames
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Labelled and predicted dipole components, e Å, for a parity plot."""
+    predicted, labelled = evaluated
+    return {"dipoles": (labelled.ravel(), predicted.ravel())}
+
+
+def prepared(
+    parts: Mapping[str, LabelledFrames], elements: int
+) -> tuple[dict[str, LabelledFrames], dict[str, Any]]:
+    """The frames of each part that have a dipole."""
+    return {part: require_dipoles(frames, part) for part, frames in parts.items()}, {}
+
+
+TASK = Task(prepared, lambda settings: dipole_loss, evaluate, dipole_errors, parity)

@@ -11,8 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from dynrefine.config.surfaces import TrainingSettings
 from dynrefine.errors import CampaignError
-from dynrefine.storage import ArrayFile, read_arrays, write_arrays
+from dynrefine.files.arrays import ArrayFile, read_arrays, write_arrays
 
 logger = logging.getLogger(__name__)
 
@@ -42,10 +43,10 @@ class Schedule:
     seed: int
 
     @classmethod
-    def from_settings(cls, settings: Mapping[str, Any], seed: int) -> "Schedule":
+    def from_settings(cls, settings: TrainingSettings, seed: int) -> "Schedule":
         """The schedule that a configuration section (`training` or `dipole_training`) describes."""
         names = [field.name for field in fields(cls) if field.name != "seed"]
-        return cls(**{name: settings[name] for name in names}, seed=seed)
+        return cls(**{name: getattr(settings, name) for name in names}, seed=seed)
 
     def optimiser(self, frames: int) -> optax.GradientTransformation:
         """Adam with gradient clipping and exponentially falling learning rate."""
@@ -88,7 +89,7 @@ def fit(
         trainable: the first parameters.
         training: tree of arrays with a common first axis, the frames.
         validation: the same for the validation frames.
-        schedule: see there.
+        schedule: how long and how fast.
         checkpoint: path of a file that is kept until the fit is done.
         fingerprint: of data and settings; a checkpoint with another one is not used.
 

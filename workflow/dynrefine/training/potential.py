@@ -2,24 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dynrefine.environment_network import feature_statistics
-from dynrefine.frames import LabelledFrames
-from dynrefine.models import Model
-from dynrefine.neighbours import displacements
-from dynrefine.potentials.derivatives import energy_forces_stress
-from dynrefine.training.frames_with_neighbours import FramesWithNeighbours, shortest_distances
+from dynrefine.config.surfaces import PotentialTrainingSettings
+from dynrefine.files.models import Model
+from dynrefine.geometry.frames import LabelledFrames
+from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours
+from dynrefine.surfaces.base import energy_forces_stress
+from dynrefine.training.base import Loss, Task
 from dynrefine.units import BAR
 
 Predictions = tuple[np.ndarray, np.ndarray, np.ndarray]  # energies, forces and stresses, as from `evaluate`
-
-# The repulsion begins at this fraction of the shortest distance seen in training: outside of all data.
-REPULSION_ONSET = 0.97
 
 
 @dataclass(frozen=True)
@@ -47,25 +45,6 @@ def less_offsets(frames: LabelledFrames, offsets: np.ndarray) -> LabelledFrames:
     """The frames with energies relative to the element offsets, small enough for single precision."""
     padded = np.append(offsets, 0.0)  # species -1, padding, finds the last one
     return replace(frames, energies=frames.energies - padded[frames.species].sum(axis=1))
-
-
-def set_constants(model: Model, training: FramesWithNeighbours) -> Model:
-    """Normalise the features over the training frames, and begin the repulsion where those end."""
-    network = model.architecture.network
-
-    def features(species: Any, positions: Any, cell: Any, neighbours: Any) -> jax.Array:
-        vectors = displacements(positions, cell, neighbours)
-        return network.features(model.parameters, species, vectors, neighbours.indices)
-
-    elements = network.basis.elements
-    values = np.asarray(jax.jit(lambda data: data.evaluate(features))(training))
-    constants = feature_statistics(values, np.asarray(training.frames.species), elements)
-    if "repulsion_radii" in model.parameters["constants"]:
-        shortest = shortest_distances(training, elements)
-        unseen = REPULSION_ONSET * min(model.architecture.cutoff, 1.0)
-        constants["repulsion_radii"] = np.where(np.isfinite(shortest), REPULSION_ONSET * shortest, unseen)
-    constants = jax.tree.map(lambda x: jnp.asarray(x, training.frames.positions.dtype), constants)
-    return replace(model, parameters={**model.parameters, "constants": constants})
 
 
 def predictions(
@@ -155,3 +134,21 @@ def evaluate(model: Model, data: FramesWithNeighbours) -> Predictions:
     compiled = jax.jit(lambda parameters, data: predictions(model.architecture, parameters, data))
     energies, forces, stresses = compiled(model.parameters, data)
     return np.asarray(energies), np.asarray(forces), np.asarray(stresses)
+
+
+def prepared(
+    parts: Mapping[str, LabelledFrames], elements: int
+) -> tuple[dict[str, LabelledFrames], dict[str, Any]]:
+    """The frames of each part with energies relative to the element offsets, and these for the model's metadata."""
+    offsets = fit_energy_offsets(parts["train"], elements)
+    labelled = {part: less_offsets(frames, offsets) for part, frames in parts.items()}
+    return labelled, {"energy_offsets_eV": offsets.tolist()}
+
+
+def loss_of(settings: PotentialTrainingSettings) -> Loss:
+    """The loss with the weights of the configuration."""
+    weights = LabelWeights(settings.energy_weight, settings.force_weight, settings.stress_weight)
+    return partial(label_loss, weights=weights)
+
+
+TASK = Task(prepared, loss_of, evaluate, label_errors, parity)

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from dynrefine.storage import ArrayFile, atomic_path, write_arrays
+from dynrefine.files.arrays import ArrayFile, write_arrays
+from dynrefine.files.tables import write_table
 
 Pairs = Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]]
 
@@ -48,9 +49,3 @@ def write_parity(path: str | Path, pairs: Pairs) -> None:
     arrays = parity_arrays(pairs)
     units = {name: _PARITY_UNITS[name.split("/")[0]] for name in arrays}
     write_arrays(path, "parity", ArrayFile(arrays, units))
-
-
-def write_table(path: str | Path, table: pd.DataFrame) -> None:
-    """Write a CSV table without its index."""
-    with atomic_path(path) as temporary:
-        table.to_csv(temporary, index=False)

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dynrefine.storage import atomic_path
+from dynrefine.files.arrays import atomic_path
 
 # After Okabe and Ito, safe for colour-blind readers, on light as on dark pages.
 INK, FAINT = "#1f2328", "#8b949e"

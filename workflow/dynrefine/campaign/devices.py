@@ -1,0 +1,109 @@
+"""Which device a job computes on: the GPU Slurm allots, a free one of a workstation, or the CPU."""
+
+import fcntl
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dynrefine.errors import CampaignError
+
+CPU = "CPU"
+PAUSE = 0.5  # s between two looks for a free GPU
+
+logger = logging.getLogger(__name__)
+
+
+def visible_gpus() -> list[str]:
+    """The GPUs this process may use, as CUDA_VISIBLE_DEVICES names them, or all of the machine without it."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return [name for name in named.split(",") if name]
+    numbers = (path.name.removeprefix("nvidia") for path in Path("/dev").glob("nvidia[0-9]*"))
+    return sorted(numbers, key=int)
+
+
+@contextmanager
+def chosen_device(gpus: int) -> Iterator[str]:
+    """Choose the device before JAX looks for one, and keep it from other jobs of this user within the block.
+
+    A job takes a free one of the GPUs that are visible and shows JAX no other, so that two jobs never share the
+    memory of one; where all are taken, it waits. The only GPU that Slurm allots needs no lock.
+
+    Arguments:
+        gpus: the `gpu` resource of the job; with 0 it computes on the CPU, whatever the machine has.
+
+    Returns:
+        the device, in words.
+
+    Raises:
+        CampaignError: a GPU is asked for and there is none.
+    """
+    if gpus == 0:
+        os.environ["JAX_PLATFORMS"] = "cpu"
+        yield CPU
+        return
+    visible = visible_gpus()
+    if not visible:
+        raise CampaignError(
+            "the job asks for a GPU (resource gpu) and finds none: take a profile without GPUs, or check "
+            "CUDA_VISIBLE_DEVICES and the driver (nvidia-smi)."
+        )
+    if len(visible) == 1 and "SLURM_JOB_ID" in os.environ:
+        yield f"GPU {visible[0]}"
+        return
+    with _free_one(visible) as name:
+        os.environ["CUDA_VISIBLE_DEVICES"] = name
+        yield f"GPU {name}"
+
+
+@contextmanager
+def _free_one(names: list[str]) -> Iterator[str]:
+    """The first GPU that no other job holds; the lock on its file ends with the process, however that ends."""
+    # Jobs of Slurm each count their GPUs from 0.
+    owner = f"{os.getuid()}-{os.environ.get('SLURM_JOB_ID', 'machine')}"
+    folder = Path(tempfile.gettempdir(), f"dynrefine-gpus-{owner}")
+    folder.mkdir(exist_ok=True)
+    waiting = False
+    while True:
+        for name in names:
+            with open(folder / name, "w") as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    continue
+                yield name
+                return
+        if not waiting:
+            logger.info("waiting for one of the GPUs %s to be free", ", ".join(names))
+            waiting = True
+        time.sleep(PAUSE)
+
+
+def memory_sentence(error: BaseException, rule: str) -> str | None:
+    """What to do where memory did not suffice; None for any other error.
+
+    Arguments:
+        error: what ended the job.
+        rule: the rule of the job.
+    """
+    if not isinstance(error, MemoryError) and "RESOURCE_EXHAUSTED" not in str(error):
+        return None
+    return f"the memory of the device does not suffice for {rule}: {_remedy(rule)}."
+
+
+def _remedy(rule: str) -> str:
+    if rule == "train_surface":
+        return "lower the batch_size of training or dipole_training, or take a device with more memory"
+    if rule in ("sample_validation", "run_validation"):
+        return "lower validation.replicas and raise validation.chunks as much"
+    if rule in ("sample_ensemble", "run_trajectories", "adjoint_gradient"):
+        return "lower ensemble.replicas and raise ensemble.chunks as much"
+    if rule == "gradient_horizon":
+        return "lower gradient.horizon.replicas"
+    if rule == "check_gradient":
+        return "lower gradient.check.replicas"
+    return "take a device with more memory"

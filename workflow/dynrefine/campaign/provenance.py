@@ -1,0 +1,139 @@
+"""Where a result comes from: hashes of the sources and settings, versions of the libraries."""
+
+import ast
+import hashlib
+import importlib.util
+import json
+import platform
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+PACKAGE = Path(__file__).parents[1]
+LIBRARIES = ("dynrefine", "jax", "jaxlib", "numpy", "scipy", "optax", "ase")
+
+NUMERICS = "dynrefine.campaign.numerics"  # where `job` sets JAX up
+_BOOKKEEPING = {"dynrefine.campaign", "dynrefine.config", "dynrefine.errors", "dynrefine.registry"}
+
+
+def config_hash(settings: Mapping[str, Any]) -> str:
+    """A short hash of settings, the same for equal values in whatever order they stand."""
+    text = json.dumps(settings, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of Python and of the libraries the numbers come from."""
+    return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+
+
+def source_hash(module: str, plug_ins: Iterable[str] = ()) -> str:
+    """A hash of what a module computes.
+
+    It covers the module, the plug-ins that it loads by name, and every module of dynrefine that these import, but
+    neither comments nor docstrings nor the wording of errors: editing those re-runs nothing. Modules that only keep
+    the books (configuration, logging, provenance) are left out; what they pass on are parameters of the rules.
+    How JAX is set up belongs to everything that uses it.
+
+    Arguments:
+        module: its dotted name.
+        plug_ins: dotted names.
+
+    Raises:
+        ModuleNotFoundError: there is no such module.
+    """
+    parts = [f"{name}\n{_meaning(path)}" for name, path in sorted(closure(module, plug_ins).items())]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def closure(module: str, plug_ins: Iterable[str] = ()) -> dict[str, Path]:
+    """The files of a module, of plug-ins, and of the modules of dynrefine they import, by dotted name.
+
+    Modules that only keep the books are left out.
+    """
+    pending, files = [module, *plug_ins], {}
+    while pending:
+        name = pending.pop()
+        if name not in files:
+            files[name] = _file_of(name)
+            pending.extend(_imports(files[name]))
+    if any(_uses_jax(path) for path in files.values()):
+        files[NUMERICS] = _file_of(NUMERICS)
+    return files
+
+
+class _Meaning(ast.NodeTransformer):
+    """Drop what no result depends on."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        """Docstrings go; they are the only texts that stand alone."""
+        is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        return None if is_text else node
+
+    def visit_Raise(self, node: ast.Raise) -> ast.Raise:
+        """When an error is raised stays, what it says goes."""
+        return ast.Raise()
+
+
+@cache
+def _meaning(path: Path) -> str:
+    # text, since the dump of a tree changes from one version of Python to the next
+    return ast.unparse(_Meaning().visit(_tree(path)))
+
+
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+@cache
+def _imports(path: Path) -> frozenset[str]:
+    """The modules of dynrefine a file imports, with the packages they lie in."""
+    return frozenset(module for name in _names(path) for module in _modules_within(name))
+
+
+def _uses_jax(path: Path) -> bool:
+    return any(name.partition(".")[0] == "jax" for name in _names(path))
+
+
+@cache
+def _names(path: Path) -> frozenset[str]:
+    """All dotted names a file imports."""
+    return frozenset(name for node in ast.walk(_tree(path)) for name in _imported_names(node))
+
+
+def _imported_names(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.module:
+        # the name may be a module or something within one
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _modules_within(name: str) -> Iterator[str]:
+    """The existing modules among a, a.b and a.b.c of a dotted name of dynrefine, without the bookkeeping."""
+    parts = name.split(".")
+    if parts[0] != PACKAGE.name:
+        return
+    for length in range(1, len(parts) + 1):
+        module = ".".join(parts[:length])
+        if module in _BOOKKEEPING:
+            return
+        if _library_file(module).is_file():
+            yield module
+
+
+def _file_of(name: str) -> Path:
+    """The source of a module, of dynrefine or outside it."""
+    if name.partition(".")[0] == PACKAGE.name:
+        return _library_file(name)
+    found = importlib.util.find_spec(name)
+    if found is None or found.origin is None:
+        raise ModuleNotFoundError(f"No module named '{name}'", name=name)
+    return Path(found.origin)
+
+
+def _library_file(name: str) -> Path:
+    folder = PACKAGE.joinpath(*name.split(".")[1:])
+    return folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")

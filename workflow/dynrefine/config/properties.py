@@ -1,0 +1,122 @@
+"""Settings of the observables a potential can be refined against: a class and a line in PROPERTIES each."""
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from dynrefine.config.base import NonNegativeFloat, PositiveFloat, Section
+
+
+class PropertySettings(Section):
+    """What every property needs: quantities `along` trajectories and `at_start` of them, and `surfaces`."""
+
+    along: ClassVar[tuple[str, ...]] = ()
+    at_start: ClassVar[tuple[str, ...]] = ()
+    surfaces: ClassVar[tuple[str, ...]] = ()
+
+    weight: PositiveFloat = Field(1.0, description="Weight in the objective, pure number.")
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        """What a campaign writes at least."""
+        raise NotImplementedError
+
+
+class MeasuredCurve(PropertySettings):
+    """An observable whose measurement is read from a file."""
+
+    target: str = Field(description="CSV file of the measured property.")
+
+    @property
+    def target_file(self) -> str | None:
+        """The file of the measurement."""
+        return self.target
+
+
+class MeasuredNumber(PropertySettings):
+    """An observable that is a single number, given with its uncertainty."""
+
+    target: float = Field(description="The measured number, in the unit of the observable.")
+    target_error: NonNegativeFloat = Field(0.0, description="Its uncertainty, in the same unit.")
+
+    @property
+    def target_file(self) -> str | None:
+        """No file is read."""
+        return None
+
+
+class Band(Section):
+    range: Annotated[list[NonNegativeFloat], Field(min_length=2, max_length=2)] = Field(
+        description="First and last wavenumber of the band, cm⁻¹.", examples=[[1000.0, 4000.0]]
+    )
+    weight: NonNegativeFloat = Field(
+        1.0, description="Weight of the band's squared differences, pure number."
+    )
+
+
+class InfraredSettings(MeasuredCurve):
+    """Infrared absorption n(ν)α(ν)."""
+
+    along: ClassVar[tuple[str, ...]] = ("dipole_derivative",)
+    surfaces: ClassVar[tuple[str, ...]] = ("dipole",)
+
+    window: PositiveFloat = Field(
+        400.0,
+        description="Longest lag of the dipole correlation, fs; at most twice the trajectory's length.",
+    )
+    resolution: PositiveFloat = Field(
+        20.0, description="Distance of the wavenumbers at which spectra are compared, cm⁻¹."
+    )
+    bands: Annotated[list[Band], Field(min_length=1)] = Field(
+        [Band(range=[100.0, 1000.0], weight=10.0), Band(range=[1000.0, 4000.0], weight=1.0)],
+        description="Parts of the spectrum that are compared.",
+    )
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return {"target": "workflow/data/targets/water_infrared_298K.csv"}
+
+
+class DiffusionSettings(MeasuredNumber):
+    """Self-diffusion coefficient, 1e-9 m²/s, by the Green-Kubo integral."""
+
+    along: ClassVar[tuple[str, ...]] = ("velocities",)
+
+    target: PositiveFloat = Field(description="Measured self-diffusion coefficient, 1e-9 m²/s.")
+    element: str = Field(description="Element whose atoms diffuse.")
+    window: PositiveFloat = Field(
+        1000.0, description="Upper limit of the integral, fs; at most twice the trajectory's length."
+    )
+    viscosity: PositiveFloat | None = Field(
+        None,
+        description="Viscosity for the finite-size correction, mPa s; null: the coefficient in the finite cell is "
+        "compared with the target.",
+        examples=[0.89],
+    )
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return {"target": 2.299, "element": "O", "window": 400.0}
+
+
+class PressureSettings(MeasuredNumber):
+    """Pressure at the state's density, bar; where it is as measured, so is the density at that pressure."""
+
+    at_start: ClassVar[tuple[str, ...]] = ("virial_pressure",)
+
+    target: float = Field(description="Measured pressure at the state's temperature and density, bar.")
+    scale: PositiveFloat = Field(
+        description="Difference that counts as a loss of one, bar; with the bulk modulus of the liquid the loss "
+        "is the squared relative difference of its density."
+    )
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return {"target": 1.0, "scale": 22000.0}
+
+
+PROPERTIES: dict[str, type[PropertySettings]] = {
+    "infrared": InfraredSettings,
+    "diffusion": DiffusionSettings,
+    "pressure": PressureSettings,
+}

@@ -1,0 +1,210 @@
+"""What each step of a campaign depends on: these settings are parameters of its rule, and decide its re-runs."""
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from dynrefine.config.base import Section
+from dynrefine.config.data import BatchSettings, DatasetSettings, Element
+from dynrefine.config.dynamics import (
+    JudgeSettings,
+    NeighbourSettings,
+    ReusedSettings,
+    State,
+    TrajectorySettings,
+)
+from dynrefine.config.model import Config
+from dynrefine.config.refinement import (
+    AnchorSettings,
+    FollowingSettings,
+    ObjectiveSettings,
+    PilotSettings,
+    ReversalSettings,
+    RowSettings,
+    ShortCheckSettings,
+    StepSettings,
+    TargetsSettings,
+)
+from dynrefine.config.surfaces import (
+    DipoleSettings,
+    PotentialSettings,
+    PotentialTrainingSettings,
+    TrainingSettings,
+)
+
+
+class _OfElements(Section):
+    elements: list[Element]
+
+    @property
+    def symbols(self) -> list[str]:
+        """Chemical symbols in the order that numbers the species."""
+        return [element.symbol for element in self.elements]
+
+
+class _OfPotential(_OfElements):
+    potential: PotentialSettings
+
+
+class SimulationSettings(_OfPotential):
+    """Of trajectories at a potential, and of the other surfaces that are observed along them, by name."""
+
+    surfaces: dict[str, DipoleSettings]
+    ensemble: NeighbourSettings
+
+
+class EvaluationSettings(_OfElements):
+    """Of the properties that are evaluated from trajectories."""
+
+    trajectory: TrajectorySettings
+    objective: TargetsSettings
+
+
+class DownloadFrames(Section):
+    url: str
+    sha256: str
+
+
+class LabelFrames(Section):
+    labelling: BatchSettings
+
+
+class PrepareDataset(_OfElements):
+    dataset: DatasetSettings
+
+
+class InitialPotential(_OfPotential):
+    pass
+
+
+class TrainSurface(_OfElements):
+    surface: PotentialSettings | DipoleSettings
+    training: PotentialTrainingSettings | TrainingSettings
+
+
+class MeasureForceMetric(_OfPotential):
+    probes: int
+
+
+class SampleEnsemble(_OfPotential):
+    state: State
+    ensemble: ReusedSettings
+
+
+class RunTrajectories(SimulationSettings):
+    state: State
+    trajectory: TrajectorySettings
+    along: list[str]
+    at_start: list[str]
+    depth: float | str | None
+
+
+class EvaluateObjective(EvaluationSettings):
+    states: dict[str, State]
+
+
+class AdjointGradient(SimulationSettings, EvaluationSettings):
+    state: State
+    gradient: FollowingSettings
+
+
+class AnchorGradient(_OfPotential):
+    anchor: AnchorSettings
+
+
+class UpdatePotential(_OfPotential):
+    states: dict[str, State]
+    objective: ObjectiveSettings
+    optimiser: StepSettings
+
+
+class _PilotedGradient(ReversalSettings):
+    horizon: PilotSettings
+
+
+class GradientHorizon(SimulationSettings, EvaluationSettings):
+    state: State
+    gradient: _PilotedGradient
+    optimiser: RowSettings
+    along: list[str]
+    at_start: list[str]
+
+
+class _CheckedGradient(ReversalSettings):
+    check: ShortCheckSettings
+
+
+class CheckGradient(SimulationSettings, EvaluationSettings):
+    state: State
+    gradient: _CheckedGradient
+
+
+class DisplacePotential(_OfPotential):
+    displacement: dict[str, float]
+
+
+class CheckTotalDerivative(Section):
+    displacements: dict[str, float]
+
+
+class Validate(_OfPotential, EvaluationSettings):
+    states: dict[str, State]
+    validation: JudgeSettings
+
+
+class DrawFigures(Section):
+    pass
+
+
+class WriteReport(Section):
+    configuration: dict[str, Any]
+    states: dict[str, Any]
+    surfaces: list[str]
+    benchmarks: str
+    logs: str
+
+
+STEPS: dict[str, type[Section]] = {
+    "download_frames": DownloadFrames,
+    "label_frames": LabelFrames,
+    "prepare_dataset": PrepareDataset,
+    "initial_potential": InitialPotential,
+    "train_surface": TrainSurface,
+    "measure_force_metric": MeasureForceMetric,
+    "sample_ensemble": SampleEnsemble,
+    "run_trajectories": RunTrajectories,
+    "evaluate_objective": EvaluateObjective,
+    "adjoint_gradient": AdjointGradient,
+    "anchor_gradient": AnchorGradient,
+    "update_potential": UpdatePotential,
+    "gradient_horizon": GradientHorizon,
+    "check_gradient": CheckGradient,
+    "displace_potential": DisplacePotential,
+    "check_total_derivative": CheckTotalDerivative,
+    "validate": Validate,
+    "draw_figures": DrawFigures,
+    "write_report": WriteReport,
+}
+
+
+def parameters_of(step: str, config: Config, **others: Any) -> dict[str, Any]:
+    """The parameters of a rule in plain types: of each section what the step depends on, and nothing else.
+
+    Arguments:
+        step: its name in `STEPS`.
+        config: of the campaign, or of its validation.
+        others: settings that are no section of the configuration.
+    """
+    kind = STEPS[step]
+    sections = {name: getattr(config, name) for name in kind.model_fields if name not in others}
+    return _narrowed(kind.model_construct(**sections, **others), kind).model_dump()
+
+
+def _narrowed(value: Any, kind: Any) -> Any:
+    """A section without the keys that a more general kind of section does not have."""
+    if not (isinstance(value, BaseModel) and isinstance(kind, type) and issubclass(kind, BaseModel)):
+        return value
+    fields = kind.model_fields.items()
+    return kind.model_construct(
+        **{name: _narrowed(getattr(value, name), field.annotation) for name, field in fields}
+    )

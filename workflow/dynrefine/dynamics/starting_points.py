@@ -1,0 +1,76 @@
+"""Quantities at the starting points of trajectories alone.
+
+Averages over these suffice for static properties, and their gradient meets no chaos: beside the ensemble part, which
+all gradients have, there is the explicit part Σ_s w_s ∂O(x_s; θ)/∂θ of quantities that depend on the potential.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from dynrefine.dynamics.force_field import over_configurations
+from dynrefine.dynamics.leapfrog import Simulation
+from dynrefine.files.models import flat_parameters
+from dynrefine.geometry.neighbours import NeighbourList
+
+
+def observe_starts(
+    simulation: Simulation, positions: jax.Array, velocities: jax.Array
+) -> dict[str, jax.Array]:
+    """What is observed at the starting points alone, by name [S, ...].
+
+    Arguments:
+        simulation: whose `at_start` says what.
+        positions: [S, N, 3], Å.
+        velocities: [S, N, 3], Å/fs.
+    """
+    if not simulation.at_start.quantities:
+        return {}
+
+    def one(field: Any, parameters: Any, x: jax.Array, neighbours: NeighbourList, v: jax.Array) -> Any:
+        own = replace(simulation, field=field, parameters=parameters)
+        return own.observed(own.at_start, parameters["trainable"], x, v, neighbours)
+
+    return over_configurations(
+        one, simulation.field, simulation.parameters, simulation.system, positions, velocities
+    )
+
+
+def starting_gradient(
+    simulation: Simulation, positions: jax.Array, velocities: jax.Array, seeds: Mapping[str, jax.Array]
+) -> jax.Array:
+    """The explicit part of the gradient.
+
+    Arguments:
+        simulation: whose `at_start` says what is observed.
+        positions: starting points [S, N, 3], Å.
+        velocities: [S, N, 3], Å/fs.
+        seeds: dL/d(quantity) of each starting point, by name [S, ...].
+
+    Returns:
+        rows that add up to it [S, P].
+    """
+
+    def one(
+        field: Any, parameters: Any, x: jax.Array, neighbours: NeighbourList, v: jax.Array, own_seeds: Any
+    ) -> jax.Array:
+        own = replace(simulation, field=field, parameters=parameters)
+
+        def linearised_loss(trainable: Any) -> jax.Array:
+            values = own.observed(own.at_start, trainable, x, v, neighbours)
+            return sum(jnp.sum(seed * values[name]) for name, seed in own_seeds.items())
+
+        return flat_parameters(jax.grad(linearised_loss)(parameters["trainable"]))[0]
+
+    return over_configurations(
+        one,
+        simulation.field,
+        simulation.parameters,
+        simulation.system,
+        positions,
+        velocities,
+        dict(seeds),
+    )

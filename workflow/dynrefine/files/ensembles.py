@@ -1,0 +1,74 @@
+"""Files of ensembles: starting points of trajectories, and where the chains that sampled them stand."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dynrefine.files.arrays import ArrayFile, read_arrays, write_arrays
+
+_UNITS = {
+    "positions": "Å",
+    "velocities": "Å/fs",
+    "energies_by_potential": "eV",
+    "sampled_by": "1",
+    "chain_positions": "Å",
+    "chain_velocities": "Å/fs",
+    "recorded_positions": "Å",
+    "energies": "eV",
+    "temperatures": "K",
+    "species": "1",
+    "cell": "Å",
+}
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Starting points of trajectories, and where their chains stand.
+
+    Attributes:
+        species: element index of each atom [N].
+        cell: cell vectors as rows [3, 3], Å.
+        positions: starting points [S, N, 3], Å.
+        velocities: drawn from the Maxwell-Boltzmann distribution [S, N, 3], Å/fs.
+        energies_by_potential: of the starting points at each potential that may have sampled some of the state, the
+            present one last [K, S], eV; where nothing is reused there is no other.
+        sampled_by: row of the potential that sampled them [S].
+        chain_positions: last point of each chain [R, N, 3], Å.
+        chain_velocities: [R, N, 3], Å/fs.
+        recorded_positions: records of the chains, for structure [records, R, N, 3], Å.
+        energies: potential energy along the chains [records, R], eV.
+        temperatures: kinetic temperature along the chains [records, R], K.
+        metadata: provenance.
+    """
+
+    species: np.ndarray
+    cell: np.ndarray
+    positions: np.ndarray
+    velocities: np.ndarray
+    energies_by_potential: np.ndarray
+    sampled_by: np.ndarray
+    chain_positions: np.ndarray
+    chain_velocities: np.ndarray
+    recorded_positions: np.ndarray
+    energies: np.ndarray
+    temperatures: np.ndarray
+    metadata: dict[str, Any]
+
+
+def save_ensemble(path: str | Path, ensemble: Ensemble) -> None:
+    """Write an ensemble file."""
+    arrays = {name: getattr(ensemble, name) for name in _UNITS}
+    content = ArrayFile(arrays, _UNITS, ensemble.metadata)
+    write_arrays(path, "ensemble", content)
+
+
+def load_ensemble(path: str | Path) -> Ensemble:
+    """Read an ensemble file.
+
+    Raises:
+        CampaignError: the file is unreadable or of another kind.
+    """
+    content = read_arrays(path, "ensemble")
+    return Ensemble(**content.arrays, metadata=content.metadata)

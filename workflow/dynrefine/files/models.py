@@ -1,0 +1,139 @@
+"""Files of models: the architecture of a surface with its parameters."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+
+from dynrefine.config.data import Element
+from dynrefine.config.surfaces import SurfaceSettings
+from dynrefine.errors import CampaignError
+from dynrefine.files.arrays import ArrayFile, read_arrays, write_arrays
+from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours
+from dynrefine.registry import plug_in
+
+Parameters = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Model:
+    """An architecture, its parameters, and what else its file says.
+
+    Attributes:
+        architecture: of the surface.
+        parameters: {"trainable", "constants"}, trees of arrays.
+        settings: the configuration that made the architecture: {"kind", ..., "elements"}.
+        metadata: provenance, and flags such as "converged".
+    """
+
+    architecture: Any
+    parameters: Parameters
+    settings: Mapping[str, Any]
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def converged(self) -> bool:
+        """Whether the refinement that made this model ended with it."""
+        return bool(self.metadata.get("converged", False))
+
+    @property
+    def dtype(self) -> Any:
+        """Of the trainable parameters, and so of what is computed with them."""
+        return jax.tree.leaves(self.parameters["trainable"])[0].dtype
+
+    def with_trainable(self, trainable: Any, **metadata: Any) -> "Model":
+        """The same model with other trainable parameters and added metadata."""
+        return replace(
+            self,
+            parameters={**self.parameters, "trainable": trainable},
+            metadata={**self.metadata, **metadata},
+        )
+
+    def with_constants_fitted(self, training: FramesWithNeighbours) -> "Model":
+        """The same model with the constants that its architecture takes from the training frames, if any."""
+        if not hasattr(self.architecture, "fitted_constants"):
+            return self
+        constants = self.architecture.fitted_constants(self.parameters, training)
+        dtype = training.frames.positions.dtype
+        constants = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), constants)
+        return replace(self, parameters={**self.parameters, "constants": constants})
+
+    def cast(self, dtype: Any) -> "Model":
+        """The same model in another floating-point precision; integers among its constants stay integers."""
+
+        def cast(leaf: Any) -> jax.Array:
+            leaf = jnp.asarray(leaf)
+            return leaf.astype(dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
+
+        return replace(self, parameters=jax.tree.map(cast, self.parameters))
+
+
+def create_model(settings: SurfaceSettings, elements: Sequence[Element], key: jax.Array) -> Model:
+    """A fresh model from its section of the configuration (`potential` or `dipole`) and the elements."""
+    architecture = _architecture(settings, elements)
+    return Model(architecture, architecture.initial_parameters(key), _description(settings, elements))
+
+
+def save_model(path: str | Path, model: Model) -> None:
+    """Write a model; the names in the file are the paths in its parameter tree."""
+    leaves = jax.tree_util.tree_leaves_with_path(model.parameters)
+    arrays = {parameter_name(key): np.asarray(leaf) for key, leaf in leaves}
+    content = ArrayFile(
+        arrays,
+        units=dict.fromkeys(arrays, "Å, eV, e and their products"),
+        metadata={**model.metadata, "settings": dict(model.settings)},
+    )
+    write_arrays(path, "model", content)
+
+
+def load_model(path: str | Path, settings: SurfaceSettings, elements: Sequence[Element]) -> Model:
+    """Read a model and make sure that it is the one the configuration describes.
+
+    Arguments:
+        path: the file.
+        settings: section of the configuration, `potential` or `dipole`.
+        elements: of the configuration.
+
+    Raises:
+        CampaignError: the file is unreadable or holds another architecture.
+    """
+    content = read_arrays(path, "model")
+    metadata = dict(content.metadata)
+    found, wanted = metadata.pop("settings"), _description(settings, elements)
+    for name, value in wanted.items():
+        if found.get(name) != value:
+            raise CampaignError(
+                f"{path} holds a model of another architecture: {name} is {found.get(name)} in the file and "
+                f"{value} in the configuration; train again or give back the former setting."
+            )
+    architecture = _architecture(settings, elements)
+    template = jax.eval_shape(architecture.initial_parameters, jax.random.key(0))
+    paths, structure = jax.tree_util.tree_flatten_with_path(template)
+    names = [parameter_name(key) for key, _ in paths]
+    parameters = jax.tree_util.tree_unflatten(structure, [jnp.asarray(content.arrays[n]) for n in names])
+    return Model(architecture, parameters, found, metadata)
+
+
+def parameter_name(path: tuple[Any, ...]) -> str:
+    """The name of a leaf in a tree of parameters: layers/0/weights."""
+    return jax.tree_util.keystr(path, simple=True, separator="/")
+
+
+def flat_parameters(trainable: Any) -> tuple[np.ndarray, Any]:
+    """Trainable parameters as one vector [P], and the function that restores the tree."""
+    vector, restore = ravel_pytree(trainable)
+    return vector, restore
+
+
+def _architecture(settings: SurfaceSettings, elements: Sequence[Element]) -> Any:
+    return plug_in("surfaces", settings.kind).SURFACE.from_settings(settings, elements)
+
+
+def _description(settings: SurfaceSettings, elements: Sequence[Element]) -> dict[str, Any]:
+    """What a file says of the configuration that made its model."""
+    return {**settings.model_dump(), "elements": [element.model_dump() for element in elements]}

@@ -1,0 +1,137 @@
+"""Files of objectives: losses with their errors, and what the gradient jobs need of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dynrefine.files.arrays import ArrayFile, read_arrays, write_arrays
+
+# name and unit of the abscissa, and of the property
+Quantities = Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One observable of one state, evaluated over all replicas.
+
+    Attributes:
+        loss: a pure number.
+        loss_error: its standard error.
+        prediction: the property [W].
+        prediction_error: its standard error [W].
+        cotangent: dL/dC of the averaged statistic C.
+        contributions: l_s = dL/dC · c_s of each replica [S].
+    """
+
+    loss: float
+    loss_error: float
+    prediction: np.ndarray
+    prediction_error: np.ndarray
+    cotangent: np.ndarray
+    contributions: np.ndarray
+
+
+@dataclass(frozen=True)
+class StateObjective:
+    """All observables of one state over all its chunks.
+
+    Attributes:
+        weights: of the starting points in averages [S].
+        coefficients: of ∂U/∂θ in the ensemble part of the gradient [S], 1/eV.
+        abscissae: where each observable is compared [W], by name.
+        targets: measured there [W], by name.
+        evaluations: by name.
+    """
+
+    weights: np.ndarray
+    coefficients: np.ndarray
+    abscissae: dict[str, np.ndarray]
+    targets: dict[str, np.ndarray]
+    evaluations: dict[str, Evaluation]
+
+    def weighted_cotangents(self, weights: Mapping[str, float]) -> dict[str, np.ndarray]:
+        """dL/dC of each observable's averaged statistic, times the observable's weight in the objective."""
+        return {name: weights[name] * each.cotangent for name, each in self.evaluations.items()}
+
+
+@dataclass(frozen=True)
+class Objective:
+    """All observables of all states of one iteration.
+
+    Attributes:
+        states: by label.
+        weights: of the observables in the objective, by name.
+        quantities: name and unit of abscissa and property of each observable.
+    """
+
+    states: dict[str, StateObjective]
+    weights: dict[str, float] = field(default_factory=dict)
+    quantities: dict[str, Quantities] = field(default_factory=dict)
+
+    def table(self) -> pd.DataFrame:
+        """Losses: term, state, loss, standard_error, weight."""
+        rows = [
+            {
+                "term": name,
+                "state": label,
+                "loss": evaluation.loss,
+                "standard_error": evaluation.loss_error,
+                "weight": self.weights[name],
+            }
+            for label, state in self.states.items()
+            for name, evaluation in state.evaluations.items()
+        ]
+        return pd.DataFrame(rows)
+
+
+def axis_labels(quantities: Mapping[str, Quantities]) -> dict[str, list[str]]:
+    """Labels of the axes of each observable, like "wavenumber (cm⁻¹)"."""
+    return {name: [f"{what} ({unit})" for what, unit in pair] for name, pair in quantities.items()}
+
+
+_OF_STATE = {"weights": "1", "coefficients": "1/eV"}
+_OF_EVALUATION = ("prediction", "prediction_error", "cotangent", "contributions")
+
+
+def save_objective(path: str | Path, objective: Objective) -> None:
+    """Write an objective file."""
+    arrays: dict[str, np.ndarray] = {}
+    units: dict[str, str] = {}
+    losses: dict[str, Any] = {}
+    for label, state in objective.states.items():
+        arrays |= {f"{part}/{label}": getattr(state, part) for part in _OF_STATE}
+        units |= {f"{part}/{label}": unit for part, unit in _OF_STATE.items()}
+        for name, evaluation in state.evaluations.items():
+            (_, abscissa_unit), (_, unit) = objective.quantities[name]
+            own = {"abscissa": state.abscissae[name], "target": state.targets[name]}
+            own |= {part: getattr(evaluation, part) for part in _OF_EVALUATION}
+            own_units = dict.fromkeys(own, "1") | {"abscissa": abscissa_unit}
+            own_units |= dict.fromkeys(("target", "prediction", "prediction_error"), unit)
+            arrays |= {f"observables/{name}/{label}/{part}": array for part, array in own.items()}
+            units |= {f"observables/{name}/{label}/{part}": unit for part, unit in own_units.items()}
+            losses[f"{name}/{label}"] = [evaluation.loss, evaluation.loss_error]
+    metadata = {"weights": objective.weights, "losses": losses, "quantities": objective.quantities}
+    metadata["labels"] = axis_labels(objective.quantities)
+    write_arrays(path, "objective", ArrayFile(arrays, units, metadata))
+
+
+def load_objective(path: str | Path) -> Objective | None:
+    """Read an objective file; nothing where the job passed through."""
+    content = read_arrays(path, "objective")
+    if content.passed_through:
+        return None
+    states = {}
+    for label in content.group("weights"):
+        evaluations, abscissae, targets = {}, {}, {}
+        for name in content.metadata["weights"]:
+            own = content.group(f"observables/{name}/{label}")
+            abscissae[name], targets[name] = own["abscissa"], own["target"]
+            loss, error = content.metadata["losses"][f"{name}/{label}"]
+            evaluations[name] = Evaluation(loss, error, **{part: own[part] for part in _OF_EVALUATION})
+        own_arrays = (content.arrays[f"{part}/{label}"] for part in _OF_STATE)
+        states[label] = StateObjective(*own_arrays, abscissae, targets, evaluations)
+    return Objective(states, content.metadata["weights"], content.metadata["quantities"])

@@ -1,0 +1,128 @@
+"""Files of trajectories: what was observed along them, and where the adjoint begins."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dynrefine.files.arrays import ArrayFile, read_arrays, write_arrays
+from dynrefine.geometry.neighbours import RecordedLists
+
+_UNITS = {"positions": "Å", "velocities": "Å/fs", "energy_drift": "meV/atom", "temperatures": "K"}
+_UNITS_OF_FIXED_POINT = _UNITS | {
+    "positions": "2⁻³² cell",
+    "velocities": "2⁻³² cell/step",
+    "lists/references": "2⁻¹⁶ cell",
+    "lists/capacity": "1",
+}
+
+
+_OBSERVED = ("series/", "at_start/")
+
+
+class Observed(NamedTuple):
+    """What was observed of each starting point, by the names of the quantities.
+
+    Attributes:
+        along: its trajectory, in order of time [S, frames, ...].
+        at_start: at the point itself [S, ...].
+    """
+
+    along: dict[str, Any]
+    at_start: dict[str, Any]
+
+    @classmethod
+    def joined(cls, parts: Iterable["Observed"]) -> "Observed":
+        """Of all starting points of several chunks."""
+        return jax.tree.map(lambda *each: jnp.concatenate(each), *parts)
+
+
+@dataclass(frozen=True)
+class Trajectories:
+    """Both directions of time from every starting point of a chunk.
+
+    Attributes:
+        series: by name, directions apart [S, 2, frames, ...].
+        positions: where the adjoint begins, as in `leapfrog.Leg` [S, 2, N, 3].
+        velocities: likewise [S, 2, N, 3].
+        energy_drift: change of the total energy over each leg [S, 2], meV per atom.
+        temperatures: mean along each leg [S, 2], K.
+        at_start: what was observed at the starting points alone, by name [S, ...].
+        lists: neighbour lists along each leg, where its reversal is exact.
+        units: of what was observed, by name.
+    """
+
+    series: dict[str, np.ndarray]
+    positions: np.ndarray
+    velocities: np.ndarray
+    energy_drift: np.ndarray
+    temperatures: np.ndarray
+    at_start: dict[str, np.ndarray] = field(default_factory=dict)
+    lists: RecordedLists | None = None
+    units: dict[str, str] = field(default_factory=dict)
+
+    def ends(self, followed: slice, dtype: Any) -> tuple[Any, ...]:
+        """What the adjoint of some legs begins from, `Leg.ends`, floating-point numbers in this precision."""
+        if self.lists is not None:
+            return jax.tree.map(lambda end: end[followed], (self.positions, self.velocities, self.lists))
+        return *(jnp.asarray(end[followed], dtype) for end in (self.positions, self.velocities)), None
+
+    def observed(self, frames: int | None = None) -> Observed:
+        """Series in order of time, of `frames` on either side of the start [S, 2 frames - 1, ...], and at it."""
+        along = {
+            name: join_directions(jnp.asarray(values[:, :, :frames])) for name, values in self.series.items()
+        }
+        return Observed(along, {name: jnp.asarray(values) for name, values in self.at_start.items()})
+
+
+def save_trajectories(path: str | Path, trajectories: Trajectories) -> None:
+    """Write a trajectories file."""
+    arrays = {f"series/{name}": values for name, values in trajectories.series.items()}
+    arrays |= {f"at_start/{name}": values for name, values in trajectories.at_start.items()}
+    arrays |= {name: getattr(trajectories, name) for name in _UNITS}
+    units = {f"series/{name}": trajectories.units[name] for name in trajectories.series}
+    units |= {f"at_start/{name}": trajectories.units[name] for name in trajectories.at_start}
+    if trajectories.lists is None:
+        units |= _UNITS
+    else:
+        arrays |= {f"lists/{name}": array for name, array in vars(trajectories.lists).items()}
+        units |= _UNITS_OF_FIXED_POINT
+    write_arrays(path, "trajectories", ArrayFile(arrays, units))
+
+
+def load_trajectories(path: str | Path) -> Trajectories | None:
+    """Read a trajectories file; nothing where the job passed through.
+
+    Raises:
+        CampaignError: the file is unreadable or of another kind.
+    """
+    content = read_arrays(path, "trajectories")
+    if content.passed_through:
+        return None
+    arrays = {name: array for name, array in content.arrays.items() if "/" not in name}
+    lists = content.group("lists")
+    return Trajectories(
+        series=content.group("series"),
+        at_start=content.group("at_start"),
+        lists=RecordedLists(**lists) if lists else None,
+        units={
+            path.partition("/")[2]: unit for path, unit in content.units.items() if path.startswith(_OBSERVED)
+        },
+        **arrays,
+    )
+
+
+def join_directions(series: jax.Array) -> jax.Array:
+    """One series in order of time [S, 2 n - 1, ...] from both directions [S, 2, n, ...]."""
+    return jnp.concatenate([series[:, 1, :0:-1], series[:, 0]], axis=1)
+
+
+def split_directions(series: jax.Array) -> jax.Array:
+    """The transpose of `join_directions`: cotangents of each direction, those of the start to the first."""
+    frames = (series.shape[1] + 1) // 2
+    backwards = series[:, frames - 1 :: -1]
+    return jnp.stack([series[:, frames - 1 :], backwards.at[:, 0].set(0.0)], axis=1)

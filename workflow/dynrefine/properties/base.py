@@ -1,0 +1,76 @@
+"""What every observable is told, and what it must answer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import jax
+import numpy as np
+
+from dynrefine.config.properties import PropertySettings
+from dynrefine.files.trajectories import Observed
+from dynrefine.registry import plug_in
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """The state that is simulated, and how it is observed.
+
+    Attributes:
+        temperature: K.
+        volume: of the cell, Å³.
+        atoms: in the cell.
+        interval: between frames of the series, fs.
+        symbols: chemical symbols of the atoms [N].
+    """
+
+    temperature: float
+    volume: float
+    atoms: int
+    interval: float
+    symbols: tuple[str, ...] = ()
+
+
+class Observable(Protocol):
+    """A property of an ensemble of trajectories with a measured target.
+
+    Attributes:
+        along: names of the quantities that it needs along trajectories.
+        at_start: names of those that it needs at their starting points alone.
+        abscissa: where the property is compared [W].
+        target: the measured property there [W].
+        quantities: name and unit of the abscissa, and of the property.
+    """
+
+    along: tuple[str, ...]
+    at_start: tuple[str, ...]
+    abscissa: np.ndarray
+    target: np.ndarray
+    quantities: tuple[tuple[str, str], tuple[str, str]]
+
+    def statistic(self, observed: Observed) -> jax.Array:
+        """What is averaged over starting points, from what was observed of one or more of them."""
+
+    def predict(self, mean: jax.Array) -> jax.Array:
+        """The property [W] from the averaged statistic."""
+
+    def loss(self, mean: jax.Array) -> jax.Array:
+        """Distance of the property from its target, a pure number."""
+
+
+def create_observables(
+    settings: Mapping[str, PropertySettings],
+    targets: Mapping[str, np.ndarray | None],
+    conditions: Conditions,
+) -> dict[str, Observable]:
+    """The observables of a state, by name.
+
+    Arguments:
+        settings: of each, by name.
+        targets: the measured property of each, as in its file [rows, columns]; none where the settings hold it.
+        conditions: of the state.
+    """
+    return {
+        name: plug_in("properties", name).PROPERTY.from_settings(chosen, targets[name], conditions)
+        for name, chosen in settings.items()
+    }

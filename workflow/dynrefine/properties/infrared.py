@@ -1,0 +1,151 @@
+"""Infrared absorption n(ν)α(ν) from the autocorrelation of the cell's dipole derivative.
+
+n(ν)α(ν) = β / (6 ε0 c V) ∫ dt exp(-iωt) <dM/dt(0) · dM/dt(t)>, the harmonic quantum correction included
+(Ramírez et al., J. Chem. Phys. 121, 3973 (2004)). The correlation is multiplied by a Hann window; the measured
+spectrum is broadened by the same window before they are compared, so that the window does not count as an error.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dynrefine.config.properties import Band, InfraredSettings
+from dynrefine.files.trajectories import Observed
+from dynrefine.properties.base import Conditions
+from dynrefine.properties.correlation import autocorrelation, cosine_transform, hann_window
+from dynrefine.units import (
+    BOLTZMANN,
+    ELEMENTARY_CHARGE,
+    SPEED_OF_LIGHT,
+    VACUUM_PERMITTIVITY,
+    WAVENUMBER,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Infrared:
+    """The infrared spectrum of one state.
+
+    Attributes:
+        abscissa: wavenumbers that are compared [W], cm⁻¹.
+        target: measured n(ν)α(ν) there, broadened by the window [W], cm⁻¹.
+        weights: of the squared differences, normalised by band [W], cm².
+        depth: longest lag, frames.
+        interval: between frames, fs.
+        prefactor: from ∫ dt <dM/dt · dM/dt> in e²Å²/fs to n(ν)α(ν) in cm⁻¹.
+    """
+
+    abscissa: np.ndarray
+    target: np.ndarray
+    weights: np.ndarray
+    depth: int
+    interval: float
+    prefactor: float
+
+    along = ("dipole_derivative",)
+    at_start = ()
+    quantities = (("wavenumber", "cm⁻¹"), ("n(ν)α(ν)", "cm⁻¹"))
+
+    @classmethod
+    def from_settings(
+        cls, settings: InfraredSettings, measured: np.ndarray, conditions: Conditions
+    ) -> "Infrared":
+        """The observable that the configuration section describes.
+
+        Arguments:
+            settings: section `objective.observables.infrared`.
+            measured: wavenumber in cm⁻¹ and n(ν)α(ν) in cm⁻¹ [rows, 2], evenly spaced from zero upwards.
+            conditions: of the state.
+        """
+        bands = settings.bands
+        step = settings.resolution
+        highest = max(band.range[1] for band in bands)
+        abscissa = np.arange(step, highest + 0.5 * step, step)
+        depth = round(settings.window / conditions.interval)
+        target = broaden(measured, abscissa, depth, conditions.interval)
+        return cls(
+            abscissa,
+            target,
+            band_weights(abscissa, target, bands),
+            depth,
+            conditions.interval,
+            absorption_prefactor(conditions),
+        )
+
+    def statistic(self, observed: Observed) -> jax.Array:
+        """Autocorrelation of the dipole derivative [..., depth + 1], e²Å²/fs²; zero beyond the series.
+
+        Series shorter than the window, as the adjoint may see them, give the lags that they hold.
+        """
+        derivative = observed.along["dipole_derivative"]
+        held = min(self.depth, derivative.shape[-2] - 1)
+        correlation = autocorrelation(derivative, held)
+        padding = [(0, 0)] * (correlation.ndim - 1) + [(0, self.depth - held)]
+        return jnp.pad(correlation, padding)
+
+    def predict(self, mean: jax.Array) -> jax.Array:
+        """n(ν)α(ν) [W] in cm⁻¹."""
+        windowed = mean * hann_window(self.depth, mean.dtype)
+        frequencies = WAVENUMBER * jnp.asarray(self.abscissa, mean.dtype)
+        return self.prefactor * cosine_transform(windowed, self.interval, frequencies)
+
+    def loss(self, mean: jax.Array) -> jax.Array:
+        """Σ over bands of their weight times the mean squared difference relative to the mean squared target."""
+        difference = self.predict(mean) - jnp.asarray(self.target, mean.dtype)
+        return jnp.sum(jnp.asarray(self.weights, mean.dtype) * difference**2)
+
+
+def absorption_prefactor(conditions: Conditions) -> float:
+    """β / (6 ε0 c V), from e²Å²/fs to cm⁻¹."""
+    coulomb = ELEMENTARY_CHARGE**2 / VACUUM_PERMITTIVITY  # J m
+    integral = 1e-20 / 1e-15  # Å²/fs in m²/s
+    energy = BOLTZMANN * conditions.temperature * ELEMENTARY_CHARGE  # J
+    volume = conditions.volume * 1e-30  # m³
+    per_metre = coulomb * integral / (6.0 * SPEED_OF_LIGHT * volume * energy)
+    return 0.01 * per_metre
+
+
+def band_weights(abscissa: np.ndarray, target: np.ndarray, bands: Sequence[Band]) -> np.ndarray:
+    """Weights [W] with which Σ weights (difference)² is the loss.
+
+    Arguments:
+        abscissa: wavenumbers [W], cm⁻¹.
+        target: n(ν)α(ν) [W], cm⁻¹.
+        bands: parts of the spectrum with their weights; where bands overlap their weights add up.
+    """
+    weights = np.zeros_like(abscissa)
+    for band in bands:
+        first, last = band.range
+        inside = (abscissa >= first) & (abscissa <= last)
+        weights[inside] += band.weight / np.sum(target[inside] ** 2)
+    return weights
+
+
+def broaden(measured: np.ndarray, abscissa: np.ndarray, depth: int, interval: float) -> np.ndarray:
+    """A measured spectrum as it would look through the window of the simulated one.
+
+    The spectrum is even in ν: its correlation function is its cosine transform, which takes the window and is
+    transformed back.
+
+    Arguments:
+        measured: wavenumber and n(ν)α(ν), cm⁻¹ [rows, 2]; read as a linear interpolation from (0, 0).
+        abscissa: where it is wanted [W], cm⁻¹.
+        depth: of the window, frames.
+        interval: between frames, fs.
+    """
+    grid = np.arange(0.0, measured[-1, 0], 2.0)
+    spectrum = np.interp(grid, np.append(0.0, measured[:, 0]), np.append(0.0, measured[:, 1]))
+    frequencies = WAVENUMBER * grid
+    lags = interval * np.arange(depth + 1)
+    correlation = np.trapezoid(spectrum * np.cos(lags[:, None] * frequencies), frequencies, axis=1) / math.pi
+    windowed = correlation * np.asarray(hann_window(depth, jnp.float32), float)
+    weights = np.full(depth + 1, 2.0 * interval)
+    weights[[0, -1]] = interval
+    return (weights * windowed) @ np.cos(lags[:, None] * WAVENUMBER * abscissa)
+
+
+PROPERTY = Infrared

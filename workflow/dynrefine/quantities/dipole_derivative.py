@@ -1,0 +1,23 @@
+"""Time derivative of the cell's dipole [3]."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+
+from dynrefine.geometry.neighbours import NeighbourList
+from dynrefine.geometry.system import Point, System
+from dynrefine.quantities.base import Quantity
+
+
+def dipole_derivative(
+    surfaces: Mapping[str, Any], system: System, point: Point, neighbours: NeighbourList
+) -> jax.Array:
+    """dM/dt of the cell [3] in e Å/fs."""
+    dipole = surfaces["dipole"]
+    return dipole.architecture.dipole_derivative(
+        dipole.parameters, system.species, point.positions, point.velocities, point.cell, neighbours
+    )
+
+
+QUANTITY = Quantity(dipole_derivative, "e Å/fs", surfaces=("dipole",))

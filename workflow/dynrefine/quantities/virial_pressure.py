@@ -1,0 +1,31 @@
+"""What the forces add to the pressure of an ideal gas."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from dynrefine.geometry.neighbours import NeighbourList
+from dynrefine.geometry.system import Point, System
+from dynrefine.quantities.base import Quantity
+from dynrefine.units import BAR
+
+
+def virial_pressure(
+    surfaces: Mapping[str, Any], system: System, point: Point, neighbours: NeighbourList
+) -> jax.Array:
+    """-∂U/∂V in bar as cell and positions are scaled."""
+    architecture, parameters = surfaces["potential"]
+
+    def energy(scale: jax.Array) -> jax.Array:
+        return architecture.energy(
+            parameters, system.species, scale * point.positions, scale * point.cell, neighbours
+        )
+
+    one = jnp.ones((), point.positions.dtype)
+    _, slope = jax.jvp(energy, (one,), (one,))
+    return -slope / (3.0 * BAR * system.volume)
+
+
+QUANTITY = Quantity(virial_pressure, "bar")

@@ -1,0 +1,51 @@
+"""The anchor term of the objective: the refined potential must not forget its ab initio data."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dynrefine.config.refinement import AnchorSettings
+from dynrefine.dynamics.mapping import for_each
+from dynrefine.files.models import Model, flat_parameters
+from dynrefine.geometry.frames import LabelledFrames
+from dynrefine.geometry.frames_with_neighbours import with_neighbours
+from dynrefine.training.potential import LabelWeights, label_loss, less_offsets
+
+_BATCH = 8  # frames at once on an accelerator: memory does not grow with the data set
+
+
+def anchor_gradient(
+    potential: Model, frames: LabelledFrames, settings: AnchorSettings, dtype: Any
+) -> tuple[float, np.ndarray]:
+    """Loss on labelled frames and its gradient.
+
+    Arguments:
+        potential: whose loss it is.
+        frames: of the training set.
+        settings: of the anchor; its `weight` is applied where terms are added up.
+        dtype: of the computation.
+
+    Returns:
+        the loss, a pure number, and its derivative with respect to the trainable parameters [P].
+    """
+    weights = LabelWeights(settings.energy_weight, settings.force_weight, stress=0.0)
+    offsets = np.asarray(potential.metadata["energy_offsets_eV"])
+    data = with_neighbours(less_offsets(frames, offsets), potential.architecture.cutoff, dtype)
+
+    @jax.jit
+    def each_frame(trainable: Any, data: Any) -> Any:
+        def one(frame: Any) -> Any:
+            def loss(trainable: Any) -> jax.Array:
+                parameters = {**potential.parameters, "trainable": trainable}
+                single = jax.tree.map(lambda array: array[None], frame)
+                return label_loss(potential.architecture, parameters, single, weights)
+
+            value, gradient = jax.value_and_grad(loss)(trainable)
+            return value, flat_parameters(gradient)[0]
+
+        return for_each(one, _BATCH)(data)
+
+    losses, gradients = each_frame(potential.parameters["trainable"], data)
+    return float(jnp.mean(losses)), np.asarray(jnp.mean(gradients, axis=0))

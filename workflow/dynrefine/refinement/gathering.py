@@ -1,0 +1,57 @@
+"""From the chunks of all states to the objective."""
+
+from collections.abc import Mapping, Sequence
+
+from dynrefine.config.dynamics import State
+from dynrefine.config.steps import EvaluationSettings
+from dynrefine.files.ensembles import Ensemble
+from dynrefine.files.objectives import Objective
+from dynrefine.files.tables import read_measured
+from dynrefine.files.trajectories import Observed, Trajectories
+from dynrefine.geometry import cell
+from dynrefine.properties.base import Conditions, Observable, create_observables
+from dynrefine.refinement.objective import evaluate_state
+from dynrefine.sampling.reuse import weights_of
+
+
+def observables_of(settings: EvaluationSettings, state: State, ensemble: Ensemble) -> dict[str, Observable]:
+    """The observables of a state, by name.
+
+    Arguments:
+        settings: elements, trajectories and observables.
+        state: at which they are observed.
+        ensemble: any chunk of the state.
+    """
+    symbols = tuple(settings.symbols[index] for index in ensemble.species)
+    interval = settings.trajectory.sampling_interval
+    conditions = Conditions(state.temperature, cell.volume(ensemble.cell), len(symbols), interval, symbols)
+    chosen = settings.objective.observables.chosen()
+    targets = {
+        name: read_measured(each.target_file) if each.target_file else None for name, each in chosen.items()
+    }
+    return create_observables(chosen, targets, conditions)
+
+
+def evaluate_objective(
+    settings: EvaluationSettings,
+    states: Mapping[str, State],
+    ensembles: Mapping[str, Sequence[Ensemble]],
+    trajectories: Mapping[str, Sequence[Trajectories]],
+) -> Objective:
+    """Evaluate all observables of all states.
+
+    Arguments:
+        settings: elements, trajectories and observables.
+        states: by label.
+        ensembles: the chunks of each state, by its label.
+        trajectories: of these chunks.
+    """
+    weights = {name: each.weight for name, each in settings.objective.observables.chosen().items()}
+    evaluated, observables = {}, {}
+    for label, state in states.items():
+        observables = observables_of(settings, state, ensembles[label][0])
+        observed = Observed.joined(chunk.observed() for chunk in trajectories[label])
+        shares = weights_of(ensembles[label], state.temperature)
+        evaluated[label] = evaluate_state(observables, weights, observed, shares, state.temperature)
+    quantities = {name: observable.quantities for name, observable in observables.items()}
+    return Objective(evaluated, weights, quantities)

@@ -1,0 +1,155 @@
+"""The gradient of the objective: trajectory part by the adjoint, ensemble part by reweighting."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dynrefine.dynamics.force_field import ForceField, over_configurations
+from dynrefine.dynamics.leapfrog import Simulation
+from dynrefine.dynamics.replicas import walk_legs_back
+from dynrefine.dynamics.starting_points import starting_gradient
+from dynrefine.errors import CampaignError
+from dynrefine.files.gradients import ChunkGradient
+from dynrefine.files.models import flat_parameters
+from dynrefine.files.trajectories import Observed, split_directions
+from dynrefine.geometry.neighbours import NeighbourList
+from dynrefine.geometry.system import System
+from dynrefine.properties.base import Observable
+
+
+def observed_seeds(
+    observables: Mapping[str, Observable],
+    cotangents: Mapping[str, jax.Array],
+    weights: jax.Array,
+    observed: Observed,
+) -> Observed:
+    """The derivative of the linearised loss by everything that was observed.
+
+    Arguments:
+        observables: by name.
+        cotangents: dL/dC of each observable's averaged statistic, the observable's weight included.
+        weights: of the starting points in the average [S].
+        observed: of these starting points.
+    """
+
+    def linearised_loss(observed: Observed) -> jax.Array:
+        total = jnp.zeros((), weights.dtype)
+        for name, observable in observables.items():
+            mean = jnp.tensordot(weights, observable.statistic(observed), axes=1)
+            total += jnp.sum(cotangents[name] * mean)
+        return total
+
+    return jax.jit(jax.grad(linearised_loss))(observed)
+
+
+def chunk_gradient(
+    simulation: Simulation,
+    starts: tuple[jax.Array, jax.Array],
+    ends: tuple[Any, ...],
+    seeds: Observed,
+    coefficients: jax.Array,
+    tolerance: float,
+) -> ChunkGradient:
+    """Both parts of the gradient of one chunk.
+
+    Arguments:
+        simulation: its times until the kept state.
+        starts: positions (Å) and velocities (Å/fs) of the starting points [S, N, 3].
+        ends: `Leg.ends` of the first F legs, kept positions and velocities first [F, 2, N, 3].
+        seeds: of the first F starting points, from `observed_seeds`.
+        coefficients: from `reweighting.ensemble_coefficients` [S], 1/eV.
+        tolerance: of the reversal, Å.
+
+    Raises:
+        CampaignError: a reversed trajectory missed its starting point, or the gradient is not finite.
+    """
+    followed = tuple(each[: len(ends[0])] for each in starts)
+    trajectory, distance = trajectory_gradient(simulation, followed[0], ends, seeds.along, tolerance)
+    if seeds.at_start:
+        trajectory = trajectory + np.asarray(starting_gradient(simulation, *followed, seeds.at_start))
+    energetics = simulation.field, simulation.parameters, simulation.system
+    return ChunkGradient(
+        trajectory=trajectory,
+        energy_gradients=np.asarray(energy_gradients(*energetics, starts[0])),
+        coefficients=np.asarray(coefficients),
+        reversal_error=distance,
+    )
+
+
+def trajectory_gradient(
+    simulation: Simulation,
+    starts: jax.Array,
+    ends: tuple[Any, ...],
+    seeds: Mapping[str, jax.Array],
+    tolerance: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The gradient through trajectories, zero where nothing is observed along them.
+
+    Arguments:
+        simulation, ends, tolerance: as for `chunk_gradient`.
+        starts: starting points [F, N, 3], Å.
+        seeds: dL/d(series) joined in time, by name [F, frames, ...].
+
+    Returns:
+        rows that add up to it [F, P], and the distance of each reversed trajectory from its start [F], Å.
+
+    Raises:
+        CampaignError: a reversed trajectory missed its starting point, or the gradient is not finite.
+    """
+    split = {name: split_directions(seed) for name, seed in seeds.items()}
+    if not split:
+        size = flat_parameters(simulation.parameters["trainable"])[0].size
+        return np.zeros((len(starts), size), starts.dtype), np.zeros(len(starts), starts.dtype)
+    positions, velocities, *lists = ends
+    legs = walk_legs_back(simulation, positions, velocities, split, *lists)
+    times = simulation.times
+    distance = times.arithmetic.distances(legs.positions, starts, simulation.system)
+    if times.reversal == "exact":
+        _require_exact_reversal(distance)
+    else:
+        _require_reversal(distance, tolerance)
+    rows = np.asarray(jax.vmap(jax.vmap(lambda tree: flat_parameters(tree)[0]))(legs.gradient).sum(axis=1))
+    if not np.isfinite(rows).all():
+        raise CampaignError(
+            "the adjoint gradient is not finite: chaos has overwhelmed the trajectories; lower gradient.depth."
+        )
+    return rows, distance
+
+
+def energy_gradients(
+    field: ForceField, parameters: Mapping[str, Any], system: System, positions: jax.Array
+) -> jax.Array:
+    """∂U/∂θ of configurations: [S, P] in eV from positions [S, N, 3] in Å."""
+
+    def one(
+        field: ForceField, parameters: Mapping[str, Any], x: jax.Array, neighbours: NeighbourList
+    ) -> jax.Array:
+        def energy(trainable: Any) -> jax.Array:
+            own = {**parameters, "trainable": trainable}
+            return field.architecture.energy(own, system.species, x, system.cell, neighbours)
+
+        return flat_parameters(jax.grad(energy)(parameters["trainable"]))[0]
+
+    return over_configurations(one, field, parameters, system, positions)
+
+
+def _require_reversal(distance: np.ndarray, tolerance: float) -> None:
+    worst = float(np.max(distance))
+    if not worst <= tolerance:
+        raise CampaignError(
+            f"a reversed trajectory missed its starting point by {worst:.2g} Å where gradient.reversal_tolerance "
+            f"allows {tolerance:g} Å: shorten gradient.depth, set precision: float64, or allow more."
+        )
+
+
+def _require_exact_reversal(distance: np.ndarray) -> None:
+    worst = float(np.max(distance))
+    if worst > 0.0:
+        raise CampaignError(
+            f"a trajectory with trajectory.reversal: exact missed its starting point by {worst:.2g} Å, since "
+            "its forces were not the same on the way back: run the jobs of an iteration on machines of one type with "
+            "one version of JAX, or set trajectory.reversal: floating."
+        )

@@ -1,0 +1,69 @@
+"""Evaluation of properties over all starting points of a state, with jackknife errors."""
+
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dynrefine.files.objectives import Evaluation, StateObjective
+from dynrefine.files.trajectories import Observed
+from dynrefine.properties.base import Observable
+from dynrefine.sampling.reweighting import ensemble_coefficients
+from dynrefine.statistics import jackknife_error, leave_one_out
+
+
+def evaluate(observable: Observable, statistics: jax.Array, weights: jax.Array) -> Evaluation:
+    """Evaluate an observable with jackknife errors over replicas.
+
+    Arguments:
+        observable: to evaluate.
+        statistics: of each replica [S, ...].
+        weights: of the replicas, normalised [S].
+    """
+    mean = jnp.tensordot(weights, statistics, axes=1)
+    loss, cotangent = jax.value_and_grad(observable.loss)(mean)
+    left_out = leave_one_out(statistics, weights)
+    losses = jax.vmap(observable.loss)(left_out)
+    predictions = jax.vmap(observable.predict)(left_out)
+    axes = cotangent.ndim
+    return Evaluation(
+        loss=float(loss),
+        loss_error=float(jackknife_error(losses)),
+        prediction=np.asarray(observable.predict(mean)),
+        prediction_error=np.asarray(jackknife_error(predictions)),
+        cotangent=np.asarray(cotangent),
+        contributions=np.asarray(jnp.tensordot(statistics, cotangent, axes=axes)),
+    )
+
+
+def evaluate_state(
+    observables: Mapping[str, Observable],
+    weights: Mapping[str, float],
+    observed: Observed,
+    shares: np.ndarray,
+    kelvin: float,
+) -> StateObjective:
+    """Evaluate all observables of a state.
+
+    Arguments:
+        observables: by name.
+        weights: of the observables in the objective, by name.
+        observed: of all starting points of the state.
+        shares: normalised weights of the starting points in averages [S].
+        kelvin: temperature, K.
+    """
+    dtype = jax.tree.leaves(observed)[0].dtype
+    shares = jnp.asarray(shares, dtype)
+    evaluations = {
+        name: evaluate(observable, observable.statistic(observed), shares)
+        for name, observable in observables.items()
+    }
+    contributions = sum(weights[name] * each.contributions for name, each in evaluations.items())
+    return StateObjective(
+        weights=np.asarray(shares),
+        coefficients=np.asarray(ensemble_coefficients(shares, jnp.asarray(contributions), kelvin)),
+        abscissae={name: observable.abscissa for name, observable in observables.items()},
+        targets={name: observable.target for name, observable in observables.items()},
+        evaluations=evaluations,
+    )

@@ -1,0 +1,60 @@
+"""The gradient against independent ensembles on either side of a parameter.
+
+The derivative of an ensemble average has two parts, through the trajectories and through the probability of their
+starting points. The difference between ensembles sampled anew at displaced parameters knows of neither and holds
+both, so that agreement within the statistical errors shows that nothing is missing.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+import pandas as pd
+
+from dynrefine.files.models import Model, parameter_name
+from dynrefine.refinement.update import terms
+
+
+def displaced(potential: Model, displacement: Mapping[str, float]) -> Model:
+    """The potential with other values of its named parameters.
+
+    Arguments:
+        potential: whose trainable parameters have names.
+        displacement: what is added to them, in their units.
+    """
+    trainable = jax.tree_util.tree_map_with_path(
+        lambda path, leaf: leaf + displacement.get(parameter_name(path), 0.0),
+        potential.parameters["trainable"],
+    )
+    return potential.with_trainable(trainable)
+
+
+def compare_with_ensembles(
+    first: pd.Series, parameter: str, displacement: float, above: pd.DataFrame, below: pd.DataFrame
+) -> dict[str, Any]:
+    """The derivative of the objective by a parameter, by the gradient and by the difference of two ensembles.
+
+    Arguments:
+        first: row of the refinement's history for its first iteration.
+        parameter: its name.
+        displacement: of the parameter to either side, in its unit.
+        above: table of the objective there.
+        below: likewise.
+
+    Returns:
+        parameter, gradient, gradient_error, difference, difference_error (1 by the parameter's unit) and
+        standard_errors, how far both are apart.
+    """
+    upper, lower = (terms(table, None, 0.0) for table in (above, below))
+    difference = (upper["total"] - lower["total"]) / (2.0 * displacement)
+    error = np.hypot(upper["total_error"], lower["total_error"]) / (2.0 * displacement)
+    gradient, own_error = first[f"derivative_{parameter}"], first[f"derivative_{parameter}_error"]
+    return {
+        "parameter": parameter,
+        "gradient": gradient,
+        "gradient_error": own_error,
+        "difference": difference,
+        "difference_error": error,
+        "standard_errors": (gradient - difference) / np.hypot(own_error, error),
+    }

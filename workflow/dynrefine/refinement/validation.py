@@ -1,0 +1,225 @@
+"""What a potential is judged by: properties from long independent runs, fitted or not, each with its error."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+
+from dynrefine.config.dynamics import DiffusionJudgeSettings, StructureSettings
+from dynrefine.config.properties import PropertySettings
+from dynrefine.files.ensembles import Ensemble
+from dynrefine.files.objectives import Objective
+from dynrefine.files.trajectories import Trajectories
+from dynrefine.properties.diffusion import (
+    einstein_diffusion,
+    finite_size_correction,
+    running_diffusion,
+    velocity_autocorrelation,
+)
+from dynrefine.properties.rdf import radial_distribution
+from dynrefine.statistics import jackknife_error, leave_one_out, standard_error
+
+
+@dataclass
+class Findings:
+    """Properties and curves of one potential, gathered state by state.
+
+    Attributes:
+        rows: of the table of properties.
+        curves: arrays by name, like "rdf/300K/value".
+        units: of the curves.
+    """
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    curves: dict[str, np.ndarray] = field(default_factory=dict)
+    units: dict[str, str] = field(default_factory=dict)
+
+    def add_property(
+        self,
+        name: str,
+        state: str,
+        value: float,
+        error: float,
+        unit: str,
+        measured: tuple[float, float] | None = None,
+        fitted: bool = False,
+    ) -> None:
+        """A row of the table: value and standard error, measured value and its uncertainty."""
+        measured_value, measured_error = measured or (np.nan, np.nan)
+        self.rows.append(
+            {
+                "property": name,
+                "state": state,
+                "value": float(value),
+                "standard_error": float(error),
+                "unit": unit,
+                "measured": measured_value,
+                "measured_error": measured_error,
+                "fitted": fitted,
+            }
+        )
+
+    def add_curves(self, prefix: str, curves: Mapping[str, tuple[np.ndarray, str]]) -> None:
+        """Curves with their units, under names that begin with the prefix."""
+        for name, (values, unit) in curves.items():
+            self.curves[f"{prefix}/{name}"] = np.asarray(values)
+            self.units[f"{prefix}/{name}"] = unit
+
+    def table(self) -> pd.DataFrame:
+        """Properties: property, state, value, standard_error, unit, measured, measured_error, fitted."""
+        return pd.DataFrame(self.rows)
+
+
+def add_fitted(findings: Findings, objective: Objective, settings: Mapping[str, PropertySettings]) -> None:
+    """Losses and predictions of the fitted observables.
+
+    Arguments:
+        findings: to add to.
+        objective: of the runs.
+        settings: of the fitted properties, by name.
+    """
+    for label, state in objective.states.items():
+        for name, evaluation in state.evaluations.items():
+            findings.add_property(
+                f"{name} loss", label, evaluation.loss, evaluation.loss_error, "1", fitted=True
+            )
+            (_, abscissa_unit), (_, unit) = objective.quantities[name]
+            if len(evaluation.prediction) == 1:
+                value, error = float(evaluation.prediction[0]), float(evaluation.prediction_error[0])
+                target = float(state.targets[name][0]), settings[name].target_error
+                findings.add_property(name, label, value, error, unit, target, fitted=True)
+            findings.add_curves(
+                f"{name}/{label}",
+                {
+                    "abscissa": (state.abscissae[name], abscissa_unit),
+                    "target": (state.targets[name], unit),
+                    "prediction": (evaluation.prediction, unit),
+                    "prediction_error": (evaluation.prediction_error, unit),
+                },
+            )
+
+
+def add_diffusion(
+    findings: Findings,
+    label: str,
+    velocities: Sequence[np.ndarray],
+    interval: float,
+    settings: DiffusionJudgeSettings,
+    kelvin: float,
+    volume: float,
+) -> None:
+    """Self-diffusion by Green-Kubo, the jackknife over trajectories for its error, and the Einstein estimate.
+
+    Arguments:
+        findings: to add to.
+        label: of the state.
+        velocities: of the diffusing atoms, joined in time, chunk by chunk [S, frames, N, 3], Å/fs.
+        interval: between frames, fs.
+        settings: configuration section `validation.diffusion`.
+        kelvin: temperature, K.
+        volume: of the cell, Å³.
+    """
+    depth = min(round(settings.window / interval), velocities[0].shape[1] - 1)
+    each = jnp.concatenate([velocity_autocorrelation(jnp.asarray(v), depth) for v in velocities])
+    uniform = jnp.full(len(each), 1.0 / len(each), each.dtype)
+    left_out = leave_one_out(each, uniform)
+    correlation, correlation_error = jnp.mean(each, axis=0), jackknife_error(left_out)
+    running = np.asarray(running_diffusion(correlation, interval))
+    running_error = np.asarray(jackknife_error(running_diffusion(left_out, interval)))
+    lags = interval * np.arange(depth + 1)
+    findings.add_curves(
+        f"diffusion/{label}",
+        {
+            "lag": (lags, "fs"),
+            "running_integral": (running, "1e-9 m²/s"),
+            "running_integral_error": (running_error, "1e-9 m²/s"),
+        },
+    )
+    findings.add_curves(
+        f"velocity_autocorrelation/{label}",
+        {"lag": (lags, "fs"), "value": (correlation, "Å²/fs²"), "error": (correlation_error, "Å²/fs²")},
+    )
+    measured = _measured(settings)
+    findings.add_property("self-diffusion", label, running[-1], running_error[-1], "1e-9 m²/s", measured)
+    if depth >= 2:
+        slopes = np.concatenate([einstein_diffusion(jnp.asarray(v), interval, depth) for v in velocities])
+        findings.add_property(
+            "self-diffusion, Einstein", label, slopes.mean(), standard_error(slopes), "1e-9 m²/s"
+        )
+    if settings.viscosity is not None:
+        correction = finite_size_correction(kelvin, settings.viscosity, volume)
+        findings.add_property(
+            "self-diffusion, finite-size corrected",
+            label,
+            running[-1] + correction,
+            running_error[-1],
+            "1e-9 m²/s",
+            measured,
+        )
+
+
+def add_structure(
+    findings: Findings,
+    label: str,
+    ensembles: Sequence[Ensemble],
+    species: tuple[int, int],
+    settings: StructureSettings,
+    target: np.ndarray | None,
+) -> None:
+    """Radial distribution function, its error from the independent chains.
+
+    Arguments:
+        findings: to add to.
+        label: of the state.
+        ensembles: the chunks of the state.
+        species: element indices of the pair.
+        settings: configuration section `validation.structure`.
+        target: measured distance (Å), g and error [rows, 3], or none.
+    """
+    edges = np.arange(0.0, settings.longest + 0.5 * settings.bin, settings.bin)
+    first, second = (ensembles[0].species == kind for kind in species)
+    recorded = np.concatenate([ensemble.recorded_positions for ensemble in ensembles], axis=1)
+    chains = radial_distribution(recorded.swapaxes(0, 1), ensembles[0].cell, first, second, edges)
+    value, error = chains.mean(axis=0), standard_error(chains)
+    distance = 0.5 * (edges[1:] + edges[:-1])
+    measured = np.full_like(distance, np.nan)
+    if target is not None:
+        measured = np.interp(distance, target[:, 0], target[:, 1], left=np.nan, right=np.nan)
+    findings.add_curves(
+        f"rdf/{label}",
+        {
+            "distance": (distance, "Å"),
+            "value": (value, "1"),
+            "error": (error, "1"),
+            "target": (measured, "1"),
+        },
+    )
+    highest = int(np.argmax(value))
+    measured_maximum = None
+    if target is not None:
+        row = target[np.argmax(target[:, 1])]
+        measured_maximum = float(row[1]), float(row[2])
+    pair = "".join(settings.pair)
+    name = f"first maximum of g_{pair}"
+    findings.add_property(name, label, value[highest], error[highest], "1", measured_maximum)
+
+
+def add_conditions(
+    findings: Findings, label: str, trajectories: Sequence[Trajectories], kelvin: float
+) -> None:
+    """Temperature and energy drift of the runs."""
+    temperatures = np.concatenate([chunk.temperatures.mean(axis=1) for chunk in trajectories])
+    findings.add_property(
+        "temperature", label, temperatures.mean(), standard_error(temperatures), "K", (kelvin, 0.0)
+    )
+    drift = np.abs(np.concatenate([chunk.energy_drift.ravel() for chunk in trajectories]))
+    findings.add_property("energy drift", label, drift.mean(), standard_error(drift), "meV/atom")
+
+
+def _measured(settings: DiffusionJudgeSettings) -> tuple[float, float] | None:
+    if settings.measured is None:
+        return None
+    return settings.measured, settings.measured_error

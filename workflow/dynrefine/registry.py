@@ -1,0 +1,29 @@
+"""What can be chosen by name: modules of the library, or of other packages by their dotted names."""
+
+import importlib
+from types import ModuleType
+
+from dynrefine.errors import CampaignError
+
+
+def plug_in(folder: str, name: str) -> ModuleType:
+    """The module of this name in a folder of the library; a name with a dot is that of a module elsewhere.
+
+    Raises:
+        CampaignError: there is no such module.
+    """
+    path = path_of(folder, name)
+    try:
+        return importlib.import_module(path)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{path}.".startswith(f"{error.name}."):
+            raise
+        raise CampaignError(
+            f"'{name}' is not among the {folder} of dynrefine, expected one of them or the dotted name of a module "
+            "that Python finds: correct it, or install the package that holds it."
+        ) from error
+
+
+def path_of(folder: str, name: str) -> str:
+    """The dotted path of a module by its name."""
+    return name if "." in name else f"dynrefine.{folder}.{name}"

@@ -1,0 +1,86 @@
+"""Where sampling begins: geometries of the data set at the density of a state, or a lattice where there are none."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dynrefine.config.data import Element
+from dynrefine.config.dynamics import State
+from dynrefine.errors import CampaignError
+from dynrefine.geometry.cell import cubic_edge, scaled_to_density
+from dynrefine.geometry.frames import LabelledFrames
+
+
+@dataclass(frozen=True)
+class Configurations:
+    """Where chains begin or go on.
+
+    Attributes:
+        species: element index of each atom [N].
+        cell: cell vectors as rows [3, 3], Å.
+        positions: [R, N, 3], Å.
+        velocities: of chains that go on [R, N, 3], Å/fs; none where they begin.
+    """
+
+    species: np.ndarray
+    cell: np.ndarray
+    positions: np.ndarray
+    velocities: np.ndarray | None = None
+
+
+def lattice_configurations(
+    state: State, elements: Sequence[Element], replicas: int, seed: int
+) -> Configurations:
+    """Atoms of one element near random points of a simple cubic lattice, which melts at once: it is not stable.
+
+    Arguments:
+        state: its density and number of atoms.
+        elements: of which the first is taken.
+        replicas: how many are wanted.
+        seed: of the choice of points.
+    """
+    atoms = state.atoms
+    mass = atoms * elements[0].mass
+    edge = cubic_edge(mass, state.density)
+    per_axis = math.ceil(atoms ** (1.0 / 3.0) - 1e-9)
+    points = np.stack(np.meshgrid(*[np.arange(per_axis)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    spacing = edge / per_axis
+    generator = np.random.default_rng(seed)
+    chosen = np.stack([generator.permutation(len(points))[:atoms] for _ in range(replicas)])
+    positions = spacing * (points[chosen] + generator.normal(0.0, 0.03, (replicas, atoms, 3)))
+    return Configurations(np.zeros(atoms, int), edge * np.eye(3), positions)
+
+
+def initial_configurations(
+    frames: LabelledFrames, state: State, elements: Sequence[Element], replicas: int, seed: int
+) -> Configurations:
+    """Random frames of the data set's commonest composition, scaled to a state's density and repeated.
+
+    Arguments:
+        frames: of the data set.
+        state: its density and supercell.
+        elements: in the order of the species.
+        replicas: how many are wanted.
+        seed: of the choice; frames repeat only when there are fewer of them than replicas.
+
+    Raises:
+        CampaignError: the frames hold no atoms.
+    """
+    compositions = [tuple(row[row >= 0]) for row in frames.species]
+    if not compositions or not compositions[0]:
+        raise CampaignError("dataset/train.extxyz holds no atoms to begin from: check dataset.files.")
+    commonest = max(set(compositions), key=lambda c: (compositions.count(c), c))
+    candidates = np.array([index for index, c in enumerate(compositions) if c == commonest])
+    species = np.array(commonest)
+    order = np.random.default_rng(seed).permutation(candidates)
+    chosen = frames[np.resize(order, replicas)]
+    fractional = np.einsum(
+        "fni,fij->fnj", chosen.positions[:, : len(species)], np.linalg.inv(np.asarray(chosen.cells, float))
+    )
+    mass = sum(elements[index].mass for index in species)
+    cell = scaled_to_density(np.asarray(frames.cells[candidates[0]], float), mass, state.density)
+    shifts = np.stack(np.meshgrid(*map(np.arange, state.supercell), indexing="ij"), axis=-1).reshape(-1, 3)
+    repeated = (fractional[:, None] + shifts[None, :, None]).reshape(replicas, -1, 3) @ cell
+    return Configurations(np.tile(species, len(shifts)), cell * np.array(state.supercell)[:, None], repeated)

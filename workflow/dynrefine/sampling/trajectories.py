@@ -1,0 +1,119 @@
+"""Constant-energy trajectories from the starting points of a chunk."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+
+from dynrefine.config.dynamics import TrajectorySettings
+from dynrefine.config.steps import RunTrajectories, SimulationSettings
+from dynrefine.dynamics.force_field import force_field
+from dynrefine.dynamics.leapfrog import ObservationTimes, Simulation
+from dynrefine.dynamics.replicas import run_legs
+from dynrefine.dynamics.starting_points import observe_starts
+from dynrefine.errors import CampaignError
+from dynrefine.files.ensembles import Ensemble
+from dynrefine.files.models import Model
+from dynrefine.files.trajectories import Trajectories
+from dynrefine.geometry.system import system_of
+from dynrefine.quantities.base import Observer
+
+
+def observation_times(trajectory: TrajectorySettings, depth: float | None = None) -> ObservationTimes:
+    """When trajectories are observed.
+
+    Arguments:
+        trajectory: section of the configuration.
+        depth: of the adjoint, fs; the whole length when absent.
+    """
+    return ObservationTimes.spanning(
+        trajectory.length, trajectory.sampling_interval, trajectory.timestep, depth, trajectory.reversal
+    )
+
+
+def adjoint_depth(setting: float | str, pilot: str | None) -> float:
+    """The depth of the adjoint, fs: the one that is set, or for "auto" the one chosen in a pilot's table."""
+    if setting != "auto":
+        return float(setting)
+    table = pd.read_csv(pilot)
+    return float(table.depth_fs[table.chosen].iloc[0])
+
+
+def simulation_of(
+    potential: Model,
+    ensemble: Ensemble,
+    settings: SimulationSettings,
+    times: ObservationTimes,
+    observers: tuple[Observer, Observer],
+) -> Simulation:
+    """The trajectories from the starting points of a chunk, in the precision of the potential.
+
+    Arguments:
+        potential: at which they run.
+        ensemble: of the starting points.
+        settings: elements and neighbour lists.
+        times: when the trajectories are observed.
+        observers: what is observed along them, and at their starting points.
+    """
+    system = system_of(ensemble.species, ensemble.cell, settings.elements, potential.dtype)
+    field = force_field(potential.architecture, len(ensemble.species), ensemble.cell, settings.ensemble)
+    return Simulation(field, times, *observers, potential.parameters, system)
+
+
+def run_trajectories(
+    potential: Model,
+    surfaces: dict[str, Model],
+    ensemble: Ensemble,
+    settings: RunTrajectories,
+    depth: float | None,
+) -> Trajectories:
+    """Run the trajectories of a chunk.
+
+    Arguments:
+        potential: at which they run.
+        surfaces: those beside the potential that quantities need, by name.
+        ensemble: of the starting points.
+        settings: what is observed, when and how.
+        depth: of the adjoint, fs; none where no gradient is wanted.
+
+    Raises:
+        CampaignError: the dynamics blew up, drifted in energy or left the bounds of the temperature.
+    """
+    starts, velocities = (
+        jnp.asarray(each, potential.dtype) for each in (ensemble.positions, ensemble.velocities)
+    )
+    along, at_start = (Observer.of(names, surfaces) for names in (settings.along, settings.at_start))
+    times = observation_times(settings.trajectory, depth)
+    own = simulation_of(potential, ensemble, settings, times, (along, at_start))
+    legs = run_legs(own, starts, velocities)
+    observed = observe_starts(own, starts, velocities)
+    energies = np.asarray(legs.energies)
+    result = Trajectories(
+        series={name: np.asarray(values) for name, values in legs.series.items()},
+        positions=np.asarray(legs.positions),
+        velocities=np.asarray(legs.velocities),
+        energy_drift=1e3 * (energies[..., -1] - energies[..., 0]) / len(ensemble.species),
+        temperatures=np.asarray(legs.temperatures).mean(axis=-1),
+        at_start={name: np.asarray(values) for name, values in observed.items()},
+        lists=jax.tree.map(np.asarray, legs.lists),
+        units=along.units | at_start.units,
+    )
+    _require_bounds(result, settings.trajectory, settings.state.temperature)
+    return result
+
+
+def _require_bounds(trajectories: Trajectories, settings: TrajectorySettings, kelvin: float) -> None:
+    drift = float(np.max(np.abs(trajectories.energy_drift)))
+    if drift > settings.energy_drift:
+        raise CampaignError(
+            f"the total energy of a trajectory drifted by {drift:.3g} meV/atom where trajectory.energy_drift "
+            f"allows {settings.energy_drift:g}: shorten trajectory.timestep (now {settings.timestep} fs)."
+        )
+    low, high = (bound * kelvin for bound in settings.temperature_bounds)
+    coldest, hottest = float(trajectories.temperatures.min()), float(trajectories.temperatures.max())
+    if coldest < low or hottest > high:
+        raise CampaignError(
+            f"a trajectory ran at {hottest if hottest > high else coldest:.0f} K, outside the {low:.0f} to "
+            f"{high:.0f} K of trajectory.temperature_bounds: the potential left its data; lower "
+            "optimiser.learning_rate, or train on more frames (labelling.geometries)."
+        )

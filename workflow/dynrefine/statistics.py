@@ -1,0 +1,77 @@
+"""Averages of independent samples and their standard errors."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A vector that is known with an error.
+
+    Attributes:
+        value: [P].
+        error: standard error of each component [P].
+    """
+
+    value: np.ndarray
+    error: np.ndarray
+
+    @property
+    def resolved(self) -> float:
+        """The positive-part James-Stein factor 1 - |error|² / |value|², the share that stands out of the noise.
+
+        Multiplied by it, a vector of many uncertain components is nearer to the true one on average (Stein 1956).
+        """
+        squared = float(np.sum(self.value**2))
+        return max(0.0, 1.0 - float(np.sum(self.error**2)) / squared) if squared > 0.0 else 0.0
+
+    @classmethod
+    def sum(cls, parts: Iterable["Estimate"]) -> "Estimate":
+        """The sum of independent estimates."""
+        parts = list(parts)
+        variance = sum(part.error**2 for part in parts)
+        return cls(sum(part.value for part in parts), np.sqrt(variance))
+
+
+def sum_with_error(rows: np.ndarray, weights: np.ndarray) -> Estimate:
+    """The sum of rows of independent samples [S, P], each with its weight in it [S], and its standard error.
+
+    The error is that of a weighted mean whose weights have been normalised.
+    """
+    count, total = len(rows), rows.sum(axis=0)
+    deviations = rows - weights[:, None] * total
+    return Estimate(total, np.sqrt(count / max(count - 1, 1) * np.sum(deviations**2, axis=0)))
+
+
+def shortened(rows: np.ndarray, outlier_limit: float) -> np.ndarray:
+    """Rows [S, P], those longer than `outlier_limit` medians of all lengths shortened to that.
+
+    Chaos makes the gradients of a few trajectories longer than all others together, by factors of thousands.
+    """
+    lengths = np.linalg.norm(rows, axis=1)
+    limit = outlier_limit * np.median(lengths)
+    return rows * np.minimum(1.0, limit / np.maximum(lengths, np.finfo(float).tiny))[:, None]
+
+
+def standard_error(values: np.ndarray, axis: int = 0) -> np.ndarray:
+    """Standard error of the mean of independent values."""
+    return np.std(values, axis=axis, ddof=1) / np.sqrt(values.shape[axis])
+
+
+def leave_one_out(values: jax.Array, weights: jax.Array) -> jax.Array:
+    """Weighted means [S, ...] of values [S, ...], each without one of them; weights [S] add up to one."""
+    shape = (-1,) + (1,) * (values.ndim - 1)
+    total = jnp.tensordot(weights, values, axes=1)
+    own = weights.reshape(shape)
+    return (total - own * values) / (1.0 - own)
+
+
+def jackknife_error(left_out: jax.Array) -> jax.Array:
+    """Standard error from leave-one-out estimates [S, ...]; NaN for a single one."""
+    count = len(left_out)
+    spread = jnp.sum((left_out - jnp.mean(left_out, axis=0)) ** 2, axis=0)
+    return jnp.sqrt(spread * (count - 1) / count) if count > 1 else jnp.full_like(spread, jnp.nan)

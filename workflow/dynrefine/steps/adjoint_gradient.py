@@ -1,0 +1,63 @@
+"""The gradient of one chunk."""
+
+import time
+
+import jax
+import jax.numpy as jnp
+
+from dynrefine.campaign.job import Job
+from dynrefine.campaign.performance import count_steps
+from dynrefine.config.steps import AdjointGradient
+from dynrefine.files.arrays import write_passed_through
+from dynrefine.files.chunks import require_chunk
+from dynrefine.files.ensembles import load_ensemble
+from dynrefine.files.gradients import save_gradient
+from dynrefine.files.models import load_model
+from dynrefine.files.objectives import load_objective
+from dynrefine.files.trajectories import load_trajectories
+from dynrefine.quantities.base import Observer
+from dynrefine.refinement.gathering import observables_of
+from dynrefine.refinement.gradient import chunk_gradient, observed_seeds
+from dynrefine.sampling.trajectories import adjoint_depth, observation_times, simulation_of
+from dynrefine.steps.loading import load_surfaces
+
+
+def adjoint_gradient(job: Job, settings: AdjointGradient) -> None:
+    """Compute the gradient of the objective through the trajectories and the starting points of one chunk."""
+    dtype = jnp.dtype(job.precision)
+    potential = load_model(job.inputs.potential, settings.potential, settings.elements).cast(dtype)
+    if potential.converged:
+        write_passed_through(job.outputs.gradient, "gradient")
+        return
+    label, number = job.chunk
+    for path in (job.inputs.ensemble, job.inputs.trajectories):
+        require_chunk(path, label, number)
+    ensemble = load_ensemble(job.inputs.ensemble)
+    trajectories = load_trajectories(job.inputs.trajectories)
+    objective = load_objective(job.inputs.objective)
+    state = objective.states[label]
+    depth = adjoint_depth(settings.gradient.depth, job.inputs.horizon)
+    times = observation_times(settings.trajectory, depth).kept_part()
+    count = len(ensemble.positions)
+    followed = slice(settings.gradient.replicas)
+    shares = state.weights.reshape(-1, count)[:, followed]
+    observed = trajectories.observed(times.count)
+    seeds = observed_seeds(
+        observables_of(settings, settings.state, ensemble),
+        state.weighted_cotangents(objective.weights),
+        jnp.asarray(shares[number] / shares.sum(), dtype),
+        jax.tree.map(lambda array: array[followed], observed),
+    )
+    observers = (Observer.of(list(names), load_surfaces(job, settings)) for names in observed)
+    begun = time.monotonic()
+    gradient = chunk_gradient(
+        simulation_of(potential, ensemble, settings, times, tuple(observers)),
+        (jnp.asarray(ensemble.positions, dtype), jnp.asarray(ensemble.velocities, dtype)),
+        trajectories.ends(followed, dtype),
+        seeds,
+        jnp.asarray(state.coefficients.reshape(-1, count)[number], dtype),
+        settings.gradient.reversal_tolerance,
+    )
+    steps = 2 * times.count * times.stride * len(gradient.trajectory)
+    count_steps(steps)
+    save_gradient(job.outputs.gradient, gradient, (time.monotonic() - begun) / steps)

@@ -1,0 +1,24 @@
+"""Files that several steps read alike."""
+
+from pathlib import Path
+
+import jax.numpy as jnp
+
+from dynrefine.campaign.job import Job
+from dynrefine.config.steps import SimulationSettings
+from dynrefine.files.models import Model, load_model
+
+
+def load_surfaces(job: Job, settings: SimulationSettings, precision: str | None = None) -> dict[str, Model]:
+    """The surfaces beside the potential that are observed along trajectories, by name.
+
+    Arguments:
+        job: whose inputs they are.
+        settings: that describe them.
+        precision: of their parameters; the job's where it is not given.
+    """
+    files = {Path(path).stem: path for path in job.inputs.surfaces}
+    return {
+        name: load_model(files[name], own, settings.elements).cast(jnp.dtype(precision or job.precision))
+        for name, own in settings.surfaces.items()
+    }

@@ -1,0 +1,36 @@
+"""Trajectories from the starting points of a chunk."""
+
+import jax.numpy as jnp
+
+from dynrefine.campaign.job import Job
+from dynrefine.campaign.performance import count_steps
+from dynrefine.config.steps import RunTrajectories
+from dynrefine.files.arrays import write_passed_through
+from dynrefine.files.chunks import require_chunk
+from dynrefine.files.ensembles import load_ensemble
+from dynrefine.files.models import load_model
+from dynrefine.files.trajectories import save_trajectories
+from dynrefine.sampling.trajectories import adjoint_depth, observation_times
+from dynrefine.sampling.trajectories import run_trajectories as run
+from dynrefine.steps.loading import load_surfaces
+
+
+def run_trajectories(job: Job, settings: RunTrajectories) -> None:
+    """Run constant-energy trajectories both ways in time from every starting point of a chunk."""
+    dtype = jnp.dtype(job.precision)
+    potential = load_model(job.inputs.potential, settings.potential, settings.elements).cast(dtype)
+    refining = "iteration" in job.wildcards
+    if refining and potential.converged:
+        write_passed_through(job.outputs.trajectories, "trajectories")
+        return
+    require_chunk(job.inputs.ensemble, *job.chunk)
+    trajectories = run(
+        potential,
+        load_surfaces(job, settings),
+        load_ensemble(job.inputs.ensemble),
+        settings,
+        adjoint_depth(settings.depth, job.inputs.horizon) if refining else None,
+    )
+    times = observation_times(settings.trajectory)
+    count_steps(2 * times.count * times.stride * len(trajectories.temperatures))
+    save_trajectories(job.outputs.trajectories, trajectories)

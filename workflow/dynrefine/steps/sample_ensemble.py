@@ -1,0 +1,77 @@
+"""Starting points of trajectories."""
+
+import shutil
+
+import jax.numpy as jnp
+
+from dynrefine.campaign.job import Job
+from dynrefine.campaign.performance import count_steps
+from dynrefine.config.steps import SampleEnsemble
+from dynrefine.datasets.arrays import to_arrays
+from dynrefine.datasets.reading import read_frames
+from dynrefine.files.arrays import atomic_path
+from dynrefine.files.chunks import by_state, require_chunk
+from dynrefine.files.ensembles import Ensemble, load_ensemble, save_ensemble
+from dynrefine.files.models import Model, load_model
+from dynrefine.sampling.canonical import sample_ensemble as sample_anew
+from dynrefine.sampling.initial_configurations import (
+    Configurations,
+    initial_configurations,
+    lattice_configurations,
+)
+from dynrefine.sampling.reuse import beside_former, serve_again
+
+
+def sample_ensemble(job: Job, settings: SampleEnsemble) -> None:
+    """Sample the starting points of a chunk, or let those of the iteration before serve again."""
+    potential = _load(job.inputs.potential, job, settings)
+    if potential.converged and _goes_on(job):
+        with atomic_path(job.outputs.ensemble) as temporary:
+            shutil.copyfile(job.inputs.start, temporary)
+        return
+    ensemble = _served_again(job, potential, settings)
+    if ensemble is None:
+        starts = _starts(job, settings)
+        ensemble = sample_anew(potential, starts, settings, job.seed)
+        count_steps(_steps(settings, starts))
+        former = [_load(path, job, settings) for path in getattr(job.inputs, "former_potentials", [])]
+        ensemble = beside_former(ensemble, former, settings)
+    save_ensemble(job.outputs.ensemble, ensemble)
+
+
+def _goes_on(job: Job) -> bool:
+    """Whether the chains go on from the iteration before."""
+    return str(job.inputs.start).endswith(".npz")
+
+
+def _load(path: str, job: Job, settings: SampleEnsemble) -> Model:
+    return load_model(path, settings.potential, settings.elements).cast(jnp.dtype(job.precision))
+
+
+def _served_again(job: Job, potential: Model, settings: SampleEnsemble) -> Ensemble | None:
+    former = getattr(job.inputs, "former", [])
+    if not former or potential.converged:
+        return None
+    state, number = job.chunk
+    chunks = [load_ensemble(path) for path in by_state(former, [state])[state]]
+    return serve_again(chunks, number, potential, settings, job.seed)
+
+
+def _starts(job: Job, settings: SampleEnsemble) -> Configurations:
+    if _goes_on(job):
+        require_chunk(job.inputs.start, *job.chunk)
+        former = load_ensemble(job.inputs.start)
+        return Configurations(former.species, former.cell, former.chain_positions, former.chain_velocities)
+    own = settings.state, settings.elements, settings.ensemble.replicas, job.seed
+    if not job.inputs.start:
+        return lattice_configurations(*own)
+    return initial_configurations(to_arrays(read_frames(job.inputs.start), settings.symbols), *own)
+
+
+def _steps(settings: SampleEnsemble, starts: Configurations) -> int:
+    """Time steps of all chains."""
+    sampling = settings.ensemble
+    picoseconds = sampling.samples_per_replica * sampling.decorrelation
+    if starts.velocities is None:
+        picoseconds += sampling.equilibration
+    return round(1e3 * picoseconds / sampling.timestep) * len(starts.positions)

@@ -1,0 +1,53 @@
+"""The training of a surface."""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+
+from dynrefine.campaign.job import Job
+from dynrefine.campaign.provenance import config_hash
+from dynrefine.config.steps import TrainSurface
+from dynrefine.datasets.arrays import parts_to_arrays
+from dynrefine.datasets.reading import read_frames
+from dynrefine.files.models import create_model, save_model
+from dynrefine.geometry.frames_with_neighbours import parts_with_neighbours
+from dynrefine.registry import plug_in
+from dynrefine.training import tables
+from dynrefine.training.fit import Schedule, fit
+
+
+def train_surface(job: Job, settings: TrainSurface) -> None:
+    """Fit a surface to the ab initio frames."""
+    task = plug_in("training", job.wildcards["surface"]).TASK
+    symbols, dtype = settings.symbols, jnp.dtype(job.precision)
+    model = create_model(settings.surface, settings.elements, jax.random.key(job.seed)).cast(dtype)
+    read = {part: read_frames(getattr(job.inputs, part)) for part in ("train", "validation", "test")}
+    labelled, metadata = task.prepared(parts_to_arrays(read, symbols), len(symbols))
+    data, places = parts_with_neighbours(labelled, model.architecture.cutoff, dtype)
+    model = model.with_constants_fitted(data[places["train"]])
+    loss_of_labels = task.loss_of(settings.training)
+
+    def loss(trainable, batch):
+        return loss_of_labels(model.architecture, {**model.parameters, "trainable": trainable}, batch)
+
+    output = Path(job.outputs.model)
+    best, curve = fit(
+        loss,
+        model.parameters["trainable"],
+        data[places["train"]],
+        data[places["validation"]],
+        Schedule.from_settings(settings.training, job.seed),
+        checkpoint=output.with_name(f"{output.stem}_checkpoint.npz"),
+        fingerprint=config_hash({"settings": settings.model_dump(), "seed": job.seed, "code": job.code}),
+    )
+    model = model.with_trainable(best, seed=job.seed, **metadata)
+    everything = task.evaluate(model, data)
+    evaluated = {part: tuple(array[place] for array in everything) for part, place in places.items()}
+    errors = {part: task.errors(evaluated[part], labelled[part], symbols) for part in places}
+    pairs = {part: task.parity(evaluated[part], labelled[part]) for part in places}
+
+    tables.write_curve(job.outputs.learning_curve, curve)
+    tables.write_errors(job.outputs.errors, errors)
+    tables.write_parity(job.outputs.parity, pairs)
+    save_model(output, model)

@@ -1,0 +1,51 @@
+"""What a surface is, and derivatives of any potential.
+
+A surface is a frozen dataclass of its architecture with `cutoff` (Å), `from_settings(settings, elements)`,
+`initial_parameters(key)`, and what it computes from (parameters, species, positions, cell, neighbours): `energy` of a
+potential, `dipole` and `dipole_derivative` of a dipole surface. Parameters are a tree {"trainable": ...,
+"constants": ...}, of which the first part is trained and refined. A surface may take constants from the training
+frames (`fitted_constants`), and a potential may have `forces_and_pullback` of its own, where that is faster than to
+differentiate its energy automatically.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from dynrefine.geometry.neighbours import NeighbourList
+
+
+class Surface(NamedTuple):
+    """A surface as observed quantities see it; the parameters may be traced.
+
+    Attributes:
+        architecture: of the surface.
+        parameters: {"trainable", "constants"}, trees of arrays.
+    """
+
+    architecture: Any
+    parameters: Mapping[str, Any]
+
+
+def energy_forces_stress(
+    potential: Any,
+    parameters: Mapping[str, Any],
+    species: jax.Array,
+    positions: jax.Array,
+    cell: jax.Array,
+    neighbours: NeighbourList,
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Energy in eV, forces [N, 3] in eV/Å and stress [3, 3] in eV/Å³ (positive under tension, as in ASE).
+
+    The stress is the derivative of the energy with respect to a homogeneous strain, by the volume.
+    """
+
+    def strained(positions: jax.Array, strain: jax.Array) -> jax.Array:
+        deformation = jnp.eye(3, dtype=positions.dtype) + 0.5 * (strain + strain.T)
+        return potential.energy(parameters, species, positions @ deformation, cell @ deformation, neighbours)
+
+    zero = jnp.zeros((3, 3), dtype=positions.dtype)
+    energy, (gradient, virial) = jax.value_and_grad(strained, argnums=(0, 1))(positions, zero)
+    return energy, -gradient, virial / jnp.abs(jnp.linalg.det(cell))

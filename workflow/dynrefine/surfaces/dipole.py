@@ -1,0 +1,149 @@
+"""An environment-dependent dipole surface: formal charges plus a learned, translation-invariant vector.
+
+The total dipole is M = Σ q_i x_i + Σ Δμ_i with integer formal charges q, so that M changes by whole polarisation
+quanta when atoms cross the boundary, as the Berry-phase dipole does (Resta, Phys. Rev. Lett. 80, 1800 (1998)).
+Δμ_i is made as in the tensorial embedded atom network of Zhang et al., J. Phys. Chem. B 124, 7284 (2020): the
+l = 1 orbitals of the atom, weighted by a network of its invariant densities.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dynrefine.config.data import Element
+from dynrefine.config.surfaces import DipoleSettings
+from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours
+from dynrefine.geometry.neighbours import NeighbourList, displacements
+from dynrefine.surfaces.networks.embedded_density import OrbitalBasis
+from dynrefine.surfaces.networks.environment_network import EnvironmentNetwork, fitted_constants
+
+_VECTOR = slice(1, 4)  # the l = 1 monomials follow the single one of l = 0
+
+
+@dataclass(frozen=True)
+class DipoleSurface:
+    """Architecture of the dipole surface.
+
+    Attributes:
+        network: from neighbours to the weights of each atom's l = 1 orbitals, e Å.
+        charges: formal charge of each element, e.
+    """
+
+    network: EnvironmentNetwork
+    charges: tuple[float, ...]
+
+    @classmethod
+    def from_settings(cls, settings: DipoleSettings, elements: Sequence[Element]) -> "DipoleSurface":
+        """The architecture that the configuration sections `dipole` and `elements` describe."""
+        basis = OrbitalBasis(
+            len(elements), settings.cutoff, settings.radial_functions, settings.angular_momentum
+        )
+        network = EnvironmentNetwork(basis, tuple(settings.hidden_layers), basis.radial_functions)
+        return cls(network, tuple(float(element.charge) for element in elements))
+
+    @property
+    def cutoff(self) -> float:
+        """Å."""
+        return self.network.basis.cutoff
+
+    def initial_parameters(self, key: jax.Array) -> dict[str, Any]:
+        """Random trainable parameters; constants are set from the training frames before training."""
+        return self.network.initial_parameters(key)
+
+    def fitted_constants(
+        self, parameters: Mapping[str, Any], training: FramesWithNeighbours
+    ) -> dict[str, np.ndarray]:
+        """Constants that normalise the features over the training frames."""
+        return fitted_constants(self.network, parameters, training)
+
+    def learned_dipole(
+        self,
+        parameters: Mapping[str, Any],
+        species: jax.Array,
+        positions: jax.Array,
+        cell: jax.Array,
+        neighbours: NeighbourList,
+    ) -> jax.Array:
+        """Σ Δμ_i [3] in e Å; arguments as for a potential's `energy`."""
+        vectors = displacements(positions, cell, neighbours)
+        density, weights = self.network.evaluate(parameters, species, vectors, neighbours.indices)
+        return jnp.einsum("ixn,in->x", density[:, _VECTOR], weights)
+
+    def atomic_charges(self, species: jax.Array, dtype: jnp.dtype) -> jax.Array:
+        """Formal charge of each atom [N] in e; zero for padding."""
+        return jnp.where(species >= 0, jnp.asarray(self.charges, dtype)[species], 0)
+
+    def dipole(
+        self,
+        parameters: Mapping[str, Any],
+        species: jax.Array,
+        positions: jax.Array,
+        cell: jax.Array,
+        neighbours: NeighbourList,
+    ) -> jax.Array:
+        """Total dipole [3] in e Å, defined modulo e times the cell vectors."""
+        charges = self.atomic_charges(species, positions.dtype)
+        return charges @ positions + self.learned_dipole(parameters, species, positions, cell, neighbours)
+
+    def dipole_derivative(
+        self,
+        parameters: Mapping[str, Any],
+        species: jax.Array,
+        positions: jax.Array,
+        velocities: jax.Array,
+        cell: jax.Array,
+        neighbours: NeighbourList,
+    ) -> jax.Array:
+        """dM/dt [3] in e Å/fs along velocities [N, 3] in Å/fs, exact and free of the polarisation quantum."""
+        formal = self.atomic_charges(species, positions.dtype) @ velocities
+        return formal + _learned_derivative(
+            self, parameters, species, positions, velocities, cell, neighbours
+        )
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _learned_derivative(
+    surface: DipoleSurface,
+    parameters: Mapping[str, Any],
+    species: jax.Array,
+    positions: jax.Array,
+    velocities: jax.Array,
+    cell: jax.Array,
+    neighbours: NeighbourList,
+) -> jax.Array:
+    """Learned part of dM/dt; arguments as for `DipoleSurface.dipole_derivative`."""
+
+    def learned(positions: jax.Array) -> jax.Array:
+        return surface.learned_dipole(parameters, species, positions, cell, neighbours)
+
+    return jax.jvp(learned, (positions,), (velocities,))[1]
+
+
+def _learned_derivative_forwards(surface: DipoleSurface, *arguments: Any) -> tuple[jax.Array, Any]:
+    return _learned_derivative(surface, *arguments), arguments
+
+
+def _learned_derivative_backwards(surface: DipoleSurface, arguments: Any, seed: jax.Array) -> tuple[Any, ...]:
+    """Derivatives of s·(∂M/∂x) v as those of the gradient of s·M along v: twice as fast as the transpose."""
+    parameters, species, positions, velocities, cell, neighbours = arguments
+
+    def along_seed(parameters: Mapping[str, Any], positions: jax.Array, cell: jax.Array) -> jax.Array:
+        return surface.learned_dipole(parameters, species, positions, cell, neighbours) @ seed
+
+    def gradients(positions: jax.Array) -> tuple[Any, jax.Array, jax.Array]:
+        return jax.grad(along_seed, argnums=(0, 1, 2))(parameters, positions, cell)
+
+    (_, by_velocities, _), along = jax.jvp(gradients, (positions,), (velocities,))
+    by_parameters, by_positions, by_cell = along
+    return by_parameters, None, by_positions, by_velocities, by_cell, None
+
+
+_learned_derivative.defvjp(_learned_derivative_forwards, _learned_derivative_backwards)
+
+
+SURFACE = DipoleSurface

@@ -1,0 +1,227 @@
+"""Lennard-Jones 12-6 potential of one element: U = Σ over pairs of 4ε [(σ/r)¹² - (σ/r)⁶]."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.custom_derivatives import SymbolicZero
+
+from dynrefine.config.data import Element
+from dynrefine.config.surfaces import LennardJonesSettings
+from dynrefine.geometry.neighbours import NeighbourList, displacements
+from dynrefine.units import KILOJOULE_PER_MOLE
+
+Parameters = Mapping[str, jax.Array]
+
+
+@dataclass(frozen=True)
+class LennardJones:
+    """The potential with its truncation.
+
+    Attributes:
+        cutoff: Å.
+        truncation: what happens there: "truncated", "shifted" (energy zero at the cutoff), "force_shifted" (energy
+            and force zero) or "switched" (both fall to zero smoothly over the last part).
+        switching_width: of that part, Å.
+        tail_correction: whether what the truncation takes away is added for a uniform liquid.
+        sigma: at the start, Å.
+        epsilon: at the start, eV.
+    """
+
+    cutoff: float
+    truncation: str
+    switching_width: float
+    tail_correction: bool
+    sigma: float
+    epsilon: float
+
+    @classmethod
+    def from_settings(cls, settings: LennardJonesSettings, elements: Sequence[Element]) -> "LennardJones":
+        """The potential that the configuration section `potential` describes."""
+        return cls(
+            settings.cutoff,
+            settings.truncation,
+            settings.switching_width,
+            settings.tail_correction,
+            settings.sigma,
+            settings.epsilon * KILOJOULE_PER_MOLE,
+        )
+
+    def initial_parameters(self, key: jax.Array) -> dict[str, Any]:
+        """σ in Å and ε in eV as the configuration gives them; nothing is random."""
+        trainable = {"sigma": jnp.asarray(self.sigma), "epsilon": jnp.asarray(self.epsilon)}
+        return {"trainable": trainable, "constants": {}}
+
+    def energy(
+        self,
+        parameters: Mapping[str, Any],
+        species: jax.Array,
+        positions: jax.Array,
+        cell: jax.Array,
+        neighbours: NeighbourList,
+    ) -> jax.Array:
+        """Potential energy, eV; arguments as for any potential. The list holds each pair from both sides."""
+        trainable = parameters["trainable"]
+        energy = _energy_of_pairs(self, trainable, positions, cell, neighbours)
+        return energy + self._tail(trainable, len(positions), cell) if self.tail_correction else energy
+
+    def forces_and_pullback(
+        self,
+        parameters: Mapping[str, Any],
+        species: jax.Array,
+        positions: jax.Array,
+        cell: jax.Array,
+        neighbours: NeighbourList,
+    ) -> tuple[jax.Array, Callable[[jax.Array], tuple[jax.Array, Any]]]:
+        """Forces [N, 3] in eV/Å, and g [N, 3] -> (∂F/∂x)ᵀ g, (∂F/∂θ)ᵀ g; arguments as for `energy`.
+
+        With d = x_j - x_i, γ = g_j - g_i and derivatives u' and u'' by r²: F_i = Σ_j 2u' d, the first product is
+        Σ_j 2u' γ + 4u'' (d·γ) d and the second -Σ_ij ∂u'/∂θ d·γ.
+        """
+        trainable = parameters["trainable"]
+        vectors = displacements(positions, cell, neighbours)
+        squared = _dot(vectors, vectors)
+        slope = partial(_slope, self, squared=squared)
+        ones = jnp.ones_like(squared)
+        slopes, curvatures = jax.jvp(partial(_slope, self, trainable), (squared,), (ones,))
+
+        def pullback(g: jax.Array) -> tuple[jax.Array, Any]:
+            components = g.T
+            relative = components[:, neighbours.indices] - components[:, :, None]
+            along = _dot(vectors, relative)
+            second = 2.0 * curvatures * along
+            pairs = [slopes * one + second * other for one, other in zip(relative, vectors, strict=True)]
+            by_parameters = {
+                name: -jnp.sum(along * _along_parameter(slope, trainable, name)) for name in trainable
+            }
+            return _sum_over_pairs(pairs), by_parameters
+
+        return _sum_over_pairs([slopes * component for component in vectors]), pullback
+
+    def pair_energy(self, trainable: Parameters, squared: jax.Array) -> jax.Array:
+        """u(r) in eV from r² in Å², any shape."""
+        end = self.cutoff**2
+        inside = squared < end
+        energy = _untruncated(trainable, jnp.where(inside, squared, end))
+        if self.truncation == "switched":
+            energy *= self._switch(squared)
+        elif self.truncation != "truncated":
+            at_end, slope = jax.value_and_grad(_untruncated, argnums=1)(
+                trainable, jnp.asarray(end, squared.dtype)
+            )
+            energy -= at_end
+            if self.truncation == "force_shifted":
+                energy -= 2.0 * self.cutoff * slope * (jnp.sqrt(squared) - self.cutoff)
+        return jnp.where(inside, energy, 0.0)
+
+    def _switch(self, squared: jax.Array) -> jax.Array:
+        """(c² - r²)² (c² + 2r² - 3s²) / (c² - s²)³ from the distance s to the cutoff c, one below s.
+
+        Source: Brooks et al., J. Comput. Chem. 4, 187 (1983).
+        """
+        start, end = (self.cutoff - self.switching_width) ** 2, self.cutoff**2
+        falling = (end - squared) ** 2 * (end + 2.0 * squared - 3.0 * start) / (end - start) ** 3
+        return jnp.where(squared > start, falling, 1.0)
+
+    def _tail(self, trainable: Parameters, atoms: int, cell: jax.Array) -> jax.Array:
+        """What the truncation takes away where g(r) = 1, eV: 2π N ρ ∫ [u_full(r) - u(r)] r² dr.
+
+        Source: Allen & Tildesley, Computer Simulation of Liquids, 2nd ed. (2017), section 2.8. Where u jumps at the
+        cutoff, its derivative by the volume misses the force in the jump; the usual correction of the pressure
+        follows where the cutoff is strained with the cell, so that no pair crosses it.
+        """
+        volume = jnp.abs(jnp.linalg.det(cell))
+        end = jnp.asarray(self.cutoff, volume.dtype)
+        if self.truncation == "truncated":
+            end *= (volume / jax.lax.stop_gradient(volume)) ** (1.0 / 3.0)
+        third = (trainable["sigma"] / end) ** 3
+        missing = 4.0 * trainable["epsilon"] * trainable["sigma"] ** 3 * (third**3 / 9.0 - third / 3.0)
+        if self.truncation == "switched":
+            nodes, weights = np.polynomial.legendre.leggauss(12)
+            distance = self.cutoff - 0.5 * self.switching_width * (1.0 - nodes)
+            weights = jnp.asarray(0.5 * self.switching_width * weights * distance**2, volume.dtype)
+            squared = jnp.asarray(distance**2, volume.dtype)
+            taken = _untruncated(trainable, squared) - self.pair_energy(trainable, squared)
+            missing += jnp.sum(weights * taken)
+        return 2.0 * math.pi * atoms**2 / volume * missing
+
+
+def _untruncated(trainable: Parameters, squared: jax.Array) -> jax.Array:
+    sixth = (trainable["sigma"] ** 2 / squared) ** 3
+    return 4.0 * trainable["epsilon"] * (sixth * sixth - sixth)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _energy_of_pairs(
+    potential: LennardJones,
+    trainable: Parameters,
+    positions: jax.Array,
+    cell: jax.Array,
+    neighbours: NeighbourList,
+) -> jax.Array:
+    vectors = displacements(positions, cell, neighbours)
+    return 0.5 * jnp.sum(potential.pair_energy(trainable, _dot(vectors, vectors)))
+
+
+@partial(_energy_of_pairs.defjvp, symbolic_zeros=True)
+def _energy_of_pairs_along(
+    potential: LennardJones, primals: Any, tangents: Any
+) -> tuple[jax.Array, jax.Array]:
+    """The derivative, with the force on an atom summed over its own neighbours alone.
+
+    A pair is in the list from both sides, so that nothing has to be scattered to the neighbours: slow on CPUs.
+    """
+    trainable, positions, cell, neighbours = primals
+    along_trainable, along_positions, along_cell, _ = tangents
+    vectors = displacements(positions, cell, neighbours)
+    squared = _dot(vectors, vectors)
+    energies, slopes = jax.jvp(
+        partial(potential.pair_energy, trainable), (squared,), (jnp.ones_like(squared),)
+    )
+    change = jnp.zeros((), squared.dtype)
+    if not isinstance(along_positions, SymbolicZero):
+        forces = _sum_over_pairs([slopes * component for component in vectors])
+        change -= jnp.sum(forces * along_positions)
+    if not isinstance(along_cell, SymbolicZero):
+        stretched = displacements(jnp.zeros_like(positions), along_cell, neighbours)
+        change += jnp.sum(jnp.where(neighbours.filled, slopes * _dot(vectors, stretched), 0.0))
+    for name, along in along_trainable.items():
+        if not isinstance(along, SymbolicZero):
+            energy_of = partial(potential.pair_energy, squared=squared)
+            change += 0.5 * along * jnp.sum(_along_parameter(energy_of, trainable, name))
+    return 0.5 * jnp.sum(energies), change
+
+
+def _slope(potential: LennardJones, trainable: Parameters, squared: jax.Array) -> jax.Array:
+    """du/d(r²) in eV/Å², any shape."""
+    energy = partial(potential.pair_energy, trainable)
+    return jax.jvp(energy, (squared,), (jnp.ones_like(squared),))[1]
+
+
+def _along_parameter(
+    function: Callable[[Parameters], jax.Array], trainable: Parameters, name: str
+) -> jax.Array:
+    """The derivative of a function of the parameters by one of them."""
+
+    def with_value(value: jax.Array) -> jax.Array:
+        return function({**trainable, name: value})
+
+    return jax.jvp(with_value, (trainable[name],), (jnp.ones_like(trainable[name]),))[1]
+
+
+def _sum_over_pairs(components: Sequence[jax.Array]) -> jax.Array:
+    """Twice the sum over the neighbours of each atom [N, 3], from three components [N, K]."""
+    return jnp.stack([2.0 * jnp.sum(component, axis=1) for component in components], axis=1)
+
+
+def _dot(first: jax.Array, second: jax.Array) -> jax.Array:
+    """Scalar products of vectors [3, N, K]; written out, since XLA sums over a leading axis slowly on CPUs."""
+    return first[0] * second[0] + first[1] * second[1] + first[2] * second[2]
+
+
+SURFACE = LennardJones

@@ -1,0 +1,1 @@
+"""Networks of atomic environments, which several surfaces are made of."""

@@ -1,0 +1,107 @@
+"""Orbitals around each atom, their invariant densities, and an element's network of them: one architecture
+under the potential and the dipole surface."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours
+from dynrefine.geometry.neighbours import displacements
+from dynrefine.surfaces.networks import dense_layers
+from dynrefine.surfaces.networks.embedded_density import OrbitalBasis, invariant_densities, orbitals
+
+
+@dataclass(frozen=True)
+class EnvironmentNetwork:
+    """From neighbours to a few numbers per atom.
+
+    Attributes:
+        basis: the Gaussian-type orbitals.
+        hidden_layers: widths of the hidden layers of each element's network.
+        outputs: numbers per atom.
+    """
+
+    basis: OrbitalBasis
+    hidden_layers: tuple[int, ...]
+    outputs: int
+
+    def initial_parameters(self, key: jax.Array) -> dict[str, Any]:
+        """Random trainable parameters, and constants that normalise nothing yet (see `feature_statistics`)."""
+        elements, features = self.basis.elements, self.basis.features
+        orbital_key, layer_key = jax.random.split(key)
+        sizes = [features, *self.hidden_layers, self.outputs]
+        return {
+            "trainable": {
+                "orbitals": self.basis.initial_parameters(orbital_key),
+                "layers": dense_layers.initial_layers(layer_key, elements, sizes),
+            },
+            "constants": {
+                "feature_mean": jnp.zeros((elements, features)),
+                "feature_scale": jnp.ones((elements, features)),
+            },
+        }
+
+    def features(
+        self, parameters: Mapping[str, Any], species: jax.Array, vectors: jax.Array, indices: jax.Array
+    ) -> jax.Array:
+        """Invariant densities before normalisation [N, F]; arguments as for `evaluate`."""
+        return invariant_densities(
+            self.basis, orbitals(self.basis, parameters["trainable"]["orbitals"], species, vectors, indices)
+        )
+
+    def evaluate(
+        self, parameters: Mapping[str, Any], species: jax.Array, vectors: jax.Array, indices: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        """Orbitals and network outputs of every atom.
+
+        Arguments:
+            parameters: {"trainable", "constants"} as from `initial_parameters`.
+            species: element index of each atom, -1 for padding, int32 [N].
+            vectors: displacements to the neighbours [3, N, K], Å.
+            indices: of the neighbours, int32 [N, K].
+
+        Returns:
+            orbitals [N, A, n] and outputs [N, outputs], the latter zero for padding.
+        """
+        trainable, constants = parameters["trainable"], parameters["constants"]
+        density = orbitals(self.basis, trainable["orbitals"], species, vectors, indices)
+        features = invariant_densities(self.basis, density) - constants["feature_mean"][species]
+        features = features / constants["feature_scale"][species]
+        return density, dense_layers.evaluate(trainable["layers"], species, features)
+
+
+def fitted_constants(
+    network: EnvironmentNetwork, parameters: Mapping[str, Any], training: FramesWithNeighbours
+) -> dict[str, jax.Array]:
+    """The constants that normalise the features over the training frames."""
+
+    def features(species: Any, positions: Any, cell: Any, neighbours: Any) -> jax.Array:
+        vectors = displacements(positions, cell, neighbours)
+        return network.features(parameters, species, vectors, neighbours.indices)
+
+    values = np.asarray(jax.jit(lambda data: data.evaluate(features))(training))
+    return feature_statistics(values, np.asarray(training.frames.species), network.basis.elements)
+
+
+def feature_statistics(features: np.ndarray, species: np.ndarray, elements: int) -> dict[str, np.ndarray]:
+    """Mean and spread of each feature per element over the training frames.
+
+    Arguments:
+        features: [frames, N, F].
+        species: [frames, N], -1 for padding.
+        elements: number of elements.
+
+    Returns:
+        feature_mean and feature_scale, each [elements, F].
+    """
+    chosen = [features[species == element] for element in range(elements)]
+    spread = np.stack([each.std(axis=0) for each in chosen])
+    floor = 1e-3 * spread.max(axis=1, keepdims=True)
+    return {
+        "feature_mean": np.stack([each.mean(axis=0) for each in chosen]),
+        "feature_scale": np.maximum(spread, floor),
+    }

@@ -1,0 +1,35 @@
+"""What the training of a surface consists of."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+
+from dynrefine.files.models import Model
+from dynrefine.geometry.frames import LabelledFrames
+from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours
+
+Loss = Callable[
+    [Any, Any, FramesWithNeighbours], jax.Array
+]  # of architecture, parameters and frames: a pure number
+Evaluated = tuple[Any, ...]  # arrays with the frame as first axis
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a surface is fitted to, and how the result is judged.
+
+    Attributes:
+        prepared: (parts by name, number of elements) -> the frames that serve, and metadata for the model.
+        loss_of: settings of the training -> the loss.
+        evaluate: (model, frames) -> what it predicts of them.
+        errors: (evaluated, frames, symbols) -> by quantity the error and its unit.
+        parity: (evaluated, frames) -> by quantity labels and predictions.
+    """
+
+    prepared: Callable[[Mapping[str, LabelledFrames], int], tuple[dict[str, LabelledFrames], dict[str, Any]]]
+    loss_of: Callable[[Any], Loss]
+    evaluate: Callable[[Model, FramesWithNeighbours], Evaluated]
+    errors: Callable[[Any, LabelledFrames, Sequence[str]], dict[str, tuple[float, str]]]
+    parity: Callable[[Any, LabelledFrames], dict[str, tuple[Any, Any]]]
