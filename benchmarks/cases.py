@@ -13,10 +13,10 @@ from dynrefine.quantities.series import observer
 from dynrefine.datasets.reading import read_frames
 from dynrefine.dynamics.force_field import ForceField, force_field
 from dynrefine.dynamics.langevin import Thermostat
-from dynrefine.dynamics.leapfrog import Frames, Observe, Simulation
-from dynrefine.dynamics.replicas import sample_chains
+from dynrefine.dynamics.leapfrog import ObservationTimes, Observe, Simulation
 from dynrefine.files.models import Model, create_model
 from dynrefine.geometry.system import System, system_of, thermal_velocities
+from dynrefine.sampling.canonical import sample_chains
 from dynrefine.sampling.initial_configurations import lattice_configurations
 
 ARGON = [{"symbol": "Ar", "mass": 39.948, "charge": 0}]
@@ -45,7 +45,7 @@ class Case:
     positions: jax.Array
     velocities: jax.Array
 
-    def simulation(self, frames: Frames, parameters: Mapping[str, Any] | None = None) -> Simulation:
+    def simulation(self, frames: ObservationTimes, parameters: Mapping[str, Any] | None = None) -> Simulation:
         """Observed at these frames, with other parameters of the potential if they are given."""
         own = self.parameters if parameters is None else parameters
         return Simulation(self.field, frames, self.observe, own, self.system)

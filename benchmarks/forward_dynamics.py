@@ -17,7 +17,7 @@ import numpy as np
 from cases import Case, argon, fastest
 
 from dynrefine.campaign.job import configure_jax
-from dynrefine.dynamics.leapfrog import Frames, propagate
+from dynrefine.dynamics.leapfrog import ObservationTimes, propagate
 from dynrefine.units import KILOJOULE_PER_MOLE
 
 MASS = 39.948  # u
@@ -25,7 +25,7 @@ MASS = 39.948  # u
 
 def dynrefine_run(case: Case, steps: int) -> Callable[[], object]:
     """A run of this package, its velocities observed every 20 steps."""
-    frames = Frames.spanning(steps * case.timestep, case.stride * case.timestep, case.timestep)
+    frames = ObservationTimes.spanning(steps * case.timestep, case.stride * case.timestep, case.timestep)
     leg = jax.jit(propagate)
     start = case.simulation(frames), case.positions[0], case.velocities[0], 1.0
     _, faults = leg(*start)

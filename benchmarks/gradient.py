@@ -20,7 +20,7 @@ from cases import Case, argon, fastest, water
 
 from dynrefine.campaign.job import configure_jax
 from dynrefine.dynamics.adjoint import adjoint_leg
-from dynrefine.dynamics.leapfrog import Frames, propagate
+from dynrefine.dynamics.leapfrog import ObservationTimes, propagate
 from dynrefine.dynamics.mapping import for_each
 from dynrefine.dynamics.replicas import DIRECTIONS, both_ways
 
@@ -28,7 +28,7 @@ SYSTEMS = {"argon": argon, "water": water}
 METHODS = ("forward", "adjoint", "exact adjoint", "rematerialised", "naive")
 
 
-def forward(case: Case, frames: Frames, rematerialise: bool = False) -> Any:
+def forward(case: Case, frames: ObservationTimes, rematerialise: bool = False) -> Any:
     """A function from parameters and a starting point to both its legs."""
 
     def legs(parameters: Any, positions: jax.Array, velocities: jax.Array) -> Any:
@@ -38,7 +38,7 @@ def forward(case: Case, frames: Frames, rematerialise: bool = False) -> Any:
     return legs
 
 
-def backpropagation(case: Case, frames: Frames, rematerialise: bool) -> Any:
+def backpropagation(case: Case, frames: ObservationTimes, rematerialise: bool) -> Any:
     """A function from parameters and a starting point to the gradient of its loss."""
     legs = forward(case, frames, rematerialise)
 
@@ -52,7 +52,7 @@ def backpropagation(case: Case, frames: Frames, rematerialise: bool) -> Any:
     return gradient
 
 
-def adjoint(case: Case, frames: Frames) -> Any:
+def adjoint(case: Case, frames: ObservationTimes) -> Any:
     """A function from parameters, where the legs of a starting point ended, and seeds to the same gradient."""
 
     def gradient(parameters: Any, legs: Any, seeds: Any) -> Any:
@@ -80,13 +80,13 @@ def of_every_start(case: Case, function: Any, *arguments: Any) -> Any:
 
 def measure(case: Case, steps: int, methods: list[str], limit: float, label: str) -> None:
     """Print one row for each method."""
-    floating = Frames.spanning(steps * case.timestep, case.stride * case.timestep, case.timestep)
+    floating = ObservationTimes.spanning(steps * case.timestep, case.stride * case.timestep, case.timestep)
     exact = replace(floating, reversal="exact")
 
-    def start(frames: Frames) -> tuple[jax.Array, jax.Array]:
+    def start(frames: ObservationTimes) -> tuple[jax.Array, jax.Array]:
         return frames.arithmetic.represented(case.positions, case.velocities, case.system, case.timestep)
 
-    def ends(frames: Frames) -> tuple[Any, Any]:
+    def ends(frames: ObservationTimes) -> tuple[Any, Any]:
         legs = of_every_start(case, forward(case, frames), *start(frames))(case.parameters, *start(frames))
         return legs, jax.tree.map(lambda values: 2.0 * values, legs.series)
 

@@ -21,7 +21,7 @@ from dynrefine.config import load_config
 from dynrefine.datasets.reading import read_frames
 from dynrefine.dynamics.adjoint import adjoint_leg
 from dynrefine.dynamics.force_field import force_field
-from dynrefine.dynamics.leapfrog import Frames, Simulation, propagate
+from dynrefine.dynamics.leapfrog import ObservationTimes, Simulation, propagate
 from dynrefine.dynamics.mapping import for_each
 from dynrefine.dynamics.replicas import DIRECTIONS, both_ways
 from dynrefine.files.models import create_model, load_model
@@ -75,7 +75,7 @@ def there_and_back(liquid, reversal, precision, steps, runs):
     model, system = model.cast(dtype), system_of(species, cell, elements, dtype)
     field = force_field(model.architecture, len(species), np.asarray(cell), 1.0, STRIDE)
     field = field.with_capacity(field.capacity * 3 // 2)
-    frames = Frames(timestep, steps // STRIDE, STRIDE, steps // STRIDE, reversal)
+    frames = ObservationTimes(timestep, steps // STRIDE, STRIDE, steps // STRIDE, reversal)
     x = jnp.asarray(positions, dtype)
     v = thermal_velocities(jax.random.key(1), system_of(species, cell, elements, jnp.float32).masses, kelvin)
     start = tuple(map(jnp.asarray, frames.arithmetic.represented(x, v.astype(dtype), system, timestep)))

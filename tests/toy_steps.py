@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from dynrefine.files.arrays import read_arrays
+from dynrefine.files.gradients import load_gradient
 from dynrefine.files.models import flat_parameters, load_model
-from dynrefine.refinement.gradient import load_gradient
 from dynrefine.refinement.update import optimiser_of
 
 CHUNKS = ("00", "01")

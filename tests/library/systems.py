@@ -7,33 +7,21 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from dynrefine.sampling.ensembles import Ensemble
 
+from dynrefine.config.data import WATER
+from dynrefine.config.surfaces import DipoleSettings, EmbeddedAtomSettings, SurfaceSettings
 from dynrefine.dynamics.force_field import ForceField
+from dynrefine.files.ensembles import Ensemble
 from dynrefine.files.models import Model, create_model
 from dynrefine.geometry.neighbours import NeighbourList, displacements, images_per_axis, neighbour_list
 from dynrefine.geometry.system import System, system_of
 from dynrefine.surfaces.networks.environment_network import feature_statistics
 
-ELEMENTS = [
-    {"symbol": "O", "mass": 15.999, "charge": -2},
-    {"symbol": "H", "mass": 1.008, "charge": 1},
-]
-POTENTIAL = {
-    "kind": "eann",
-    "cutoff": 3.0,
-    "radial_functions": 3,
-    "angular_momentum": 2,
-    "hidden_layers": [5],
-    "repulsion_strength": 20.0,
-}
-DIPOLE = {
-    "kind": "dipole",
-    "cutoff": 2.5,
-    "radial_functions": 2,
-    "angular_momentum": 1,
-    "hidden_layers": [4],
-}
+ELEMENTS = list(WATER)
+POTENTIAL = EmbeddedAtomSettings(
+    cutoff=3.0, radial_functions=3, angular_momentum=2, hidden_layers=[5], repulsion_strength=20.0
+)
+DIPOLE = DipoleSettings(cutoff=2.5, radial_functions=2, angular_momentum=1, hidden_layers=[4])
 CUBIC = np.diag([5.2, 5.2, 5.2])
 TRICLINIC = np.array([[5.4, 0.0, 0.0], [0.7, 5.0, 0.0], [-0.5, 0.6, 5.6]])
 ALL = 64  # room for every neighbour in the boxes of these tests
@@ -68,7 +56,7 @@ def all_neighbours(positions: Any, cell: Any, cutoff: float, **options: Any) -> 
 
 
 def random_model(
-    settings: Mapping[str, Any], system: System, positions: jax.Array, seed: int = 1, scale: float = 0.3
+    settings: SurfaceSettings, system: System, positions: jax.Array, seed: int = 1, scale: float = 0.3
 ) -> Model:
     """A random potential or dipole surface, its features normalised on one configuration so that it is tame.
 

@@ -10,19 +10,22 @@ import pytest
 from systems import POTENTIAL, TRICLINIC, SoftPairs, cast, field_of, random_model, water_box
 
 from dynrefine.dynamics.adjoint import adjoint_leg
-from dynrefine.dynamics.leapfrog import Frames, Simulation, propagate
+from dynrefine.dynamics.leapfrog import ObservationTimes, Simulation, propagate
 from dynrefine.files.models import flat_parameters
 from dynrefine.geometry.system import thermal_velocities
+from dynrefine.quantities.base import Observer
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")
 
-FRAMES = Frames(timestep=0.5, count=6, stride=3, kept=6)
+FRAMES = ObservationTimes(timestep=0.5, count=6, stride=3, kept=6)
 DIRECTIONS = jnp.array([1.0, -1.0])
+NOTHING = Observer({}, {})
 
 
-def observe(potential, system, positions, velocities, neighbours):
+def observe(potential, system, point, neighbours):
     """Series that are not linear in the state: of positions, of velocities, of both, and of the potential."""
-    own = potential.parameters, system.species, positions, system.cell, neighbours
+    positions, velocities = point.positions, point.velocities
+    own = potential.parameters, system.species, positions, point.cell, neighbours
     energy, gradient = jax.value_and_grad(potential.architecture.energy, argnums=2)(*own)
     return {
         "positions": jnp.sin(positions),
@@ -48,7 +51,7 @@ def random_seeds(atoms):
 
 def loss(field, rematerialise, parameters, system, seeds, direction, trainable, positions, velocities):
     """The loss of one leg whose derivative by its series are the seeds."""
-    own = Simulation(field, FRAMES, observe, {**parameters, "trainable": trainable}, system)
+    own = Simulation(field, FRAMES, observe, NOTHING, {**parameters, "trainable": trainable}, system)
     leg, _ = propagate(own, positions, velocities, direction, rematerialise)
     return sum(jax.tree.leaves(jax.tree.map(lambda seed, series: jnp.sum(seed * series), seeds, leg.series)))
 
@@ -85,7 +88,7 @@ def by_adjoint(field, parameters, system, positions, velocities, seeds):
     """Forwards, then the adjoint from where the leg ended; for both directions of time."""
 
     def one(seeds, direction):
-        simulation = Simulation(field, FRAMES, observe, parameters, system)
+        simulation = Simulation(field, FRAMES, observe, NOTHING, parameters, system)
         leg, _ = propagate(simulation, positions, velocities, direction)
         return adjoint_leg(simulation, leg.positions, leg.velocities, direction, seeds)
 
@@ -212,10 +215,13 @@ def test_seeds_of_the_first_frame_reach_the_start_and_the_parameters_of_what_is_
     field, parameters, (system, positions, velocities) = pairs
     first = jax.tree.map(lambda seed: jnp.zeros_like(seed).at[:, 0].set(seed[:, 0]), seeds)
     leg, _ = by_adjoint(field, parameters, system, positions, velocities, first)
-    simulation = Simulation(field, FRAMES, observe, parameters, system)
+    simulation = Simulation(field, FRAMES, observe, NOTHING, parameters, system)
     neighbours = field.neighbours(positions, system.cell)
     _, pull = jax.vjp(
-        lambda *point: simulation.observed(*point, neighbours), parameters["trainable"], positions, velocities
+        lambda *point: simulation.observed(observe, *point, neighbours),
+        parameters["trainable"],
+        positions,
+        velocities,
     )
     for direction in range(2):
         explicit, by_position, by_velocity = pull({name: seed[direction, 0] for name, seed in seeds.items()})
@@ -235,14 +241,14 @@ def test_memory_does_not_grow_with_the_length_of_the_trajectory(pairs):
     field, parameters, (system, positions, velocities) = pairs
 
     def temporary_bytes(count):
-        frames = Frames(0.5, count, 1, count)
+        frames = ObservationTimes(0.5, count, 1, count)
         seeds = {"series": jnp.zeros((count, 3))}
 
         def leg(parameters, positions, velocities, seeds):
-            def mean_velocity(potential, system, positions, velocities, neighbours):
-                return {"series": jnp.mean(velocities, axis=0)}
+            def mean_velocity(potential, system, point, neighbours):
+                return {"series": jnp.mean(point.velocities, axis=0)}
 
-            simulation = Simulation(field, frames, mean_velocity, parameters, system)
+            simulation = Simulation(field, frames, mean_velocity, NOTHING, parameters, system)
             return adjoint_leg(simulation, positions, velocities, 1.0, seeds)
 
         compiled = jax.jit(leg).lower(parameters, positions, velocities, seeds).compile()

@@ -9,6 +9,7 @@ import pytest
 from neighbour_pairs import CUTOFF, pairs, pairs_of_ase
 from systems import SoftPairs
 
+from dynrefine.config.dynamics import NeighbourSettings
 from dynrefine.dynamics.force_field import ListFaults, force_field, with_sufficient_lists
 from dynrefine.geometry.cell_lists import CellGrid, cell_grid, cell_list
 from dynrefine.geometry.neighbours import displacements, images_per_axis, neighbour_list
@@ -104,9 +105,13 @@ def test_a_box_is_divided_only_where_it_is_at_least_four_cutoffs_wide():
 def test_a_force_field_divides_large_boxes_and_mends_cells_that_are_too_small():
     cell = CELLS["cubic"]
     positions = jnp.asarray(random_positions(cell))
-    field = force_field(SoftPairs(cutoff=2.5), ATOMS, cell, skin=0.5, rebuild_interval=5)
+    lists = NeighbourSettings(neighbour_skin=0.5, rebuild_interval=5)
+    field = force_field(SoftPairs(cutoff=2.5), ATOMS, cell, lists)
     assert field.grid == cell_grid(ATOMS, cell, CUTOFF)
-    assert force_field(SoftPairs(cutoff=2.5), ATOMS, cell, skin=0.6, rebuild_interval=5).grid is None
+    assert (
+        force_field(SoftPairs(cutoff=2.5), ATOMS, cell, lists.model_copy(update={"neighbour_skin": 0.6})).grid
+        is None
+    )
     tight = replace(field, grid=replace(field.grid, capacity=4))
 
     def run(field):

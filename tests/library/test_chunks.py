@@ -5,7 +5,7 @@ import pytest
 
 from dynrefine.errors import CampaignError
 from dynrefine.files.arrays import ArrayFile, origin, write_arrays
-from dynrefine.files.chunks import in_order, require_chunk
+from dynrefine.files.chunks import by_state, require_chunk
 
 STATES = ["350K", "300K"]
 
@@ -26,26 +26,29 @@ def files(tmp_path):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_files_come_in_order_of_state_and_number(files, seed):
+def test_files_come_by_state_in_order_of_number(files, seed):
     shuffled = [files[place] for place in np.random.default_rng(seed).permutation(4)]
-    assert in_order(shuffled, STATES) == files
-    assert in_order(shuffled, STATES[::-1]) == [*files[2:], *files[:2]]
+    expected = {"350K": files[:2], "300K": files[2:]}
+    for states in (STATES, STATES[::-1]):
+        found = by_state(shuffled, states)
+        assert found == expected
+        assert list(found) == states
 
 
 def test_a_chunk_given_twice_is_named(files):
     with pytest.raises(CampaignError, match=r"1\.npz and .*0\.npz both hold chunk 0 of state 350K"):
-        in_order([files[0], write(files[1], state="350K", chunk="00"), *files[2:]], STATES)
+        by_state([files[0], write(files[1], state="350K", chunk="00"), *files[2:]], STATES)
 
 
 @pytest.mark.parametrize("missing", range(4))
 def test_a_chunk_that_is_missing_is_noticed(files, missing):
     with pytest.raises(CampaignError, match="equally many"):
-        in_order(files[:missing] + files[missing + 1 :], STATES)
+        by_state(files[:missing] + files[missing + 1 :], STATES)
 
 
 def test_a_chunk_of_another_state_is_no_chunk_of_these(files):
     with pytest.raises(CampaignError, match=r"2\.npz is of state 300K, expected one of 350K"):
-        in_order(files, ["350K"])
+        by_state(files, ["350K"])
 
 
 def test_a_file_must_hold_the_chunk_of_its_job(files):

@@ -7,11 +7,12 @@ import pytest
 import yaml
 
 from dynrefine.config import check_files, load_config
-from dynrefine.config.data import CP2K
+from dynrefine.config.data import CP2KSettings
 from dynrefine.config.dynamics import State, state_labels
-from dynrefine.config.observables import OBSERVABLES
 from dynrefine.config.reference import COMMAND, documents, write_documents
 from dynrefine.errors import CampaignError
+from dynrefine.quantities.base import quantity
+from dynrefine.registry import plug_in
 
 ROOT = Path(__file__).parents[2]
 CONFIGURATIONS = sorted([*ROOT.glob("config/*.yaml"), *ROOT.glob("tests/config/*.yaml")])
@@ -432,10 +433,14 @@ def test_states_are_named_by_temperature_and_by_density_where_needed():
 
 
 def test_validation_differs_from_refinement_only_where_it_says_so():
-    config = load_config(minimal(ensemble={"friction": 3, "replicas": 5}, validation={"length": 500}))
-    assert config.validation_ensemble().friction == 3
-    assert config.validation_ensemble().replicas == config.validation.replicas
-    assert config.validation_trajectory() == config.trajectory.model_copy(update={"length": 500})
+    config = load_config(
+        minimal(ensemble={"friction": 3, "replicas": 5, "reuse": 0.5}, validation={"length": 500})
+    )
+    validated = config.of_validation()
+    assert validated.ensemble.friction == 3
+    assert validated.ensemble.replicas == config.validation.replicas
+    assert validated.ensemble.reuse == 1.0
+    assert validated.trajectory == config.trajectory.model_copy(update={"length": 500})
 
 
 def test_missing_files_and_small_cells_are_told(tmp_path, monkeypatch):
@@ -486,9 +491,7 @@ def test_results_that_cannot_be_written_are_told(tmp_path, monkeypatch):
     Path("results").mkdir()
     asked = []
     monkeypatch.setattr("os.access", lambda path, mode: asked.append((path, mode)))
-    with pytest.raises(
-        CampaignError, match="results cannot be written to, expected leave to write the results"
-    ):
+    with pytest.raises(CampaignError, match="results cannot be written to, expected write permission"):
         check_files(config)
     assert asked == [(Path("results"), os.W_OK)]
     Path("results/test").touch()
@@ -521,15 +524,15 @@ def test_cutoffs_suit_the_cell_of_each_state(tmp_path, monkeypatch):
     )
 
 
-@pytest.mark.parametrize("kind", ["series", "statics"])
-def test_observables_ask_for_the_quantities_the_library_needs(kind):
-    library = pytest.importorskip("dynrefine.properties").OBSERVABLES
-    assert {name: getattr(settings, kind) for name, settings in OBSERVABLES.items()} == {
-        name: getattr(observable, kind) for name, observable in library.items()
-    }
+@pytest.mark.parametrize("name", PROPERTIES)
+def test_properties_ask_for_the_quantities_and_surfaces_the_library_needs(name):
+    settings, observable = PROPERTIES[name], plug_in("properties", name).PROPERTY
+    assert (settings.along, settings.at_start) == (observable.along, observable.at_start)
+    quantities = [quantity(each) for each in (*settings.along, *settings.at_start)]
+    assert set(settings.surfaces) == {surface for each in quantities for surface in each.surfaces}
 
 
 def test_labelling_settings_are_those_of_the_engine():
     cp2k = pytest.importorskip("dynrefine.labelling.cp2k")
     engine = {field.name: field.default for field in fields(cp2k.CP2KSettings)}
-    assert CP2K().model_dump() == {k: v for k, v in engine.items() if k not in ("command", "threads")}
+    assert CP2KSettings().model_dump() == {k: v for k, v in engine.items() if k not in ("command", "threads")}

@@ -99,7 +99,7 @@ def test_a_job_that_asks_for_a_gpu_where_there_is_none_says_so(workstation, monk
     [
         ("adjoint_gradient", "lower ensemble.replicas and raise ensemble.chunks"),
         ("run_validation", "lower validation.replicas and raise validation.chunks"),
-        ("train_dipole", "lower dipole_training.batch_size"),
+        ("train_surface", "lower the batch_size of training or dipole_training"),
     ],
 )
 def test_where_memory_does_not_suffice_the_key_to_lower_is_named(rule, key):

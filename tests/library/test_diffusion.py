@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from dynrefine.properties import create_observables
-from dynrefine.properties.base import Conditions
+from dynrefine.config.properties import DiffusionSettings
+from dynrefine.files.trajectories import Observed
+from dynrefine.properties.base import Conditions, create_observables
 from dynrefine.properties.diffusion import (
     einstein_diffusion,
     finite_size_correction,
@@ -68,9 +69,9 @@ def test_the_estimate_of_einstein_is_the_same_coefficient(velocities):
 def test_the_observable_is_the_integral_for_its_element(velocities):
     symbols = ("Ar", "Ne", "Ar", "Ar", "Ne")
     conditions = Conditions(94.4, 1000.0, 5, INTERVAL, symbols)
-    settings = {"element": "Ar", "target": 3.0, "target_error": 0.1, "window": 200.0, "viscosity": None}
+    settings = DiffusionSettings(element="Ar", target=3.0, target_error=0.1, window=200.0)
     observable = create_observables({"diffusion": settings}, {"diffusion": None}, conditions)["diffusion"]
-    statistic = observable.statistic({"velocities": velocities})
+    statistic = observable.statistic(Observed({"velocities": velocities}, {}))
     mean = statistic.mean(axis=0)
     argon = velocity_autocorrelation(velocities[:, :, [0, 2, 3]], 50).mean(axis=0)
     expected = float(running_diffusion(argon, INTERVAL)[-1])
@@ -78,13 +79,13 @@ def test_the_observable_is_the_integral_for_its_element(velocities):
     assert observable.loss(mean) == pytest.approx((expected / 3.0 - 1.0) ** 2, rel=1e-9)
     assert observable.abscissa == [200.0]
     # In an infinite cell of a liquid of this viscosity it is faster, at the same statistics.
-    settings = {**settings, "viscosity": 0.3}
+    settings = settings.model_copy(update={"viscosity": 0.3})
     observable = create_observables({"diffusion": settings}, {"diffusion": None}, conditions)["diffusion"]
     corrected = expected + finite_size_correction(94.4, 0.3, 1000.0)
     assert observable.predict(mean)[0] == pytest.approx(corrected, rel=1e-12)
     assert observable.loss(mean) == pytest.approx((corrected / 3.0 - 1.0) ** 2, rel=1e-9)
     # A series shorter than the window, as the adjoint may see it, holds the lags it has.
-    short = observable.statistic({"velocities": velocities[:, :31]})
+    short = observable.statistic(Observed({"velocities": velocities[:, :31]}, {}))
     assert short.shape == statistic.shape
     assert np.all(short[:, 31:] == 0.0) and np.all(short[:, 30] != 0.0)
 

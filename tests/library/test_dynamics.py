@@ -22,22 +22,29 @@ from systems import (
     water_box,
 )
 
+from dynrefine.config.dynamics import NeighbourSettings
 from dynrefine.dynamics.force_field import force_field, with_sufficient_lists
-from dynrefine.dynamics.leapfrog import Frames, Simulation, propagate
-from dynrefine.dynamics.replicas import join_directions, run_legs, split_directions
+from dynrefine.dynamics.leapfrog import ObservationTimes, Simulation, propagate
+from dynrefine.dynamics.replicas import run_legs
 from dynrefine.errors import CampaignError
+from dynrefine.files.trajectories import join_directions, split_directions
+from dynrefine.geometry.cell import cubic_edge
 from dynrefine.geometry.neighbours import expected_capacity, images_per_axis
-from dynrefine.geometry.system import cubic_edge, kinetic_energy, temperature, thermal_velocities
+from dynrefine.geometry.system import kinetic_energy, temperature, thermal_velocities
+from dynrefine.quantities.base import Observer
 from dynrefine.units import ACCELERATION, BOLTZMANN, KINETIC
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")
 
-SHORT = Frames(timestep=0.5, count=8, stride=3, kept=8)
+SHORT = ObservationTimes(timestep=0.5, count=8, stride=3, kept=8)
 
 
-def phase(potential, system, positions, velocities, neighbours):
+def phase(potential, system, point, neighbours):
     """Observe the state itself."""
-    return {"positions": positions, "velocities": velocities}
+    return {"positions": point.positions, "velocities": point.velocities}
+
+
+NOTHING = Observer({}, {})
 
 
 compiled = jax.jit(propagate)
@@ -45,7 +52,7 @@ compiled = jax.jit(propagate)
 
 def run(field, frames, parameters, system, positions, velocities, direction=1.0):
     """One trajectory that observes its own state."""
-    simulation = Simulation(field, frames, phase, parameters, system)
+    simulation = Simulation(field, frames, phase, NOTHING, parameters, system)
     return compiled(simulation, positions, velocities, direction)
 
 
@@ -78,7 +85,7 @@ def legs(start, soft):
     """The same both ways in time, with lists that are too short at first."""
     system, positions, velocities = start
     field, parameters = soft
-    short = Simulation(field.with_capacity(8), SHORT, phase, parameters, system)
+    short = Simulation(field.with_capacity(8), SHORT, phase, NOTHING, parameters, system)
     return run_legs(short, positions[None], velocities[None])
 
 
@@ -119,7 +126,7 @@ def test_the_energy_fluctuates_with_the_square_of_the_time_step(start, soft):
     field, parameters = soft
 
     def fluctuation(stride):
-        frames = Frames(timestep=1.0 / stride, count=60, stride=stride, kept=60)
+        frames = ObservationTimes(timestep=1.0 / stride, count=60, stride=stride, kept=60)
         return np.ptp(run(field, frames, parameters, *start)[0].energies)
 
     coarse, fine = fluctuation(1), fluctuation(2)
@@ -153,7 +160,7 @@ def test_the_network_potential_follows_the_trajectory_of_ase(start):
     atoms = ase.Atoms("OHHOHH", positions=positions, cell=system.cell, pbc=True, masses=system.masses)
     atoms.calc = Potential()
     atoms.set_velocities(np.asarray(velocities) / units.fs)
-    frames = Frames(timestep=0.5, count=6, stride=2, kept=6)
+    frames = ObservationTimes(timestep=0.5, count=6, stride=2, kept=6)
     dynamics = ase.md.verlet.VelocityVerlet(atoms, timestep=frames.timestep * units.fs)
     ours, _ = run(field, frames, model.parameters, *start)
     for x, v, energy in zip(ours.series["positions"], ours.series["velocities"], ours.energies, strict=True):
@@ -170,7 +177,7 @@ def test_a_spring_swings_with_its_frequency(start):
     stiffness, mass = 30.0, 1.008
     parameters = {"trainable": {"stiffness": jnp.array(stiffness)}, "constants": {"centres": positions}}
     displaced = positions.at[1, 0].add(0.1)
-    frames = Frames(timestep=0.5, count=50, stride=1, kept=50)
+    frames = ObservationTimes(timestep=0.5, count=50, stride=1, kept=50)
     found, _ = run(field_of(Springs(), system.cell), frames, parameters, system, displaced, 0.0 * positions)
     frequency = np.arcsin(0.25 * np.sqrt(stiffness / (mass * KINETIC))) / 0.25
     expected = 0.1 * np.cos(frequency * 0.5 * np.arange(50))
@@ -208,14 +215,14 @@ def test_single_precision_stays_single_and_close(start, soft, leg):
 
 
 def test_frames_of_a_length():
-    frames = Frames.spanning(length=200.0, interval=2.0, timestep=0.5, kept=50.0)
-    assert frames == Frames(timestep=0.5, count=100, stride=4, kept=25)
+    frames = ObservationTimes.spanning(length=200.0, interval=2.0, timestep=0.5, kept=50.0)
+    assert frames == ObservationTimes(timestep=0.5, count=100, stride=4, kept=25)
     assert frames.kept_part().count == 25
-    assert Frames.spanning(200.0, 2.0, 0.5).kept == 100
+    assert ObservationTimes.spanning(200.0, 2.0, 0.5).kept == 100
 
 
 def test_a_list_serves_whole_frames_and_no_longer_than_its_interval():
-    frames = Frames(timestep=0.5, count=12, stride=4, kept=12)
+    frames = ObservationTimes(timestep=0.5, count=12, stride=4, kept=12)
     assert frames.per_list(3) == 1  # never less than a frame
     assert frames.per_list(8) == 2
     assert frames.per_list(20) == 4  # five do not divide twelve
@@ -274,7 +281,9 @@ def test_atoms_that_no_list_can_follow_are_an_error(start, soft):
     with pytest.raises(
         CampaignError, match=r"neighbour lists cannot follow \(skin 1e-06 Å, 1 steps.*time step"
     ):
-        run_legs(Simulation(hopeless, SHORT, phase, parameters, system), positions[None], velocities[None])
+        run_legs(
+            Simulation(hopeless, SHORT, phase, NOTHING, parameters, system), positions[None], velocities[None]
+        )
 
 
 def test_an_energy_that_is_not_finite_is_an_error(start, soft):
@@ -283,11 +292,11 @@ def test_an_energy_that_is_not_finite_is_an_error(start, soft):
     broken = {**parameters, "trainable": {**parameters["trainable"], "a": jnp.array(jnp.nan)}}
     still = jnp.stack([positions, positions]), jnp.stack([velocities, velocities])
     with pytest.raises(CampaignError, match="replica 0 blew up.*time step .now 0.5 fs"):
-        run_legs(Simulation(field, SHORT, phase, broken, system), *still)
+        run_legs(Simulation(field, SHORT, phase, NOTHING, broken, system), *still)
 
 
 def test_the_force_field_is_sized_for_its_cell():
-    field = force_field(SoftPairs(), 6, TRICLINIC, skin=0.5, rebuild_interval=7)
+    field = force_field(SoftPairs(), 6, TRICLINIC, NeighbourSettings(neighbour_skin=0.5, rebuild_interval=7))
     volume = abs(np.linalg.det(TRICLINIC))
     assert (field.skin, field.rebuild_interval) == (0.5, 7)
     assert field.capacity == expected_capacity(6, volume, 3.5)
@@ -312,5 +321,5 @@ def test_thermal_velocities_have_their_temperature_and_no_drift(start):
 
 
 def test_the_edge_of_a_cell_follows_from_its_density():
-    masses = np.array([16.0, 1.0, 1.0])
-    assert cubic_edge(masses, 18.0 / 27.0) == pytest.approx(3.0)
+    # 1 g/cm³ is 0.602214 u/Å³ (Avogadro).
+    assert cubic_edge(18.0, 18.0 / 27.0 / 0.602214076) == pytest.approx(3.0)

@@ -5,13 +5,17 @@ from dataclasses import replace
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from dynrefine.sampling.ensembles import _require_temperature, sample_ensemble
 from systems import ELEMENTS, Springs
 
+from dynrefine.config.dynamics import ReusedSettings, State, TrajectorySettings
+from dynrefine.config.steps import RunTrajectories, SampleEnsemble
 from dynrefine.errors import CampaignError
 from dynrefine.files.models import Model
+from dynrefine.files.trajectories import Trajectories
 from dynrefine.geometry.system import with_masses
-from dynrefine.sampling.trajectories import Trajectories, _require_bounds, run_trajectories
+from dynrefine.sampling.canonical import _require_temperature, sample_ensemble
+from dynrefine.sampling.initial_configurations import Configurations
+from dynrefine.sampling.trajectories import _require_bounds, run_trajectories
 from dynrefine.units import ACCELERATION, BOLTZMANN
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")
@@ -19,14 +23,22 @@ pytestmark = pytest.mark.usefixtures("fast_compilation")
 ATOMS, REPLICAS, KELVIN, STIFFNESS = 4, 400, 320.0, 2.0
 # Hydrogen on these springs has ω = 0.14 per fs: steps of 20 fs are beyond its limit of stability, ω dt = 2, and far
 # within that of atoms 16 times as heavy.
-SAMPLING = {
-    "timestep": 20.0,
-    "friction": 20.0,
-    "equilibration": 2.0,
-    "decorrelation": 0.4,
-    "samples_per_replica": 4,
-}
-SAMPLING |= {"neighbour_skin": 4.0, "neighbour_capacity": 8, "rebuild_interval": 5}
+SAMPLING = ReusedSettings(
+    timestep=20.0,
+    friction=20.0,
+    equilibration=2.0,
+    decorrelation=0.4,
+    samples_per_replica=4,
+    neighbour_skin=4.0,
+    neighbour_capacity=8,
+    rebuild_interval=5,
+)
+STATE = State(temperature=KELVIN, density=1.0)
+
+
+def settings_of(sampling):
+    """Of the step that samples."""
+    return SampleEnsemble.model_construct(elements=ELEMENTS, state=STATE, ensemble=sampling)
 
 
 def sample(masses):
@@ -37,13 +49,8 @@ def sample(masses):
     species, cell = np.ones(ATOMS, int), 12.0 * np.eye(3)
     ensemble = sample_ensemble(
         Model(Springs(), parameters, {}),
-        SAMPLING | {"masses": masses},
-        KELVIN,
-        species,
-        cell,
-        ELEMENTS,
-        starts,
-        None,
+        Configurations(species, cell, starts),
+        settings_of(SAMPLING.model_copy(update={"masses": masses})),
         seed=3,
     )
     return ensemble, centres
@@ -67,8 +74,15 @@ def test_true_masses_do_not_stand_so_long_a_step():
         sample({})
 
 
-FREE = SAMPLING | {"timestep": 2.0, "equilibration": 0.0, "decorrelation": 0.1, "samples_per_replica": 2}
-FREE |= {"masses": {}}
+FREE = SAMPLING.model_copy(
+    update={
+        "timestep": 2.0,
+        "equilibration": 0.0,
+        "decorrelation": 0.1,
+        "samples_per_replica": 2,
+        "neighbour_capacity": 32,
+    }
+)
 CHAINS, MANY = 3, 30
 
 
@@ -76,15 +90,11 @@ def sample_free(velocities, **changed):
     """Free oxygen and hydrogen atoms from one place, with these velocities."""
     centres = np.random.default_rng(1).uniform(0.0, 12.0, (MANY, 3))
     parameters = {"trainable": {"stiffness": jnp.array(0.0)}, "constants": {"centres": centres}}
+    positions = np.broadcast_to(centres, (CHAINS, MANY, 3))
     return sample_ensemble(
         Model(Springs(), parameters, {}),
-        FREE | {"neighbour_capacity": 32} | changed,
-        KELVIN,
-        np.arange(MANY) % 2,
-        12.0 * np.eye(3),
-        ELEMENTS,
-        np.broadcast_to(centres, (CHAINS, MANY, 3)),
-        velocities,
+        Configurations(np.arange(MANY) % 2, 12.0 * np.eye(3), positions, velocities),
+        settings_of(FREE.model_copy(update=changed)),
         seed=3,
     )
 
@@ -167,11 +177,15 @@ def run(sampled, bounds):
     starts = replace(
         sampled, positions=np.stack([centres + 0.1] * CHAINS), velocities=np.asarray(velocities_of())
     )
-    trajectory = {"timestep": 2.0, "length": 40.0, "sampling_interval": 4.0, "reversal": "floating"}
-    model, sampling = Model(Springs(), parameters, {}), FREE | {"neighbour_capacity": 32}
-    return run_trajectories(
-        model, {}, starts, ELEMENTS, sampling, trajectory | bounds, ["velocities"], [], None, KELVIN
+    settings = RunTrajectories.model_construct(
+        elements=ELEMENTS,
+        state=STATE,
+        ensemble=FREE,
+        trajectory=TrajectorySettings(timestep=2.0, length=40.0, sampling_interval=4.0, **bounds),
+        along=["velocities"],
+        at_start=[],
     )
+    return run_trajectories(Model(Springs(), parameters, {}), {}, starts, settings, None)
 
 
 def test_drift_and_temperature_of_trajectories_are_those_of_a_leapfrog_in_plain_numpy(sampled):
@@ -215,7 +229,7 @@ def test_the_bounds_of_trajectories(drift, kelvin, sentence):
     drifts, temperatures = np.full((3, 2), 1.0), np.full((3, 2), KELVIN)
     drifts[2, 1], temperatures[1, 0] = drift, kelvin
     found = Trajectories({}, np.zeros(0), np.zeros(0), drifts, temperatures)
-    settings = {"timestep": 2.0, "energy_drift": 5.0, "temperature_bounds": [0.4, 2.0]}
+    settings = TrajectorySettings(timestep=2.0, energy_drift=5.0, temperature_bounds=[0.4, 2.0])
     if sentence is None:
         _require_bounds(found, settings, KELVIN)
         return

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from dynrefine.config.steps import STEPS
+
 ROOT = Path(__file__).parents[2]
 ENVIRONMENTS = ROOT / "envs"
 PIP_NAMES = {"matplotlib-base": "matplotlib", "snakemake-minimal": "snakemake"}
@@ -53,14 +55,15 @@ for script in scripts:
 
 
 def scripts_by_environment():
-    """The scripts that the rules run, by their environment files."""
+    """The steps that the rules run, by their environment files."""
     scripts = {}
     for path in (ROOT / "workflow/rules").glob("*.smk"):
         for rule in re.split(r"^rule |^use rule ", path.read_text(), flags=re.MULTILINE):
             environment = re.search(r'conda:\s+"\.\./\.\./envs/(.+)"', rule)
             script = re.search(r'script:\s+"\.\./(scripts/.+)"', rule)
             if environment and script:
-                scripts.setdefault(environment[1], set()).add(ROOT / "workflow" / script[1])
+                step = ROOT / "workflow/dynrefine/steps" / Path(script[1]).name
+                scripts.setdefault(environment[1], set()).add(step)
     return scripts
 
 
@@ -81,19 +84,23 @@ def packages_of(environment):
     return installed_with({PIP_NAMES.get(name, name) for name in listed if name not in NOT_FROM_PIP})
 
 
-def test_each_script_is_of_a_rule_with_an_environment():
-    scripts = set().union(*scripts_by_environment().values())
-    assert scripts == set((ROOT / "workflow/scripts").glob("*.py"))
+def test_each_script_is_of_a_rule_with_an_environment_and_runs_the_step_of_its_name():
+    names = {step.stem for step in set().union(*scripts_by_environment().values())}
+    scripts = list((ROOT / "workflow/scripts").glob("*.py"))
+    assert names == {script.stem for script in scripts} == set(STEPS)
+    for script in scripts:
+        assert f'run_step("{script.stem}", snakemake)' in script.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("environment", scripts_by_environment())
 def test_scripts_import_what_their_environment_has(environment):
     allowed = " ".join(sorted(packages_of(environment) | {"dynrefine"}))
-    scripts = sorted(scripts_by_environment()[environment])
+    job = ROOT / "workflow/dynrefine/campaign/job.py"
+    scripts = [job, *sorted(scripts_by_environment()[environment])]
     ended = subprocess.run([sys.executable, "-c", IMPORTS, allowed, *scripts], capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
 
 
 def test_frames_are_labelled_without_jax():
     assert "jax" not in packages_of("cp2k.yaml")
-    assert ROOT / "workflow/scripts/label_frames.py" in scripts_by_environment()["cp2k.yaml"]
+    assert ROOT / "workflow/dynrefine/steps/label_frames.py" in scripts_by_environment()["cp2k.yaml"]

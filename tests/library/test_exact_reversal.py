@@ -9,21 +9,24 @@ import numpy as np
 import pytest
 from systems import POTENTIAL, TRICLINIC, SoftPairs, cast, field_of, random_model, water_box
 
+from dynrefine.config.data import Element
+from dynrefine.config.dynamics import NeighbourSettings, State
+from dynrefine.config.surfaces import LennardJonesSettings
 from dynrefine.dynamics.adjoint import AdjointLeg
 from dynrefine.dynamics.fixed_point import UNIT, FixedPoint
 from dynrefine.dynamics.force_field import ForceField, force_field
-from dynrefine.dynamics.leapfrog import Frames, Leg, Simulation
-from dynrefine.dynamics.replicas import join_directions, run_legs, walk_legs_back
+from dynrefine.dynamics.leapfrog import Leg, ObservationTimes, Simulation
+from dynrefine.dynamics.replicas import run_legs, walk_legs_back
 from dynrefine.errors import CampaignError
 from dynrefine.files.models import create_model
+from dynrefine.files.trajectories import Trajectories, join_directions, load_trajectories, save_trajectories
 from dynrefine.geometry.system import System, system_of, thermal_velocities
+from dynrefine.quantities.base import Observer, Quantity
 from dynrefine.refinement.gradient import trajectory_gradient
 from dynrefine.sampling.initial_configurations import lattice_configurations
-from dynrefine.sampling.trajectories import Trajectories, load_trajectories, save_trajectories
 
-ARGON = [{"symbol": "Ar", "mass": 39.948, "charge": 0}]
-LENNARD_JONES = {"kind": "lennard_jones", "sigma": 3.4, "epsilon": 0.997736, "cutoff": 7.0}
-LENNARD_JONES |= {"truncation": "switched", "switching_width": 1.0, "tail_correction": True}
+ARGON = [Element(symbol="Ar", mass=39.948, charge=0)]
+LENNARD_JONES = LennardJonesSettings(kind="lennard_jones", sigma=3.4, epsilon=0.997736, cutoff=7.0)
 
 
 @dataclass(frozen=True)
@@ -37,24 +40,24 @@ class Liquid:
     velocities: jax.Array
     timestep: float
 
-    def frames(self, steps: int, reversal: str = "exact", stride: int = 5) -> Frames:
+    def frames(self, steps: int, reversal: str = "exact", stride: int = 5) -> ObservationTimes:
         """So many steps, all kept."""
-        return Frames(self.timestep, steps // stride, stride, steps // stride, reversal)
+        return ObservationTimes(self.timestep, steps // stride, stride, steps // stride, reversal)
 
-    def simulation(self, frames: Frames) -> Simulation:
+    def simulation(self, frames: ObservationTimes) -> Simulation:
         """Observed at these."""
-        return Simulation(self.field, frames, kinetic, self.parameters, self.system)
+        return Simulation(self.field, frames, SQUARED, NOTHING, self.parameters, self.system)
 
-    def run(self, frames: Frames) -> Leg:
+    def run(self, frames: ObservationTimes) -> Leg:
         """Both directions of time from all starting points."""
         return run_legs(self.simulation(frames), self.positions, self.velocities)
 
-    def walk_back(self, frames: Frames, legs: Leg, seeds: Any) -> AdjointLeg:
+    def walk_back(self, frames: ObservationTimes, legs: Leg, seeds: Any) -> AdjointLeg:
         """Their adjoint."""
         own = self.simulation(frames.kept_part())
         return walk_legs_back(own, legs.positions, legs.velocities, seeds, legs.lists)
 
-    def adjoint(self, frames: Frames) -> AdjointLeg:
+    def adjoint(self, frames: ObservationTimes) -> AdjointLeg:
         """There and back, the derivative of the sum of what was observed until the kept state."""
         legs = self.run(frames)
         return self.walk_back(
@@ -62,9 +65,12 @@ class Liquid:
         )
 
 
-def kinetic(potential, system, positions, velocities, neighbours):
-    """Observe squared velocities, which do not know of the periodic boundary."""
-    return {"squared": 1e4 * jnp.sum(velocities**2, axis=-1)}
+def squared(surfaces, system, point, neighbours):
+    """Squared velocities, which do not know of the periodic boundary."""
+    return 1e4 * jnp.sum(point.velocities**2, axis=-1)
+
+
+SQUARED, NOTHING = Observer({"squared": Quantity(squared, "Å²/fs²")}, {}), Observer({}, {})
 
 
 def thermal(system, positions, kelvin):
@@ -76,12 +82,12 @@ def thermal(system, positions, kelvin):
 @pytest.fixture(scope="module")
 def argon():
     """A lattice that melts, in single precision."""
-    state = {"temperature": 94.4, "density": 1.374, "atoms": 108}
-    species, cell, positions = lattice_configurations(state, ARGON, 1, seed=1)
-    system = system_of(species, cell, ARGON, jnp.float32)
+    starts = lattice_configurations(State(temperature=94.4, density=1.374, atoms=108), ARGON, 1, seed=1)
+    system = system_of(starts.species, starts.cell, ARGON, jnp.float32)
     model = create_model(LENNARD_JONES, ARGON, jax.random.key(0)).cast(jnp.float32)
-    field = force_field(model.architecture, len(species), cell, skin=1.0, rebuild_interval=10)
-    positions = jnp.asarray(positions, jnp.float32)
+    lists = NeighbourSettings(neighbour_skin=1.0, rebuild_interval=10)
+    field = force_field(model.architecture, len(starts.species), starts.cell, lists)
+    positions = jnp.asarray(starts.positions, jnp.float32)
     return Liquid(field, model.parameters, system, positions, thermal(system, positions, 94.4), 4.0)
 
 
@@ -160,7 +166,7 @@ def test_twenty_thousand_steps_are_undone_and_keep_their_energy(liquid):
 
 def test_lists_are_the_same_on_the_way_back_of_a_part_though_they_were_repaired(pairs):
     pairs = replace(pairs, field=pairs.field.with_capacity(8))
-    frames = Frames(pairs.timestep, count=9, stride=2, kept=6, reversal="exact")
+    frames = ObservationTimes(pairs.timestep, count=9, stride=2, kept=6, reversal="exact")
     assert frames.per_list(8) == 3  # four would divide neither, and the kept part has to end with a list
     assert replace(frames, reversal="floating").per_list(18) == 9
     legs = pairs.run(frames)

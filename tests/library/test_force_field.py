@@ -9,11 +9,12 @@ import pytest
 from systems import ELEMENTS, SoftPairs, field_of
 
 from dynrefine.dynamics.force_field import ListFaults, list_faults, with_sufficient_lists
-from dynrefine.dynamics.leapfrog import Frames, Simulation
+from dynrefine.dynamics.leapfrog import ObservationTimes, Simulation
 from dynrefine.dynamics.replicas import run_legs
 from dynrefine.errors import CampaignError
 from dynrefine.geometry.cell_lists import CellGrid
 from dynrefine.geometry.system import system_of
+from dynrefine.quantities.base import Observer
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")
 
@@ -51,7 +52,7 @@ def test_a_list_is_outrun_when_an_atom_has_moved_by_more_than_half_the_skin(fiel
 
 def test_atoms_that_meet_while_a_list_serves_are_not_lost(field):
     """Two atoms beyond cutoff and skin fly at each other, each by 0.9 of the skin before a new list is due."""
-    frames = Frames(timestep=0.5, count=10, stride=4, kept=10)
+    frames = ObservationTimes(timestep=0.5, count=10, stride=4, kept=10)
     speed = 0.9 * SKIN / (0.5 * 40)  # Å/fs
     positions = jnp.zeros((1, 2, 3)).at[0, 1, 0].set(CUTOFF + SKIN + 0.1)
     velocities = jnp.zeros((1, 2, 3)).at[0, :, 0].set(jnp.array([speed, -speed]))
@@ -61,7 +62,8 @@ def test_atoms_that_meet_while_a_list_serves_are_not_lost(field):
         simulation = Simulation(
             field,
             frames,
-            lambda potential, system, x, v, neighbours: v[:, 0],
+            lambda potential, system, point, neighbours: point.velocities[:, 0],
+            Observer({}, {}),
             parameters,
             system_of(np.ones(2, int), CELL, ELEMENTS, jnp.float64),
         )

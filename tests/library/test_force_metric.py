@@ -10,7 +10,7 @@ from dynrefine.files.models import flat_parameters
 from dynrefine.geometry.frames import LabelledFrames
 from dynrefine.geometry.frames_with_neighbours import with_neighbours
 from dynrefine.refinement.force_metric import force_probes, natural_step
-from dynrefine.surfaces.base import energy_and_forces
+from dynrefine.surfaces.base import energy_forces_stress
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def test_probes_measure_the_change_of_the_forces(boxes):
     @jax.jit
     def forces(vector):
         parameters = {**model.parameters, "trainable": restore(vector)}
-        return data.evaluate(lambda *frame: energy_and_forces(model.architecture, parameters, *frame)[1])
+        return data.evaluate(lambda *frame: energy_forces_stress(model.architecture, parameters, *frame)[1])
 
     shift = 1e-5 * direction
     change = (forces(vector + shift) - forces(vector - shift)) / 2e-5

@@ -4,13 +4,20 @@ import numpy as np
 import pytest
 from systems import ELEMENTS, made_up_ensemble
 
-from dynrefine.refinement.gathering import by_state, evaluate_objective, observables_of
-from dynrefine.sampling.trajectories import Trajectories
+from dynrefine.config.dynamics import State, TrajectorySettings
+from dynrefine.config.properties import Band, DiffusionSettings, InfraredSettings, PressureSettings
+from dynrefine.config.refinement import Observables, TargetsSettings
+from dynrefine.config.steps import EvaluateObjective
+from dynrefine.files.trajectories import Trajectories
+from dynrefine.refinement.gathering import evaluate_objective, observables_of
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")
 
 BOLTZMANN = 8.617333262e-5  # eV/K
-STATES = {"280K": {"temperature": 280.0, "density": 1.0}, "350K": {"temperature": 350.0, "density": 0.9}}
+STATES = {
+    "280K": State(temperature=280.0, density=1.0),
+    "350K": State(temperature=350.0, density=0.9),
+}
 CELLS = {
     "280K": np.diag([5.0, 6.0, 7.0]),
     "350K": np.array([[6.5, 0.0, 0.0], [1.0, -6.0, 0.0], [0.0, 0.5, 7.0]]),
@@ -19,10 +26,19 @@ VOLUMES = {"280K": 210.0, "350K": 273.0}
 SPECIES = {"280K": np.array([0, 1, 1, 0]), "350K": np.array([1, 1, 0, 1, 1])}
 HYDROGEN = {"280K": [1, 2], "350K": [0, 1, 3, 4]}
 INTERVAL, FRAMES, STARTS = 2.0, 6, 3  # fs, frames each way in time, starting points of each of two chunks
-OBSERVABLES = {
-    "diffusion": {"element": "H", "target": 2.0, "window": 10.0, "viscosity": 0.5, "weight": 3.0},
-    "pressure": {"target": 100.0, "scale": 5000.0, "weight": 0.25},
-}
+OBSERVABLES = Observables(
+    diffusion=DiffusionSettings(element="H", target=2.0, window=10.0, viscosity=0.5, weight=3.0),
+    pressure=PressureSettings(target=100.0, scale=5000.0, weight=0.25),
+)
+
+
+def settings_of(observables):
+    """Of the step that evaluates these."""
+    return EvaluateObjective.model_construct(
+        elements=ELEMENTS,
+        trajectory=TrajectorySettings(sampling_interval=INTERVAL),
+        objective=TargetsSettings(observables=observables),
+    )
 
 
 def chunk(label, seed):
@@ -50,15 +66,17 @@ def chunks():
 @pytest.fixture(scope="module")
 def objective(chunks):
     """What the campaign makes of them."""
-    ensembles, trajectories = zip(*(each for label in STATES for each in chunks[label]), strict=True)
-    return evaluate_objective(STATES, ensembles, trajectories, OBSERVABLES, ELEMENTS, INTERVAL)
+    ensembles, trajectories = (
+        {label: [pair[place] for pair in chunks[label]] for label in STATES} for place in (0, 1)
+    )
+    return evaluate_objective(settings_of(OBSERVABLES), STATES, ensembles, trajectories)
 
 
 def statistics_of(chunks, label):
     """Velocity autocorrelation of the hydrogen atoms [S, 6] and virial pressure [S] of the starting points."""
     correlations, pressures = [], []
     for _, trajectories in chunks[label]:
-        pressures += list(trajectories.statics["virial_pressure"])
+        pressures += list(trajectories.at_start["virial_pressure"])
         for forwards, backwards in trajectories.series["velocities"]:
             joined = [*backwards[:0:-1], *forwards]
             products = [
@@ -74,7 +92,7 @@ def statistics_of(chunks, label):
 
 def expected_from(chunks, label, change=0.0, energies=0.0):
     """Predictions and losses by name, where the energies of the starting points are larger by change · energies."""
-    kelvin, volume = STATES[label]["temperature"], VOLUMES[label]
+    kelvin, volume = STATES[label].temperature, VOLUMES[label]
     former, present = np.concatenate([own.energies_by_potential for own, _ in chunks[label]], axis=1)
     factors = np.exp(-(present - former + 3.0 + change * energies) / (BOLTZMANN * kelvin))
     correlations, virials = statistics_of(chunks, label)
@@ -94,18 +112,14 @@ def expected_from(chunks, label, change=0.0, energies=0.0):
     return factors / factors.sum(), predictions, losses
 
 
-def test_chunks_are_told_apart_by_state_in_their_order():
-    assert by_state(STATES, list("abcdef")) == {"280K": ["a", "b", "c"], "350K": ["d", "e", "f"]}
-
-
 @pytest.mark.parametrize("label", STATES)
 def test_observables_know_the_conditions_of_their_state(chunks, label):
-    found = observables_of(OBSERVABLES, STATES[label], chunks[label][0][0], ELEMENTS, INTERVAL)
+    found = observables_of(settings_of(OBSERVABLES), STATES[label], chunks[label][0][0])
     assert list(found) == ["diffusion", "pressure"]
     np.testing.assert_array_equal(found["diffusion"].diffusing, HYDROGEN[label])
     assert (found["diffusion"].depth, found["diffusion"].interval) == (5, INTERVAL)
-    assert found["pressure"].abscissa == [STATES[label]["temperature"]]
-    expected = len(SPECIES[label]) * 1.380649e-23 * STATES[label]["temperature"] / (VOLUMES[label] * 1e-25)
+    assert found["pressure"].abscissa == [STATES[label].temperature]
+    expected = len(SPECIES[label]) * 1.380649e-23 * STATES[label].temperature / (VOLUMES[label] * 1e-25)
     assert found["pressure"].ideal == pytest.approx(expected, rel=1e-9)
 
 
@@ -114,22 +128,17 @@ def test_measured_curves_are_read_from_their_files(chunks, tmp_path):
     path.write_text(
         "# Made up\nwavenumber,n_alpha\n" + "".join(f"{x},{x * 1e-2}\n" for x in range(10, 4000, 10))
     )
-    settings = {
-        "target": str(path),
-        "window": 8.0,
-        "resolution": 100.0,
-        "bands": [{"range": [500.0, 900.0], "weight": 1}],
-    }
+    bands = [Band(range=[500.0, 900.0])]
+    infrared = InfraredSettings(target=str(path), window=8.0, resolution=100.0, bands=bands)
+    settings = settings_of(Observables(infrared=infrared))
     found = {
-        label: observables_of({"infrared": settings}, state, chunks[label][0][0], ELEMENTS, INTERVAL)[
-            "infrared"
-        ]
+        label: observables_of(settings, state, chunks[label][0][0])["infrared"]
         for label, state in STATES.items()
     }
     np.testing.assert_allclose(found["280K"].abscissa, np.arange(100.0, 901.0, 100.0))
     # 1 / (6 ε0 c V kT) in SI, e²Å²/fs being 2.566969e-43 C² m²/s, and 1/m in 1/cm.
     for label, state in STATES.items():
-        energy = 1.380649e-23 * state["temperature"]
+        energy = 1.380649e-23 * state.temperature
         expected = 0.01 * 1.602176634e-19**2 * 1e-5
         expected /= 6 * 8.8541878128e-12 * 299792458.0 * VOLUMES[label] * 1e-30 * energy
         assert found[label].prefactor == pytest.approx(expected, rel=1e-9)

@@ -8,22 +8,19 @@ import numpy as np
 import pytest
 from systems import DIPOLE, POTENTIAL, TRICLINIC, SoftPairs, field_of, random_model, water_box
 
-from dynrefine.dynamics.leapfrog import Frames, Simulation
-from dynrefine.dynamics.replicas import join_directions, run_legs
+from dynrefine.config.properties import Band, InfraredSettings
+from dynrefine.dynamics.leapfrog import ObservationTimes, Simulation
+from dynrefine.dynamics.replicas import run_legs
 from dynrefine.errors import CampaignError
 from dynrefine.files.arrays import write_passed_through
+from dynrefine.files.gradients import load_gradient, save_gradient
+from dynrefine.files.trajectories import Observed, join_directions
 from dynrefine.geometry.system import thermal_velocities
 from dynrefine.properties.base import Conditions
 from dynrefine.properties.correlation import autocorrelation
 from dynrefine.properties.infrared import Infrared
-from dynrefine.quantities.series import SERIES, Series, observer
-from dynrefine.refinement.gradient import (
-    chunk_gradient,
-    energy_gradients,
-    load_gradient,
-    save_gradient,
-    series_seeds,
-)
+from dynrefine.quantities.base import Observer, Quantity
+from dynrefine.refinement.gradient import chunk_gradient, energy_gradients, observed_seeds
 from dynrefine.refinement.gradient_check import (
     CheckedLoss,
     compare_with_backpropagation,
@@ -34,7 +31,7 @@ from dynrefine.sampling.reweighting import boltzmann_weights, ensemble_coefficie
 pytestmark = pytest.mark.usefixtures("fast_compilation")
 
 KELVIN = 300.0
-FRAMES = Frames(timestep=0.5, count=6, stride=2, kept=6)
+FRAMES = ObservationTimes(timestep=0.5, count=6, stride=2, kept=6)
 STARTS = 4
 
 
@@ -42,13 +39,13 @@ STARTS = 4
 class VelocityCorrelation:
     """Squared distance of the velocity autocorrelation from a quarter of its typical size, in units of that."""
 
-    series = ("velocities",)
-    statics = ()
+    along = ("velocities",)
+    at_start = ()
     typical = 1e-3  # Å²/fs²
 
-    def statistic(self, series):
+    def statistic(self, observed):
         """c(k), k = 0 ... 5, summed over the atoms."""
-        velocities = series["velocities"]
+        velocities = observed.along["velocities"]
         return autocorrelation(velocities.reshape(*velocities.shape[:-2], -1), 5)
 
     def loss(self, mean):
@@ -56,25 +53,25 @@ class VelocityCorrelation:
         return jnp.sum((mean / self.typical - 0.25) ** 2)
 
 
-def virial(surfaces, system, positions, velocities, neighbours):
+def virial(surfaces, system, point, neighbours):
     """A quantity of the potential along trajectories: Σ x · ∂U/∂x, eV."""
     architecture, parameters = surfaces["potential"]
     slope = jax.grad(architecture.energy, argnums=2)(
-        parameters, system.species, positions, system.cell, neighbours
+        parameters, system.species, point.positions, point.cell, neighbours
     )
-    return jnp.sum(positions * slope)
+    return jnp.sum(point.positions * slope)
 
 
 @dataclass(frozen=True)
 class VirialCorrelation:
     """Squared distance of the virial's autocorrelation from a tenth of its size."""
 
-    series = ("virial",)
-    statics = ()
+    along = ("virial",)
+    at_start = ()
 
-    def statistic(self, series):
+    def statistic(self, observed):
         """c(k), k = 0 ... 5."""
-        return autocorrelation(series["virial"][..., None], 5)
+        return autocorrelation(observed.along["virial"][..., None], 5)
 
     def loss(self, mean):
         """Not linear in the mean."""
@@ -98,7 +95,8 @@ def pairs():
         Simulation(
             field_of(architecture, system.cell),
             FRAMES,
-            observer(["velocities"], {}),
+            Observer.of(["velocities"], {}),
+            Observer({}, {}),
             architecture.initial_parameters(),
             system,
         ),
@@ -110,10 +108,9 @@ def pairs():
 
 
 @pytest.fixture
-def virials(pairs, monkeypatch):
+def virials(pairs):
     """The loss of a correlation of a quantity that depends on the potential itself."""
-    monkeypatch.setitem(SERIES, "virial", Series(virial, "eV"))
-    simulation = replace(pairs.simulation, observe=observer(["virial"], {}))
+    simulation = replace(pairs.simulation, along=Observer({"virial": Quantity(virial, "eV")}, {}))
     return replace(pairs, simulation=simulation, observable=VirialCorrelation())
 
 
@@ -121,11 +118,11 @@ def virials(pairs, monkeypatch):
 def infrared():
     """The loss of the infrared spectrum on random networks."""
     system, positions, velocities = starting_points()
-    potential = random_model({**POTENTIAL, "angular_momentum": 1}, system, positions[0])
+    potential = random_model(POTENTIAL.model_copy(update={"angular_momentum": 1}), system, positions[0])
     dipole = random_model(DIPOLE, system, positions[0])
     interval = FRAMES.timestep * FRAMES.stride
-    bands = [{"range": [200.0, 3600.0], "weight": 1.0}]
-    settings = {"bands": bands, "resolution": 400.0, "window": 8.0}
+    bands = [Band(range=[200.0, 3600.0])]
+    settings = InfraredSettings(target="unused", bands=bands, resolution=400.0, window=8.0)
     wavenumbers = np.arange(10.0, 4000.0, 10.0)
     measured = np.stack([wavenumbers, 800.0 * np.exp(-(((wavenumbers - 1800.0) / 900.0) ** 2))], axis=1)
     volume = float(system.volume)
@@ -133,7 +130,8 @@ def infrared():
         Simulation(
             field_of(potential.architecture, system.cell),
             FRAMES,
-            observer(["dipole_derivative"], {"dipole": dipole}),
+            Observer.of(["dipole_derivative"], {"dipole": dipole}),
+            Observer({}, {}),
             potential.parameters,
             system,
         ),
@@ -149,7 +147,7 @@ class Chunks:
     """What the gradient jobs of a campaign are given."""
 
     ends: tuple
-    seeds: dict
+    seeds: Observed
     coefficients: jax.Array
     statistics: jax.Array
 
@@ -158,11 +156,11 @@ class Chunks:
 def given(pairs):
     """Ends, seeds and coefficients of all starting points."""
     legs = run_legs(pairs.simulation, pairs.positions, pairs.velocities)
-    series = {name: join_directions(values) for name, values in legs.series.items()}
-    statistics = pairs.observable.statistic(series)
+    observed = Observed({name: join_directions(values) for name, values in legs.series.items()}, {})
+    statistics = pairs.observable.statistic(observed)
     weights = jnp.full(STARTS, 1.0 / STARTS)
     cotangent = jax.grad(pairs.observable.loss)(weights @ statistics)
-    seeds = series_seeds({"checked": pairs.observable}, {"checked": cotangent}, weights, series)
+    seeds = observed_seeds({"checked": pairs.observable}, {"checked": cotangent}, weights, observed)
     coefficients = ensemble_coefficients(weights, statistics @ cotangent, KELVIN)
     return Chunks((legs.positions, legs.velocities), seeds, coefficients, statistics)
 
@@ -172,9 +170,9 @@ def gradient_of(loss, given, part=slice(None), **changed):
     own = given if not changed else replace(given, **changed)
     return chunk_gradient(
         loss.simulation,
-        loss.positions[part],
+        (loss.positions[part], loss.velocities[part]),
         tuple(end[part] for end in own.ends),
-        {name: seed[part] for name, seed in own.seeds.items()},
+        jax.tree.map(lambda seed: seed[part], own.seeds),
         own.coefficients[part],
         tolerance=1e-9,
     )
@@ -225,12 +223,12 @@ def test_a_quantity_that_depends_on_the_potential_has_an_explicit_part(virials):
 
 def test_the_check_notices_where_the_explicit_part_is_missing(virials):
     """Central differences displace the parameters of what is observed too: not all columns share the mistake."""
-    observe = virials.simulation.observe
+    observe = virials.simulation.along
 
     def blind(potential, *point):
         return observe(potential._replace(parameters=jax.lax.stop_gradient(potential.parameters)), *point)
 
-    without = replace(virials, simulation=replace(virials.simulation, observe=blind))
+    without = replace(virials, simulation=replace(virials.simulation, along=blind))
     rows, adjoint = compare_with_backpropagation(without, tolerance=1e-9, precision="float64")
     assert rows[0]["relative_error"] < 1e-10
     rows = compare_with_finite_differences(without, adjoint, displacement=1e-4, count=2, seed=0)
@@ -289,7 +287,7 @@ def test_a_trajectory_that_misses_its_start_is_an_error(pairs, given):
 
 
 def test_a_gradient_that_is_not_finite_is_an_error(pairs, given):
-    seeds = {"velocities": given.seeds["velocities"].at[0, 3].set(jnp.nan)}
+    seeds = Observed({"velocities": given.seeds.along["velocities"].at[0, 3].set(jnp.nan)}, {})
     with pytest.raises(CampaignError, match=r"adjoint gradient is not finite.*gradient\.depth"):
         gradient_of(pairs, given, slice(0, 1), seeds=seeds)
 

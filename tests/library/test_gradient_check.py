@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dynrefine.config.data import Element
+from dynrefine.config.surfaces import LennardJonesSettings
 from dynrefine.files.models import create_model, flat_parameters
 from dynrefine.refinement.gradient_check import compare_with_backpropagation, compare_with_finite_differences
 from dynrefine.refinement.total_derivative import compare_with_ensembles, displaced
@@ -124,9 +126,8 @@ def test_the_difference_of_two_ensembles_is_the_derivative_of_their_objectives()
 
 
 def test_a_displaced_potential_differs_in_the_parameter_that_is_named():
-    settings = {"kind": "lennard_jones", "sigma": 3.4, "epsilon": 1.0, "cutoff": 8.0}
-    settings |= {"truncation": "switched", "switching_width": 1.0, "tail_correction": True}
-    argon = create_model(settings, [{"symbol": "Ar", "mass": 39.948, "charge": 0}], jax.random.key(0))
+    settings = LennardJonesSettings(kind="lennard_jones", sigma=3.4, epsilon=1.0, cutoff=8.0)
+    argon = create_model(settings, [Element(symbol="Ar", mass=39.948, charge=0)], jax.random.key(0))
     argon = argon.cast(jnp.float64)
     before, _ = flat_parameters(argon.parameters["trainable"])  # epsilon (eV), sigma (Å)
     for shift, expected in (({"sigma": 0.02}, [0.0, 0.02]), ({"epsilon": -1e-4}, [-1e-4, 0.0])):

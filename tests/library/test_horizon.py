@@ -9,19 +9,13 @@ import pandas as pd
 import pytest
 from systems import TRICLINIC, SoftPairs, field_of, water_box
 
-from dynrefine.dynamics.leapfrog import Frames, Simulation
+from dynrefine.dynamics.leapfrog import ObservationTimes, Simulation
 from dynrefine.errors import CampaignError
 from dynrefine.geometry.system import thermal_velocities
 from dynrefine.properties.correlation import autocorrelation
-from dynrefine.quantities.series import observer
-from dynrefine.refinement.depth_pilot import (
-    Pilot,
-    adjoint_depth,
-    ladder,
-    longest_resolved,
-    measure,
-    statistics,
-)
+from dynrefine.quantities.base import Observer
+from dynrefine.refinement.depth_pilot import Pilot, ladder, longest_resolved, measure, statistics
+from dynrefine.sampling.trajectories import adjoint_depth
 from dynrefine.statistics import shortened
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")
@@ -32,8 +26,8 @@ STARTS, TIMESTEP, INTERVAL = 3, 0.5, 1.0
 class VelocityCorrelation:
     """A loss of the velocity autocorrelation up to ten frames, fewer in shorter series."""
 
-    def statistic(self, series):
-        velocities = series["velocities"]
+    def statistic(self, observed):
+        velocities = observed.along["velocities"]
         flat = velocities.reshape(*velocities.shape[:-2], -1)
         held = min(10, flat.shape[-2] - 1)
         return jnp.pad(autocorrelation(flat, held), [(0, 0)] * (flat.ndim - 2) + [(0, 10 - held)])
@@ -51,12 +45,12 @@ def pilot():
     return Pilot(
         simulation=Simulation(
             field_of(architecture, system.cell),
-            Frames.spanning(6.0, INTERVAL, TIMESTEP),
-            observer(["velocities"], {}),
+            ObservationTimes.spanning(6.0, INTERVAL, TIMESTEP),
+            Observer.of(["velocities"], {}),
+            Observer({}, {}),
             architecture.initial_parameters(),
             system,
         ),
-        statics=[],
         observables={"velocities": VelocityCorrelation()},
         weights={"velocities": 2.0},
         positions=positions + shifts,
@@ -66,8 +60,8 @@ def pilot():
 
 
 def test_the_gradient_at_the_full_depth_is_that_of_the_loss(pilot):
-    series, ends = pilot.trajectories(6.0)
-    rows, reversal = pilot.gradient(6.0, series, ends, pilot.cotangents(series))
+    observed, ends = pilot.trajectories(6.0)
+    rows, reversal = pilot.gradient(6.0, observed, ends, pilot.cotangents(observed))
     step = 1e-5
 
     def loss(shift):
@@ -95,8 +89,8 @@ def test_the_table_has_a_row_for_each_depth_and_one_choice(pilot):
 
 
 def test_parameters_are_counted_in_their_units_and_wild_gradients_shortened(pilot):
-    series, ends = pilot.trajectories(6.0)
-    rows, _ = pilot.gradient(6.0, series, ends, pilot.cotangents(series))
+    observed, ends = pilot.trajectories(6.0)
+    rows, _ = pilot.gradient(6.0, observed, ends, pilot.cotangents(observed))
     expected, plain = statistics(shortened(3.0 * rows, 1.0)), statistics(3.0 * rows)
     found = measure(pilot, [6.0], 1e-9, np.full(1, 3.0), outlier_limit=1.0)
     for column in ("gradient_norm", "gradient_norm_error", "spread", "signal_to_noise"):

@@ -7,20 +7,22 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from dynrefine.config.properties import Band, InfraredSettings
 from dynrefine.files.tables import read_measured
-from dynrefine.properties import create_observables
-from dynrefine.properties.base import Conditions
+from dynrefine.files.trajectories import Observed
+from dynrefine.properties.base import Conditions, create_observables
 from dynrefine.properties.correlation import hann_window
 from dynrefine.properties.infrared import Infrared, absorption_prefactor, band_weights, broaden
 from dynrefine.units import ACCELERATION, BOLTZMANN, WAVENUMBER
 
 TARGET = Path(__file__).parents[2] / "workflow/data/targets/water_infrared_298K.csv"
 CONDITIONS = Conditions(temperature=298.15, volume=1900.0, atoms=192, interval=2.0)
-SETTINGS = {
-    "bands": [{"range": [100.0, 1000.0], "weight": 10.0}, {"range": [1000.0, 4000.0], "weight": 1.0}],
-    "resolution": 5.0,
-    "window": 1200.0,
-}
+SETTINGS = InfraredSettings(
+    target=str(TARGET),
+    bands=[Band(range=[100.0, 1000.0], weight=10.0), Band(range=[1000.0, 4000.0])],
+    resolution=5.0,
+    window=1200.0,
+)
 
 
 def gaussian(centre: float, width: float, height: float, highest: float = 5000.0) -> np.ndarray:
@@ -50,7 +52,7 @@ def oscillator(infrared):
 
 def test_the_statistic_of_the_oscillator_is_a_cosine(infrared, oscillator):
     *_, wavenumber, series = oscillator
-    found = infrared.statistic({"dipole_derivative": jnp.asarray(series)[None]})
+    found = infrared.statistic(Observed({"dipole_derivative": jnp.asarray(series)[None]}, {}))
     lags = CONDITIONS.interval * np.arange(infrared.depth + 1)
     expected = np.sum(series[0] ** 2) * np.cos(WAVENUMBER * wavenumber * lags)
     assert infrared.depth == 600
@@ -59,7 +61,7 @@ def test_the_statistic_of_the_oscillator_is_a_cosine(infrared, oscillator):
 
 def test_the_oscillator_absorbs_at_its_frequency_and_as_much_as_it_should(infrared, oscillator):
     charge, mass, wavenumber, series = oscillator
-    mean = infrared.statistic({"dipole_derivative": jnp.asarray(series)[None]})[0]
+    mean = infrared.statistic(Observed({"dipole_derivative": jnp.asarray(series)[None]}, {}))[0]
     spectrum = np.asarray(infrared.predict(mean))
     assert infrared.abscissa[np.argmax(spectrum)] == wavenumber
     # ∫ nα dν̃ = N q² / (4 ε0 c² m V), the classical oscillator strength, here in SI and from 1/m² to 1/cm².
@@ -73,7 +75,7 @@ def test_the_oscillator_absorbs_at_its_frequency_and_as_much_as_it_should(infrar
 
 def test_the_width_of_a_line_is_that_of_the_window(infrared, oscillator):
     *_, wavenumber, series = oscillator
-    mean = infrared.statistic({"dipole_derivative": jnp.asarray(series)[None]})[0]
+    mean = infrared.statistic(Observed({"dipole_derivative": jnp.asarray(series)[None]}, {}))[0]
     spectrum = np.asarray(infrared.predict(mean))
     # The transform of a Hann window (1 + cos πt/T)/2 falls to half its height at ω T = π, where it is T/2 of T.
     half = np.pi / (infrared.depth * CONDITIONS.interval) / WAVENUMBER
@@ -136,13 +138,13 @@ def test_the_loss_of_the_target_itself_is_zero_and_counts_bands(infrared):
 
 def test_bands_weigh_the_mean_squared_relative_difference():
     abscissa, target = np.array([100.0, 200.0, 300.0]), np.array([1.0, 2.0, 4.0])
-    bands = [{"range": [100, 200], "weight": 5.0}, {"range": [200, 250], "weight": 2.0}]
+    bands = [Band(range=[100, 200], weight=5.0), Band(range=[200, 250], weight=2.0)]
     np.testing.assert_allclose(band_weights(abscissa, target, bands), [5 / 5, 5 / 5 + 2 / 4, 0.0])
 
 
 def test_a_series_shorter_than_the_window_gives_the_lags_it_holds(infrared):
     short = jax.random.normal(jax.random.key(1), (2, 11, 3))
-    found = infrared.statistic({"dipole_derivative": short})
+    found = infrared.statistic(Observed({"dipole_derivative": short}, {}))
     assert found.shape == (2, infrared.depth + 1)
     np.testing.assert_array_equal(found[:, 11:], 0.0)
     np.testing.assert_allclose(found[:, 10], jnp.sum(short[:, 0] * short[:, 10], axis=-1), atol=1e-12)

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from systems import ELEMENTS, TRICLINIC
 
+from dynrefine.config.data import Element
+from dynrefine.config.dynamics import State
 from dynrefine.errors import CampaignError
 from dynrefine.geometry.frames import LabelledFrames
 from dynrefine.geometry.system import system_of
@@ -25,13 +27,14 @@ def frames():
 
 
 def state(density=0.9, supercell=(1, 1, 1)):
-    """Configuration of a state."""
-    return {"temperature": 300.0, "density": density, "supercell": list(supercell)}
+    """Settings of a state."""
+    return State(temperature=300.0, density=density, supercell=list(supercell))
 
 
 def test_cells_have_the_density_of_the_state(frames):
-    species, cell, _ = initial_configurations(frames, state(0.9), ELEMENTS, 2, seed=1)
-    np.testing.assert_array_equal(species, [0, 1, 1, 0, 1, 1])
+    found = initial_configurations(frames, state(0.9), ELEMENTS, 2, seed=1)
+    cell = found.cell
+    np.testing.assert_array_equal(found.species, [0, 1, 1, 0, 1, 1])
     kilogram, cubic_metre = 2 * WATER * ATOMIC_MASS, np.linalg.det(cell) * 1e-30
     assert kilogram / cubic_metre == pytest.approx(900.0, rel=1e-9)
     # The shape is that of the frames.
@@ -39,8 +42,8 @@ def test_cells_have_the_density_of_the_state(frames):
 
 
 def test_configurations_are_frames_of_the_commonest_composition_in_scaled_coordinates(frames):
-    _, cell, positions = initial_configurations(frames, state(), ELEMENTS, 3, seed=1)
-    fractional = positions @ np.linalg.inv(cell)
+    found = initial_configurations(frames, state(), ELEMENTS, 3, seed=1)
+    fractional = found.positions @ np.linalg.inv(found.cell)
     own = np.einsum("fni,fij->fnj", frames.positions, np.linalg.inv(frames.cells))
     chosen = [int(np.argmin(np.abs(own - one).sum(axis=(1, 2)))) for one in fractional]
     np.testing.assert_allclose(own[chosen], fractional, atol=1e-12)
@@ -48,25 +51,25 @@ def test_configurations_are_frames_of_the_commonest_composition_in_scaled_coordi
 
 
 def test_more_replicas_than_frames_repeat_them(frames):
-    _, _, positions = initial_configurations(frames, state(), ELEMENTS, 7, seed=1)
+    positions = initial_configurations(frames, state(), ELEMENTS, 7, seed=1).positions
     assert positions.shape == (7, 6, 3)
     np.testing.assert_array_equal(positions[:3], positions[3:6])
 
 
 def test_the_choice_depends_on_the_seed_alone(frames):
-    first, again = (initial_configurations(frames, state(), ELEMENTS, 2, seed=5)[2] for _ in range(2))
+    first, again = (initial_configurations(frames, state(), ELEMENTS, 2, seed=5).positions for _ in range(2))
     np.testing.assert_array_equal(first, again)
-    others = [initial_configurations(frames, state(), ELEMENTS, 2, seed=seed)[2] for seed in range(8)]
+    others = [initial_configurations(frames, state(), ELEMENTS, 2, seed=seed).positions for seed in range(8)]
     assert len(np.unique(np.round(others, 9), axis=0)) > 1
 
 
 def test_a_supercell_repeats_atoms_and_species(frames):
-    species, cell, positions = initial_configurations(frames, state(supercell=(2, 1, 3)), ELEMENTS, 2, seed=1)
-    plain_species, plain_cell, plain = initial_configurations(frames, state(), ELEMENTS, 2, seed=1)
-    np.testing.assert_allclose(cell, plain_cell * np.array([2, 1, 3])[:, None])
-    np.testing.assert_array_equal(species, np.tile(plain_species, 6))
-    images = positions.reshape(2, 6, 6, 3) - plain[:, None]
-    shifts = images @ np.linalg.inv(plain_cell)
+    found = initial_configurations(frames, state(supercell=(2, 1, 3)), ELEMENTS, 2, seed=1)
+    plain = initial_configurations(frames, state(), ELEMENTS, 2, seed=1)
+    np.testing.assert_allclose(found.cell, plain.cell * np.array([2, 1, 3])[:, None])
+    np.testing.assert_array_equal(found.species, np.tile(plain.species, 6))
+    images = found.positions.reshape(2, 6, 6, 3) - plain.positions[:, None]
+    shifts = images @ np.linalg.inv(plain.cell)
     np.testing.assert_allclose(shifts, np.round(shifts), atol=1e-12)
     np.testing.assert_allclose(shifts, np.broadcast_to(shifts[:1, :, :1], shifts.shape), atol=1e-12)
     assert {tuple(np.round(shift).astype(int)) for shift in shifts[0, :, 0]} == {
@@ -94,9 +97,9 @@ def test_a_system_has_the_masses_of_its_elements_in_the_wanted_precision():
 
 
 def test_a_lattice_has_the_density_and_no_close_pairs():
-    argon = [{"symbol": "Ar", "mass": 39.948, "charge": 0}]
-    chosen = {"temperature": 94.4, "density": 1.374, "atoms": 346}
-    species, cell, positions = lattice_configurations(chosen, argon, 3, seed=1)
+    argon = [Element(symbol="Ar", mass=39.948, charge=0)]
+    found = lattice_configurations(State(temperature=94.4, density=1.374, atoms=346), argon, 3, seed=1)
+    species, cell, positions = found.species, found.cell, found.positions
     assert species.shape == (346,) and not species.any()
     # Han & Yu, Nat. Commun. 16, 816 (2025): 346 atoms in 25.56 Å
     np.testing.assert_allclose(cell, 25.56 * np.eye(3), atol=0.01)

@@ -8,12 +8,12 @@ import logging, os
 from types import SimpleNamespace
 
 from dynrefine.errors import CampaignError
-from dynrefine.campaign.job import job
+from dynrefine.campaign.job import surroundings
 
 snakemake = SimpleNamespace(
     log=["logs/job.log"], rule="test", wildcards={{}}, params={{"seed": 3}}, threads=1, resources={{}}
 )
-with job(snakemake):
+with surroundings(snakemake):
     logging.getLogger("dynrefine").info("half done")
     logging.getLogger("dynrefine").warning("careful")
     os.write(2, b"a message of XLA\\n")

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from systems import ELEMENTS, Springs, field_of
 
-from dynrefine.dynamics.langevin import Thermostat, sample_chain
-from dynrefine.dynamics.replicas import sample_chains
+from dynrefine.dynamics.langevin import LangevinDynamics, Thermostat, sample_chain
 from dynrefine.errors import CampaignError
 from dynrefine.geometry.system import kinetic_energy, system_of
+from dynrefine.sampling.canonical import sample_chains
 from dynrefine.units import ACCELERATION, BOLTZMANN
 
 ATOMS, REPLICAS, KELVIN, STIFFNESS = 4, 300, 320.0, 2.0
@@ -35,17 +35,8 @@ def sample(springs, replicas=REPLICAS, duration=6000.0):
     """Chains of all replicas, begun at rest at the centres."""
     system, field, parameters, centres = springs
     start = jnp.broadcast_to(centres, (replicas, ATOMS, 3))
-    return sample_chains(
-        field,
-        THERMOSTAT,
-        duration,
-        600.0,
-        parameters,
-        system,
-        start,
-        0.0 * start,
-        jax.random.key(7),
-    )
+    dynamics = LangevinDynamics(field, THERMOSTAT, duration, parameters, system)
+    return sample_chains(dynamics, 600.0, start, 0.0 * start, jax.random.key(7))
 
 
 @pytest.fixture(scope="module")
@@ -100,9 +91,9 @@ def test_the_shape_of_the_records(chains):
 
 def test_the_same_key_gives_the_same_chain_and_another_another(springs):
     system, field, parameters, centres = springs
-    chain = jax.jit(
-        partial(sample_chain, field, THERMOSTAT, 2, 3, parameters, system, centres, 0.0 * centres)
-    )
+    # Records are 20 fs apart, or as long as a list serves: 60 fs.
+    dynamics = LangevinDynamics(field, THERMOSTAT, 120.0, parameters, system)
+    chain = jax.jit(partial(sample_chain, dynamics, centres, 0.0 * centres))
     first, again, other = (chain(key=jax.random.key(key), equilibration=0)[0].positions for key in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert jnp.max(jnp.abs(first - other)) > 0.01
@@ -124,7 +115,8 @@ def test_a_difference_of_two_chains_goes_the_way_of_the_middle_scheme(springs):
     """On springs the noise cancels in the difference of chains of one key, which follows the scheme without it."""
     _, field, parameters, centres = springs
     system = system_of(np.array([0, 1, 1, 0]), 12.0 * np.eye(3), ELEMENTS, jnp.float64)
-    chain = jax.jit(partial(sample_chain, field, THERMOSTAT, 3, 2, parameters, system))
+    own = replace(field, rebuild_interval=2)  # two lists of 12 fs from record to record
+    chain = jax.jit(partial(sample_chain, LangevinDynamics(own, THERMOSTAT, 72.0, parameters, system)))
     generator = np.random.default_rng(5)
     x, v = generator.normal(0.0, 0.05, (ATOMS, 3)), generator.normal(0.0, 2e-3, (ATOMS, 3))
     key, before = jax.random.key(3), jnp.asarray(1)
@@ -134,13 +126,13 @@ def test_a_difference_of_two_chains_goes_the_way_of_the_middle_scheme(springs):
     )
     masses = np.array([15.999, 1.008, 1.008, 15.999])[:, None]
     dt, retained, records = 6.0, np.exp(-0.05 * 6.0), []
-    for step in range(4 * 20):  # an interval before the records and three of them, of two lists of ten steps
+    for step in range(4 * 4):  # an interval before the records and three of them, of two lists of two steps
         v = v - dt * 9.648533212e-3 * STIFFNESS * x / masses
         x = x + 0.5 * dt * v
         v = retained * v
         v = v - np.sum(masses * v, axis=0) / np.sum(masses)
         x = x + 0.5 * dt * v
-        if step % 20 == 19:
+        if step % 4 == 3:
             records.append(x)
     assert np.abs(records[-1]).max() > 1e-4
     np.testing.assert_allclose(with_it.positions - without.positions, records[1:], atol=1e-12)
@@ -152,12 +144,13 @@ def test_free_atoms_at_rest_warm_up_as_fast_as_the_friction_says(springs):
     system, field, parameters, centres = springs
     free = {**parameters, "trainable": {"stiffness": jnp.array(0.0)}}
     thermostat = Thermostat(KELVIN, friction=0.01, timestep=2.0)
-    step = jax.jit(partial(sample_chain, replace(field, rebuild_interval=5), thermostat, 1, 1, free, system))
+    own = replace(field, rebuild_interval=10)  # one list of 20 fs, one record
+    step = jax.jit(partial(sample_chain, LangevinDynamics(own, thermostat, 20.0, free, system)))
     keys = jax.random.split(jax.random.key(8), 2000)
     chains = jax.lax.map(lambda key: step(centres, 0.0 * centres, key, jnp.asarray(0))[0], keys)
     degrees = (3 * ATOMS - 3) * len(keys)
     found = np.sum(chains.velocities**2) / degrees
-    expected = BOLTZMANN * KELVIN * ACCELERATION / 1.008 * (1.0 - np.exp(-2 * 5 * 0.01 * 2.0))
+    expected = BOLTZMANN * KELVIN * ACCELERATION / 1.008 * (1.0 - np.exp(-2 * 10 * 0.01 * 2.0))
     assert found == pytest.approx(expected, rel=4.0 * np.sqrt(2.0 / degrees))
 
 
@@ -172,6 +165,5 @@ def test_the_replica_that_blew_up_is_named(springs):
     system, field, parameters, centres = springs
     start = jnp.broadcast_to(centres, (3, ATOMS, 3)).at[1, 2, 0].set(jnp.nan)
     with pytest.raises(CampaignError, match=r"replica 1 blew up.*\(now 6\.0 fs\)"):
-        sample_chains(
-            field, THERMOSTAT, 60.0, 0.0, parameters, system, start, jnp.zeros_like(start), jax.random.key(1)
-        )
+        dynamics = LangevinDynamics(field, THERMOSTAT, 60.0, parameters, system)
+        sample_chains(dynamics, 0.0, start, jnp.zeros_like(start), jax.random.key(1))

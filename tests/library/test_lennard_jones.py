@@ -12,8 +12,8 @@ from jax.test_util import check_grads
 from systems import TRICLINIC, all_neighbours, field_of
 
 from dynrefine.dynamics.langevin import Thermostat
-from dynrefine.dynamics.replicas import sample_chains
 from dynrefine.geometry.system import system_of, thermal_velocities
+from dynrefine.sampling.canonical import sample_chains
 from dynrefine.surfaces.base import energy_forces_stress
 from dynrefine.surfaces.lennard_jones import LennardJones
 from dynrefine.units import BOLTZMANN

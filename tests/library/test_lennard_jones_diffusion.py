@@ -4,16 +4,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from dynrefine.sampling.ensembles import sample_ensemble
 
+from dynrefine.config.data import Element
+from dynrefine.config.dynamics import ReusedSettings, State, TrajectorySettings
+from dynrefine.config.properties import DiffusionSettings
+from dynrefine.config.refinement import Observables, TargetsSettings
+from dynrefine.config.steps import EvaluateObjective, RunTrajectories, SampleEnsemble
+from dynrefine.config.surfaces import LennardJonesSettings
 from dynrefine.files.models import create_model
 from dynrefine.properties.diffusion import finite_size_correction
 from dynrefine.refinement.gathering import observables_of
 from dynrefine.refinement.objective import evaluate
+from dynrefine.sampling.canonical import sample_ensemble
 from dynrefine.sampling.initial_configurations import lattice_configurations
 from dynrefine.sampling.trajectories import run_trajectories
 
-ARGON = [{"symbol": "Ar", "mass": 39.948, "charge": 0}]
+ARGON = [Element(symbol="Ar", mass=39.948, charge=0)]
 # σ = 3.4 Å and ε = 120 K: units of the reduced density (g/cm³), temperature (K), diffusion (1e-9 m²/s) and
 # viscosity (mPa s)
 DENSITY, TEMPERATURE, DIFFUSION, VISCOSITY = 1.68775, 120.0, 53.7328, 0.0906873
@@ -26,24 +32,40 @@ def test_liquid_diffuses_as_in_the_literature():
     D = 0.0325 in reduced units at temperature 0.722 and density 0.8442, cutoff 2.5 σ: Meier, Laesecke & Kabelac,
     J. Chem. Phys. 121, 9526 (2004), doi:10.1063/1.1786579. Viscosity 3.24 there: that of STACIE (molmod/stacie).
     """
-    potential = {"kind": "lennard_jones", "sigma": 3.4, "epsilon": 0.997736, "cutoff": 8.5}
-    potential |= {"truncation": "truncated", "switching_width": 1.0, "tail_correction": True}
-    model = create_model(potential, ARGON, jax.random.key(0)).cast(jnp.float32)
-    state = {"temperature": 0.722 * TEMPERATURE, "density": 0.8442 * DENSITY, "atoms": 256}
-    sampling = {"timestep": 8.0, "friction": 2.0, "equilibration": 8.0, "decorrelation": 2.0}
-    sampling |= {"neighbour_skin": 1.2, "neighbour_capacity": None, "rebuild_interval": 5}
-    sampling |= {"samples_per_replica": 1, "masses": {}}
-    trajectory = {"timestep": 8.0, "length": 6400.0, "sampling_interval": 40.0, "energy_drift": 1.0}
-    trajectory |= {"temperature_bounds": [0.5, 1.5], "reversal": "floating"}
-    species, cell, positions = lattice_configurations(state, ARGON, 8, seed=1)
-    kelvin = state["temperature"]
-    ensemble = sample_ensemble(model, sampling, kelvin, species, cell, ARGON, positions, None, seed=2)
-    trajectories = run_trajectories(
-        model, {}, ensemble, ARGON, sampling, trajectory, ["velocities"], [], None, kelvin
+    potential = LennardJonesSettings(
+        kind="lennard_jones", sigma=3.4, epsilon=0.997736, cutoff=8.5, truncation="truncated"
     )
-    chosen = {"diffusion": {"element": "Ar", "target": 1.0, "window": 2400.0, "viscosity": None}}
-    observable = observables_of(chosen, state, ensemble, ARGON, trajectory["sampling_interval"])["diffusion"]
-    statistics = observable.statistic(trajectories.central_series())
+    model = create_model(potential, ARGON, jax.random.key(0)).cast(jnp.float32)
+    state = State(temperature=0.722 * TEMPERATURE, density=0.8442 * DENSITY, atoms=256)
+    sampling = ReusedSettings(
+        timestep=8.0,
+        friction=2.0,
+        equilibration=8.0,
+        decorrelation=2.0,
+        neighbour_skin=1.2,
+        rebuild_interval=5,
+        samples_per_replica=1,
+    )
+    trajectory = TrajectorySettings(
+        timestep=8.0, length=6400.0, sampling_interval=40.0, energy_drift=1.0, temperature_bounds=[0.5, 1.5]
+    )
+    settings = SampleEnsemble.model_construct(elements=ARGON, state=state, ensemble=sampling)
+    ensemble = sample_ensemble(model, lattice_configurations(state, ARGON, 8, seed=1), settings, seed=2)
+    settings = RunTrajectories.model_construct(
+        elements=ARGON,
+        state=state,
+        ensemble=sampling,
+        trajectory=trajectory,
+        along=["velocities"],
+        at_start=[],
+    )
+    trajectories, kelvin = run_trajectories(model, {}, ensemble, settings, None), state.temperature
+    chosen = Observables(diffusion=DiffusionSettings(element="Ar", target=1.0, window=2400.0))
+    settings = EvaluateObjective.model_construct(
+        elements=ARGON, trajectory=trajectory, objective=TargetsSettings(observables=chosen)
+    )
+    observable = observables_of(settings, state, ensemble)["diffusion"]
+    statistics = observable.statistic(trajectories.observed())
     found = evaluate(observable, statistics, jnp.full(len(statistics), 1.0 / len(statistics)))
 
     def corrected(coefficient, atoms):

@@ -76,11 +76,11 @@ def test_names_in_the_file_are_readable(path):
 def test_another_architecture_is_refused_and_the_key_named(path, settings, key, value):
     message = f"another architecture: {key} is .* in the file and .*configuration.*train again"
     with pytest.raises(CampaignError, match=message):
-        load_model(path, {**settings, key: value}, ELEMENTS)
+        load_model(path, settings.model_copy(update={key: value}), ELEMENTS)
 
 
 def test_other_elements_are_refused(path, settings):
-    heavy = [ELEMENTS[0], {**ELEMENTS[1], "mass": 2.014}]
+    heavy = [ELEMENTS[0], ELEMENTS[1].model_copy(update={"mass": 2.014})]
     with pytest.raises(CampaignError, match="another architecture: elements is"):
         load_model(path, settings, heavy)
 

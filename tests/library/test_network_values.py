@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from systems import DIPOLE, ELEMENTS, POTENTIAL, TRICLINIC, all_neighbours, water_box
 
+from dynrefine.config.surfaces import SurfaceSettings
 from dynrefine.files.models import Model, create_model
 from dynrefine.surfaces.base import energy_forces_stress
 
@@ -23,7 +24,7 @@ IMAGES = np.array(list(itertools.product(range(-3, 4), repeat=3)))
 ROUNDING = 1e-12
 
 
-def random_parameters(settings: dict, seed: int) -> Model:
+def random_parameters(settings: SurfaceSettings, seed: int) -> Model:
     """A model of which every number is random, so that none stands for another."""
     model = create_model(settings, ELEMENTS, jax.random.key(0)).cast(jnp.float64)
     generator = np.random.default_rng(seed)
@@ -48,13 +49,15 @@ def molecule():
 @pytest.fixture(scope="module")
 def potential():
     """An embedded atom network up to l = 3."""
-    return random_parameters({**POTENTIAL, "angular_momentum": 3, "hidden_layers": [5, 4]}, seed=1)
+    return random_parameters(
+        POTENTIAL.model_copy(update={"angular_momentum": 3, "hidden_layers": [5, 4]}), seed=1
+    )
 
 
 @pytest.fixture(scope="module")
 def surface():
     """A dipole surface up to l = 2."""
-    return random_parameters({**DIPOLE, "angular_momentum": 2}, seed=2)
+    return random_parameters(DIPOLE.model_copy(update={"angular_momentum": 2}), seed=2)
 
 
 def around(positions: np.ndarray, centre: int, cutoff: float) -> list[tuple[int, complex, np.ndarray]]:

@@ -8,8 +8,9 @@ import pytest
 
 from dynrefine.errors import CampaignError
 from dynrefine.files.arrays import write_passed_through
+from dynrefine.files.objectives import Objective, load_objective, save_objective
 from dynrefine.files.tables import read_measured
-from dynrefine.refinement.objective import Objective, evaluate, evaluate_state, load_objective, save_objective
+from dynrefine.refinement.objective import evaluate, evaluate_state
 from dynrefine.statistics import jackknife_error, leave_one_out, standard_error
 from dynrefine.units import BOLTZMANN
 

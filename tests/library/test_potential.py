@@ -46,7 +46,7 @@ def evaluate(box):
     """(species, positions, cell) -> energy, forces, stress, with a fresh list."""
     model = box[2]
 
-    def run(species, positions, cell, reach=POTENTIAL["cutoff"], **options):
+    def run(species, positions, cell, reach=POTENTIAL.cutoff, **options):
         positions, cell = jnp.asarray(positions), jnp.asarray(cell)
         lists = all_neighbours(positions, cell, reach, **options)
         return compute(model.architecture, model.parameters, species, positions, cell, lists)
@@ -184,7 +184,7 @@ def test_single_precision_agrees_to_its_rounding(box, evaluate):
         positions.astype(jnp.float32),
         model.cast(jnp.float32),
     )
-    lists = all_neighbours(positions, system.cell, POTENTIAL["cutoff"])
+    lists = all_neighbours(positions, system.cell, POTENTIAL.cutoff)
     single = compute(model.architecture, model.parameters, system.species, positions, system.cell, lists)
     assert {array.dtype for array in single} == {np.dtype("float32")}
     # 6e-8 relative for each operation on numbers up to some 10 eV, adding up at random over 10³ of them.
@@ -198,7 +198,7 @@ def test_an_atom_crosses_the_cutoff_smoothly(box):
     # the product of both hydrogens' orbitals, of fourth order in the distance to the cutoff.
     model = box[2]
     cell, species = jnp.eye(3) * 20.0, jnp.array([0, 1, 1])
-    cutoff = POTENTIAL["cutoff"]
+    cutoff = POTENTIAL.cutoff
 
     def placed(distance):
         return jnp.zeros((3, 3)).at[1, 0].set(-1.0).at[2].set(distance * jnp.array([0.6, 0.8, 0.0]))
@@ -281,14 +281,14 @@ def test_the_repulsion_acts_between_close_atoms_only(box):
     radius = float(model.parameters["constants"]["repulsion_radii"][1, 1])
     soft = replace(model.architecture, repulsion_strength=0.0)
 
-    lists = all_neighbours(jnp.zeros((2, 3)).at[1, 0].set(1.0), cell, POTENTIAL["cutoff"])
+    lists = all_neighbours(jnp.zeros((2, 3)).at[1, 0].set(1.0), cell, POTENTIAL.cutoff)
 
     @jax.jit
     def extra(distance):
         point = (model.parameters, species, jnp.zeros((2, 3)).at[1, 0].set(distance), cell, lists)
         return model.architecture.energy(*point) - soft.energy(*point)
 
-    np.testing.assert_allclose(extra(radius / 2), POTENTIAL["repulsion_strength"] / 8, atol=ROUNDING)
+    np.testing.assert_allclose(extra(radius / 2), POTENTIAL.repulsion_strength / 8, atol=ROUNDING)
     assert extra(1.001 * radius) == 0.0
 
 
@@ -308,7 +308,7 @@ def test_angular_monomials_add_up_to_powers_of_the_cosine():
 def test_an_untrained_potential_is_defined_for_an_atom_without_neighbours():
     model = create_model(POTENTIAL, ELEMENTS, jax.random.key(0)).cast(jnp.float64)
     positions, cell, species = jnp.zeros((1, 3)), jnp.eye(3) * 20.0, jnp.array([0])
-    lists = all_neighbours(positions, cell, POTENTIAL["cutoff"])
+    lists = all_neighbours(positions, cell, POTENTIAL.cutoff)
     energy, forces, stress = compute(model.architecture, model.parameters, species, positions, cell, lists)
     assert np.isfinite(energy)
     np.testing.assert_array_equal(forces, 0.0)

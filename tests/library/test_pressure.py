@@ -8,18 +8,20 @@ import numpy as np
 import pytest
 from ase import Atoms, units
 from ase.calculators.lj import LennardJones as Reference
-from dynrefine.quantities.series import observer
-from dynrefine.quantities.statics import evaluate_statics
 from systems import POTENTIAL, TRICLINIC, field_of, random_model, water_box
 
-from dynrefine.dynamics.leapfrog import Frames, Simulation
-from dynrefine.dynamics.replicas import join_directions, run_legs
+from dynrefine.config.data import Element
+from dynrefine.config.properties import DiffusionSettings, PressureSettings
+from dynrefine.dynamics.leapfrog import ObservationTimes, Simulation
+from dynrefine.dynamics.replicas import run_legs
+from dynrefine.dynamics.starting_points import observe_starts
 from dynrefine.errors import CampaignError
+from dynrefine.files.trajectories import Observed, join_directions
 from dynrefine.geometry.system import system_of, thermal_velocities
-from dynrefine.properties import create_observables
-from dynrefine.properties.base import Conditions
+from dynrefine.properties.base import Conditions, create_observables
+from dynrefine.quantities.base import Observer
 from dynrefine.refinement.depth_pilot import Pilot
-from dynrefine.refinement.gradient import chunk_gradient, series_seeds
+from dynrefine.refinement.gradient import chunk_gradient, observed_seeds
 from dynrefine.refinement.gradient_check import (
     CheckedLoss,
     compare_with_backpropagation,
@@ -33,11 +35,11 @@ from dynrefine.units import BAR, BOLTZMANN
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")
 
-ARGON = [{"symbol": "Ar", "mass": 39.948, "charge": 0}]
+ARGON = [Element(symbol="Ar", mass=39.948, charge=0)]
 SIGMA, EPSILON = 3.4, 120.0 * BOLTZMANN  # Å, eV
 KELVIN, CUTOFF, STARTS = 94.4, 7.0, 4
 EDGE = 11.6  # Å, of 32 atoms at about the density of the liquid
-FRAMES = Frames(timestep=5.0, count=4, stride=2, kept=4)
+FRAMES = ObservationTimes(timestep=5.0, count=4, stride=2, kept=4)
 
 
 def argon_liquid():
@@ -55,7 +57,7 @@ def lennard_jones(truncation, tail_correction):
 
 def pressure(system, kelvin=KELVIN, target=50.0, scale=1000.0):
     conditions = Conditions(kelvin, float(system.volume), len(system.species), 10.0)
-    settings = {"pressure": {"target": target, "scale": scale}}
+    settings = {"pressure": PressureSettings(target=target, scale=scale)}
     return create_observables(settings, {"pressure": None}, conditions)["pressure"]
 
 
@@ -65,7 +67,8 @@ def checked(architecture, parameters, system, positions, observable, kelvin, fra
         Simulation(
             field_of(architecture, system.cell, **options),
             frames,
-            observer(observable.series, {}),
+            Observer.of(observable.along, {}),
+            Observer.of(observable.at_start, {}),
             parameters,
             system,
         ),
@@ -76,10 +79,9 @@ def checked(architecture, parameters, system, positions, observable, kelvin, fra
     )
 
 
-def statics_of(loss, name):
-    """A quantity of the starting points of a check, by its name."""
-    own = loss.simulation
-    return evaluate_statics([name], own.field, own.parameters, own.system, loss.positions)
+def observed_at_start(loss):
+    """What is observed at the starting points of a check."""
+    return observe_starts(loss.simulation, loss.positions, loss.velocities)
 
 
 @pytest.fixture(scope="module")
@@ -94,10 +96,10 @@ def argon():
 @pytest.fixture(scope="module")
 def diffusion(argon):
     """The loss of the self-diffusion of the same liquid, along trajectories from the same points."""
-    simulation = replace(argon.simulation, observe=observer(["velocities"], {}))
+    simulation = replace(argon.simulation, along=Observer.of(["velocities"], {}), at_start=Observer({}, {}))
     system = simulation.system
     conditions = Conditions(KELVIN, float(system.volume), 32, 10.0, ("Ar",) * 32)
-    settings = {"element": "Ar", "target": 2.0, "window": 30.0, "viscosity": None}
+    settings = DiffusionSettings(element="Ar", target=2.0, window=30.0)
     observable = create_observables({"diffusion": settings}, {"diffusion": None}, conditions)["diffusion"]
     return replace(argon, observable=observable, simulation=simulation)
 
@@ -109,11 +111,9 @@ def diffusion(argon):
 def test_pressure_is_that_of_ase_with_the_kinetic_part_and_the_tail(truncation, tail_correction):
     system, positions = argon_liquid()
     own = lennard_jones(truncation, tail_correction)
-    field = field_of(own, system.cell, capacity=96)
-    names, parameters = ["virial_pressure"], own.initial_parameters(None)
-    found = evaluate_statics(names, field, parameters, system, jnp.asarray(positions))
     observable = pressure(system)
-    predicted = observable.predict(observable.statistic(found))
+    loss = checked(own, own.initial_parameters(None), system, positions, observable, KELVIN, capacity=96)
+    predicted = observable.predict(observable.statistic(Observed({}, observed_at_start(loss))))
     assert predicted.shape == (STARTS, 1)
     atoms = Atoms("Ar32", positions=positions[0], cell=np.asarray(system.cell), pbc=True)
     # ASE shifts the energy unless it switches; its switch begins at `ro`.
@@ -164,16 +164,16 @@ def test_both_parts_of_the_gradient_matter_and_each_is_its_derivative(argon):
         return explicit, jax.grad(lambda moved: loss(argon.weights(moved) @ statistics))(vector)
 
     explicit, ensemble = parts(argon.vector)
-    statics = statics_of(argon, "virial_pressure")
+    observed = Observed({}, observed_at_start(argon))
     state = evaluate_state(
-        {"checked": argon.observable}, {"checked": 1.0}, statics, np.full(STARTS, 1 / STARTS), KELVIN
+        {"checked": argon.observable}, {"checked": 1.0}, observed, np.full(STARTS, 1 / STARTS), KELVIN
     )
     cotangents = state.weighted_cotangents({"checked": 1.0})
-    seeds = series_seeds({"checked": argon.observable}, cotangents, weights, statics)
+    seeds = observed_seeds({"checked": argon.observable}, cotangents, weights, observed)
     nowhere = jnp.zeros((STARTS, 2, 32, 3))
     found = chunk_gradient(
         argon.simulation,
-        argon.positions,
+        (argon.positions, argon.velocities),
         (nowhere, nowhere),
         seeds,
         jnp.asarray(state.coefficients),
@@ -189,7 +189,7 @@ def test_both_parts_of_the_gradient_matter_and_each_is_its_derivative(argon):
 def networks():
     """The loss of the pressure of two molecules on random networks."""
     system, positions = water_box(2, TRICLINIC)
-    model = random_model({**POTENTIAL, "angular_momentum": 1}, system, positions)
+    model = random_model(POTENTIAL.model_copy(update={"angular_momentum": 1}), system, positions)
     shifted = positions + np.random.default_rng(3).normal(0.0, 0.05, (STARTS, *positions.shape))
     observable = pressure(system, kelvin=300.0, scale=1e4)
     frames = replace(FRAMES, timestep=0.5)
@@ -198,7 +198,7 @@ def networks():
 
 def test_virial_pressure_of_networks_is_the_trace_of_their_stress(networks):
     own, x = networks.simulation, networks.positions[0]
-    found = statics_of(networks, "virial_pressure")
+    found = observed_at_start(networks)
     compute = jax.jit(energy_forces_stress, static_argnums=0)
     cell = own.system.cell
     neighbours = own.field.neighbours(x, cell)
@@ -218,17 +218,18 @@ def test_two_observables_at_once_have_the_sum_of_their_gradients(argon, diffusio
     observables = {"pressure": argon.observable, "diffusion": diffusion.observable}
     importance = {"pressure": 3.0, "diffusion": 0.5}
     changes = np.array([0.0, 4e-3, -3e-3, 1e-3])  # eV
-    legs = run_legs(diffusion.simulation, argon.positions, argon.velocities)
-    series = {name: join_directions(array) for name, array in legs.series.items()}
-    series |= statics_of(argon, "virial_pressure")
+    simulation = replace(diffusion.simulation, at_start=argon.simulation.at_start)
+    legs = run_legs(simulation, argon.positions, argon.velocities)
+    along = {name: join_directions(array) for name, array in legs.series.items()}
+    observed = Observed(along, observed_at_start(argon))
     former = boltzmann_weights(jnp.asarray(changes), KELVIN)
-    state = evaluate_state(observables, importance, series, former, KELVIN)
-    seeds = series_seeds(
-        observables, state.weighted_cotangents(importance), jnp.asarray(state.weights), series
+    state = evaluate_state(observables, importance, observed, former, KELVIN)
+    seeds = observed_seeds(
+        observables, state.weighted_cotangents(importance), jnp.asarray(state.weights), observed
     )
     found = chunk_gradient(
-        diffusion.simulation,
-        argon.positions,
+        simulation,
+        (argon.positions, argon.velocities),
         (legs.positions, legs.velocities),
         seeds,
         jnp.asarray(state.coefficients),
@@ -255,7 +256,6 @@ def test_two_observables_at_once_have_the_sum_of_their_gradients(argon, diffusio
 def test_a_pilot_is_not_moved_by_what_needs_no_trajectory(argon, diffusion):
     alone = Pilot(
         simulation=diffusion.simulation,
-        statics=[],
         observables={"diffusion": diffusion.observable},
         weights={"diffusion": 1.0, "pressure": 5.0},
         positions=argon.positions,
@@ -264,17 +264,17 @@ def test_a_pilot_is_not_moved_by_what_needs_no_trajectory(argon, diffusion):
     )
     both = replace(
         alone,
-        statics=["virial_pressure"],
+        simulation=replace(diffusion.simulation, at_start=argon.simulation.at_start),
         observables={"pressure": argon.observable, "diffusion": diffusion.observable},
     )
 
     def gradient(pilot):
-        series, ends = pilot.trajectories(30.0)
-        return pilot.gradient(30.0, series, ends, pilot.cotangents(series))[0]
+        observed, ends = pilot.trajectories(30.0)
+        return pilot.gradient(30.0, observed, ends, pilot.cotangents(observed))[0]
 
     np.testing.assert_allclose(gradient(both), gradient(alone), rtol=1e-12)
 
 
-def test_a_quantity_that_is_not_known_is_an_error(argon):
-    with pytest.raises(CampaignError, match="unknown quantities density of configurations: known are virial"):
-        statics_of(argon, "density")
+def test_a_quantity_that_is_not_known_is_an_error():
+    with pytest.raises(CampaignError, match="'density' is not among the quantities of dynrefine"):
+        Observer.of(["density"], {})

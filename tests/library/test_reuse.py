@@ -5,9 +5,11 @@ from dataclasses import replace
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from dynrefine.sampling.ensembles import Ensemble
 from systems import ELEMENTS, Springs
 
+from dynrefine.config.dynamics import ReusedSettings, State
+from dynrefine.config.steps import SampleEnsemble
+from dynrefine.files.ensembles import Ensemble
 from dynrefine.files.models import Model
 from dynrefine.sampling.reuse import beside_former, chunks_to_keep, serve_again, weights_of
 from dynrefine.sampling.reweighting import effective_sample_size
@@ -16,7 +18,11 @@ from dynrefine.units import ACCELERATION, BOLTZMANN
 pytestmark = pytest.mark.usefixtures("fast_compilation")
 
 ATOMS, REPLICAS, CHUNKS, KELVIN = 4, 100, 4, 320.0
-SAMPLING = {"neighbour_skin": 4.0, "neighbour_capacity": 8, "rebuild_interval": 5, "reuse": 0.9}
+SETTINGS = SampleEnsemble.model_construct(
+    elements=ELEMENTS,
+    state=State(temperature=KELVIN, density=1.0),
+    ensemble=ReusedSettings(neighbour_skin=4.0, neighbour_capacity=8, rebuild_interval=5, reuse=0.9),
+)
 CENTRES = np.random.default_rng(0).uniform(0.0, 12.0, (ATOMS, 3))
 
 
@@ -59,10 +65,8 @@ def iterations():
         next_chunks = []
         for chunk in range(CHUNKS):
             seed = 100 * number + chunk
-            kept = serve_again(chunks, chunk, potential, SAMPLING, ELEMENTS, KELVIN, seed)
-            next_chunks.append(
-                kept or beside_former(sampled(potential, seed), potentials[:number], SAMPLING, ELEMENTS)
-            )
+            kept = serve_again(chunks, chunk, potential, SETTINGS, seed)
+            next_chunks.append(kept or beside_former(sampled(potential, seed), potentials[:number], SETTINGS))
         chunks = next_chunks
         found.append((potential, chunks))
     return found
@@ -83,7 +87,7 @@ def test_means_are_those_of_the_present_potential(iterations):
     for potential, chunks in iterations:
         weights = weights_of(chunks, KELVIN)
         assert weights.sum() == pytest.approx(1.0)
-        assert effective_sample_size(jnp.asarray(weights)) >= SAMPLING["reuse"] * len(weights)
+        assert effective_sample_size(jnp.asarray(weights)) >= SETTINGS.ensemble.reuse * len(weights)
         squares = np.concatenate([np.sum((chunk.positions - CENTRES) ** 2, axis=(1, 2)) for chunk in chunks])
         mean = weights @ squares
         error = np.sqrt(np.sum((weights * (squares - mean)) ** 2))
@@ -108,7 +112,7 @@ def test_fresh_velocities_are_those_of_the_temperature_and_no_chunk_has_those_of
     # them has a relative standard deviation of sqrt(2 / n).
     degrees = (3 * ATOMS - 3) * len(velocities)
     variance = np.sum(velocities**2) / degrees
-    expected = BOLTZMANN * KELVIN * ACCELERATION / ELEMENTS[1]["mass"]
+    expected = BOLTZMANN * KELVIN * ACCELERATION / ELEMENTS[1].mass
     assert variance == pytest.approx(expected, rel=4.0 * np.sqrt(2.0 / degrees))
     assert len(np.unique(velocities)) == velocities.size
 

@@ -6,30 +6,46 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from dynrefine.quantities.series import observer
-from dynrefine.sampling.ensembles import frames_of, sample_ensemble
 
+from dynrefine.config.data import Element
+from dynrefine.config.dynamics import ReusedSettings, State, TrajectorySettings
+from dynrefine.config.properties import DiffusionSettings
+from dynrefine.config.steps import RunTrajectories, SampleEnsemble
+from dynrefine.config.surfaces import LennardJonesSettings
 from dynrefine.files.models import create_model
 from dynrefine.properties.base import Conditions
 from dynrefine.properties.diffusion import SelfDiffusion
-from dynrefine.refinement.gradient import chunk_gradient, series_seeds
+from dynrefine.quantities.base import Observer
+from dynrefine.refinement.gradient import chunk_gradient, observed_seeds
 from dynrefine.refinement.objective import evaluate_state
+from dynrefine.sampling.canonical import sample_ensemble
 from dynrefine.sampling.initial_configurations import lattice_configurations
 from dynrefine.sampling.reuse import weights_of
-from dynrefine.sampling.trajectories import run_trajectories
+from dynrefine.sampling.trajectories import observation_times, run_trajectories, simulation_of
 from dynrefine.statistics import standard_error
 from dynrefine.units import KILOJOULE_PER_MOLE
 
-ARGON = [{"symbol": "Ar", "mass": 39.948, "charge": 0}]
-STATE = {"temperature": 94.4, "density": 1.374, "atoms": 108}
+ARGON = [Element(symbol="Ar", mass=39.948, charge=0)]
+STATE = State(temperature=94.4, density=1.374, atoms=108)
 SIGMA, EPSILON = 3.38, 0.893795  # Å, kJ/mol
 CHAINS, SAMPLES = 48, 12
-SAMPLING = {"timestep": 8.0, "friction": 1.0, "equilibration": 20.0, "decorrelation": 2.0}
-SAMPLING |= {"neighbour_skin": 1.0, "neighbour_capacity": None, "rebuild_interval": 5}
-SAMPLING |= {"samples_per_replica": SAMPLES, "masses": {}}
+SAMPLING = ReusedSettings(
+    timestep=8.0,
+    friction=1.0,
+    equilibration=20.0,
+    decorrelation=2.0,
+    neighbour_skin=1.0,
+    rebuild_interval=5,
+    samples_per_replica=SAMPLES,
+)
 INTERVAL, LENGTH = 40.0, 1000.0  # fs; the window of the Green-Kubo integral is the length of a trajectory
-TRAJECTORY = {"timestep": 8.0, "length": LENGTH, "sampling_interval": INTERVAL, "energy_drift": 1.0}
-TRAJECTORY |= {"temperature_bounds": [0.5, 1.5], "reversal": "floating"}
+TRAJECTORY = TrajectorySettings(
+    timestep=8.0, length=LENGTH, sampling_interval=INTERVAL, energy_drift=1.0, temperature_bounds=[0.5, 1.5]
+)
+SAMPLED = SampleEnsemble.model_construct(elements=ARGON, state=STATE, ensemble=SAMPLING)
+RUN = RunTrajectories.model_construct(
+    elements=ARGON, state=STATE, ensemble=SAMPLING, trajectory=TRAJECTORY, along=["velocities"], at_start=[]
+)
 
 
 class Coefficient(SelfDiffusion):
@@ -59,24 +75,26 @@ class Simulated:
 
 def simulate(sigma: float, epsilon: float, seed: int) -> Simulated:
     """From a lattice to the diffusion coefficient at these parameters (Å, kJ/mol)."""
-    settings = {"kind": "lennard_jones", "sigma": sigma, "epsilon": epsilon, "cutoff": 7.5}
-    settings |= {"truncation": "truncated", "switching_width": 1.0, "tail_correction": False}
+    settings = LennardJonesSettings(
+        kind="lennard_jones",
+        sigma=sigma,
+        epsilon=epsilon,
+        cutoff=7.5,
+        truncation="truncated",
+        tail_correction=False,
+    )
     model = create_model(settings, ARGON, jax.random.key(0)).cast(jnp.float32)
-    species, cell, positions = lattice_configurations(STATE, ARGON, CHAINS, seed)
-    kelvin = STATE["temperature"]
-    ensemble = sample_ensemble(model, SAMPLING, kelvin, species, cell, ARGON, positions, None, seed)
-    trajectories = run_trajectories(
-        model, {}, ensemble, ARGON, SAMPLING, TRAJECTORY, ["velocities"], [], None, kelvin
-    )
-    conditions = Conditions(
-        kelvin, float(np.linalg.det(cell)), len(species), INTERVAL, ("Ar",) * len(species)
-    )
-    chosen = {"element": "Ar", "target": 1.0, "window": LENGTH, "viscosity": None}
+    starts = lattice_configurations(STATE, ARGON, CHAINS, seed)
+    ensemble = sample_ensemble(model, starts, SAMPLED, seed)
+    trajectories = run_trajectories(model, {}, ensemble, RUN, None)
+    kelvin, atoms = STATE.temperature, len(starts.species)
+    conditions = Conditions(kelvin, float(np.linalg.det(starts.cell)), atoms, INTERVAL, ("Ar",) * atoms)
+    chosen = DiffusionSettings(element="Ar", target=1.0, window=LENGTH)
     observable = Coefficient.from_settings(chosen, None, conditions)
     evaluated = evaluate_state(
         {"diffusion": observable},
         {"diffusion": 1.0},
-        trajectories.central_series(),
+        trajectories.observed(),
         weights_of([ensemble], kelvin),
         kelvin,
     )
@@ -87,16 +105,15 @@ def gradient_of(simulated: Simulated) -> tuple[np.ndarray, np.ndarray]:
     """Trajectory and ensemble part of dD/d(ε, σ) from each chain [CHAINS, 2]; their means are the gradient."""
     own = simulated
     observables = {"diffusion": own.observable}
-    series = own.trajectories.central_series()
+    observed = own.trajectories.observed()
+    observers = Observer.of(["velocities"], {}), Observer({}, {})
     weights = jnp.asarray(own.evaluated.weights)
     cotangents = own.evaluated.weighted_cotangents({"diffusion": 1.0})
     gradient = chunk_gradient(
-        own.ensemble.simulation(
-            own.model, SAMPLING, ARGON, frames_of(TRAJECTORY), observer(["velocities"], {})
-        ),
-        jnp.asarray(own.ensemble.positions),
+        simulation_of(own.model, own.ensemble, RUN, observation_times(TRAJECTORY), observers),
+        (jnp.asarray(own.ensemble.positions), jnp.asarray(own.ensemble.velocities)),
         own.trajectories.ends(slice(None), jnp.float32),
-        series_seeds(observables, cotangents, weights, series),
+        observed_seeds(observables, cotangents, weights, observed),
         jnp.asarray(own.evaluated.coefficients),
         tolerance=1e-2,
     )

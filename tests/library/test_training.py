@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from systems import DIPOLE, ELEMENTS, POTENTIAL, TRICLINIC, random_model, water_box
 
+from dynrefine.config.refinement import AnchorSettings
+from dynrefine.config.surfaces import PotentialTrainingSettings
 from dynrefine.errors import CampaignError
 from dynrefine.files.arrays import read_arrays
 from dynrefine.files.models import create_model, flat_parameters
@@ -15,11 +17,11 @@ from dynrefine.geometry.frames import LabelledFrames
 from dynrefine.geometry.frames_with_neighbours import shortest_distances, with_neighbours
 from dynrefine.geometry.neighbours import displacements
 from dynrefine.refinement.anchor import anchor_gradient
+from dynrefine.surfaces.eann import REPULSION_ONSET
 from dynrefine.surfaces.networks.environment_network import feature_statistics
 from dynrefine.training import fit as fitting
 from dynrefine.training.fit import Schedule, fit
 from dynrefine.training.potential import (
-    REPULSION_ONSET,
     LabelWeights,
     evaluate,
     fit_energy_offsets,
@@ -27,7 +29,6 @@ from dynrefine.training.potential import (
     label_loss,
     less_offsets,
     parity,
-    set_constants,
 )
 from dynrefine.training.tables import curve_table
 
@@ -150,8 +151,14 @@ def test_batches_larger_than_the_data_are_the_data(tmp_path):
 
 
 def test_a_schedule_comes_from_its_settings():
-    settings = {"epochs": 5, "batch_size": 2, "learning_rate": 0.1, "final_learning_rate": 0.01}
-    settings |= {"patience": 3, "checkpoint_interval": 1, "energy_weight": 1.0}
+    settings = PotentialTrainingSettings(
+        epochs=5,
+        batch_size=2,
+        learning_rate=0.1,
+        final_learning_rate=0.01,
+        patience=3,
+        checkpoint_interval=1,
+    )
     assert Schedule.from_settings(settings, 9) == Schedule(5, 2, 0.1, 0.01, 3, 1, 9)
 
 
@@ -169,7 +176,7 @@ def padded_boxes():
 def labelled():
     """A potential, and frames that it labelled itself: but for padding, and one frame without stress."""
     model, frames = padded_boxes()
-    data = with_neighbours(frames, POTENTIAL["cutoff"], jnp.float64)
+    data = with_neighbours(frames, POTENTIAL.cutoff, jnp.float64)
     energies, forces, stresses = (values.copy() for values in evaluate(model, data))
     stresses[1] = np.nan
     forces[2, 5] = np.nan
@@ -185,7 +192,7 @@ def loss_of():
     compiled = jax.jit(label_loss, static_argnums=(0, 3))
 
     def run(model, frames):
-        data = with_neighbours(frames, POTENTIAL["cutoff"], jnp.float64)
+        data = with_neighbours(frames, POTENTIAL.cutoff, jnp.float64)
         return float(compiled(model.architecture, model.parameters, data, WEIGHTS))
 
     return run
@@ -243,8 +250,8 @@ def test_offsets_of_a_single_composition_share_the_mean_energy():
 
 def test_constants_normalise_the_features_and_begin_the_repulsion_below_the_data():
     _, frames = padded_boxes()
-    data = with_neighbours(frames, POTENTIAL["cutoff"], jnp.float64)
-    model = set_constants(create_model(POTENTIAL, ELEMENTS, jax.random.key(2)).cast(jnp.float64), data)
+    data = with_neighbours(frames, POTENTIAL.cutoff, jnp.float64)
+    model = create_model(POTENTIAL, ELEMENTS, jax.random.key(2)).cast(jnp.float64).with_constants_fitted(data)
     network, constants = model.architecture.network, model.parameters["constants"]
 
     def features(species, positions, cell, neighbours):
@@ -282,8 +289,8 @@ def test_shortest_distances_are_those_of_pairs_within_the_cutoff():
 def test_the_repulsion_of_pairs_that_were_never_seen_is_short():
     positions = np.array([[[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.2, 0.0]]])
     frames = LabelledFrames.unlabelled(np.array([0, 1, 1]), positions, 9.5 * np.eye(3))
-    data = with_neighbours(frames, POTENTIAL["cutoff"], jnp.float64)
-    model = set_constants(create_model(POTENTIAL, ELEMENTS, jax.random.key(2)).cast(jnp.float64), data)
+    data = with_neighbours(frames, POTENTIAL.cutoff, jnp.float64)
+    model = create_model(POTENTIAL, ELEMENTS, jax.random.key(2)).cast(jnp.float64).with_constants_fitted(data)
     radii = np.asarray(model.parameters["constants"]["repulsion_radii"])
     np.testing.assert_allclose(radii / REPULSION_ONSET, [[1.0, 1.0], [1.0, np.sqrt(1.0 + 1.44)]])
 
@@ -307,10 +314,10 @@ def test_the_anchor_is_the_label_loss_and_its_derivative(labelled):
         forces=frames.forces + np.random.default_rng(2).normal(0.0, 0.1, frames.forces.shape),
     )
     model = replace(model, metadata={"energy_offsets_eV": offsets})
-    settings = {"energy_weight": 50.0, "force_weight": 2.0, "weight": 1e3}
+    settings = AnchorSettings(energy_weight=50.0, force_weight=2.0, weight=1e3)
     value, gradient = anchor_gradient(model, noisy, settings, jnp.float64)
 
-    data = with_neighbours(less_offsets(noisy, np.array(offsets)), POTENTIAL["cutoff"], jnp.float64)
+    data = with_neighbours(less_offsets(noisy, np.array(offsets)), POTENTIAL.cutoff, jnp.float64)
     vector, restore = flat_parameters(model.parameters["trainable"])
 
     @jax.jit
@@ -328,7 +335,7 @@ def test_the_anchor_is_the_label_loss_and_its_derivative(labelled):
 
 def test_dipole_surfaces_have_no_repulsion_to_set():
     _, frames = padded_boxes()
-    data = with_neighbours(frames, DIPOLE["cutoff"], jnp.float32)
-    model = set_constants(create_model(DIPOLE, ELEMENTS, jax.random.key(2)).cast(jnp.float32), data)
+    data = with_neighbours(frames, DIPOLE.cutoff, jnp.float32)
+    model = create_model(DIPOLE, ELEMENTS, jax.random.key(2)).cast(jnp.float32).with_constants_fitted(data)
     assert model.parameters["constants"].keys() == {"feature_mean", "feature_scale"}
     assert {leaf.dtype for leaf in jax.tree.leaves(model.parameters)} == {np.dtype("float32")}

@@ -10,8 +10,9 @@ import pytest
 from systems import DIPOLE, ELEMENTS
 
 from dynrefine.errors import CampaignError
+from dynrefine.files.gradients import ChunkGradient
 from dynrefine.files.models import create_model, flat_parameters
-from dynrefine.refinement.gradient import ChunkGradient
+from dynrefine.files.trajectories import Trajectories
 from dynrefine.refinement.update import (
     Gradient,
     conditions,
@@ -26,7 +27,6 @@ from dynrefine.refinement.update import (
     step,
     terms,
 )
-from dynrefine.sampling.trajectories import Trajectories
 from dynrefine.statistics import Estimate, shortened, sum_with_error
 
 ADAM = {

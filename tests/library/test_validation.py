@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from systems import made_up_ensemble
 
-from dynrefine.refinement.objective import Evaluation, Objective, StateObjective
+from dynrefine.files.objectives import Evaluation, Objective, StateObjective
+from dynrefine.files.trajectories import Trajectories
 from dynrefine.refinement.validation import Findings, add_conditions, add_diffusion, add_fitted, add_structure
-from dynrefine.sampling.trajectories import Trajectories
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")
 

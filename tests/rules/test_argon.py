@@ -23,15 +23,15 @@ from argon_by_hand import (
     in_order_of_time,
 )
 from campaigns import ROOT
-from dynrefine.sampling.ensembles import Ensemble, load_ensemble
 
 from dynrefine.config import load_config
 from dynrefine.files.arrays import read_arrays
+from dynrefine.files.ensembles import Ensemble, load_ensemble
+from dynrefine.files.gradients import load_gradient
 from dynrefine.files.models import load_model
-from dynrefine.refinement.gradient import load_gradient
-from dynrefine.refinement.objective import load_objective
+from dynrefine.files.objectives import load_objective
+from dynrefine.files.trajectories import Trajectories, load_trajectories
 from dynrefine.report.formatting import value_with_error
-from dynrefine.sampling.trajectories import Trajectories, load_trajectories
 from dynrefine.units import BAR, BOLTZMANN, GRAM_PER_CUBIC_CENTIMETRE, KINETIC
 
 SETTINGS = load_config(ROOT / "tests/config/argon.yaml").model_dump()

@@ -6,7 +6,6 @@ from functools import partial
 import numpy as np
 import pytest
 from campaigns import ROOT, limit_size_of_files
-from dynrefine.sampling.ensembles import load_ensemble
 
 from dynrefine.config import check_files, load_config
 from dynrefine.datasets.checking import check_frames
@@ -14,6 +13,7 @@ from dynrefine.datasets.reading import read_frames
 from dynrefine.datasets.writing import write_frames
 from dynrefine.errors import CampaignError
 from dynrefine.files import arrays as storage
+from dynrefine.files.ensembles import load_ensemble
 from dynrefine.files.models import load_model, save_model
 from dynrefine.sampling.trajectories import run_trajectories
 

@@ -7,14 +7,14 @@ import pandas as pd
 import pytest
 import validation_by_hand
 from campaigns import ROOT
-from dynrefine.sampling.ensembles import load_ensemble
 
 from dynrefine.config import load_config
 from dynrefine.files.arrays import read_arrays
+from dynrefine.files.ensembles import load_ensemble
 from dynrefine.files.models import load_model
 from dynrefine.files.tables import read_measured
+from dynrefine.files.trajectories import load_trajectories
 from dynrefine.report.formatting import value_with_error
-from dynrefine.sampling.trajectories import load_trajectories
 
 STAGES = ("initial", "refined")
 POTENTIALS = {

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from campaigns import ROOT
-from dynrefine.sampling.ensembles import load_ensemble
 from toy_steps import (
     of_chunks,
     parameters_by_optimiser,
@@ -20,11 +19,12 @@ from toy_steps import (
 
 from dynrefine.config import load_config
 from dynrefine.files.arrays import read_arrays
+from dynrefine.files.ensembles import load_ensemble
+from dynrefine.files.gradients import load_gradient
 from dynrefine.files.models import flat_parameters, load_model
+from dynrefine.files.objectives import load_objective
+from dynrefine.files.trajectories import load_trajectories
 from dynrefine.refinement.gathering import observables_of
-from dynrefine.refinement.gradient import load_gradient
-from dynrefine.refinement.objective import load_objective
-from dynrefine.sampling.trajectories import load_trajectories
 from dynrefine.units import BOLTZMANN, GRAM_PER_CUBIC_CENTIMETRE, KINETIC
 
 ITERATIONS = ("000", "001")

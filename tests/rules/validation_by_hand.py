@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from argon_by_hand import autocorrelation, green_kubo, in_order_of_time
 
-from dynrefine.sampling.ensembles import Ensemble
-from dynrefine.sampling.trajectories import Trajectories
+from dynrefine.files.ensembles import Ensemble
+from dynrefine.files.trajectories import Trajectories
 from dynrefine.units import DIFFUSION
 
 
