@@ -1,6 +1,5 @@
 """Campaigns in temporary folders, run as a user would run them."""
 
-import ast
 import fcntl
 import io
 import os
@@ -20,6 +19,7 @@ import pandas as pd
 import yaml
 
 from dynrefine.campaign.job import CACHE_VARIABLE
+from dynrefine.config import load_config
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "workflow", "config", "envs", "profiles", "slurm")
@@ -36,6 +36,8 @@ COMPILATION = {
 }
 NOT_OF_A_USER = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
 
+TOY = load_config(ROOT / "tests/config/toy.yaml")
+
 # Jobs of the toy by rule: those of an iteration, and those that follow the last one.
 ITERATION = {
     "sample_ensemble": 2,
@@ -48,9 +50,6 @@ ITERATION = {
 AFTERWARDS = {"sample_validation": 1, "run_validation": 1, "validate": 1, "write_report": 1}
 
 STAND_IN = """
-def imports():
-{imports}
-
 from pathlib import Path
 
 for path in snakemake.output:
@@ -201,13 +200,6 @@ def run_once(folder: Path, begin: Callable[[Path], Campaign], name: str = "toy",
             begin(folder).run(cores=cores)
             finished.touch()
     return Campaign(folder, name)
-
-
-def replace_by_stand_in(script: Path) -> None:
-    """Keep what a script imports, for its hash; let it write its outputs at once."""
-    nodes = ast.walk(ast.parse(script.read_text(encoding="utf-8")))
-    imports = [ast.unparse(node) for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
-    script.write_text(STAND_IN.format(imports="\n".join(f"    {line}" for line in imports)))
 
 
 def jobs_by_rule(finished: subprocess.CompletedProcess) -> dict[str, int]:

@@ -16,12 +16,13 @@ jax.config.update("jax_compilation_cache_dir", str(COMPILED))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
+SLURM = Path(__file__).parent / "slurm"
 LATE = "too late to begin with slow tests"
 
 
 def pytest_collection_modifyitems(items):
-    """Files with slow tests come after all others."""
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    """Files with slow tests come after all others, but those of Slurm, which mostly wait, before."""
+    slow = {item.path for item in items if item.get_closest_marker("slow") and SLURM not in item.path.parents}
     items.sort(key=lambda item: item.path in slow)
 
 

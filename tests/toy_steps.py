@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from campaigns import TOY
 
 from dynrefine.files.arrays import read_arrays
 from dynrefine.files.gradients import load_gradient
@@ -23,9 +24,9 @@ def of_chunks(iteration: Path, kind: str, load: Any) -> list[Any]:
     return [load(iteration / f"300K/{kind}_{chunk}.npz") for chunk in CHUNKS]
 
 
-def parameters_in(path: Path, settings: Settings) -> np.ndarray:
+def parameters_in(path: Path) -> np.ndarray:
     """The trainable parameters of a potential in a file [P]."""
-    model = load_model(path, settings["potential"], settings["elements"])
+    model = load_model(path, TOY.potential, TOY.elements)
     return np.asarray(flat_parameters(model.parameters["trainable"])[0])
 
 
@@ -70,9 +71,9 @@ def total_gradient(iteration: Path, settings: Settings, share: float = 1.0) -> n
 
 def parameters_by_optimiser(results: Path, settings: Settings, iterations: Sequence[str]) -> list[np.ndarray]:
     """The parameters after each of these iterations, the first ones, by the optimiser on the gathered gradients."""
-    optimiser, steps = optimiser_of(settings["optimiser"], probes_of(results)), []
+    optimiser, steps = optimiser_of(TOY.optimiser, probes_of(results)), []
     with jax.enable_x64(False):  # as in the jobs of a campaign in single precision
-        vector = jnp.asarray(parameters_in(results / "pretraining/potential.npz", settings))
+        vector = jnp.asarray(parameters_in(results / "pretraining/potential.npz"))
         state = optimiser.init(vector)
         for number in iterations:
             gradient = jnp.asarray(total_gradient(results / "refinement" / number, settings), jnp.float32)

@@ -10,6 +10,7 @@ import pandas as pd
 import yaml
 
 from dynrefine.config import load_config
+from dynrefine.config.steps import WriteReport
 from dynrefine.files.arrays import ArrayFile, write_arrays
 from dynrefine.report.results import Results, read_results
 
@@ -20,7 +21,7 @@ LABELS = {
 }
 STAGES = ("initial", "refined")
 SURFACES = ("potential", "dipole")
-OF_SURFACE = ("learning_curve", "errors", "parity")
+OF_SURFACE = {"learning_curves": "learning_curve", "errors": "errors", "parities": "parity"}
 # centre (cm⁻¹), height (cm⁻¹) and width (cm⁻¹) of the bands of liquid water
 MEASURED = [(180, 1900, 110), (600, 4500, 170), (1642, 3600, 55), (2126, 600, 150), (3390, 17400, 180)]
 INITIAL = [(170, 1500, 120), (540, 4300, 200), (1660, 4300, 70), (2050, 500, 160), (3510, 14400, 210)]
@@ -83,10 +84,16 @@ class FinishedCampaign:
                 for name in ("history", "frames", "summary", "gradient_check", "total_derivative", "horizon")
             },
         }
-        for surface in SURFACES:
-            files |= {f"{surface}_{name}": self.folder / f"{surface}_{name}" for name in OF_SURFACE}
-        states = {label: {"temperature": float(label.removesuffix("K"))} for label in self.states}
-        return read_results(files, self.settings, states, self.folder / "benchmarks", self.folder / "logs")
+        for kind, name in OF_SURFACE.items():
+            files[f"surface_{kind}"] = [self.folder / f"{surface}_{name}" for surface in SURFACES]
+        settings = WriteReport(
+            configuration=self.settings,
+            states={label: {"temperature": float(label.removesuffix("K"))} for label in self.states},
+            surfaces=list(SURFACES),
+            benchmarks=str(self.folder / "benchmarks"),
+            logs=str(self.folder / "logs"),
+        )
+        return read_results(files, settings)
 
     def _write_refinement(self) -> None:
         rows = []

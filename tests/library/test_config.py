@@ -9,6 +9,7 @@ import yaml
 from dynrefine.config import check_files, load_config
 from dynrefine.config.data import CP2KSettings
 from dynrefine.config.dynamics import State, state_labels
+from dynrefine.config.properties import PROPERTIES
 from dynrefine.config.reference import COMMAND, documents, write_documents
 from dynrefine.errors import CampaignError
 from dynrefine.quantities.base import quantity

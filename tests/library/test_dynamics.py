@@ -301,7 +301,6 @@ def test_the_force_field_is_sized_for_its_cell():
     assert (field.skin, field.rebuild_interval) == (0.5, 7)
     assert field.capacity == expected_capacity(6, volume, 3.5)
     assert field.images == images_per_axis(TRICLINIC, 3.5)
-    assert field.with_capacity(None) == field
     assert field.with_capacity(40).capacity == 40
 
 

@@ -238,4 +238,4 @@ def test_the_bounds_of_trajectories(drift, kelvin, sentence):
 
 
 def test_masses_of_other_elements_stay():
-    assert with_masses(ELEMENTS, {"H": 3.0}) == [ELEMENTS[0], {**ELEMENTS[1], "mass": 3.0}]
+    assert with_masses(ELEMENTS, {"H": 3.0}) == [ELEMENTS[0], ELEMENTS[1].model_copy(update={"mass": 3.0})]

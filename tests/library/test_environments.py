@@ -43,13 +43,13 @@ installed = importlib.metadata.packages_distributions()
 class OnlyAllowed:
     def find_spec(self, name, path=None, target=None):
         packages = installed.get(name.partition(".")[0], ())
-        if packages and not allowed & {package.lower() for package in packages}:
+        if packages and not allowed & {package.lower().replace("_", "-") for package in packages}:
             raise ModuleNotFoundError(f"{script} needs {name}, which is not in its environment", name=name)
 
 sys.meta_path.insert(0, OnlyAllowed())
 for script in scripts:
     tree = ast.parse(Path(script).read_text(encoding="utf-8"))
-    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    nodes = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
     exec("\\n".join(ast.unparse(node) for node in nodes))
 """
 
@@ -71,7 +71,7 @@ def installed_with(names):
     """These distributions and all that they need, by their names in lower case."""
     found, pending = set(), [name.lower() for name in names]
     while pending:
-        name = pending.pop()
+        name = pending.pop().replace("_", "-")
         if name not in found:
             found.add(name)
             needs = map(Requirement, requires(name) or ())

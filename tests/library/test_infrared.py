@@ -70,7 +70,7 @@ def test_the_oscillator_absorbs_at_its_frequency_and_as_much_as_it_should(infrar
     expected = charge_squared / (4 * 8.8541878128e-12 * 299792458.0**2 * kilogram * cubic_metre) * 1e-4
     # The sum over a grid of 5 cm⁻¹ is exact for a window of 1200 fs, 28 cm⁻¹ wide; its tails fall with the third
     # power and leave 1e-5 beyond the ends of the range.
-    assert np.sum(spectrum) * SETTINGS["resolution"] == pytest.approx(expected, rel=1e-4)
+    assert np.sum(spectrum) * SETTINGS.resolution == pytest.approx(expected, rel=1e-4)
 
 
 def test_the_width_of_a_line_is_that_of_the_window(infrared, oscillator):
@@ -151,7 +151,7 @@ def test_a_series_shorter_than_the_window_gives_the_lags_it_holds(infrared):
 
 
 def test_the_grid_ends_with_the_highest_band(infrared):
-    assert infrared.abscissa[0] == SETTINGS["resolution"]
+    assert infrared.abscissa[0] == SETTINGS.resolution
     assert infrared.abscissa[-1] == 4000.0
     assert infrared.target.shape == infrared.weights.shape == infrared.abscissa.shape
     assert hann_window(infrared.depth, jnp.float64)[-1] < 1e-15

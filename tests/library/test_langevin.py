@@ -127,7 +127,7 @@ def test_a_difference_of_two_chains_goes_the_way_of_the_middle_scheme(springs):
     masses = np.array([15.999, 1.008, 1.008, 15.999])[:, None]
     dt, retained, records = 6.0, np.exp(-0.05 * 6.0), []
     for step in range(4 * 4):  # an interval before the records and three of them, of two lists of two steps
-        v = v - dt * 9.648533212e-3 * STIFFNESS * x / masses
+        v = v - dt * 9.648533215665e-3 * STIFFNESS * x / masses
         x = x + 0.5 * dt * v
         v = retained * v
         v = v - np.sum(masses * v, axis=0) / np.sum(masses)

@@ -9,6 +9,9 @@ import pandas as pd
 import pytest
 from systems import DIPOLE, ELEMENTS
 
+from dynrefine.config.data import Element
+from dynrefine.config.refinement import StepSettings, StopSettings
+from dynrefine.config.surfaces import LennardJonesSettings
 from dynrefine.errors import CampaignError
 from dynrefine.files.gradients import ChunkGradient
 from dynrefine.files.models import create_model, flat_parameters
@@ -29,17 +32,16 @@ from dynrefine.refinement.update import (
 )
 from dynrefine.statistics import Estimate, shortened, sum_with_error
 
-ADAM = {
-    "name": "adam",
-    "learning_rate": 1e-2,
-    "learning_rate_decay": 1.0,
-    "momentum": 0.9,
-    "parameter_scales": {},
-    "clip_norm": 1.0,
-    "shrink_noise": False,
-}
-SGD = ADAM | {"name": "sgd"}
-NATURAL = ADAM | {"name": "natural", "force_change": 5.0, "momentum": 0.5, "damping": 0.1}
+ADAM = StepSettings(name="adam", learning_rate=1e-2, momentum=0.9, shrink_noise=False)
+
+
+def with_settings(settings, **changed):
+    """The same settings but for these."""
+    return settings.model_copy(update=changed)
+
+
+SGD = with_settings(ADAM, name="sgd")
+NATURAL = with_settings(ADAM, name="natural", momentum=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -276,7 +278,7 @@ def test_natural_steps_are_those_of_the_mean_of_gradients_in_a_dense_metric(pote
     """m <- μ m + (1 - μ) g, then -r d^k (G + λ)⁻¹ m / sqrt(mᵀ (G + λ)⁻¹ m): first the mean, then the length."""
     vectors = lengthened(gradients)
     rows = np.random.default_rng(7).normal(size=(9, len(vectors[0])))
-    settings = NATURAL | {"momentum": 0.6, "learning_rate_decay": 0.8, "damping": 0.3, "force_change": 7.0}
+    settings = with_settings(NATURAL, momentum=0.6, learning_rate_decay=0.8, damping=0.3, force_change=7.0)
     metric = rows.T @ rows / 9
     metric += 0.3 * np.mean(np.diag(metric)) * np.eye(len(metric))
     mean = np.zeros(len(metric))
@@ -291,7 +293,7 @@ def test_natural_steps_are_those_of_the_mean_of_gradients_in_a_dense_metric(pote
 def test_steps_of_adam_are_those_of_its_equations(potential, gradients):
     """Kingma and Ba, arXiv:1412.6980, algorithm 1, after clipping; the first momentum is that of the settings."""
     vectors = lengthened(gradients)
-    settings = ADAM | {"momentum": 0.7, "learning_rate": 0.03, "learning_rate_decay": 0.8, "clip_norm": 2.0}
+    settings = with_settings(ADAM, momentum=0.7, learning_rate=0.03, learning_rate_decay=0.8, clip_norm=2.0)
     first, second = np.zeros((2, len(vectors[0])))
     for number, (found, vector) in enumerate(zip(walked(potential, vectors, settings), vectors, strict=True)):
         clipped = vector * min(1.0, 2.0 / np.sqrt(np.sum(vector**2)))
@@ -303,7 +305,7 @@ def test_steps_of_adam_are_those_of_its_equations(potential, gradients):
 
 def test_plain_descent_clips_and_shortens_and_has_no_momentum(potential, gradients):
     vectors = lengthened(gradients)
-    settings = SGD | {"learning_rate": 0.03, "learning_rate_decay": 0.8, "clip_norm": 2.0}
+    settings = with_settings(SGD, learning_rate=0.03, learning_rate_decay=0.8, clip_norm=2.0)
     clipped = [vectors[0] * 2.0 / 30.0, vectors[1] * 2.0 / 3.0, vectors[2]]
     for number, (found, vector) in enumerate(zip(walked(potential, vectors, settings), clipped, strict=True)):
         np.testing.assert_allclose(found, -0.03 * 0.8**number * vector, atol=1e-12)
@@ -318,13 +320,13 @@ def test_a_natural_step_is_as_long_as_its_gradient_is_certain(potential, gradien
     for noise in (0.0, np.sqrt(0.5), 2.0):
         part = Estimate(value, np.full(size, noise * np.linalg.norm(value) / np.sqrt(size)))
         gradient = Gradient(part, nothing, np.zeros(size))
-        lengths.append(step(potential, gradient, NATURAL | {"shrink_noise": True}, None, probes)[2])
+        lengths.append(step(potential, gradient, with_settings(NATURAL, shrink_noise=True), None, probes)[2])
     np.testing.assert_allclose(np.array(lengths) / lengths[0], [1.0, 0.5, 0.0], rtol=1e-9)
 
 
 def test_natural_steps_shorten(potential, gradients):
     probes = np.random.default_rng(5).normal(size=(4, len(vector_of(potential))))
-    settings = NATURAL | {"learning_rate_decay": 0.5, "momentum": 0.0}
+    settings = with_settings(NATURAL, learning_rate_decay=0.5, momentum=0.0)
     model, state, lengths = potential, None, []
     for _ in range(3):
         model, state, length = step(model, gradients[0], settings, state, probes)
@@ -350,22 +352,12 @@ def test_the_first_step_of_adam_has_the_learning_rate_in_every_component(potenti
 
 
 def test_steps_are_counted_in_the_units_of_the_parameters_and_shorten():
-    settings = {
-        "kind": "lennard_jones",
-        "sigma": 3.4,
-        "epsilon": 1.0,
-        "cutoff": 8.0,
-        "truncation": "switched",
-    }
-    settings |= {"switching_width": 1.0, "tail_correction": True}
-    argon = create_model(settings, [{"symbol": "Ar", "mass": 39.948, "charge": 0}], jax.random.key(0))
+    settings = LennardJonesSettings(kind="lennard_jones", sigma=3.4, epsilon=1.0, cutoff=8.0)
+    argon = create_model(settings, [Element(symbol="Ar", mass=39.948, charge=0)], jax.random.key(0))
     units = {"sigma": 0.002, "epsilon": 1e-4}  # Å, eV
-    chosen = ADAM | {
-        "learning_rate": 1.0,
-        "learning_rate_decay": 0.5,
-        "parameter_scales": units,
-        "momentum": 0.0,
-    }
+    chosen = with_settings(
+        ADAM, learning_rate=1.0, learning_rate_decay=0.5, parameter_scales=units, momentum=0.0
+    )
     scales = parameter_scales(argon, chosen)
     zero = Estimate(np.zeros(2), np.zeros(2))
     by_name = {"epsilon": -3e5, "sigma": 8.0}
@@ -430,7 +422,7 @@ def test_a_gradient_that_is_not_finite_is_an_error(potential, gradients):
     ],
 )
 def test_convergence(totals, tolerance, expected):
-    assert has_converged(totals, {"patience": 3, "tolerance": tolerance}) == expected
+    assert has_converged(totals, StopSettings(patience=3, tolerance=tolerance)) == expected
 
 
 def test_terms_of_the_history_add_up_with_their_weights():

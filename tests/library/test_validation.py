@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from systems import made_up_ensemble
 
+from dynrefine.config.dynamics import DiffusionJudgeSettings, StructureSettings
+from dynrefine.config.properties import DiffusionSettings, InfraredSettings
 from dynrefine.files.objectives import Evaluation, Objective, StateObjective
 from dynrefine.files.trajectories import Trajectories
 from dynrefine.refinement.validation import Findings, add_conditions, add_diffusion, add_fitted, add_structure
@@ -14,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("fast_compilation")
 
 INTERVAL, FRAMES, ATOMS, DEPTH = 2.0, 31, 4, 10  # fs, and numbers
 KELVIN, VOLUME = 310.0, 2744.0  # K, Å³: an edge of 14 Å
-DIFFUSION = {"window": 20.0, "measured": 2.3, "measured_error": 0.05, "viscosity": None}
+DIFFUSION = DiffusionJudgeSettings(element="O", window=20.0, measured=2.3, measured_error=0.05)
 
 
 def found_in(findings):
@@ -113,7 +115,15 @@ def test_the_slope_of_einstein_is_that_of_plain_loops(velocities):
 def test_the_finite_size_correction_makes_diffusion_faster(velocities):
     """By ξ kT / (6 π η L): 2.837297 · 4.28001e-21 J / (6π · 8e-4 Pa s · 14e-10 m) is 0.5752e-9 m²/s."""
     findings = Findings()
-    add_diffusion(findings, "310K", velocities, INTERVAL, DIFFUSION | {"viscosity": 0.8}, KELVIN, VOLUME)
+    add_diffusion(
+        findings,
+        "310K",
+        velocities,
+        INTERVAL,
+        DIFFUSION.model_copy(update={"viscosity": 0.8}),
+        KELVIN,
+        VOLUME,
+    )
     found = found_in(findings)
     plain, corrected = (
         found[name, "310K"] for name in ("self-diffusion", "self-diffusion, finite-size corrected")
@@ -127,13 +137,15 @@ def test_a_window_longer_than_the_trajectories_ends_with_them(velocities):
     """Two frames hold a single lag, which has no slope."""
     findings = Findings()
     short = [chunk[:, :2] for chunk in velocities]
-    add_diffusion(findings, "310K", short, INTERVAL, DIFFUSION | {"window": 1e3}, KELVIN, VOLUME)
+    add_diffusion(
+        findings, "310K", short, INTERVAL, DIFFUSION.model_copy(update={"window": 1e3}), KELVIN, VOLUME
+    )
     np.testing.assert_array_equal(findings.curves["diffusion/310K/lag"], [0.0, INTERVAL])
     assert set(found_in(findings)) == {("self-diffusion", "310K")}
 
 
 CELL = np.array([[7.0, 0.0, 0.0], [1.0, 6.5, 0.0], [0.0, -0.7, 6.8]])
-STRUCTURE = {"pair": ["O", "H"], "longest": 3.0, "bin": 0.5, "target": None}
+STRUCTURE = StructureSettings(pair=["O", "H"], longest=3.0, bin=0.5)
 SPECIES = np.array([0, 1, 1, 0, 1])
 
 
@@ -234,7 +246,10 @@ def test_fitted_observables_are_told_by_state_with_loss_value_and_measurement():
     add_fitted(
         findings,
         Objective(states, {"diffusion": 1.0, "infrared": 2.0}, quantities),
-        {"diffusion": {"target_error": 0.04}, "infrared": {}},
+        {
+            "diffusion": DiffusionSettings(element="O", target=2.1, target_error=0.04),
+            "infrared": InfraredSettings(target="unused"),
+        },
     )
     found = found_in(findings)
     assert set(found) == set(product(("diffusion loss", "diffusion", "infrared loss"), ("280K", "300K")))

@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from campaigns import Campaign, copy_workflow, replace_by_stand_in, run_once
+from campaigns import STAND_IN, Campaign, copy_workflow, run_once
 
 
 @pytest.fixture(scope="session")
@@ -17,7 +17,7 @@ def copy_with_stand_ins(folder: Path) -> Campaign:
     """The workflow in a folder of its own, each script replaced by one that only writes its outputs."""
     campaign = copy_workflow(folder)
     for script in (folder / "workflow/scripts").glob("*.py"):
-        replace_by_stand_in(script)
+        script.write_text(STAND_IN)
     return campaign
 
 

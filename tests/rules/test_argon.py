@@ -34,7 +34,8 @@ from dynrefine.files.trajectories import Trajectories, load_trajectories
 from dynrefine.report.formatting import value_with_error
 from dynrefine.units import BAR, BOLTZMANN, GRAM_PER_CUBIC_CENTIMETRE, KINETIC
 
-SETTINGS = load_config(ROOT / "tests/config/argon.yaml").model_dump()
+CONFIG = load_config(ROOT / "tests/config/argon.yaml")
+SETTINGS = CONFIG.model_dump()
 STATES = {"94K": SETTINGS["states"][0], "140K": SETTINGS["states"][1]}
 CHUNKS = ("00", "01")
 ITERATIONS = ("000", "001")
@@ -144,7 +145,7 @@ class State:
 
 
 def parameters_in(path):
-    trainable = load_model(path, SETTINGS["potential"], SETTINGS["elements"]).parameters["trainable"]
+    trainable = load_model(path, CONFIG.potential, CONFIG.elements).parameters["trainable"]
     return np.array([float(trainable["epsilon"]), float(trainable["sigma"])])
 
 
@@ -283,7 +284,7 @@ def test_one_state_serves_again_and_one_chunk_of_the_other_goes_on(results):
 def test_trajectories_are_those_of_velocity_verlet(anywhere):
     frames = anywhere.trajectories[0].series["velocities"].shape[2]
     series = np.concatenate([chunk.series["velocities"] for chunk in anywhere.trajectories])
-    statics = np.concatenate([chunk.statics["virial_pressure"] for chunk in anywhere.trajectories])
+    statics = np.concatenate([chunk.at_start["virial_pressure"] for chunk in anywhere.trajectories])
     for (x, v), velocities, virial in zip(anywhere.starts, series, statics, strict=True):
         expected = anywhere.liquid.velocities(anywhere.parameters, x, v, frames, STRIDE, TIMESTEP)
         np.testing.assert_allclose(velocities, expected, atol=1e-9 * np.abs(expected).max())

@@ -8,6 +8,7 @@ import pytest
 from campaigns import ROOT, limit_size_of_files
 
 from dynrefine.config import check_files, load_config
+from dynrefine.config.steps import RunTrajectories
 from dynrefine.datasets.checking import check_frames
 from dynrefine.datasets.reading import read_frames
 from dynrefine.datasets.writing import write_frames
@@ -19,6 +20,8 @@ from dynrefine.sampling.trajectories import run_trajectories
 
 ENSEMBLE = "results/argon/refinement/000/94K/ensemble_00.npz"
 TRAJECTORIES = "results/argon/refinement/000/94K/trajectories_00.npz"
+
+ARGON = load_config(ROOT / "tests/config/argon.yaml")
 
 
 def sentences(finished):
@@ -144,8 +147,7 @@ def test_unfit_frames_are_refused(tmp_path, spoil, sentence):
 
 
 def test_a_potential_of_another_version_is_refused(finished_argon, tmp_path, monkeypatch):
-    settings = load_config(ROOT / "tests/config/argon.yaml").model_dump()
-    surface = settings["potential"], settings["elements"]
+    surface = ARGON.potential, ARGON.elements
     model = load_model(finished_argon.results / "initial_potential.npz", *surface)
     with monkeypatch.context() as changed:
         changed.setattr(storage, "__version__", "9.9.0")
@@ -157,14 +159,17 @@ def test_a_potential_of_another_version_is_refused(finished_argon, tmp_path, mon
 
 
 def test_a_trajectory_that_drifts_in_energy_is_refused(finished_argon):
-    settings = load_config(ROOT / "tests/config/argon.yaml").model_dump()
-    elements, strict = settings["elements"], settings["trajectory"] | {"energy_drift": 1e-5}
-    potential = load_model(finished_argon.results / "initial_potential.npz", settings["potential"], elements)
-    ensemble = load_ensemble(finished_argon.folder / ENSEMBLE)
-    said = sentence_of(
-        run_trajectories,
-        *(potential, {}, ensemble, elements, settings["ensemble"], strict, ["velocities"], [], None, 94.4),
+    potential = load_model(finished_argon.results / "initial_potential.npz", ARGON.potential, ARGON.elements)
+    settings = RunTrajectories.model_construct(
+        elements=ARGON.elements,
+        state=ARGON.states[0],
+        ensemble=ARGON.ensemble,
+        trajectory=ARGON.trajectory.model_copy(update={"energy_drift": 1e-5}),
+        along=["velocities"],
+        at_start=[],
     )
+    ensemble = load_ensemble(finished_argon.folder / ENSEMBLE)
+    said = sentence_of(run_trajectories, potential, {}, ensemble, settings, None)
     assert said.startswith("the total energy of a trajectory drifted by ")
     assert said.endswith(
         "meV/atom where trajectory.energy_drift allows 1e-05: shorten trajectory.timestep (now 8.0 fs)."

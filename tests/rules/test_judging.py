@@ -6,14 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import validation_by_hand
-from campaigns import ROOT
+from campaigns import ROOT, TOY
 
-from dynrefine.config import load_config
+from dynrefine.dynamics.force_field import force_field
 from dynrefine.files.arrays import read_arrays
 from dynrefine.files.ensembles import load_ensemble
 from dynrefine.files.models import load_model
 from dynrefine.files.tables import read_measured
 from dynrefine.files.trajectories import load_trajectories
+from dynrefine.geometry.system import system_of
 from dynrefine.report.formatting import value_with_error
 
 STAGES = ("initial", "refined")
@@ -21,7 +22,7 @@ POTENTIALS = {
     "initial": "pretraining/potential.npz",
     "refined": "refinement/001/updated_potential.npz",
 }
-SETTINGS = load_config(ROOT / "tests/config/toy.yaml").model_dump()
+SETTINGS = TOY.model_dump()
 
 
 @pytest.fixture(scope="module")
@@ -114,11 +115,9 @@ def stage(request, finished_toy):
 
 def test_each_stage_samples_its_own_potential(finished_toy, stage):
     ensemble = load_ensemble(stage / "300K/ensemble_00.npz")
-    potential = load_model(
-        finished_toy.results / POTENTIALS[stage.name], SETTINGS["potential"], SETTINGS["elements"]
-    )
-    field = ensemble.field(potential, SETTINGS["ensemble"])
-    system = ensemble.system(SETTINGS["elements"], np.float64)
+    potential = load_model(finished_toy.results / POTENTIALS[stage.name], TOY.potential, TOY.elements)
+    field = force_field(potential.architecture, len(ensemble.species), ensemble.cell, TOY.ensemble)
+    system = system_of(ensemble.species, ensemble.cell, TOY.elements, np.float64)
     for x, written in zip(ensemble.positions.astype(float), ensemble.energies_by_potential[0], strict=True):
         lists = field.neighbours(x, system.cell)
         energy = potential.architecture.energy(potential.parameters, system.species, x, system.cell, lists)

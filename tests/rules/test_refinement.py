@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
-from campaigns import ROOT
+from campaigns import ROOT, TOY
 from toy_steps import (
     of_chunks,
     parameters_by_optimiser,
@@ -17,13 +17,16 @@ from toy_steps import (
     total_gradient,
 )
 
-from dynrefine.config import load_config
+from dynrefine.config.dynamics import State
+from dynrefine.config.properties import DiffusionSettings
+from dynrefine.config.refinement import Observables, TargetsSettings
+from dynrefine.config.steps import EvaluateObjective
 from dynrefine.files.arrays import read_arrays
 from dynrefine.files.ensembles import load_ensemble
 from dynrefine.files.gradients import load_gradient
 from dynrefine.files.models import flat_parameters, load_model
 from dynrefine.files.objectives import load_objective
-from dynrefine.files.trajectories import load_trajectories
+from dynrefine.files.trajectories import Observed, load_trajectories
 from dynrefine.refinement.gathering import observables_of
 from dynrefine.units import BOLTZMANN, GRAM_PER_CUBIC_CENTIMETRE, KINETIC
 
@@ -33,7 +36,7 @@ KELVIN = 300.0
 
 @pytest.fixture(scope="module")
 def settings():
-    return load_config(ROOT / "tests/config/toy.yaml").model_dump()
+    return TOY.model_dump()
 
 
 @pytest.fixture(scope="module", params=ITERATIONS)
@@ -47,7 +50,14 @@ def potential_before(iteration, settings):
     path = iteration.parents[1] / "pretraining/potential.npz"
     if number > 0:
         path = iteration.parent / f"{number - 1:03d}/updated_potential.npz"
-    return load_model(path, settings["potential"], settings["elements"])
+    return load_model(path, TOY.potential, TOY.elements)
+
+
+def evaluation_of(observables):
+    """The settings of the step that evaluates these."""
+    return EvaluateObjective.model_construct(
+        elements=TOY.elements, trajectory=TOY.trajectory, objective=TargetsSettings(observables=observables)
+    )
 
 
 def masses_of(ensemble, settings):
@@ -124,9 +134,9 @@ def test_the_second_iteration_goes_on_where_each_chunk_of_the_first_ended(finish
 def test_observables_are_told_the_state_of_their_atoms(finished_toy, settings):
     """Those of hydrogen are its atoms; volume and temperature are in the correction for the size of the cell."""
     ensemble = load_ensemble(finished_toy.results / "refinement/000/300K/ensemble_00.npz")
-    chosen = {"element": "H", "target": 2.0, "window": 8.0, "viscosity": 0.89}
-    told = observables_of({"diffusion": chosen}, {"temperature": 330.0}, ensemble, settings["elements"], 2.0)
-    diffusion = told["diffusion"]
+    chosen = Observables(diffusion=DiffusionSettings(element="H", target=2.0, window=8.0, viscosity=0.89))
+    state = State(temperature=330.0, density=1.0)
+    diffusion = observables_of(evaluation_of(chosen), state, ensemble)["diffusion"]
     np.testing.assert_array_equal(diffusion.diffusing, np.flatnonzero(ensemble.species == 1))
     assert (diffusion.depth, diffusion.interval) == (4, 2.0)
     edge = 1e-10 * np.linalg.det(ensemble.cell.astype(float)) ** (1.0 / 3.0)  # m
@@ -139,7 +149,7 @@ def test_both_directions_of_time_begin_at_the_same_point(iteration):
         series = trajectories.series["dipole_derivative"]
         assert series.shape == (2, 2, 10, 3)
         np.testing.assert_array_equal(series[:, 0, 0], series[:, 1, 0])
-        assert trajectories.central_series()["dipole_derivative"].shape == (2, 19, 3)
+        assert trajectories.observed().along["dipole_derivative"].shape == (2, 19, 3)
 
 
 def test_trajectories_keep_their_energy_and_are_not_cold_or_hot(iteration, settings):
@@ -169,16 +179,13 @@ def test_the_objective_is_that_of_the_trajectories(iteration, settings):
     assert row.standard_error == pytest.approx(evaluation.loss_error, rel=1e-6)
     assert row.loss > 0.0 and row.standard_error > 0.0
 
-    chosen = settings["objective"]["observables"]["infrared"]
-    chosen = {"infrared": chosen | {"target": str(ROOT / chosen["target"])}}
+    infrared = TOY.objective.observables.infrared
+    chosen = Observables(infrared=infrared.model_copy(update={"target": str(ROOT / infrared.target)}))
     ensemble = load_ensemble(iteration / "300K/ensemble_00.npz")
-    interval = settings["trajectory"]["sampling_interval"]
-    observable = observables_of(chosen, {"temperature": KELVIN}, ensemble, settings["elements"], interval)[
-        "infrared"
-    ]
+    observable = observables_of(evaluation_of(chosen), TOY.states[0], ensemble)["infrared"]
     chunks = of_chunks(iteration, "trajectories", load_trajectories)
-    series = np.concatenate([chunk.central_series()["dipole_derivative"] for chunk in chunks])
-    mean = observable.statistic({"dipole_derivative": jnp.asarray(series, float)}).mean(axis=0)
+    series = np.concatenate([chunk.observed().along["dipole_derivative"] for chunk in chunks])
+    mean = observable.statistic(Observed({"dipole_derivative": jnp.asarray(series, float)}, {})).mean(axis=0)
     assert evaluation.loss == pytest.approx(float(observable.loss(mean)), rel=1e-4)
     scale = np.abs(evaluation.prediction).max()
     np.testing.assert_allclose(evaluation.prediction, observable.predict(mean), atol=1e-4 * scale)
@@ -218,7 +225,7 @@ def test_the_optimiser_on_the_gathered_gradients_gives_the_potentials_to_the_bit
     for number, expected in zip(
         ITERATIONS, parameters_by_optimiser(results, settings, ITERATIONS), strict=True
     ):
-        written = parameters_in(results / f"refinement/{number}/updated_potential.npz", settings)
+        written = parameters_in(results / f"refinement/{number}/updated_potential.npz")
         np.testing.assert_array_equal(written, expected)
 
 
@@ -238,7 +245,7 @@ def steps(results, settings):
         "pretraining/potential.npz",
         *(f"refinement/{number}/updated_potential.npz" for number in ITERATIONS),
     ]
-    parameters = [parameters_in(results / path, settings).astype(float) for path in paths]
+    parameters = [parameters_in(results / path).astype(float) for path in paths]
     return np.diff(parameters, axis=0)
 
 
@@ -260,13 +267,13 @@ def test_a_step_is_as_long_as_the_gradient_stands_out_of_its_noise(toy, settings
     share = resolved_share(toy.results / "refinement/000", settings)
     gradient = total_gradient(toy.results / "refinement/000", settings, share)
     expected = share * natural_step(toy.results, settings, gradient)
-    before = parameters_in(toy.results / "pretraining/potential.npz", settings).astype(float)
-    step = parameters_in(toy.folder / updated, settings) - before
+    before = parameters_in(toy.results / "pretraining/potential.npz").astype(float)
+    step = parameters_in(toy.folder / updated) - before
     np.testing.assert_allclose(step, expected, atol=1e-2 * np.abs(expected).max())
 
 
 def test_a_potential_knows_the_iteration_it_is_from(iteration, settings):
-    updated = load_model(iteration / "updated_potential.npz", settings["potential"], settings["elements"])
+    updated = load_model(iteration / "updated_potential.npz", TOY.potential, TOY.elements)
     assert updated.metadata["iteration"] == int(iteration.name)
     assert updated.metadata["origin"]["rule"] == "update_potential"
     assert not updated.converged

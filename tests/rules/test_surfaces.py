@@ -3,9 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from campaigns import ROOT
+from campaigns import ROOT, TOY
 
-from dynrefine.config import load_config
 from dynrefine.datasets.reading import read_frames
 from dynrefine.files.arrays import read_arrays
 from dynrefine.files.models import load_model
@@ -16,7 +15,7 @@ SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
 
 @pytest.fixture(scope="module")
 def settings():
-    return load_config(ROOT / "tests/config/toy.yaml").model_dump()
+    return TOY.model_dump()
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +65,7 @@ def test_labels_pass_through_the_preparation_unchanged(parts):
 @pytest.mark.parametrize("surface", ["potential", "dipole"])
 def test_a_surface_can_be_read_and_knows_its_seed(finished_toy, settings, surface):
     path = finished_toy.results / f"pretraining/{surface}.npz"
-    model = load_model(path, settings[surface], settings["elements"])
+    model = load_model(path, getattr(TOY, surface), TOY.elements)
     assert isinstance(model.metadata["seed"], int)
     assert not model.converged
 

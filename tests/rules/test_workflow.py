@@ -41,7 +41,7 @@ def test_one_file_of_one_rule_can_be_asked_for(stand_in):
 
 
 @pytest.mark.parametrize(
-    "path", ["scripts/adjoint_gradient.py", "dynrefine/storage.py", "rules/gradient.smk"]
+    "path", ["dynrefine/steps/adjoint_gradient.py", "dynrefine/files/arrays.py", "rules/gradient.smk"]
 )
 def test_a_comment_runs_nothing_again(stand_in, path):
     with open(stand_in.folder / "workflow" / path, "a") as file:
@@ -50,7 +50,7 @@ def test_a_comment_runs_nothing_again(stand_in, path):
 
 
 def test_changed_code_runs_its_rule_and_what_follows_again(stand_in):
-    edit(stand_in, "scripts/validate.py", "write_text(path)", "write_text(path + ' again')")
+    edit(stand_in, "dynrefine/steps/validate.py", "job.inputs.test else {}", "job.inputs.test else dict()")
     assert stand_in.planned() == {"validate": 2, "write_report": 1}
 
 
@@ -77,8 +77,7 @@ def test_a_campaign_without_a_data_set_trains_nothing(stand_in):
     assert planned["update_potential"] == planned["evaluate_objective"]
     of_frames = {
         "prepare_dataset",
-        "train_potential",
-        "train_dipole",
+        "train_surface",
         "anchor_gradient",
         "measure_force_metric",
     }

@@ -21,8 +21,7 @@ HERE = Path(__file__).parent
 SLURM = ("--profile", "slurm", "--profile", str(HERE / "profile"))
 PATIENCE = 1800.0  # s for what takes seconds on an idle machine
 ON_GPUS = (
-    "train_potential",
-    "train_dipole",
+    "train_surface",
     "measure_force_metric",
     "sample_ensemble",
     "run_trajectories",
@@ -32,7 +31,7 @@ ON_GPUS = (
     "sample_validation",
     "run_validation",
 )
-# MB: the dipole's training takes more than the first amount and less than twice as much.
+# MB: measuring the force metric takes more than the first amount and less than twice as much.
 TOO_LITTLE = 300
 RUNNING_JOB = re.compile(r"(\d+) (\w+) rule_(\w+?)(?:_wildcards_.*)?")
 
@@ -166,7 +165,7 @@ def disturbed(cluster, finished_toy, tmp_path_factory):
     """The toy campaign begun anew and put through the faults, one after the other, then run to its end."""
     campaign = finished_toy.begun_anew(tmp_path_factory.mktemp("disturbed") / "campaign")
     stall_first_attempt(campaign, "prepare_dataset")
-    lower(campaign, "train_dipole", "mem_mb", TOO_LITTLE)
+    lower(campaign, "measure_force_metric", "mem_mb", TOO_LITTLE)
     before, after = campaign.folder / "before.log", campaign.folder / "after.log"
 
     with begun(campaign, before) as snakemake:
@@ -176,7 +175,7 @@ def disturbed(cluster, finished_toy, tmp_path_factory):
             return (campaign.results / path).exists()
 
         wait_for(partial(appears, "pretraining/potential_checkpoint.npz"), "a checkpoint")
-        lose_the_node_of("train_potential")
+        lose_the_node_of("train_surface")
         [(cancelled, _), *_] = wait_for(partial(running, "sample_ensemble"), "sampling")
         subprocess.run(["scancel", cancelled], check=True)
         wait_for(partial(appears, "refinement/000/objective.npz"), "the first objective")
@@ -205,7 +204,7 @@ def test_every_job_ran_in_slurm_and_those_that_simulate_on_gpus(disturbed):
 
 
 def test_a_job_beyond_its_memory_comes_back_with_more(disturbed):
-    assert asked_for("train_dipole", "mem_mb", disturbed.before) == (TOO_LITTLE, 2 * TOO_LITTLE)
+    assert asked_for("measure_force_metric", "mem_mb", disturbed.before) == (TOO_LITTLE, 2 * TOO_LITTLE)
 
 
 def test_a_job_beyond_its_time_comes_back_with_more(disturbed):
@@ -218,8 +217,8 @@ def test_a_cancelled_job_is_tried_again(disturbed):
 
 
 def test_a_training_whose_node_was_lost_goes_on_and_is_not_counted_as_failed(disturbed):
-    assert "going on from" in (disturbed.campaign.results / "logs/train_potential.log").read_text()
-    assert "Error in rule train_potential" not in disturbed.before
+    assert "going on from" in (disturbed.campaign.results / "logs/train_surface/potential.log").read_text()
+    assert "Error in rule train_surface" not in disturbed.before
 
 
 def test_a_full_disk_is_told_in_one_sentence(cluster, toy):

@@ -33,14 +33,6 @@ rule check_gradient:
         "../scripts/check_gradient.py"
 
 
-def displacement(wildcards):
-    """The settings of a stage displaced_<side>_<parameter>."""
-    _, side, parameter = wildcards.stage.split("_", 2)
-    amount = DISPLACEMENTS[parameter]
-    displaced = {parameter: amount if side == "above" else -amount}
-    return settings_of("displace_potential", displacement=displaced)
-
-
 rule displace_potential:
     input:
         potential=FIRST_POTENTIAL,

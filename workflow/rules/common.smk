@@ -205,3 +205,41 @@ def objectives_displaced(side):
         side=side,
         parameter=DISPLACEMENTS,
     )
+
+
+def displacement(wildcards):
+    """The settings of a stage displaced_<side>_<parameter>."""
+    _, side, parameter = wildcards.stage.split("_", 2)
+    amount = DISPLACEMENTS[parameter]
+    displaced = {parameter: amount if side == "above" else -amount}
+    return settings_of("displace_potential", displacement=displaced)
+
+
+def download(wildcards):
+    """The settings of the download of a file."""
+    file = DOWNLOADS[f"resources/{wildcards.file}"]
+    return settings_of("download_frames", url=file.url, sha256=file.sha256)
+
+
+def training(wildcards):
+    """The settings of the training of a surface."""
+    name = "training"
+    if wildcards.surface != "potential":
+        name = f"{wildcards.surface}_training"
+    return settings_of(
+        "train_surface",
+        surface=getattr(campaign, wildcards.surface),
+        training=getattr(campaign, name),
+    )
+
+
+def training_seed(wildcards):
+    """The seed of the training of a surface."""
+    return seed(f"train_{wildcards.surface}")
+
+
+def training_code(wildcards):
+    """A hash of what the training of a surface computes."""
+    kind = getattr(campaign, wildcards.surface).kind
+    plug_ins = [path_of("training", wildcards.surface), path_of("surfaces", kind)]
+    return code("train_surface", plug_ins)

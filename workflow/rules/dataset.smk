@@ -1,9 +1,3 @@
-def download(wildcards):
-    """The settings of the download of a file."""
-    file = DOWNLOADS[f"resources/{wildcards.file}"]
-    return settings_of("download_frames", url=file.url, sha256=file.sha256)
-
-
 rule download_frames:
     output:
         frames="resources/{file}",

@@ -19,30 +19,6 @@ rule initial_potential:
         "../scripts/initial_potential.py"
 
 
-def training(wildcards):
-    """The settings of the training of a surface."""
-    name = "training"
-    if wildcards.surface != "potential":
-        name = f"{wildcards.surface}_training"
-    return settings_of(
-        "train_surface",
-        surface=getattr(campaign, wildcards.surface),
-        training=getattr(campaign, name),
-    )
-
-
-def training_seed(wildcards):
-    """The seed of the training of a surface."""
-    return seed(f"train_{wildcards.surface}")
-
-
-def training_code(wildcards):
-    """A hash of what the training of a surface computes."""
-    kind = getattr(campaign, wildcards.surface).kind
-    plug_ins = [path_of("training", wildcards.surface), path_of("surfaces", kind)]
-    return code("train_surface", plug_ins)
-
-
 rule train_surface:
     input:
         train="<results>/dataset/train.extxyz",
