@@ -36,7 +36,7 @@ lint: .venv/ready
 	$(BIN)/snakemake --lint
 
 docs: .venv/ready
-	$(BIN)/python -m sphinx -b html -q --fail-on-warning --keep-going docs docs/_build/html
+	$(BIN)/python -m sphinx -b html -q --fresh-env --write-all --fail-on-warning --keep-going docs docs/_build/html
 
 rulegraph: .venv/ready
 	$(BIN)/snakemake --rulegraph | $(BIN)/python docs/rulegraph.py | dot -Tsvg -o docs/images/rulegraph.svg

@@ -14,7 +14,7 @@ author = "dynrefine developers"
 copyright = f"2026, {author}"
 version = release = dynrefine.__version__
 
-extensions = ["myst_parser"]
+extensions = ["mathml", "myst_parser"]
 myst_enable_extensions = ["amsmath", "deflist", "dollarmath", "fieldlist"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build"]
@@ -22,6 +22,10 @@ nitpicky = True  # a reference that leads nowhere is a warning
 
 html_theme = "pydata_sphinx_theme"
 html_title = "dynrefine"
+html_math_renderer = "mathml"
+html_static_path = ["_static"]
+html_css_files = ["dynrefine.css"]
+html_sidebars = {"**": []}  # the pages are in the line at the top
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {

@@ -37,7 +37,7 @@ def page() -> str:
             default = (
                 f" Default: {_plain(field['default'])}." if "items" in field and "default" in field else ""
             )
-            lines += [field["description"] + default, "", *_section(name, field, schema, seen)]
+            lines += [_text(field["description"]) + default, "", *_section(name, field, schema, seen)]
         else:
             lines += _key(name, field, schema, name in schema["required"], seen)
     return "\n".join(lines)
@@ -67,7 +67,12 @@ def _key(path: str, field: Schema, schema: Schema, required: bool, seen: set[str
     yield f":type: {_type(field, schema)}" + (", required" if required else "")
     if "default" in field and ("items" in field or not any(_sections_in(field, schema))):
         yield f":default: {_plain(field['default'])}"
-    yield from ("", field["description"], "```", "")
+    yield from ("", _text(field["description"]), "```", "")
+
+
+def _text(description: str) -> str:
+    """A description whose signs mean themselves."""
+    return re.sub(r"([\\`*_<>{}$])", r"\\\1", description)
 
 
 def _plain(value: Any) -> str:
