@@ -2,6 +2,8 @@
 # make unlock     after a campaign was killed: let it be run again
 # make test       run the tests; with SLOW=yes also those that take minutes each
 # make lint       check the style of Python and Snakemake files
+# make docs       build the documentation: docs/_build/html/index.html
+# make rulegraph  draw the rules in docs/images/rulegraph.svg; needs Graphviz
 # make clean      remove the environment; results stay
 
 PYTHON ?= python3
@@ -15,7 +17,7 @@ PYTEST := $(BIN)/python -m pytest -q --numprocesses $(if $(SLOW),3,2) --dist loa
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG)
 
-.PHONY: campaign unlock test lint clean
+.PHONY: campaign unlock test lint docs rulegraph clean
 .DEFAULT_GOAL := campaign
 
 campaign: .venv/ready
@@ -32,6 +34,12 @@ lint: .venv/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/snakemake --lint
+
+docs: .venv/ready
+	$(BIN)/python -m sphinx -b html -q --fresh-env --write-all --fail-on-warning --keep-going docs docs/_build/html
+
+rulegraph: .venv/ready
+	$(BIN)/snakemake --rulegraph | $(BIN)/python docs/rulegraph.py | dot -Tsvg -o docs/images/rulegraph.svg
 
 clean:
 	rm -rf .venv

@@ -1,0 +1,65 @@
+import re
+import subprocess
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from dynrefine.config.keys import all_keys
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PACKAGES = ("sphinx", "myst_parser", "pydata_sphinx_theme")
+MISSING = [package for package in PACKAGES if find_spec(package) is None]
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    """The documentation, built into a folder of its own; a warning is an error."""
+    if MISSING:
+        pytest.skip(f"{', '.join(MISSING)} not installed: pip install dynrefine[docs]")
+    folder = tmp_path_factory.mktemp("docs")
+    options = ["-b", "html", "-q", "--fail-on-warning", "--keep-going", "-d", folder / "trees"]
+    command = [sys.executable, "-m", "sphinx", *options, DOCS, folder / "html"]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    return folder / "html"
+
+
+def test_every_key_of_the_configuration_is_documented(pages):
+    page = (pages / "configuration.html").read_text(encoding="utf-8")
+    documented = set(re.findall(r'<span class="sig-name descname"><span class="pre">([^<]+)<', page))
+    keys = all_keys()
+
+    def written(path):
+        """A key as it stands on the page, without the kinds of which one is chosen."""
+        parts = [part for end, part in enumerate(path, 1) if part == "*" or not keys[path[:end]].is_kind]
+        return ".".join(parts).replace(".*", "[]")
+
+    # Sections at the top are headings.
+    kept = [path for path, key in keys.items() if not key.is_kind and (len(path) > 1 or not key.section)]
+    assert documented == {written(path) for path in kept}
+
+
+LAYOUT = pytest.mark.skipif(
+    not (ROOT / "workflow/dynrefine/refinement").is_dir(),
+    reason="the library does not lie in its folders yet",
+)
+
+
+@LAYOUT
+def test_files_of_the_equations_exist():
+    text = (DOCS / "method.md").read_text(encoding="utf-8").partition("## Equations and files")[2]
+    files = re.findall(r"`([\w/]+\.py)`", text)
+    assert len(files) > 20
+    assert not [file for file in files if not (ROOT / "workflow/dynrefine" / file).is_file()]
+
+
+@LAYOUT
+def test_what_the_pages_import_exists():
+    text = "".join(path.read_text(encoding="utf-8") for path in DOCS.glob("*.md"))
+    imports = re.findall(r">>> from (\S+) import (\w+)", text)
+    assert imports
+    assert all(hasattr(import_module(module), name) for module, name in imports)

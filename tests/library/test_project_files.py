@@ -1,0 +1,39 @@
+import re
+from pathlib import Path
+
+import yaml
+
+import dynrefine
+
+ROOT = Path(__file__).parents[2]
+TEXTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def test_hooks_have_the_versions_of_the_environment():
+    pins = dict(
+        re.findall(r"^([\w-]+)==([\w.]+)", (ROOT / "envs/requirements.txt").read_text(), re.MULTILINE)
+    )
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    versions = {Path(hook["repo"]).name.removesuffix("-pre-commit"): hook["rev"] for hook in hooks}
+    assert versions == {name: f"v{pins[name]}" for name in ("ruff", "snakefmt")}
+
+
+def test_the_citation_is_of_this_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == dynrefine.__version__
+
+
+def test_texts_name_targets_that_make_has():
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set().union(
+        *(re.findall(r"(?:`|^ {4})make (\w+)", path.read_text("utf-8"), re.MULTILINE) for path in TEXTS)
+    )
+    assert {"campaign", "test", "lint", "docs"} <= named <= targets
+
+
+def test_the_picture_of_the_rules_shows_rules_that_exist():
+    rules = "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
+    existing = {"all", *re.findall(r"^rule (\w+):", rules, re.MULTILINE)}
+    existing |= set(re.findall(r"^use rule \w+ as (\w+) with:", rules, re.MULTILINE))
+    drawn = set(re.findall(r"<title>(\w+)</title>", (ROOT / "docs/images/rulegraph.svg").read_text()))
+    assert {"update_potential"} <= drawn - {"rules"} <= existing
