@@ -22,6 +22,7 @@ from dynrefine.sampling.initial_configurations import lattice_configurations
 ARGON = [{"symbol": "Ar", "mass": 39.948, "charge": 0}]
 WATER = [{"symbol": "O", "mass": 15.999, "charge": -2}, {"symbol": "H", "mass": 1.008, "charge": 1}]
 SURFACE = {"cutoff": 4.5, "radial_functions": 8, "angular_momentum": 2, "hidden_layers": [32, 32]}
+LARGE_SURFACE = {"cutoff": 6.0, "radial_functions": 12, "angular_momentum": 2, "hidden_layers": [64, 64]}
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,14 +79,16 @@ def argon(starts: int, dtype: Any, atoms: int = 346) -> Case:
     return Case(field, model.parameters, system, observe, 1.0, 20, chains.positions[:, -1], velocities)
 
 
-def water(starts: int, dtype: Any) -> Case:
+def water(
+    starts: int, dtype: Any, supercell: tuple[int, int, int] = (1, 1, 1), surface: Any = SURFACE
+) -> Case:
     """The default campaign's 16 molecules: dM/dt observed every 4 steps of 0.5 fs; networks of its size, untrained.
 
     Small outputs and slow atoms keep the molecules where they are, as long trajectories of untrained networks do not.
     """
-    potential = _tamed({"kind": "eann", "repulsion_strength": 0.0, **SURFACE}, dtype)
-    dipole = _tamed({"kind": "dipole", **SURFACE}, dtype)
-    frame = read_frames("workflow/data/water16/frames.extxyz")[0]
+    potential = _tamed({"kind": "eann", "repulsion_strength": 0.0, **surface}, dtype)
+    dipole = _tamed({"kind": "dipole", **surface}, dtype)
+    frame = read_frames("workflow/data/water16/frames.extxyz")[0].repeat(supercell)
     species = np.array([0 if symbol == "O" else 1 for symbol in frame.get_chemical_symbols()])
     cell = frame.cell.array
     system = system_of(species, cell, WATER, dtype)
@@ -110,13 +113,18 @@ def _thermal(system: System, count: int, kelvin: float) -> jax.Array:
 
 
 def fastest(function: Callable[..., Any], *arguments: Any, seconds: float = 1.0) -> float:
-    """Seconds of CPU time of the fastest of as many runs as fit into some time.
+    """Seconds of the fastest of as many runs as fit into some time.
 
-    For one thread this is the time on a machine that does nothing else, also where others use it.
+    On a CPU these are seconds of CPU time: for one thread, the time on a machine that does nothing else, also where
+    others use it. On an accelerator they are those of a clock, after a first run that loads the program.
     """
+    on_cpu = jax.default_backend() == "cpu"
+    clock = time.process_time if on_cpu else time.perf_counter
+    if not on_cpu:
+        jax.block_until_ready(function(*arguments))
     taken: list[float] = []
     while sum(taken) < seconds:
-        begun = time.process_time()
+        begun = clock()
         jax.block_until_ready(function(*arguments))
-        taken.append(time.process_time() - begun)
+        taken.append(clock() - begun)
     return min(taken)

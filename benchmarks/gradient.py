@@ -2,11 +2,11 @@
 
     python benchmarks/gradient.py --systems argon water --steps 100 400 --precision float32
 
-Both directions of time are run from every starting point, one after another as campaigns do on a CPU. Naive
-backpropagation, backpropagation with every step rematerialised and the reversible adjoint, in floating point and
-exact in fixed point, differentiate the same loss, the squared series, with respect to the potential's parameters;
-backpropagation includes the run forwards, the adjoint does not. Times are CPU time of one thread, memory is what
-the compiler allocates beyond inputs and outputs.
+Both directions of time are run from every starting point, one after another on a CPU and all at once on a GPU, as
+campaigns do. Naive backpropagation, backpropagation with every step rematerialised and the reversible adjoint, in
+floating point and exact in fixed point, differentiate the same loss, the squared series, with respect to the
+potential's parameters; backpropagation includes the run forwards, the adjoint does not. Times are CPU time of one
+thread, or those of a clock on a GPU; memory is what the compiler allocates beyond inputs and outputs.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from cases import Case, argon, fastest, water
+from cases import LARGE_SURFACE, Case, argon, fastest, water
 
 from dynrefine.campaign.job import configure_jax
 from dynrefine.dynamics.adjoint import adjoint_leg
@@ -24,7 +24,12 @@ from dynrefine.dynamics.leapfrog import ObservationTimes, propagate
 from dynrefine.dynamics.mapping import for_each
 from dynrefine.dynamics.replicas import DIRECTIONS, both_ways
 
-SYSTEMS = {"argon": argon, "water": water}
+SYSTEMS = {
+    "argon": argon,
+    "water": water,
+    "water64": partial(water, supercell=(2, 2, 1)),
+    "water128": partial(water, supercell=(2, 2, 2), surface=LARGE_SURFACE),  # as in config/water.yaml
+}
 METHODS = ("forward", "adjoint", "exact adjoint", "rematerialised", "naive")
 
 
@@ -69,13 +74,14 @@ def adjoint(case: Case, frames: ObservationTimes) -> Any:
     return gradient
 
 
-def of_every_start(case: Case, function: Any, *arguments: Any) -> Any:
+def of_every_start(case: Case, frames: ObservationTimes, function: Any, *arguments: Any) -> Any:
     """A function of one starting point, compiled for all of them."""
 
     def every(parameters: Any, *arguments: Any) -> Any:
         return for_each(partial(function, parameters))(*arguments)
 
-    return jax.jit(every).lower(case.parameters, *arguments).compile()
+    options = frames.arithmetic.compiler_options
+    return jax.jit(every, compiler_options=options).lower(case.parameters, *arguments).compile()
 
 
 def measure(case: Case, steps: int, methods: list[str], limit: float, label: str) -> None:
@@ -87,21 +93,23 @@ def measure(case: Case, steps: int, methods: list[str], limit: float, label: str
         return frames.arithmetic.represented(case.positions, case.velocities, case.system, case.timestep)
 
     def ends(frames: ObservationTimes) -> tuple[Any, Any]:
-        legs = of_every_start(case, forward(case, frames), *start(frames))(case.parameters, *start(frames))
+        legs = of_every_start(case, frames, forward(case, frames), *start(frames))(
+            case.parameters, *start(frames)
+        )
         return legs, jax.tree.map(lambda values: 2.0 * values, legs.series)
 
     rows = {
-        "forward": (forward(case, floating), partial(start, floating)),
-        "adjoint": (adjoint(case, floating), partial(ends, floating)),
-        "exact adjoint": (adjoint(case, exact), partial(ends, exact)),
-        "rematerialised": (backpropagation(case, floating, True), partial(start, floating)),
-        "naive": (backpropagation(case, floating, False), partial(start, floating)),
+        "forward": (floating, forward(case, floating), partial(start, floating)),
+        "adjoint": (floating, adjoint(case, floating), partial(ends, floating)),
+        "exact adjoint": (exact, adjoint(case, exact), partial(ends, exact)),
+        "rematerialised": (floating, backpropagation(case, floating, True), partial(start, floating)),
+        "naive": (floating, backpropagation(case, floating, False), partial(start, floating)),
     }
     reference = None
     for name in ("forward", *(method for method in METHODS[1:] if method in methods)):
-        function, arguments_of = rows[name]
+        frames, function, arguments_of = rows[name]
         arguments = jax.block_until_ready(arguments_of())
-        compiled = of_every_start(case, function, *arguments)
+        compiled = of_every_start(case, frames, function, *arguments)
         memory = compiled.memory_analysis().temp_size_in_bytes / 1e9
         row = f"{label} {steps:6d}  {name:15s}"
         if memory > limit:
@@ -110,28 +118,35 @@ def measure(case: Case, steps: int, methods: list[str], limit: float, label: str
         seconds = fastest(compiled, case.parameters, *arguments)
         reference = reference or seconds
         cost = 1e3 * seconds / (steps * len(DIRECTIONS) * len(case.positions))
-        print(f"{row} {cost:15.3f} {seconds / reference:6.2f} {1e3 * memory:12.1f}", flush=True)
+        print(f"{row} {cost:15.3g} {seconds / reference:6.2f} {1e3 * memory:12.1f}", flush=True)
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--systems", nargs="+", default=list(SYSTEMS), choices=list(SYSTEMS))
+    parser.add_argument("--systems", nargs="+", default=["argon", "water"], choices=list(SYSTEMS))
     parser.add_argument("--steps", nargs="+", type=int, default=[100, 400, 2000, 10000])
     parser.add_argument(
         "--precision", nargs="+", default=["float32", "float64"], choices=["float32", "float64"]
     )
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
-    parser.add_argument("--starts", type=int, default=1, help="starting points, each with two trajectories")
+    parser.add_argument(
+        "--starts", nargs="+", type=int, default=[1], help="starting points, each with two trajectories"
+    )
     parser.add_argument("--memory", type=float, default=4.0, help="skip what needs more, GB")
     options = parser.parse_args()
     for precision in options.precision:
         print(configure_jax(precision, threads=1))
-        print("system  precision  steps  method          ms/step/replica  ratio  memory (MB)")
+        print("system   precision starts  steps  method          ms/step/replica  ratio  memory (MB)")
         for system in options.systems:
-            case = SYSTEMS[system](options.starts, jnp.dtype(precision))
-            for steps in options.steps:
-                measure(case, steps, options.methods, options.memory, f"{system:7s} {precision:9s}")
+            for starts in options.starts:
+                case = SYSTEMS[system](starts, jnp.dtype(precision))
+                for steps in options.steps:
+                    label = f"{system:8s} {precision:9s} {starts:6d}"
+                    measure(case, steps, options.methods, options.memory, label)
+                peak = (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
+                if peak is not None:
+                    print(f"{system} from {starts} starting points: {peak / 1e6:.0f} MB at most so far")
 
 
 if __name__ == "__main__":

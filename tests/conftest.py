@@ -10,7 +10,9 @@ import jax
 import pytest
 from campaigns import BYTECODE, COMPILED, Campaign, copy_workflow, run_once
 
-jax.config.update("jax_enable_x64", True)
+from dynrefine.numerics import configure_numerics
+
+configure_numerics("float64")
 # Programs compiled once serve all files and processes of tests, and the next session.
 jax.config.update("jax_compilation_cache_dir", str(COMPILED))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

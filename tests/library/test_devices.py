@@ -1,8 +1,10 @@
 """Jobs and their devices; GPUs are simulated by their names."""
 
+import json
 import os
 import subprocess
 import sys
+import time
 
 import jax.numpy as jnp
 import pytest
@@ -18,6 +20,17 @@ from dynrefine.campaign.devices import chosen_device
 with chosen_device(1):
     print(os.environ["CUDA_VISIBLE_DEVICES"], flush=True)
     input()
+"""
+
+JOB = """
+from types import SimpleNamespace
+from dynrefine.job import job
+
+params = {"precision": "float64", "seed": 3}
+with job(SimpleNamespace(
+    log=["job.log"], rule="test", wildcards={}, params=params, threads=1, resources={"gpu": 1}
+)):
+    pass
 """
 
 
@@ -63,6 +76,22 @@ def test_a_job_waits_for_a_gpu(workstation, monkeypatch):
     with chosen_device(1) as device:
         assert device == f"GPU {first}"
     other.communicate("\n")
+
+
+def test_waiting_for_a_gpu_is_not_counted_as_computing(workstation, monkeypatch, tmp_path):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    log = tmp_path / "job.log"
+    with chosen_device(1):
+        begun = time.monotonic()
+        job = subprocess.Popen([sys.executable, "-c", JOB], cwd=tmp_path)
+        while not (log.exists() and "waiting for one of the GPUs" in log.read_text()):
+            time.sleep(0.1)
+        time.sleep(2.0)
+    assert job.wait() == 0
+    took = time.monotonic() - begun
+    found = json.loads((tmp_path / "job.json").read_text())
+    assert found["waiting_seconds"] > 1.5
+    assert found["seconds"] + found["waiting_seconds"] < took
 
 
 def test_the_gpu_that_slurm_allots_is_taken_without_a_lock(workstation, monkeypatch, tmp_path):

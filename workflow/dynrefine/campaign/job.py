@@ -108,7 +108,9 @@ def surroundings(snakemake: Any) -> Iterator[None]:
         with measured(log.with_suffix(".json")) as performance, ExitStack() as held:
             precision = snakemake.params.get("precision")
             if precision is not None:
+                asked = time.monotonic()
                 chosen = held.enter_context(chosen_device(snakemake.resources.get("gpu", 0)))
+                performance.waiting_seconds = time.monotonic() - asked
                 found = configure_jax(precision, snakemake.threads)
                 logger.info("device: %s, %s", chosen, found)
                 performance.device = found.partition(",")[0]

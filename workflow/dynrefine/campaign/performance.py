@@ -24,11 +24,12 @@ class Performance:
 
     Attributes:
         device: its platform and kind; absent where JAX is not used.
-        seconds: wall time of the script.
+        seconds: wall time of the script, without `waiting_seconds`.
         compilation_seconds: of these, compiling programs or reading them from the cache.
         compiled: programs that were not in the cache.
         steps: of dynamics, each replica's counted.
         queue_seconds: between submission to Slurm and start; absent elsewhere.
+        waiting_seconds: until a GPU was free.
     """
 
     device: str | None = None
@@ -37,6 +38,7 @@ class Performance:
     compiled: int = 0
     steps: int = 0
     queue_seconds: float | None = None
+    waiting_seconds: float = 0.0
 
 
 _current: ContextVar[Performance | None] = ContextVar("performance", default=None)
@@ -51,7 +53,7 @@ def measured(path: Path) -> Iterator[Performance]:
         yield performance
     finally:
         _current.reset(token)
-    performance.seconds = time.monotonic() - begun
+    performance.seconds = time.monotonic() - begun - performance.waiting_seconds
     performance.queue_seconds = _queue_seconds()
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(asdict(performance)), encoding="utf-8")
