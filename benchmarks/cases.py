@@ -8,19 +8,26 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from dynrefine.quantities.series import observer
 
+from dynrefine.config.data import WATER, Element
+from dynrefine.config.dynamics import NeighbourSettings, State
+from dynrefine.config.surfaces import (
+    DipoleSettings,
+    EmbeddedAtomSettings,
+    LennardJonesSettings,
+    SurfaceSettings,
+)
 from dynrefine.datasets.reading import read_frames
 from dynrefine.dynamics.force_field import ForceField, force_field
-from dynrefine.dynamics.langevin import Thermostat
-from dynrefine.dynamics.leapfrog import ObservationTimes, Observe, Simulation
+from dynrefine.dynamics.langevin import LangevinDynamics, Thermostat
+from dynrefine.dynamics.leapfrog import ObservationTimes, Simulation
 from dynrefine.files.models import Model, create_model
 from dynrefine.geometry.system import System, system_of, thermal_velocities
+from dynrefine.quantities.base import Observer
 from dynrefine.sampling.canonical import sample_chains
 from dynrefine.sampling.initial_configurations import lattice_configurations
 
-ARGON = [{"symbol": "Ar", "mass": 39.948, "charge": 0}]
-WATER = [{"symbol": "O", "mass": 15.999, "charge": -2}, {"symbol": "H", "mass": 1.008, "charge": 1}]
+ARGON = [Element(symbol="Ar", mass=39.948, charge=0)]
 SURFACE = {"cutoff": 4.5, "radial_functions": 8, "angular_momentum": 2, "hidden_layers": [32, 32]}
 LARGE_SURFACE = {"cutoff": 6.0, "radial_functions": 12, "angular_momentum": 2, "hidden_layers": [64, 64]}
 
@@ -30,7 +37,8 @@ class Case:
     """A system with its force field and starting points.
 
     Attributes:
-        field, parameters, system, observe: see `leapfrog.Simulation`.
+        field, parameters, system: of a `leapfrog.Simulation`.
+        observe: what is observed along its trajectories.
         timestep: fs.
         stride: steps between observed frames.
         positions: starting points [S, N, 3], Å.
@@ -40,7 +48,7 @@ class Case:
     field: ForceField
     parameters: Mapping[str, Any]
     system: System
-    observe: Observe
+    observe: Observer
     timestep: float
     stride: int
     positions: jax.Array
@@ -49,33 +57,35 @@ class Case:
     def simulation(self, frames: ObservationTimes, parameters: Mapping[str, Any] | None = None) -> Simulation:
         """Observed at these frames, with other parameters of the potential if they are given."""
         own = self.parameters if parameters is None else parameters
-        return Simulation(self.field, frames, self.observe, own, self.system)
+        return Simulation(self.field, frames, self.observe, Observer({}, {}), own, self.system)
 
 
 def argon(starts: int, dtype: Any, atoms: int = 346) -> Case:
     """Liquid argon as in config/argon.yaml: 10 Å cutoff, velocities observed every 20 steps of 1 fs."""
-    settings = {"kind": "lennard_jones", "sigma": 3.38, "epsilon": 0.893795, "cutoff": 10.0}
-    settings |= {"truncation": "truncated", "switching_width": 1.0, "tail_correction": False}
-    if atoms < 300:  # a box narrower than two cutoffs
-        settings["cutoff"] = 7.5
+    settings = LennardJonesSettings(
+        kind="lennard_jones",
+        sigma=3.38,
+        epsilon=0.893795,
+        cutoff=7.5 if atoms < 300 else 10.0,  # narrower than two cutoffs
+        truncation="truncated",
+        tail_correction=False,
+    )
     model = create_model(settings, ARGON, jax.random.key(0)).cast(dtype)
-    state = {"temperature": 94.4, "density": 1.374, "atoms": atoms}
-    species, cell, lattice = lattice_configurations(state, ARGON, starts, seed=1)
-    system = system_of(species, cell, ARGON, dtype)
-    field = force_field(model.architecture, atoms, cell, 1.0, 10)
+    lattice = lattice_configurations(
+        State(temperature=94.4, density=1.374, atoms=atoms), ARGON, starts, seed=1
+    )
+    system = system_of(lattice.species, lattice.cell, ARGON, dtype)
+    lists = NeighbourSettings(neighbour_skin=1.0, rebuild_interval=10)
+    field = force_field(model.architecture, atoms, lattice.cell, lists)
     chains = sample_chains(
-        field,
-        Thermostat(94.4, 1e-2, 4.0),
-        400.0,
+        LangevinDynamics(field, Thermostat(94.4, 1e-2, 4.0), 400.0, model.parameters, system),
         2000.0,
-        model.parameters,
-        system,
-        jnp.asarray(lattice, dtype),
+        jnp.asarray(lattice.positions, dtype),
         _thermal(system, starts, 94.4),
         jax.random.key(2),
     )
     velocities = _thermal(system, starts, 94.4)
-    observe = observer(["velocities"], {})
+    observe = Observer.of(["velocities"], {})
     return Case(field, model.parameters, system, observe, 1.0, 20, chains.positions[:, -1], velocities)
 
 
@@ -86,21 +96,21 @@ def water(
 
     Small outputs and slow atoms keep the molecules where they are, as long trajectories of untrained networks do not.
     """
-    potential = _tamed({"kind": "eann", "repulsion_strength": 0.0, **surface}, dtype)
-    dipole = _tamed({"kind": "dipole", **surface}, dtype)
+    potential = _tamed(EmbeddedAtomSettings(repulsion_strength=0.0, **surface), dtype)
+    dipole = _tamed(DipoleSettings(**surface), dtype)
     frame = read_frames("workflow/data/water16/frames.extxyz")[0].repeat(supercell)
     species = np.array([0 if symbol == "O" else 1 for symbol in frame.get_chemical_symbols()])
     cell = frame.cell.array
     system = system_of(species, cell, WATER, dtype)
-    field = force_field(potential.architecture, len(species), cell, 0.5, 5)
-    observe = observer(["dipole_derivative"], {"dipole": dipole})
+    field = force_field(potential.architecture, len(species), cell, NeighbourSettings(rebuild_interval=5))
+    observe = Observer.of(["dipole_derivative"], {"dipole": dipole})
     positions = jnp.asarray(np.stack([frame.positions] * starts), dtype)
     return Case(
         field, potential.parameters, system, observe, 0.5, 4, positions, _thermal(system, starts, 1.0)
     )
 
 
-def _tamed(settings: Mapping[str, Any], dtype: Any) -> Model:
+def _tamed(settings: SurfaceSettings, dtype: Any) -> Model:
     model = create_model(settings, WATER, jax.random.key(1))
     model.parameters["constants"]["feature_scale"] *= 20.0
     model.parameters["trainable"]["layers"][-1]["weights"] *= 0.02

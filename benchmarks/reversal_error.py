@@ -18,6 +18,7 @@ import numpy as np
 
 from dynrefine.campaign.job import configure_jax
 from dynrefine.config import load_config
+from dynrefine.config.dynamics import NeighbourSettings
 from dynrefine.datasets.reading import read_frames
 from dynrefine.dynamics.adjoint import adjoint_leg
 from dynrefine.dynamics.force_field import force_field
@@ -26,6 +27,7 @@ from dynrefine.dynamics.mapping import for_each
 from dynrefine.dynamics.replicas import DIRECTIONS, both_ways
 from dynrefine.files.models import create_model, load_model
 from dynrefine.geometry.system import system_of, thermal_velocities
+from dynrefine.quantities.base import Observer, Quantity
 from dynrefine.sampling.initial_configurations import lattice_configurations
 
 POTENTIAL = "results/water16/pretraining/potential.npz"
@@ -36,26 +38,24 @@ STRIDE, TIMED = 10, 100
 
 def argon():
     """Model, elements, species, cell, positions, temperature (K) and time step (fs) of a lattice that melts."""
-    campaign = load_config(Path("config/argon-quick.yaml")).model_dump()
-    elements = campaign["elements"]
-    model = create_model(campaign["potential"], elements, jax.random.key(0))
-    species, cell, positions = lattice_configurations(campaign["states"][0], elements, 1, seed=1)
-    return model, elements, species, cell, positions[0], 94.4, 4.0
+    campaign = load_config(Path("config/argon-quick.yaml"))
+    model = create_model(campaign.potential, campaign.elements, jax.random.key(0))
+    lattice = lattice_configurations(campaign.states[0], campaign.elements, 1, seed=1)
+    return model, campaign.elements, lattice.species, lattice.cell, lattice.positions[0], 94.4, 4.0
 
 
 def water(path):
     """The same of a frame of the data set."""
-    campaign = load_config(Path("config/config.yaml")).model_dump()
-    elements = campaign["elements"]
-    model = load_model(path, campaign["potential"], elements)
+    campaign = load_config(Path("config/config.yaml"))
+    model = load_model(path, campaign.potential, campaign.elements)
     frame = read_frames("workflow/data/water16/frames.extxyz")[0]
     species = np.array([0 if symbol == "O" else 1 for symbol in frame.get_chemical_symbols()])
-    return model, elements, species, frame.cell.array, frame.positions, 300.0, 0.5
+    return model, campaign.elements, species, frame.cell.array, frame.positions, 300.0, 0.5
 
 
-def observe(potential, system, positions, velocities, neighbours):
+def squared(surfaces, system, point, neighbours):
     """Squared velocities."""
-    return {"squared": jnp.sum(velocities**2, axis=-1)}
+    return jnp.sum(point.velocities**2, axis=-1)
 
 
 def timed(function, runs, *arguments):
@@ -73,14 +73,20 @@ def there_and_back(liquid, reversal, precision, steps, runs):
     model, elements, species, cell, positions, kelvin, timestep = liquid
     dtype = jnp.dtype(precision)
     model, system = model.cast(dtype), system_of(species, cell, elements, dtype)
-    field = force_field(model.architecture, len(species), np.asarray(cell), 1.0, STRIDE)
+    field = force_field(
+        model.architecture,
+        len(species),
+        np.asarray(cell),
+        NeighbourSettings(neighbour_skin=1.0, rebuild_interval=STRIDE),
+    )
     field = field.with_capacity(field.capacity * 3 // 2)
     frames = ObservationTimes(timestep, steps // STRIDE, STRIDE, steps // STRIDE, reversal)
     x = jnp.asarray(positions, dtype)
     v = thermal_velocities(jax.random.key(1), system_of(species, cell, elements, jnp.float32).masses, kelvin)
     start = tuple(map(jnp.asarray, frames.arithmetic.represented(x, v.astype(dtype), system, timestep)))
 
-    simulation = Simulation(field, frames, observe, model.parameters, system)
+    observe = Observer({"squared": Quantity(squared, "Å²/fs²")}, {})
+    simulation = Simulation(field, frames, observe, Observer({}, {}), model.parameters, system)
 
     def go(simulation, x, v):
         return both_ways(partial(propagate, simulation))(x, v)

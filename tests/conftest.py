@@ -9,7 +9,6 @@ from pathlib import Path
 import jax
 import pytest
 from campaigns import BYTECODE, COMPILED, Campaign, copy_workflow, run_once
-
 from dynrefine.numerics import configure_numerics
 
 configure_numerics("float64")
