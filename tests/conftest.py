@@ -9,7 +9,8 @@ from pathlib import Path
 import jax
 import pytest
 from campaigns import BYTECODE, COMPILED, Campaign, copy_workflow, run_once
-from dynrefine.numerics import configure_numerics
+
+from dynrefine.campaign.numerics import configure_numerics
 
 configure_numerics("float64")
 # Programs compiled once serve all files and processes of tests, and the next session.

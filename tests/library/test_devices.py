@@ -24,10 +24,10 @@ with chosen_device(1):
 
 JOB = """
 from types import SimpleNamespace
-from dynrefine.job import job
+from dynrefine.campaign.job import surroundings
 
 params = {"precision": "float64", "seed": 3}
-with job(SimpleNamespace(
+with surroundings(SimpleNamespace(
     log=["job.log"], rule="test", wildcards={}, params=params, threads=1, resources={"gpu": 1}
 )):
     pass

@@ -43,13 +43,6 @@ def test_every_key_of_the_configuration_is_documented(pages):
     assert documented == {written(path) for path in kept}
 
 
-LAYOUT = pytest.mark.skipif(
-    not (ROOT / "workflow/dynrefine/refinement").is_dir(),
-    reason="the library does not lie in its folders yet",
-)
-
-
-@LAYOUT
 def test_files_of_the_equations_exist():
     text = (DOCS / "method.md").read_text(encoding="utf-8").partition("## Equations and files")[2]
     files = re.findall(r"`([\w/]+\.py)`", text)
@@ -57,7 +50,6 @@ def test_files_of_the_equations_exist():
     assert not [file for file in files if not (ROOT / "workflow/dynrefine" / file).is_file()]
 
 
-@LAYOUT
 def test_what_the_pages_import_exists():
     text = "".join(path.read_text(encoding="utf-8") for path in DOCS.glob("*.md"))
     imports = re.findall(r">>> from (\S+) import (\w+)", text)
