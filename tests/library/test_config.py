@@ -139,7 +139,8 @@ def test_reference_shows_the_defaults():
         ),
         (
             {"potential": {"kind": "lennard_jone"}},
-            "potential.kind is 'lennard_jone', expected 'eann' or 'lennard_jones': correct it.",
+            "potential.kind is 'lennard_jone', expected 'eann' or 'lennard_jones' or the dotted name "
+            "of a module outside the library: correct it.",
         ),
         (
             {"potential": {"kind": "lennard_jones", "sigma": -3, "epsilon": 1}},
@@ -148,8 +149,8 @@ def test_reference_shows_the_defaults():
         ),
         (
             {"potential": {"kind": "lennard_jones", "sigma": 3, "epsilon": 1, "hidden_layers": [3]}},
-            "potential.hidden_layers (value [3]) is not a known key here, expected at dipole.hidden_layers: "
-            "move it there.",
+            "potential.hidden_layers (value [3]) is not a known key here, expected at dipole.hidden_layers or "
+            "surfaces.*.surface.hidden_layers: move it there.",
         ),
     ],
 )
@@ -292,7 +293,7 @@ DOWNLOAD = {"url": "https://example.org/frames.extxyz", "path": "data/frames.ext
         ),
         (
             minimal,
-            {"gradient": {"horizon": {"shortest": 202}}},
+            {"gradient": {"depth": "auto", "horizon": {"shortest": 202}}},
             ["gradient.horizon.shortest is 202 fs", "at most trajectory.length, 200 fs"],
         ),
         *(

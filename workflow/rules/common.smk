@@ -17,15 +17,19 @@ FIRST_STATE = next(iter(STATES.values()))
 STAGES = ["initial", "refined"]
 DISPLACEMENTS = campaign.gradient.check.total_derivative
 OBSERVABLES = campaign.objective.observables.chosen()
-FRAME_FILES = campaign.dataset.files if campaign.dataset else []
-DOWNLOADS = {file.path: file for file in FRAME_FILES if file.url is not None}
+DOWNLOADS = {
+    file.path: file
+    for dataset in campaign.datasets().values()
+    for file in dataset.files
+    if file.url is not None
+}
 TARGET_FILES = [
     settings.target_file for settings in OBSERVABLES.values() if settings.target_file
 ]
 
 
 def of_observables(kind):
-    """What the fitted properties need: quantities "along" trajectories or "at_start", or "surfaces"."""
+    """The quantities that the fitted properties need "along" trajectories or "at_start"."""
     return sorted(
         {name for settings in OBSERVABLES.values() for name in getattr(settings, kind)}
     )
@@ -41,7 +45,9 @@ VALIDATED_ALONG = sorted(
     {*ALONG, *(["velocities"] if campaign.validation.diffusion else [])}
 )
 # The potential apart, which is trained in some campaigns only, all surfaces are trained on ab initio frames.
-OTHER_SURFACES = {name: getattr(campaign, name) for name in of_observables("surfaces")}
+OTHER_SURFACES = {
+    name: campaign.trained_surface(name).surface for name in campaign.other_surfaces()
+}
 TRAINED = [*(["potential"] if campaign.potential.trained else []), *OTHER_SURFACES]
 FIRST_POTENTIAL = (
     "<results>/pretraining/potential.npz"
@@ -65,6 +71,7 @@ TOTAL_DERIVATIVE = (
 )
 
 # The modules that are loaded by name; what runs them depends on these.
+SAMPLER_CODE = [path_of("sampling", campaign.ensemble.kind)]
 POTENTIAL_CODE = [path_of("surfaces", campaign.potential.kind)]
 SURFACE_CODE = [path_of("surfaces", each.kind) for each in OTHER_SURFACES.values()]
 QUANTITY_CODE = [path_of("quantities", name) for name in {*VALIDATED_ALONG, *AT_START}]
@@ -221,16 +228,56 @@ def download(wildcards):
     return settings_of("download_frames", url=file.url, sha256=file.sha256)
 
 
+def frames_of(dataset):
+    """The files of the frames of a data set; those to be downloaded are made by a rule."""
+    return [file.path for file in dataset.files] if dataset else []
+
+
+def own_dataset(wildcards):
+    """The data set that a surface has for itself."""
+    return campaign.trained_surface(wildcards.surface).dataset
+
+
+def frames_of_surface(wildcards):
+    """The files of the frames of a surface's own data set."""
+    return frames_of(own_dataset(wildcards))
+
+
+def own_dataset_settings(wildcards):
+    """The settings of the preparation of a surface's own data set."""
+    return settings_of("prepare_dataset", dataset=own_dataset(wildcards))
+
+
+def own_dataset_seed(wildcards):
+    """The seed of the preparation of a surface's own data set."""
+    return seed("prepare_own_dataset", wildcards.surface)
+
+
+def part_for_training(part):
+    """The frames of a part of the data set that a surface is trained on."""
+
+    def path(wildcards):
+        name = wildcards.surface
+        own = name != "potential" and campaign.trained_surface(name).dataset
+        folder = f"dataset_{name}" if own else "dataset"
+        return f"<results>/{folder}/{part}.extxyz"
+
+    return path
+
+
+def trained(wildcards):
+    """Settings of a surface, of its training, and what it is fitted to."""
+    name = wildcards.surface
+    if name == "potential":
+        return campaign.potential, campaign.training, name
+    entry = campaign.trained_surface(name)
+    return entry.surface, entry.training, entry.task or name
+
+
 def training(wildcards):
     """The settings of the training of a surface."""
-    name = "training"
-    if wildcards.surface != "potential":
-        name = f"{wildcards.surface}_training"
-    return settings_of(
-        "train_surface",
-        surface=getattr(campaign, wildcards.surface),
-        training=getattr(campaign, name),
-    )
+    surface, settings, task = trained(wildcards)
+    return settings_of("train_surface", surface=surface, training=settings, task=task)
 
 
 def training_seed(wildcards):
@@ -240,6 +287,6 @@ def training_seed(wildcards):
 
 def training_code(wildcards):
     """A hash of what the training of a surface computes."""
-    kind = getattr(campaign, wildcards.surface).kind
-    plug_ins = [path_of("training", wildcards.surface), path_of("surfaces", kind)]
+    surface, _, task = trained(wildcards)
+    plug_ins = [path_of("training", task), path_of("surfaces", surface.kind)]
     return code("train_surface", plug_ins)

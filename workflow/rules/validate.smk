@@ -12,7 +12,7 @@ use rule sample_ensemble as sample_validation with:
         settings=settings_of_state("sample_ensemble", campaign.of_validation()),
         seed=chunk_seed("sample_validation"),
         precision=campaign.precision,
-        code=code("sample_ensemble", POTENTIAL_CODE),
+        code=code("sample_ensemble", [*POTENTIAL_CODE, *SAMPLER_CODE]),
 
 
 use rule run_trajectories as run_validation with:

@@ -12,6 +12,7 @@ import numpy as np
 from dynrefine.config.dynamics import SharedSampling
 from dynrefine.config.model import Config
 from dynrefine.config.properties import InfraredSettings
+from dynrefine.config.surfaces import LennardJonesSettings
 from dynrefine.geometry.cell import cubic_edge, face_distances
 from dynrefine.units import WAVENUMBER
 
@@ -38,8 +39,12 @@ def unsuitable_values(config: Config) -> Iterator[str]:
 
 def missing_files(config: Config) -> Iterator[str]:
     """A sentence for each file that is to be read and does not exist."""
-    files = config.dataset.files if config.dataset else []
-    needed = {f"dataset.files[{index}]": file.path for index, file in enumerate(files) if file.url is None}
+    needed = {
+        f"{key}.files[{index}]": file.path
+        for key, dataset in config.datasets().items()
+        for index, file in enumerate(dataset.files)
+        if file.url is None
+    }
     if config.labelling.geometries is not None:
         needed["labelling.geometries"] = config.labelling.geometries
     for name, settings in config.objective.observables.chosen().items():
@@ -77,8 +82,10 @@ def oversized_cutoffs(config: Config) -> Iterator[str]:
             width = min(face_distances(cell * np.asarray(state.supercell)[:, None]))
         else:
             continue
-        for surface in ("potential", "dipole") if config.dataset else ("potential",):
-            cutoff = getattr(config, surface).cutoff
+        cutoffs = {"potential": config.potential.cutoff}
+        for surface in config.other_surfaces():
+            cutoffs[surface] = config.trained_surface(surface).surface.cutoff
+        for surface, cutoff in cutoffs.items():
             if cutoff > LARGEST_CUTOFF * width:
                 yield _sentence(
                     f"{surface}.cutoff is {cutoff:g} Å",
@@ -109,14 +116,19 @@ def _surfaces(config: Config) -> Iterator[str]:
                 f"parameters of the {kind} potential: {known}",
                 "rename or remove it",
             )
-    if trained:
-        return
-    if len(config.elements) > 1:
+    if len(config.elements) > 1 and not config.potential.mixtures:
         yield _sentence(
             f"elements lists {len(config.elements)} elements",
             f"one, since the {kind} potential knows no mixtures",
             "remove the others",
         )
+    if isinstance(config.potential, LennardJonesSettings):
+        yield from _truncation(config.potential)
+    if config.dataset is None:
+        yield from _without_frames(config)
+
+
+def _without_frames(config: Config) -> Iterator[str]:
     if config.optimiser.name == "natural":
         yield _sentence(
             "optimiser.name is 'natural'",
@@ -124,25 +136,26 @@ def _surfaces(config: Config) -> Iterator[str]:
             "change it",
         )
     for name, settings in config.objective.observables.chosen().items():
-        if "dipole_derivative" in settings.along:
-            yield _sentence(
-                f"objective.observables.{name} is given",
-                "no observable of a dipole surface, which is trained on a data set",
-                "remove it",
-            )
-    if config.potential.tail_correction and "shifted" in config.potential.truncation:
+        for surface in settings.surfaces:
+            if config.trained_surface(surface).dataset is None:
+                yield _sentence(
+                    f"objective.observables.{name} is given",
+                    f"no observable of a {surface} surface, which is trained on a data set",
+                    "remove it",
+                )
+
+
+def _truncation(potential: LennardJonesSettings) -> Iterator[str]:
+    if potential.tail_correction and "shifted" in potential.truncation:
         yield _sentence(
-            f"potential.tail_correction is true where potential.truncation is '{config.potential.truncation}'",
+            f"potential.tail_correction is true where potential.truncation is '{potential.truncation}'",
             "truncated or switched, which leave the energy within the cutoff as it is",
             "change one of them",
         )
-    if (
-        config.potential.truncation == "switched"
-        and config.potential.switching_width >= config.potential.cutoff
-    ):
+    if potential.truncation == "switched" and potential.switching_width >= potential.cutoff:
         yield _sentence(
-            f"potential.switching_width is {config.potential.switching_width:g} Å",
-            f"less than potential.cutoff, {config.potential.cutoff:g} Å",
+            f"potential.switching_width is {potential.switching_width:g} Å",
+            f"less than potential.cutoff, {potential.cutoff:g} Å",
             "lower it",
         )
 
@@ -233,7 +246,7 @@ def _times(config: Config) -> Iterator[str]:
             "a number of fs, since no observable is followed along the trajectories",
             "change it, any depth will do",
         )
-    if gradient.horizon.shortest > trajectory.length:
+    if gradient.depth == "auto" and gradient.horizon.shortest > trajectory.length:
         yield _sentence(
             f"gradient.horizon.shortest is {gradient.horizon.shortest:g} fs",
             f"at most trajectory.length, {trajectory.length:g} fs",

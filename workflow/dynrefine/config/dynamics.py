@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -75,6 +75,14 @@ class CanonicalSettings(NeighbourSettings, SamplingSettings):
 
 
 class ReusedSettings(CanonicalSettings):
+    kind: str = Field(
+        "canonical",
+        description="How starting points are sampled (canonical: Langevin dynamics), or the dotted name of a module "
+        "outside the library.",
+    )
+    options: dict[str, Any] = Field(
+        {}, description="Settings of a sampler outside the library.", examples=[{}]
+    )
     reuse: float = Field(
         1.0,
         gt=0.0,

@@ -26,7 +26,7 @@ from dynrefine.config.refinement import (
     TargetsSettings,
 )
 from dynrefine.config.surfaces import (
-    DipoleSettings,
+    OtherSurface,
     PotentialSettings,
     PotentialTrainingSettings,
     TrainingSettings,
@@ -49,7 +49,7 @@ class _OfPotential(_OfElements):
 class SimulationSettings(_OfPotential):
     """Of trajectories at a potential, and of the other surfaces that are observed along them, by name."""
 
-    surfaces: dict[str, DipoleSettings]
+    surfaces: dict[str, OtherSurface]
     ensemble: NeighbourSettings
 
 
@@ -78,8 +78,9 @@ class InitialPotential(_OfPotential):
 
 
 class TrainSurface(_OfElements):
-    surface: PotentialSettings | DipoleSettings
+    surface: PotentialSettings | OtherSurface
     training: PotentialTrainingSettings | TrainingSettings
+    task: str
 
 
 class MeasureForceMetric(_OfPotential):
@@ -202,7 +203,8 @@ def parameters_of(step: str, config: Config, **others: Any) -> dict[str, Any]:
 
 def _narrowed(value: Any, kind: Any) -> Any:
     """A section without the keys that a more general kind of section does not have."""
-    if not (isinstance(value, BaseModel) and isinstance(kind, type) and issubclass(kind, BaseModel)):
+    is_section = isinstance(value, BaseModel) and isinstance(kind, type) and issubclass(kind, BaseModel)
+    if not is_section or type(value) is kind:
         return value
     fields = kind.model_fields.items()
     return kind.model_construct(

@@ -133,3 +133,6 @@ def _require_temperature(temperatures: np.ndarray, kelvin: float) -> None:
             "energy it should not have; shorten ensemble.timestep, or train on more frames "
             "(labelling.geometries)."
         )
+
+
+SAMPLER = sample_ensemble
