@@ -6,8 +6,7 @@ import numpy as np
 
 from dynrefine.dynamics.force_field import force_field
 from dynrefine.files.ensembles import Ensemble
-from dynrefine.geometry.system import system_of
-from dynrefine.sampling.canonical import drawn_velocities
+from dynrefine.geometry.system import drawn_velocities, system_of
 from dynrefine.sampling.energies import potential_energies
 from dynrefine.units import BOLTZMANN
 

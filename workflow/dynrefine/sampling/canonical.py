@@ -8,14 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from dynrefine.config.steps import SampleEnsemble
-from dynrefine.dynamics.force_field import force_field, with_sufficient_lists
+from dynrefine.dynamics.force_field import force_field, require_finite, with_sufficient_lists
 from dynrefine.dynamics.langevin import Chain, LangevinDynamics, Thermostat, sample_chain
 from dynrefine.dynamics.mapping import for_each
-from dynrefine.dynamics.replicas import require_finite
 from dynrefine.errors import CampaignError
 from dynrefine.files.ensembles import Ensemble
 from dynrefine.files.models import Model
-from dynrefine.geometry.system import System, system_of, thermal_velocities, with_masses
+from dynrefine.geometry.system import drawn_velocities, system_of, with_masses
 from dynrefine.sampling.energies import potential_energies
 from dynrefine.sampling.initial_configurations import Configurations
 
@@ -116,12 +115,6 @@ def sample_chains(
     chains = with_sufficient_lists(run, dynamics.field)
     require_finite(chains.energies, dynamics.thermostat.timestep)
     return chains
-
-
-def drawn_velocities(key: jax.Array, system: System, kelvin: float, count: int) -> jax.Array:
-    """Maxwell-Boltzmann velocities of several replicas [count, N, 3], Å/fs."""
-    draw = jax.vmap(lambda key: thermal_velocities(key, system.masses, kelvin))
-    return draw(jax.random.split(key, count))
 
 
 def _require_temperature(temperatures: np.ndarray, kelvin: float) -> None:

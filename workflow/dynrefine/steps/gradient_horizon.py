@@ -10,7 +10,7 @@ from dynrefine.files.tables import write_table
 from dynrefine.quantities.base import Observer
 from dynrefine.refinement.depth_pilot import Pilot, ladder, measure
 from dynrefine.refinement.gathering import observables_of
-from dynrefine.refinement.update import parameter_scales
+from dynrefine.refinement.total_gradient import parameter_scales
 from dynrefine.sampling.trajectories import observation_times, simulation_of
 from dynrefine.steps.loading import load_surfaces
 
