@@ -1,8 +1,12 @@
+import json
+import os
+
 from dynrefine.campaign.provenance import source_hash
 from dynrefine.campaign.seeds import derived_seed
 from dynrefine.config.steps import parameters_of
 from dynrefine.registry import path_of
 
+HASHES = "DYNREFINE_CODE_HASHES"
 STATES = campaign.states_by_label()
 BATCHES = [
     f"{batch:03d}"
@@ -81,8 +85,16 @@ EVERYTHING_CODE = [*DYNAMICS_CODE, *PROPERTY_CODE]
 
 
 def code(step, plug_ins=()):
-    """A hash of what a step computes; comments, docstrings and the wording of errors do not count."""
-    return source_hash(f"dynrefine.steps.{step}", plug_ins)
+    """A hash of what a step computes; comments, docstrings and the wording of errors do not count.
+
+    Each job reads these rules again: it has the hashes from the process that started it.
+    """
+    known = json.loads(os.environ.get(HASHES, "{}"))
+    key = " ".join([workflow.basedir, step, *sorted(plug_ins)])
+    if key not in known:
+        known[key] = source_hash(f"dynrefine.steps.{step}", plug_ins)
+        os.environ[HASHES] = json.dumps(known)
+    return known[key]
 
 
 def settings_of(step, of=campaign, **others):
