@@ -1,6 +1,7 @@
 """Plug-ins from outside the library, found by their dotted names, go through a campaign to its report."""
 
 import os
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,8 @@ def extended(tmp_path_factory):
     """The campaign run to its end."""
     folder = tmp_path_factory.mktemp("extension") / "campaign"
     folder.mkdir()
-    copy_workflow(folder, "extension")
+    copy_workflow(folder)
+    shutil.copy(HERE / "extension.yaml", folder)
     write_frames(folder / "bonds.extxyz", read_frames(ROOT / "workflow/data/water16/frames.extxyz")[::2])
     campaign = Extended(folder, "extension")
     campaign.run(cores=os.cpu_count())

@@ -21,6 +21,7 @@ FIRST_STATE = next(iter(STATES.values()))
 STAGES = ["initial", "refined"]
 DISPLACEMENTS = campaign.gradient.check.total_derivative
 OBSERVABLES = campaign.objective.observables.chosen()
+ALL_PROPERTIES = campaign.all_properties()
 DOWNLOADS = {
     file.path: file
     for dataset in campaign.datasets().values()
@@ -30,12 +31,15 @@ DOWNLOADS = {
 TARGET_FILES = [
     settings.target_file for settings in OBSERVABLES.values() if settings.target_file
 ]
+ALL_TARGET_FILES = [
+    settings.target_file for settings in ALL_PROPERTIES.values() if settings.target_file
+]
 
 
-def of_observables(kind):
-    """The quantities that the fitted properties need "along" trajectories or "at_start"."""
+def needed(kind, properties):
+    """What properties need: quantities "along" trajectories or "at_start", or "surfaces" beside the potential."""
     return sorted(
-        {name for settings in OBSERVABLES.values() for name in getattr(settings, kind)}
+        {name for settings in properties.values() for name in getattr(settings, kind)}
     )
 
 
@@ -44,21 +48,32 @@ def with_dataset(path):
     return path if campaign.dataset else []
 
 
-ALONG, AT_START = of_observables("along"), of_observables("at_start")
+ALONG, AT_START = needed("along", OBSERVABLES), needed("at_start", OBSERVABLES)
 VALIDATED_ALONG = sorted(
-    {*ALONG, *(["velocities"] if campaign.validation.diffusion else [])}
+    {
+        *needed("along", ALL_PROPERTIES),
+        *(["velocities"] if campaign.validation.diffusion else []),
+    }
 )
-# The potential apart, which is trained in some campaigns only, all surfaces are trained on ab initio frames.
-OTHER_SURFACES = {
-    name: campaign.trained_surface(name).surface for name in campaign.other_surfaces()
-}
-TRAINED = [*(["potential"] if campaign.potential.trained else []), *OTHER_SURFACES]
+VALIDATED_AT_START = needed("at_start", ALL_PROPERTIES)
+OTHER_SURFACES, ALL_SURFACES = (
+    {
+        name: campaign.trained_surface(name).surface
+        for name in needed("surfaces", properties)
+    }
+    for properties in (OBSERVABLES, ALL_PROPERTIES)
+)
+# All surfaces are trained on ab initio frames but the potential of some campaigns.
+TRAINED = [*(["potential"] if campaign.potential.trained else []), *ALL_SURFACES]
 FIRST_POTENTIAL = (
     "<results>/pretraining/potential.npz"
     if campaign.potential.trained
     else "<results>/initial_potential.npz"
 )
-SURFACE_FILES = [f"<results>/pretraining/{name}.npz" for name in OTHER_SURFACES]
+SURFACE_FILES, ALL_SURFACE_FILES = (
+    [f"<results>/pretraining/{name}.npz" for name in surfaces]
+    for surfaces in (OTHER_SURFACES, ALL_SURFACES)
+)
 TRAINING_FRAMES = with_dataset("<results>/dataset/train.extxyz")
 FORCE_METRIC = (
     "<results>/pretraining/force_metric.npz"
@@ -77,10 +92,21 @@ TOTAL_DERIVATIVE = (
 # The modules that are loaded by name; what runs them depends on these.
 SAMPLER_CODE = [path_of("sampling", campaign.ensemble.kind)]
 POTENTIAL_CODE = [path_of("surfaces", campaign.potential.kind)]
-SURFACE_CODE = [path_of("surfaces", each.kind) for each in OTHER_SURFACES.values()]
-QUANTITY_CODE = [path_of("quantities", name) for name in {*VALIDATED_ALONG, *AT_START}]
-PROPERTY_CODE = [path_of("properties", name) for name in OBSERVABLES]
-DYNAMICS_CODE = [*POTENTIAL_CODE, *SURFACE_CODE, *QUANTITY_CODE]
+PROPERTY_CODE, ALL_PROPERTY_CODE = (
+    [path_of("properties", name) for name in properties]
+    for properties in (OBSERVABLES, ALL_PROPERTIES)
+)
+DYNAMICS_CODE, VALIDATION_CODE = (
+    [
+        *POTENTIAL_CODE,
+        *(path_of("surfaces", surface.kind) for surface in surfaces.values()),
+        *(path_of("quantities", name) for name in quantities),
+    ]
+    for surfaces, quantities in (
+        (OTHER_SURFACES, [*ALONG, *AT_START]),
+        (ALL_SURFACES, [*VALIDATED_ALONG, *VALIDATED_AT_START]),
+    )
+)
 EVERYTHING_CODE = [*DYNAMICS_CODE, *PROPERTY_CODE]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from dynrefine.config.dynamics import SharedSampling
 from dynrefine.config.model import Config
-from dynrefine.config.properties import InfraredSettings
+from dynrefine.config.properties import InfraredSettings, PropertySettings
 from dynrefine.config.surfaces import LennardJonesSettings
 from dynrefine.geometry.cell import cubic_edge, face_distances
 from dynrefine.units import WAVENUMBER
@@ -32,6 +32,7 @@ def unsuitable_values(config: Config) -> Iterator[str]:
         _error_bars("validation", config.validation),
         _followed(config),
         _windows(config),
+        _judges(config),
         _named_elements(config),
         _spectra(config),
     )
@@ -47,9 +48,9 @@ def missing_files(config: Config) -> Iterator[str]:
     }
     if config.labelling.geometries is not None:
         needed["labelling.geometries"] = config.labelling.geometries
-    for name, settings in config.objective.observables.chosen().items():
+    for key, settings, _ in _properties(config):
         if settings.target_file is not None:
-            needed[f"objective.observables.{name}.target"] = settings.target_file
+            needed[f"{key}.target"] = settings.target_file
     structure = config.validation.structure
     if structure is not None and structure.target is not None:
         needed["validation.structure.target"] = structure.target
@@ -83,8 +84,9 @@ def oversized_cutoffs(config: Config) -> Iterator[str]:
         else:
             continue
         cutoffs = {"potential": config.potential.cutoff}
-        for surface in config.other_surfaces():
-            cutoffs[surface] = config.trained_surface(surface).surface.cutoff
+        for settings in config.all_properties().values():
+            for surface in settings.surfaces:
+                cutoffs[surface] = config.trained_surface(surface).surface.cutoff
         for surface, cutoff in cutoffs.items():
             if cutoff > LARGEST_CUTOFF * width:
                 yield _sentence(
@@ -135,11 +137,11 @@ def _without_frames(config: Config) -> Iterator[str]:
             "adam or sgd, since there are no ab initio frames to measure a step by",
             "change it",
         )
-    for name, settings in config.objective.observables.chosen().items():
+    for key, settings, _ in _properties(config):
         for surface in settings.surfaces:
             if config.trained_surface(surface).dataset is None:
                 yield _sentence(
-                    f"objective.observables.{name} is given",
+                    f"{key} is given",
                     f"no observable of a {surface} surface, which is trained on a data set",
                     "remove it",
                 )
@@ -289,14 +291,33 @@ def _followed(config: Config) -> Iterator[str]:
         )
 
 
-def _windows(config: Config) -> Iterator[str]:
-    length = config.trajectory.length
+def _properties(config: Config) -> Iterator[tuple[str, PropertySettings, tuple[str, float]]]:
+    """The key of each property, fitted or judging, its settings, and the length of its trajectories with its key."""
+    refinement = ("trajectory.length", config.trajectory.length)
     for name, settings in config.objective.observables.chosen().items():
+        yield f"objective.observables.{name}", settings, refinement
+    for name, settings in config.validation.properties.chosen().items():
+        yield f"validation.properties.{name}", settings, ("validation.length", config.validation.length)
+
+
+def _judges(config: Config) -> Iterator[str]:
+    for name in sorted(
+        set(config.objective.observables.chosen()) & set(config.validation.properties.chosen())
+    ):
+        yield _sentence(
+            f"validation.properties.{name} is given",
+            "a property that is not fitted, since those are judged anyway",
+            "remove it",
+        )
+
+
+def _windows(config: Config) -> Iterator[str]:
+    for key, settings, (length_key, length) in _properties(config):
         window = getattr(settings, "window", 0.0)
         if window > 2 * length:
             yield _sentence(
-                f"objective.observables.{name}.window is {window:g} fs",
-                f"at most twice trajectory.length, {2 * length:g} fs",
+                f"{key}.window is {window:g} fs",
+                f"at most twice {length_key}, {2 * length:g} fs",
                 "shorten the window or lengthen the trajectories",
             )
 
@@ -308,6 +329,7 @@ def _named_elements(config: Config) -> Iterator[str]:
             f"ensemble.masses.{symbol} is given", f"elements: {', '.join(symbols)}", "remove or correct it"
         )
     wanted = {"objective.observables.diffusion": config.objective.observables.diffusion}
+    wanted["validation.properties.diffusion"] = config.validation.properties.diffusion
     wanted["validation.diffusion"] = config.validation.diffusion
     for key, settings in wanted.items():
         if settings is not None and settings.element not in symbols:
@@ -319,10 +341,9 @@ def _named_elements(config: Config) -> Iterator[str]:
 def _spectra(config: Config) -> Iterator[str]:
     interval = config.trajectory.sampling_interval
     highest = LARGEST_BAND * math.pi / (interval * WAVENUMBER)
-    for name, settings in config.objective.observables.chosen().items():
+    for key, settings, _ in _properties(config):
         if not isinstance(settings, InfraredSettings):
             continue
-        key = f"objective.observables.{name}"
         for index, band in enumerate(settings.bands):
             first, last = band.range
             found = f"{key}.bands[{index}].range is [{first:g}, {last:g}] cm⁻¹"

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from dynrefine.config.base import NonNegativeFloat, PositiveFloat, PositiveInt, Repeats, Section
+from dynrefine.config.properties import Observables
 
 Chunks = Annotated[int, Field(ge=1, le=100)]
 
@@ -146,6 +147,10 @@ class StructureSettings(Section):
 
 
 class JudgeSettings(Section):
+    properties: Observables = Field(
+        Observables(),
+        description="Properties that judge beside the fitted ones, as in objective.observables.",
+    )
     diffusion: DiffusionJudgeSettings | None = Field(
         None, description="Self-diffusion; null: not computed.", examples=[{"element": "O"}]
     )

@@ -14,6 +14,7 @@ from dynrefine.config.dynamics import (
     ValidationSettings,
     state_labels,
 )
+from dynrefine.config.properties import PropertySettings
 from dynrefine.config.refinement import GradientSettings, ObjectiveSettings, OptimiserSettings
 from dynrefine.config.surfaces import (
     DipoleSettings,
@@ -80,11 +81,9 @@ class Config(Section):
         dipole = TrainedSurface(name="dipole", surface=self.dipole, training=self.dipole_training)
         return ({"dipole": dipole} | named)[name]
 
-    def other_surfaces(self) -> list[str]:
-        """The names of the surfaces beside the potential that the fitted properties need."""
-        return sorted(
-            {name for each in self.objective.observables.chosen().values() for name in each.surfaces}
-        )
+    def all_properties(self) -> dict[str, PropertySettings]:
+        """The fitted properties and those that judge beside them, by name."""
+        return self.objective.observables.chosen() | self.validation.properties.chosen()
 
     def datasets(self) -> dict[str, DatasetSettings]:
         """The data sets by their keys."""

@@ -61,6 +61,8 @@ def _section_lines(model: type[Section], example: dict[str, Any], depth: int) ->
         )
         if section is None or _holds_plain_values(value):
             yield f"{indent}{name}: {_scalar(value)}"
+        elif value == {} and not field.examples:  # described where it has to be given
+            yield f"{indent}{name}: {{}}"
         elif is_list(field):
             yield f"{indent}{name}:"
             yield from _list_lines(section, value or [{}], depth + 1)

@@ -79,7 +79,7 @@ def transport_section(results: Results, compared: Sequence[Change]) -> Section:
     """
     blocks = []
     initial, refined = (results.curves[stage] for stage in STAGES)
-    diffusion = [change for change in compared if "diffusion" in change.name and not change.is_loss]
+    diffusion = [change for change in compared if change.family == "diffusion" and not change.is_loss]
     for state in _states_with(initial.arrays, "diffusion", "lag"):
         correlations, integrals = (
             tuple(file.group(f"{kind}/{state}") for file in (initial, refined))

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 
 from dynrefine.campaign.job import Job
+from dynrefine.config.refinement import TargetsSettings
 from dynrefine.config.steps import Validate
 from dynrefine.datasets.arrays import to_arrays
 from dynrefine.datasets.reading import read_frames
@@ -33,14 +34,19 @@ def validate(job: Job, settings: Validate) -> None:
         label: [load_trajectories(path) for path in paths]
         for label, paths in by_state(job.inputs.trajectories, states).items()
     }
-    objective = evaluate_objective(settings, states, ensembles, trajectories)
-    findings = validation.Findings()
-    validation.add_fitted(findings, objective, settings.objective.observables.chosen())
+    findings, labels = validation.Findings(), {}
+    for chosen, fitted in ((settings.objective.observables, True), (settings.validation.properties, False)):
+        if not chosen.chosen():
+            continue
+        own = settings.model_copy(update={"objective": TargetsSettings(observables=chosen)})
+        objective = evaluate_objective(own, states, ensembles, trajectories)
+        validation.add_evaluated(findings, objective, chosen.chosen(), fitted)
+        labels |= axis_labels(objective.quantities)
     for label in states:
         _add_held_out(findings, label, settings, ensembles[label], trajectories[label])
     write_table(job.outputs.properties, findings.table())
-    labels = {"labels": axis_labels(objective.quantities)}
-    write_arrays(job.outputs.curves, "curves", ArrayFile(findings.curves, findings.units, labels))
+    curves = ArrayFile(findings.curves, findings.units, {"labels": labels})
+    write_arrays(job.outputs.curves, "curves", curves)
     errors = _errors(job, settings) if job.inputs.test else {}
     rows = [{"quantity": name, "value": value, "unit": unit} for name, (value, unit) in errors.items()]
     write_table(job.outputs.errors, pd.DataFrame(rows, columns=["quantity", "value", "unit"]))
