@@ -42,7 +42,7 @@ class AdjointLeg:
         position_cotangent: dL/dx at the start [N, 3].
         velocity_cotangent: dL/dv at the start [N, 3].
         positions: regenerated at the start [N, 3], as given to `leapfrog.propagate`.
-        velocities: likewise, times the direction of time in fixed point [N, 3].
+        velocities: regenerated at the start [N, 3], times the direction of time in fixed point.
     """
 
     gradient: Any
@@ -65,7 +65,7 @@ def adjoint_leg(
     Arguments:
         simulation, direction: as given to `leapfrog.propagate`.
         positions: where the trajectory ended, `Leg.positions` [N, 3].
-        velocities: likewise, `Leg.velocities` [N, 3].
+        velocities: at its end, `Leg.velocities` [N, 3].
         seeds: dL/d(series), a tree like `Leg.series`.
         lists: on the way there, `Leg.lists`; in floating point they are built anew.
     """

@@ -23,7 +23,7 @@ def run_legs(
     """Trajectories both ways in time from every starting point.
 
     Arguments:
-        simulation: see there.
+        simulation: what the trajectories have in common.
         positions: starting points [S, N, 3], Å.
         velocities: [S, N, 3], Å/fs.
 

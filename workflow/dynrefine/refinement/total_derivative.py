@@ -23,7 +23,7 @@ def compare_with_ensembles(
         parameter: its name.
         displacement: of the parameter to either side, in its unit.
         above: table of the objective there.
-        below: likewise.
+        below: table of the objective on the other side.
 
     Returns:
         parameter, gradient, gradient_error, difference, difference_error (1 by the parameter's unit) and

@@ -31,7 +31,7 @@ class Change:
         fitted: whether the refinement saw it.
         before: value with the initial potential, and its standard error.
         after: the same with the refined potential.
-        measured: measured value and its error; not a number where there is none.
+        measured: measured value and its error; NaN where there is none.
     """
 
     name: str
