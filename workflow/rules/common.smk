@@ -20,6 +20,11 @@ ITERATIONS = [f"{iteration:03d}" for iteration in range(campaign.optimiser.itera
 FIRST_STATE = next(iter(STATES.values()))
 STAGES = ["initial", "refined"]
 DISPLACEMENTS = campaign.gradient.check.total_derivative
+DISPLACED = {
+    f"displaced_{side}_{parameter}": {parameter: sign * amount}
+    for parameter, amount in DISPLACEMENTS.items()
+    for side, sign in (("above", 1.0), ("below", -1.0))
+}
 OBSERVABLES = campaign.objective.observables.chosen()
 ALL_PROPERTIES = campaign.all_properties()
 DOWNLOADS = {
@@ -253,11 +258,8 @@ def objectives_displaced(side):
 
 
 def displacement(wildcards):
-    """The settings of a stage displaced_<side>_<parameter>."""
-    _, side, parameter = wildcards.stage.split("_", 2)
-    amount = DISPLACEMENTS[parameter]
-    displaced = {parameter: amount if side == "above" else -amount}
-    return settings_of("displace_potential", displacement=displaced)
+    """The settings of the displacement of a stage."""
+    return settings_of("displace_potential", displacement=DISPLACED[wildcards.stage])
 
 
 def download(wildcards):

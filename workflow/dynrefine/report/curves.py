@@ -42,7 +42,10 @@ def refinement_section(results: Results) -> Section:
     )
     temperatures = {label: state["temperature"] for label, state in results.states.items()}
     blocks = [
-        picture(refinement_figure(history, temperatures), caption),
+        picture(
+            refinement_figure(history, list(results.settings["objective"]["observables"]), temperatures),
+            caption,
+        ),
         *_values_by_iteration(results),
         *_parameters(results),
         Folded("Table of the iterations", tables.history_table(history, "")),
