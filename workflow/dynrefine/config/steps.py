@@ -42,11 +42,13 @@ class _OfElements(Section):
         return [element.symbol for element in self.elements]
 
 
-class _OfPotential(_OfElements):
+class PotentialStep(_OfElements):
+    """Of what is done with a potential."""
+
     potential: PotentialSettings
 
 
-class SimulationSettings(_OfPotential):
+class SimulationSettings(PotentialStep):
     """Of trajectories at a potential, and of the other surfaces that are observed along them, by name."""
 
     surfaces: dict[str, OtherSurface]
@@ -73,7 +75,7 @@ class PrepareDataset(_OfElements):
     dataset: DatasetSettings
 
 
-class InitialPotential(_OfPotential):
+class InitialPotential(PotentialStep):
     pass
 
 
@@ -83,11 +85,11 @@ class TrainSurface(_OfElements):
     task: str
 
 
-class MeasureForceMetric(_OfPotential):
+class MeasureForceMetric(PotentialStep):
     probes: int
 
 
-class SampleEnsemble(_OfPotential):
+class SampleEnsemble(PotentialStep):
     state: State
     ensemble: ReusedSettings
 
@@ -109,11 +111,11 @@ class AdjointGradient(SimulationSettings, EvaluationSettings):
     gradient: FollowingSettings
 
 
-class AnchorGradient(_OfPotential):
+class AnchorGradient(PotentialStep):
     anchor: AnchorSettings
 
 
-class UpdatePotential(_OfPotential):
+class UpdatePotential(PotentialStep):
     states: dict[str, State]
     objective: ObjectiveSettings
     optimiser: StepSettings
@@ -140,7 +142,7 @@ class CheckGradient(SimulationSettings, EvaluationSettings):
     gradient: _CheckedGradient
 
 
-class DisplacePotential(_OfPotential):
+class DisplacePotential(PotentialStep):
     displacement: dict[str, float]
 
 
@@ -148,7 +150,7 @@ class CheckTotalDerivative(Section):
     displacements: dict[str, float]
 
 
-class Validate(_OfPotential, EvaluationSettings):
+class Validate(PotentialStep, EvaluationSettings):
     states: dict[str, State]
     validation: JudgeSettings
 

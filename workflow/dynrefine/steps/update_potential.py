@@ -2,7 +2,6 @@
 
 import shutil
 
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
@@ -11,19 +10,19 @@ from dynrefine.config.steps import UpdatePotential
 from dynrefine.files.arrays import ArrayFile, atomic_path, read_arrays, write_arrays
 from dynrefine.files.chunks import by_state
 from dynrefine.files.gradients import load_gradient
-from dynrefine.files.models import load_model, save_model
+from dynrefine.files.models import save_model
 from dynrefine.files.objectives import load_objective
 from dynrefine.files.tables import write_table
 from dynrefine.files.trajectories import load_trajectories
 from dynrefine.refinement import history as rows
 from dynrefine.refinement.total_gradient import gather_gradient, parameter_scales
 from dynrefine.refinement.update import has_converged, step
+from dynrefine.steps.loading import load_potential
 
 
 def update_potential(job: Job, settings: UpdatePotential) -> None:
     """Sum the gradients of all chunks, move the potential one step, and add a row to the history."""
-    potential = load_model(job.inputs.potential, settings.potential, settings.elements)
-    potential = potential.cast(jnp.dtype(job.precision))
+    potential = load_potential(job, settings)
     if potential.converged:
         for name in ("potential", "optimiser", "history"):
             with atomic_path(getattr(job.outputs, name)) as temporary:

@@ -12,7 +12,6 @@ from dynrefine.datasets.reading import read_frames
 from dynrefine.files.arrays import ArrayFile, write_arrays
 from dynrefine.files.chunks import by_state
 from dynrefine.files.ensembles import Ensemble, load_ensemble
-from dynrefine.files.models import load_model
 from dynrefine.files.objectives import axis_labels
 from dynrefine.files.tables import read_measured, write_table
 from dynrefine.files.trajectories import Trajectories, load_trajectories
@@ -20,6 +19,7 @@ from dynrefine.geometry import cell
 from dynrefine.geometry.frames_with_neighbours import with_neighbours
 from dynrefine.refinement import validation
 from dynrefine.refinement.gathering import evaluate_objective
+from dynrefine.steps.loading import load_potential
 from dynrefine.training.potential import evaluate, label_errors, less_offsets
 
 
@@ -88,7 +88,7 @@ def _add_held_out(
 def _errors(job: Job, settings: Validate) -> dict[str, tuple[float, str]]:
     """Errors on the test frames."""
     dtype = jnp.dtype(job.precision)
-    potential = load_model(job.inputs.potential, settings.potential, settings.elements).cast(dtype)
+    potential = load_potential(job, settings)
     frames = to_arrays(read_frames(job.inputs.test), settings.symbols)
     frames = less_offsets(frames, np.asarray(potential.metadata["energy_offsets_eV"]))
     predicted = evaluate(potential, with_neighbours(frames, potential.architecture.cutoff, dtype))
