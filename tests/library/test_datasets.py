@@ -64,6 +64,18 @@ def test_frames_survive_a_file_to_the_last_kept_digit(tmp_path):
             np.testing.assert_allclose(found.calc.results[name], value, rtol=0, atol=1e-12)
 
 
+def test_frames_survive_a_file_to_1e_8_where_more_digits_are_known(tmp_path):
+    frame = water(0)
+    generator = np.random.default_rng(0)
+    frame.positions += generator.random((3, 3))
+    frame = changed(frame, energy=-468.0 + generator.random(), forces=generator.random((3, 3)))
+    write_frames(tmp_path / "frame.extxyz", [frame])
+    found = read_frames(tmp_path / "frame.extxyz")[0]
+    np.testing.assert_allclose(found.positions, frame.positions, rtol=0, atol=1e-8)
+    for name, value in frame.calc.results.items():
+        np.testing.assert_allclose(found.calc.results[name], value, rtol=0, atol=1e-8)
+
+
 def test_frames_without_labels_or_names_are_read_and_named(tmp_path):
     frame = Atoms("Ar2", [[0, 0, 0], [3.8, 0, 0]], cell=[10, 10, 10], pbc=True)
     write_frames(tmp_path / "argon.xyz", [frame, frame])
