@@ -88,10 +88,11 @@ def test_the_line_says_where_a_campaign_stands(folder):
         history(number, "0,0.5,0.02,False", *(["1,0.4,0.015,False"] if number else []))
         campaign.finish(2, after=50.0)
         if number == 0:
-            line = "iteration 000 (1/2) · objective 0.50(2) in 000 · 2/5 jobs · >2 min left"
+            line = "iteration 000 (1/2) done · objective 0.50(2) in 000 · 2/5 jobs · >2 min left"
             assert campaign.progress.line() == line
     assert (
-        campaign.progress.line() == "iteration 001 (2/2) · objective 0.400(15) in 001 · 4/5 jobs · >10 s left"
+        campaign.progress.line()
+        == "iteration 001 (2/2) done · objective 0.400(15) in 001 · 4/5 jobs · >10 s left"
     )
     assert campaign.said[-1] == "[4 of 5] update_potential 001, 50.0 s: objective 0.400(15) in 001"
     campaign.start(3, "write_report", "results/water/report.html")
@@ -103,15 +104,15 @@ def test_the_line_says_where_a_campaign_stands(folder):
 
 def test_time_left_counts_jobs_side_by_side_and_is_a_bound_where_a_rule_is_unknown():
     campaign = Campaign()
-    campaign.plan(sample_ensemble=6, validate=1)
+    campaign.plan(sample_ensemble=6, validate=2)
     for number in (1, 2):
         campaign.start(number, "sample_ensemble", "")
     for number in (1, 2):
         campaign.finish(number, after=100.0 if number == 1 else 0.0)
-    assert campaign.progress.line() == "2/7 jobs · >3 min left"
+    assert campaign.progress.line() == "2/8 jobs · >3 min left"
     campaign.start(7, "validate", "")
-    campaign.finish(7)
-    assert campaign.progress.line() == "3/7 jobs · ~3 min left"
+    campaign.finish(7, after=100.0)
+    assert campaign.progress.line() == "3/8 jobs · ~6 min left"
 
 
 def test_a_resumed_campaign_knows_its_iteration_and_the_objective_before_it(folder):

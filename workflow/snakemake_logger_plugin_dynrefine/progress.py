@@ -15,7 +15,8 @@ from snakemake_interface_logger_plugins.common import LogEvent
 from dynrefine.report.formatting import duration, value_with_error
 
 TARGET, UPDATE, REPORT = "all", "update_potential", "write_report"
-TAIL = 8  # lines of the log of a failed job
+_TAIL = 8  # lines of the log of a failed job
+_UNKNOWN = 0.2  # share of the jobs to do up to which those of rules that have not run are guessed
 
 # What Snakemake says of failed jobs beside the event that is told here.
 _ECHOES = ("Exiting because a job execution failed", "WorkflowError:\nAt least one job did not complete")
@@ -70,7 +71,7 @@ class Progress:
         self._failed: set[int] = set()
         self._stopping = False
         self._seconds: dict[str, list[float]] = defaultdict(list)  # of finished jobs by rule
-        self._iteration = ""
+        self._iteration, self._iteration_done = "", False
         self._iterations: int | None = None
         self._objective = ""
         self._report = ""
@@ -150,7 +151,7 @@ class Progress:
         if self._iterations is None:
             self._iterations = number + self._waiting[UPDATE]
         if not self._iteration or number > int(self._iteration):
-            self._iteration = job.iteration
+            self._iteration, self._iteration_done = job.iteration, False
             # Its jobs run, so that the iteration before it is up to date.
             self._read_objective(job, f"{number - 1:03d}")
 
@@ -163,6 +164,7 @@ class Progress:
         self._seconds[job.rule].append(job.seconds(record.created))
         if job.rule == UPDATE:
             self._read_objective(job, job.iteration)
+            self._iteration_done = True
         yield from (f"{job.label}: {line}" for line in _log_of(job) if line.startswith("warning: "))
 
     def _fail(self, record: Any) -> Iterator[str]:
@@ -180,7 +182,7 @@ class Progress:
         for path, lines in logs.items():
             if lines:
                 yield f"    {path} ends:"
-                yield from (f"        {line}" for line in lines[-TAIL:] if line not in errors)
+                yield from (f"        {line}" for line in lines[-_TAIL:] if line not in errors)
         yield from errors[-1:] or ["It left no error: it could not start, or was killed."]
 
     def _message(self, record: Any) -> Iterator[str]:
@@ -223,7 +225,7 @@ class Progress:
             return ""
         number = int(self._iteration) + 1
         of = f" ({number}/{self._iterations})" if number <= (self._iterations or 0) else ""
-        return f"iteration {self._iteration}{of}"
+        return f"iteration {self._iteration}{of}{' done' if self._iteration_done else ''}"
 
     def _count(self) -> str:
         return f"{self._done} of {self._total}"
@@ -232,20 +234,25 @@ class Progress:
         return f"{len(self._failed)} failed" if self._failed else ""
 
     def _left(self) -> str:
-        """The time left, from how long jobs of the same rules took and how many ran side by side."""
+        """The time left, from how long jobs of the same rules took and how many ran side by side.
+
+        Jobs of rules that have not run count as the median of all; where they are many, as nothing: a lower bound.
+        """
         if not self._done or self._done == self._total:
             return ""
         now = self._clock()
         typical = {rule: statistics.median(seconds) for rule, seconds in self._seconds.items()}
-        work = sum(count * typical.get(rule, 0.0) for rule, count in self._waiting.items())
+        unknown = sum(count for rule, count in self._waiting.items() if rule not in typical)
+        bound = unknown > _UNKNOWN * (self._total - self._done)
+        other = 0.0 if bound else statistics.median(sum(self._seconds.values(), []))
+        work = sum(count * typical.get(rule, other) for rule, count in self._waiting.items())
         for job in self._running.values():
-            work -= min(job.seconds(now), typical.get(job.rule, 0.0))
+            work -= min(job.seconds(now), typical.get(job.rule, other))
         spent = sum(map(sum, self._seconds.values())) + sum(
             job.seconds(now) for job in self._running.values()
         )
         side_by_side = max(spent / max(now - self._begun, 1e-3), 1.0)
-        known = all(rule in typical for rule, count in self._waiting.items() if count > 0)
-        return f"{'~' if known else '>'}{_roughly(work / side_by_side)} left"
+        return f"{'>' if bound else '~'}{_roughly(work / side_by_side)} left"
 
 
 def _roughly(seconds: float) -> str:
