@@ -1,13 +1,11 @@
 import os
 import re
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 import yaml
 
 from dynrefine.config import check_files, load_config
-from dynrefine.config.data import CP2KSettings
 from dynrefine.config.dynamics import State, state_labels
 from dynrefine.config.properties import PROPERTIES
 from dynrefine.config.reference import COMMAND, documents, write_documents
@@ -532,9 +530,3 @@ def test_properties_ask_for_the_quantities_and_surfaces_the_library_needs(name):
     assert (settings.along, settings.at_start) == (observable.along, observable.at_start)
     quantities = [quantity(each) for each in (*settings.along, *settings.at_start)]
     assert set(settings.surfaces) == {surface for each in quantities for surface in each.surfaces}
-
-
-def test_labelling_settings_are_those_of_the_engine():
-    cp2k = pytest.importorskip("dynrefine.labelling.cp2k")
-    engine = {field.name: field.default for field in fields(cp2k.CP2KSettings)}
-    assert CP2KSettings().model_dump() == {k: v for k, v in engine.items() if k not in ("command", "threads")}
