@@ -171,6 +171,18 @@ def test_a_failed_job_is_told_with_the_end_of_its_log_and_the_remedy(folder):
     assert campaign.last_words() == [last]
 
 
+def test_what_slurm_says_of_a_job_is_told_only_where_the_job_said_nothing(folder):
+    Path("slurm.log").write_text("killed\n")
+    for text, told in (
+        ("error: no room.\n", ["    job.log ends:"]),
+        ("", ["    FAILED", "    slurm.log ends:"]),
+    ):
+        campaign = failing(folder, text)
+        campaign.said.clear()
+        campaign.fail(4, "adjoint_gradient", ["job.log", "slurm.log"], "FAILED")
+        assert [line for line in campaign.said if line.startswith("    ") and line[4] != " "] == told
+
+
 def test_a_job_that_is_tried_again_has_not_failed(folder):
     campaign = failing(folder, "error: out of memory: lower ensemble.replicas.\n")
     assert "1 failed" in campaign.progress.line()
@@ -188,7 +200,12 @@ def test_a_log_of_an_earlier_attempt_is_not_read(folder):
     campaign = Campaign()
     campaign.plan(validate=1)
     campaign.start(1, "validate", "", "job.log")
-    campaign.fail(1, "validate", ["job.log"], "SLURM-job '7' failed, SLURM status is: 'TIMEOUT'.")
+    campaign.fail(
+        1,
+        "validate",
+        ["job.log"],
+        "SLURM-job '7' failed, SLURM status is: 'TIMEOUT'.For further error details see the log.",
+    )
     assert campaign.said[-3:] == [
         "failed: validate after 0.0 s",
         "    SLURM-job '7' failed, SLURM status is: 'TIMEOUT'.",

@@ -20,6 +20,7 @@ _UNKNOWN = 0.2  # share of the jobs to do up to which those of rules that have n
 
 # What Snakemake says of failed jobs beside the event that is told here.
 _ECHOES = ("Exiting because a job execution failed", "WorkflowError:\nAt least one job did not complete")
+_REFERRAL = "For further error details see"
 # The few of its messages that matter to whoever watches.
 _NEWS = ("Nothing to be done", "Unlocked")
 _STOPPING = ("Will exit after finishing", "Terminating processes")
@@ -171,15 +172,16 @@ class Progress:
         job = self._running.pop(record.jobid, None)
         label = job.label if job else record.rule_name
         logs = {path: _lines(Path(path), job.started if job else 0.0) for path in record.log}
-        errors = [line for lines in logs.values() for line in lines if line.startswith("error: ")]
+        telling = {path: lines for path, lines in logs.items() if any(map(_is_error, lines))}
+        errors = [line for lines in telling.values() for line in lines if _is_error(line)]
         if self._stopping and not errors:
             yield f"stopped: {label}"
             return
         self._failed.add(record.jobid)
         yield f"failed: {label}" + (f" after {duration(job.seconds(record.created))}" if job else "")
-        if record.rule_msg:
-            yield f"    {record.rule_msg}"
-        for path, lines in logs.items():
+        if record.rule_msg and not errors:
+            yield f"    {record.rule_msg.partition(_REFERRAL)[0]}"
+        for path, lines in (telling or logs).items():
             if lines:
                 yield f"    {path} ends:"
                 yield from (f"        {line}" for line in lines[-_TAIL:] if line not in errors)
@@ -259,6 +261,10 @@ def _roughly(seconds: float) -> str:
     if seconds < 90.0:
         return f"{max(round(seconds, -1), 10):.0f} s"
     return f"{seconds / 60.0:.0f} min" if seconds < 5400.0 else f"{seconds / 3600.0:.1f} h"
+
+
+def _is_error(line: str) -> bool:
+    return line.startswith("error: ")
 
 
 def _log_of(job: _Job) -> list[str]:
