@@ -11,6 +11,7 @@ import pytest
 from ase import Atoms
 from ase.io import read
 
+import dynrefine.geometry.frames_with_neighbours  # noqa: F401 (makes frames a pytree)
 from dynrefine import units
 from dynrefine.datasets import fetching
 from dynrefine.datasets.arrays import from_arrays, to_arrays
