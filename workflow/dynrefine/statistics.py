@@ -33,8 +33,8 @@ class Estimate:
     def sum(cls, parts: Iterable["Estimate"]) -> "Estimate":
         """The sum of independent estimates."""
         parts = list(parts)
-        variance = sum(part.error**2 for part in parts)
-        return cls(sum(part.value for part in parts), np.sqrt(variance))
+        variance = sum((part.error**2 for part in parts), np.zeros(()))
+        return cls(sum((part.value for part in parts), np.zeros(())), np.sqrt(variance))
 
 
 def sum_with_error(rows: np.ndarray, weights: np.ndarray) -> Estimate:

@@ -16,6 +16,11 @@ class PropertySettings(Section):
 
     weight: PositiveFloat = Field(1.0, description="Weight in the objective, pure number.")
 
+    @property
+    def target_file(self) -> str | None:
+        """The file of the measurement, where it is read from one."""
+        return None
+
     @classmethod
     def example(cls) -> dict[str, Any]:
         """What a campaign writes at least."""
@@ -38,11 +43,6 @@ class MeasuredNumber(PropertySettings):
 
     target: float = Field(description="The measured number, in the unit of the observable.")
     target_error: NonNegativeFloat = Field(0.0, description="Its uncertainty, in the same unit.")
-
-    @property
-    def target_file(self) -> str | None:
-        """No file is read."""
-        return None
 
 
 class Band(Section):

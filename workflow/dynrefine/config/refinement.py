@@ -1,6 +1,6 @@
 """Settings of the objective, the gradient and the optimiser."""
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import (
     Field,
@@ -43,17 +43,22 @@ class _Observables(Section):
         return own | {name: settings.model_dump() for name, settings in self._outside.items()}
 
 
-Observables = create_model(
-    "Observables",
-    __base__=_Observables,
-    **{
-        name: (
-            settings | None,
-            Field(None, description=f"{settings.__doc__} Absent: not fitted.", examples=[settings.example()]),
-        )
-        for name, settings in PROPERTIES.items()
-    },
-)
+if TYPE_CHECKING:
+    Observables = _Observables  # a class that is made at run time is no type to a checker
+else:
+    Observables = create_model(
+        "Observables",
+        __base__=_Observables,
+        **{
+            name: (
+                settings | None,
+                Field(
+                    None, description=f"{settings.__doc__} Absent: not fitted.", examples=[settings.example()]
+                ),
+            )
+            for name, settings in PROPERTIES.items()
+        },
+    )
 
 
 class AnchorSettings(Section):

@@ -125,7 +125,7 @@ def sample_chain(
         neighbours = field.neighbours(positions, system.cell)
         list_key = jax.random.fold_in(key, number)
 
-        def step(carry: Any, step_key: jax.Array) -> tuple[Any, jax.Array]:
+        def step(carry: Any, step_key: jax.Array) -> tuple[Any, tuple[jax.Array, jax.Array]]:
             x, v = carry
             energy, force = field.energy_and_forces(parameters, system, x, neighbours)
             v = v + dt * ACCELERATION * force / system.masses[:, None]

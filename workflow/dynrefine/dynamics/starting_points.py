@@ -61,7 +61,10 @@ def starting_gradient(
 
         def linearised_loss(trainable: Any) -> jax.Array:
             values = own.observed(own.at_start, trainable, x, v, neighbours)
-            return sum(jnp.sum(seed * values[name]) for name, seed in own_seeds.items())
+            total = jnp.zeros((), x.dtype)
+            for name, seed in own_seeds.items():
+                total += jnp.sum(seed * values[name])
+            return total
 
         return flat_parameters(jax.grad(linearised_loss)(parameters["trainable"]))[0]
 

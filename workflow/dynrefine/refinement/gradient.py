@@ -22,7 +22,7 @@ from dynrefine.properties.base import Observable
 
 def observed_seeds(
     observables: Mapping[str, Observable],
-    cotangents: Mapping[str, jax.Array],
+    cotangents: Mapping[str, jax.Array | np.ndarray],
     weights: jax.Array,
     observed: Observed,
 ) -> Observed:

@@ -54,15 +54,15 @@ def evaluate_state(
         kelvin: temperature, K.
     """
     dtype = jax.tree.leaves(observed)[0].dtype
-    shares = jnp.asarray(shares, dtype)
+    normalised = jnp.asarray(shares, dtype)
     evaluations = {
-        name: evaluate(observable, observable.statistic(observed), shares)
+        name: evaluate(observable, observable.statistic(observed), normalised)
         for name, observable in observables.items()
     }
     contributions = sum(weights[name] * each.contributions for name, each in evaluations.items())
     return StateObjective(
-        weights=np.asarray(shares),
-        coefficients=np.asarray(ensemble_coefficients(shares, jnp.asarray(contributions), kelvin)),
+        weights=np.asarray(normalised),
+        coefficients=np.asarray(ensemble_coefficients(normalised, jnp.asarray(contributions), kelvin)),
         abscissae={name: observable.abscissa for name, observable in observables.items()},
         targets={name: observable.target for name, observable in observables.items()},
         evaluations=evaluations,

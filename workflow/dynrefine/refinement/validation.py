@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, SupportsFloat
 
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
 from dynrefine.config.dynamics import DiffusionJudgeSettings, StructureSettings
-from dynrefine.config.properties import PropertySettings
+from dynrefine.config.properties import MeasuredNumber, PropertySettings
 from dynrefine.files.ensembles import Ensemble
 from dynrefine.files.objectives import Objective
 from dynrefine.files.trajectories import Trajectories
@@ -41,8 +41,8 @@ class Findings:
         self,
         name: str,
         state: str,
-        value: float,
-        error: float,
+        value: SupportsFloat,
+        error: SupportsFloat,
         unit: str,
         measured: tuple[float, float] | None = None,
         fitted: bool = False,
@@ -89,7 +89,9 @@ def add_fitted(findings: Findings, objective: Objective, settings: Mapping[str, 
             (_, abscissa_unit), (_, unit) = objective.quantities[name]
             if len(evaluation.prediction) == 1:
                 value, error = float(evaluation.prediction[0]), float(evaluation.prediction_error[0])
-                target = float(state.targets[name][0]), settings[name].target_error
+                fitted = settings[name]
+                uncertainty = fitted.target_error if isinstance(fitted, MeasuredNumber) else np.nan
+                target = float(state.targets[name][0]), uncertainty
                 findings.add_property(name, label, value, error, unit, target, fitted=True)
             findings.add_curves(
                 f"{name}/{label}",
@@ -140,7 +142,11 @@ def add_diffusion(
     )
     findings.add_curves(
         f"velocity_autocorrelation/{label}",
-        {"lag": (lags, "fs"), "value": (correlation, "Å²/fs²"), "error": (correlation_error, "Å²/fs²")},
+        {
+            "lag": (lags, "fs"),
+            "value": (np.asarray(correlation), "Å²/fs²"),
+            "error": (np.asarray(correlation_error), "Å²/fs²"),
+        },
     )
     measured = _measured(settings)
     findings.add_property("self-diffusion", label, running[-1], running_error[-1], "1e-9 m²/s", measured)

@@ -41,11 +41,13 @@ def lattice_configurations(
         replicas: how many are wanted.
         seed: of the choice of points.
     """
+    if state.atoms is None:
+        raise ValueError("a lattice needs the number of its atoms")
     atoms = state.atoms
     mass = atoms * elements[0].mass
     edge = cubic_edge(mass, state.density)
     per_axis = math.ceil(atoms ** (1.0 / 3.0) - 1e-9)
-    points = np.stack(np.meshgrid(*[np.arange(per_axis)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    points = np.indices((per_axis, per_axis, per_axis)).reshape(3, -1).T
     spacing = edge / per_axis
     generator = np.random.default_rng(seed)
     chosen = np.stack([generator.permutation(len(points))[:atoms] for _ in range(replicas)])

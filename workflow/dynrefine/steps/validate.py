@@ -8,7 +8,7 @@ from dynrefine.campaign.job import Job
 from dynrefine.config.steps import Validate
 from dynrefine.datasets.arrays import to_arrays
 from dynrefine.datasets.reading import read_frames
-from dynrefine.files.arrays import ArrayFile, write_arrays
+from dynrefine.files.arrays import ArrayFile, required, write_arrays
 from dynrefine.files.chunks import by_state
 from dynrefine.files.ensembles import Ensemble, load_ensemble
 from dynrefine.files.models import load_model
@@ -30,7 +30,7 @@ def validate(job: Job, settings: Validate) -> None:
         for label, paths in by_state(job.inputs.ensembles, states).items()
     }
     trajectories = {
-        label: [load_trajectories(path) for path in paths]
+        label: [required(load_trajectories(path)) for path in paths]
         for label, paths in by_state(job.inputs.trajectories, states).items()
     }
     objective = evaluate_objective(settings, states, ensembles, trajectories)
@@ -69,11 +69,12 @@ def _add_held_out(
         )
     if judged.structure is not None:
         target = judged.structure.target
+        first, second = (symbols.index(symbol) for symbol in judged.structure.pair)
         validation.add_structure(
             findings,
             label,
             ensembles,
-            tuple(symbols.index(symbol) for symbol in judged.structure.pair),
+            (first, second),
             judged.structure,
             read_measured(target) if target else None,
         )
