@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from dynrefine.config.data import Element
 from dynrefine.config.dynamics import State
@@ -18,16 +19,16 @@ class Configurations:
     """Where chains begin or go on.
 
     Attributes:
-        species: element index of each atom [N].
-        cell: cell vectors as rows [3, 3], Å.
-        positions: [R, N, 3], Å.
-        velocities: of chains that go on [R, N, 3], Å/fs; none where they begin.
+        species: element index of each atom.
+        cell: cell vectors as rows, Å.
+        positions: Å.
+        velocities: of chains that go on, Å/fs; none where they begin.
     """
 
-    species: np.ndarray
-    cell: np.ndarray
-    positions: np.ndarray
-    velocities: np.ndarray | None = None
+    species: Int[np.ndarray, " N"]
+    cell: Float[np.ndarray, "3 3"]
+    positions: Float[np.ndarray, "R N 3"]
+    velocities: Float[np.ndarray, "R N 3"] | None = None
 
 
 def lattice_configurations(
