@@ -223,7 +223,7 @@ def test_two_observables_at_once_have_the_sum_of_their_gradients(argon, diffusio
     along = {name: join_directions(array) for name, array in legs.series.items()}
     observed = Observed(along, observed_at_start(argon))
     former = boltzmann_weights(jnp.asarray(changes), KELVIN)
-    state = evaluate_state(observables, importance, observed, former, KELVIN)
+    state = evaluate_state(observables, importance, observed, np.asarray(former), KELVIN)
     seeds = observed_seeds(
         observables, state.weighted_cotangents(importance), jnp.asarray(state.weights), observed
     )

@@ -1,6 +1,6 @@
 """Settings of the observables a potential can be refined against: a class and a line in PROPERTIES each."""
 
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import (
     Field,
@@ -25,6 +25,11 @@ class PropertySettings(Section):
 
     weight: PositiveFloat = Field(1.0, description="Weight in the objective, pure number.")
 
+    @property
+    def target_file(self) -> str | None:
+        """The file of the measurement, where it is read from one."""
+        return None
+
     @classmethod
     def example(cls) -> dict[str, Any]:
         """What a campaign writes at least."""
@@ -47,11 +52,6 @@ class MeasuredNumber(PropertySettings):
 
     target: float = Field(description="The measured number, in the unit of the observable.")
     target_error: NonNegativeFloat = Field(0.0, description="Its uncertainty, in the same unit.")
-
-    @property
-    def target_file(self) -> str | None:
-        """No file is read."""
-        return None
 
 
 class Band(Section):
@@ -157,14 +157,19 @@ class _Observables(Section):
         return own | {name: settings.model_dump() for name, settings in self._outside.items()}
 
 
-Observables = create_model(
-    "Observables",
-    __base__=_Observables,
-    **{
-        name: (
-            settings | None,
-            Field(None, description=f"{settings.__doc__} Absent: not fitted.", examples=[settings.example()]),
-        )
-        for name, settings in PROPERTIES.items()
-    },
-)
+if TYPE_CHECKING:
+    Observables = _Observables  # a class that is made at run time is no type to a checker
+else:
+    Observables = create_model(
+        "Observables",
+        __base__=_Observables,
+        **{
+            name: (
+                settings | None,
+                Field(
+                    None, description=f"{settings.__doc__} Absent: not fitted.", examples=[settings.example()]
+                ),
+            )
+            for name, settings in PROPERTIES.items()
+        },
+    )

@@ -1,6 +1,8 @@
 """Tables in CSV files."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +15,11 @@ def write_table(path: str | Path, table: pd.DataFrame) -> None:
     """Write a CSV table without its index."""
     with atomic_path(path) as temporary:
         table.to_csv(temporary, index=False)
+
+
+def rows_of(table: pd.DataFrame) -> Iterator[Any]:
+    """The rows of a table, with its columns as attributes."""
+    return iter(table.itertuples())
 
 
 def read_measured(path: str | Path) -> np.ndarray:
