@@ -1,6 +1,9 @@
+from pathlib import Path
+
 from dynrefine.campaign.provenance import source_hash
 from dynrefine.campaign.seeds import derived_seed
 from dynrefine.config.steps import parameters_of
+from dynrefine.datasets.deepmd import files_of
 from dynrefine.registry import path_of
 
 STATES = campaign.states_by_label()

@@ -47,6 +47,13 @@ rule label_frames:
 rule prepare_dataset:
     input:
         frames=[file.path for file in FRAME_FILES],
+        # what a folder holds: its own time does not change when a file in it does
+        contents=[
+            str(path)
+            for file in FRAME_FILES
+            if Path(file.path).is_dir()
+            for path in files_of(Path(file.path))
+        ],
         labelled=expand("<results>/labelling/batch_{batch}.extxyz", batch=BATCHES),
     output:
         train="<results>/dataset/train.extxyz",

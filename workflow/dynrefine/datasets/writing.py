@@ -9,6 +9,7 @@ from ase import Atoms
 from ase.io.extxyz import key_val_dict_to_str
 from ase.stress import voigt_6_to_full_3x3_stress
 
+from dynrefine.datasets.isotopes import symbols_of
 from dynrefine.files.arrays import atomic_path
 
 
@@ -21,7 +22,7 @@ def write_frames(path: str | Path, frames: Sequence[Atoms]) -> None:
             1e-5 eV/Å, stresses to 1e-8 eV/Å³, dipoles to 1e-5 e Å.
     """
     with atomic_path(path) as temporary:
-        temporary.write_text("".join(_extended_xyz(frame) for frame in frames))
+        temporary.write_text("".join(_extended_xyz(frame) for frame in frames), encoding="utf-8")
 
 
 def geometry_key(frame: Atoms) -> str:
@@ -36,7 +37,8 @@ def _extended_xyz(frame: Atoms) -> str:
     labels = frame.calc.results if frame.calc else {}
     header = {"Lattice": frame.cell.array.T, "Properties": "species:S:1:pos:R:3", "pbc": frame.pbc}
     rows = [
-        f"{symbol} {_decimals(row, 6)}" for symbol, row in zip(frame.symbols, frame.positions, strict=True)
+        f"{symbol} {_decimals(row, 6)}"
+        for symbol, row in zip(symbols_of(frame), frame.positions, strict=True)
     ]
     if "forces" in labels:
         header["Properties"] += ":forces:R:3"
