@@ -12,6 +12,8 @@ import numpy as np
 from dynrefine.config.dynamics import SharedSampling
 from dynrefine.config.model import Config
 from dynrefine.config.properties import InfraredSettings
+from dynrefine.datasets.conversion import factor, known_units
+from dynrefine.datasets.isotopes import is_symbol
 from dynrefine.geometry.cell import cubic_edge, face_distances
 from dynrefine.units import WAVENUMBER
 
@@ -24,6 +26,7 @@ def unsuitable_values(config: Config) -> Iterator[str]:
     return chain(
         _surfaces(config),
         _data(config),
+        _labels(config),
         _learning_rates(config),
         _states(config),
         _times(config),
@@ -172,6 +175,42 @@ def _data(config: Config) -> Iterator[str]:
             yield _sentence(
                 f"{key}.sha256 is missing", "the checksum of the download", "add what sha256sum says"
             )
+
+
+def _labels(config: Config) -> Iterator[str]:
+    """What is stated of the labels of frames: units and symbols that exist, files that are told apart."""
+    if config.dataset is None:
+        return
+    stated = {"dataset": config.dataset}
+    stated |= {f"dataset.files[{index}]": file for index, file in enumerate(config.dataset.files)}
+    for key, section in stated.items():
+        for quantity, unit in section.units:
+            if unit is not None and not _is_unit(quantity, unit):
+                yield _sentence(
+                    f"{key}.units.{quantity} is '{unit}'",
+                    f"a unit such as {known_units(quantity)}",
+                    "correct it",
+                )
+        for label, symbol in section.symbols.items():
+            if not is_symbol(symbol):
+                yield _sentence(f"{key}.symbols.{label} is '{symbol}'", "a chemical symbol", "correct it")
+    seen: dict[str, int] = {}
+    for index, file in enumerate(config.dataset.files):
+        place = os.path.normpath(file.path)
+        if place in seen and file.path:
+            yield _sentence(
+                f"dataset.files[{index}].path is '{file.path}' as that of dataset.files[{seen[place]}]",
+                "each file once",
+                "change or remove it",
+            )
+        seen.setdefault(place, index)
+
+
+def _is_unit(quantity: str, unit: str) -> bool:
+    try:
+        return factor(quantity, unit) != 0.0
+    except ValueError:
+        return False
 
 
 def _learning_rates(config: Config) -> Iterator[str]:

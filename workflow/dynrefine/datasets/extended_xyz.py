@@ -16,6 +16,11 @@ from dynrefine.errors import CampaignError
 _PLAIN = "species:S:1:pos:R:3"
 _KEPT = r"(?:energy|free_energy|forces?|stress|virial|dipole|Lattice|Properties|pbc|source|label_\w+)"
 _SIX = re.compile(r"(?<!\S)(stress|virial)=(\"[^\"]*\"|'[^']*'|\{[^}]*\}|\[[^\]]*\]|\S+)")
+# a key, and its value in quotes or brackets, or behind the sign, or behind a space where that is no other key
+_PAIR = re.compile(
+    r"(?<!\S)[^\s=]+=(?:\s*(?P<quoted>\"(?:\\.|[^\"\\])*\"|'[^']*'|\{[^}]*\}|\[[^\]]*\])"
+    r"|\s*(?![^\s=]+=)(?P<plain>[^\s\"'{\[]\S*)|(?=\s|$))"
+)
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eEdD][-+]?\d+)?|[-+]?(nan|inf|infinity)", re.IGNORECASE)
 
 
@@ -131,20 +136,19 @@ def _frame(
         )
     if symbols and symbols != frame.get_chemical_symbols():
         frame.set_masses(atoms_of(symbols).get_masses())
-    frame.info |= six
     _drop_what_no_file_keeps(frame)
+    frame.info |= six
     return frame
 
 
 def _without_empty_values(comment: str) -> str:
-    """The line without keys that nothing follows, whose value readers take to be the next key."""
-    parts = re.split(r"(\"(?:\\.|[^\"\\])*\"|'[^']*'|\{[^}]*\}|\[[^\]]*\])", comment)
-    outside = [re.sub(r"(?<!\S)[^\s=]+=(?=\s*$|\s+[^\s=]+=)", "", part) for part in parts[::2]]
-    for index in range(len(outside) - 1):  # a quoted value belongs to the key before it
-        if parts[2 * index].rstrip(" ").endswith("=") and not outside[index].rstrip(" ").endswith("="):
-            outside[index] += re.findall(r"[^\s=]+=\s*$", parts[2 * index])[0]
-    parts[::2] = outside
-    return "".join(parts)
+    """The line without keys of no value, which readers take the next key for."""
+    kept, end = [], 0
+    for found in _PAIR.finditer(comment):
+        if not (found["quoted"] or found["plain"] or "").strip("\"'{}[] \t"):
+            kept.append(comment[end : found.start()])
+            end = found.end()
+    return "".join([*kept, comment[end:]]).strip()
 
 
 def _require_whole_values(path: Path, index: int, comment: str) -> None:
