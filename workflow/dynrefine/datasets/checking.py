@@ -56,12 +56,7 @@ def check_frames(
     for index, frame in enumerate(frames):
         _require_sound(frame, f"{name}, frame {index} ({frame.info.get('source', 'without a source')})")
     sources = sources or [Source(name, list(frames), Conventions())]
-    faults = [
-        fault
-        for source in sources
-        if source.conventions is not None
-        for fault in unit_faults(source.frames, source.name, source.conventions)
-    ]
+    faults = [fault for source in sources for fault in _faults(source)]
     faults = faults or [fault for fault in [mixed_levels(sources)] if fault]
     if faults:
         raise CampaignError("\n".join(faults))
@@ -121,6 +116,15 @@ def _require_sound(frame: Atoms, name: str) -> None:
             f"{name} has the cell {frame.cell.array.tolist()} with periodicity {frame.pbc.tolist()}: "
             "expected three periodic directions and a volume; complete the cell or remove the frame."
         )
+
+
+def _faults(source: Source) -> list[str]:
+    """What is wrong with the units of a file, or that two levels of theory in it hide that."""
+    if source.conventions is None:
+        return []
+    faults = unit_faults(source.frames, source.name, source.conventions)
+    mixed = mixed_levels([source]) if faults else None
+    return [mixed] if mixed else faults
 
 
 def _require_few_dropped(table: pd.DataFrame, limits: dict[str, str], name: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.stress import full_3x3_to_voigt_6_stress
+from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
 
 from dynrefine.datasets.conversion import factor, is_per_atom
 from dynrefine.datasets.isotopes import element_of
@@ -184,6 +184,8 @@ def _raw(frame: Atoms, label: str, key: str | None, name: str) -> np.ndarray | N
                 f"{', '.join(known) or 'its labels, of which it has none'}; correct {label}_key."
             )
         return None
+    if label == "stress" and np.shape(value) == (6,) and value is places[0].get(key or label):
+        return voigt_6_to_full_3x3_stress(value)  # ASE has put nine numbers in its own order
     sizes = {"energy": (1,), "forces": (3 * len(frame),), "dipole": (3,)}.get(label, (6, 9))
     try:
         array = np.asarray(value, float)

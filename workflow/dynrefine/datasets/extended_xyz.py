@@ -153,7 +153,8 @@ def _without_empty_values(comment: str) -> str:
 
 def _require_whole_values(path: Path, index: int, comment: str) -> None:
     """Refuse values that swallow the keys behind them: an open quote, or a backslash at the end of one."""
-    swallowed = re.search(rf"\\[\"']?\s+{_KEPT}=|\\[\"']?\s+\w+=[^\"']*$", comment)
+    single = r"(?<!\\)(?:\\\\)*\\[\"']?\s+"  # a doubled backslash stands for one that hides nothing
+    swallowed = re.search(rf"{single}{_KEPT}=|{single}\w+=[^\"']*$", comment)
     if swallowed:
         key = re.findall(r"([^\s=]+)=", comment[: swallowed.start()])
         _refuse(
