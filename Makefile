@@ -21,7 +21,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG)
 .DEFAULT_GOAL := campaign
 
 campaign: .venv/ready
-	$(SNAKEMAKE) --quiet host reason
+	$(SNAKEMAKE) --logger dynrefine
 
 unlock: .venv/ready
 	$(SNAKEMAKE) --unlock

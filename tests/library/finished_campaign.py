@@ -20,6 +20,17 @@ LABELS = {
     "diffusion": ["", "self-diffusion (10⁻⁹ m²/s)"],
 }
 STAGES = ("initial", "refined")
+# family and role of the properties in the table of the validation
+ROLES = {
+    "infrared loss": ("infrared", "loss"),
+    "diffusion loss": ("diffusion", "loss"),
+    "temperature": ("temperature", "condition"),
+    "energy drift": ("energy drift", "control"),
+    "self-diffusion": ("diffusion", "value"),
+    "self-diffusion, Einstein": ("diffusion", "other estimate"),
+    "self-diffusion, finite-size corrected": ("diffusion", "corrected"),
+    "first maximum of g_OO": ("structure", "value"),
+}
 SURFACES = ("potential", "dipole")
 OF_SURFACE = {"learning_curves": "learning_curve", "errors": "errors", "parities": "parity"}
 # centre (cm⁻¹), height (cm⁻¹) and width (cm⁻¹) of the bands of liquid water
@@ -179,11 +190,14 @@ class FinishedCampaign:
                 ),
                 ("first maximum of g_OO", 3.21 - 0.3 * quality, 0.031, "1", 2.57, 0.05),
             ):
+                fitted = name.endswith("loss")
                 properties.append(
-                    (name, state, value, uncertainty, unit, measured, measured_error, name.endswith("loss"))
+                    (name, *ROLES[name], state, value, uncertainty, unit, measured, measured_error, fitted)
                 )
         columns = [
             "property",
+            "family",
+            "role",
             "state",
             "value",
             "standard_error",

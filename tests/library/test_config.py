@@ -1,13 +1,11 @@
 import os
 import re
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 import yaml
 
 from dynrefine.config import check_files, load_config
-from dynrefine.config.data import CP2KSettings
 from dynrefine.config.dynamics import State, state_labels
 from dynrefine.config.properties import PROPERTIES
 from dynrefine.config.reference import COMMAND, documents, write_documents
@@ -139,7 +137,8 @@ def test_reference_shows_the_defaults():
         ),
         (
             {"potential": {"kind": "lennard_jone"}},
-            "potential.kind is 'lennard_jone', expected 'eann' or 'lennard_jones': correct it.",
+            "potential.kind is 'lennard_jone', expected 'eann' or 'lennard_jones' or the dotted name "
+            "of a module outside the library: correct it.",
         ),
         (
             {"potential": {"kind": "lennard_jones", "sigma": -3, "epsilon": 1}},
@@ -148,8 +147,8 @@ def test_reference_shows_the_defaults():
         ),
         (
             {"potential": {"kind": "lennard_jones", "sigma": 3, "epsilon": 1, "hidden_layers": [3]}},
-            "potential.hidden_layers (value [3]) is not a known key here, expected at dipole.hidden_layers: "
-            "move it there.",
+            "potential.hidden_layers (value [3]) is not a known key here, expected at dipole.hidden_layers or "
+            "surfaces.*.surface.hidden_layers: move it there.",
         ),
     ],
 )
@@ -292,7 +291,7 @@ DOWNLOAD = {"url": "https://example.org/frames.extxyz", "path": "data/frames.ext
         ),
         (
             minimal,
-            {"gradient": {"horizon": {"shortest": 202}}},
+            {"gradient": {"depth": "auto", "horizon": {"shortest": 202}}},
             ["gradient.horizon.shortest is 202 fs", "at most trajectory.length, 200 fs"],
         ),
         *(
@@ -531,9 +530,3 @@ def test_properties_ask_for_the_quantities_and_surfaces_the_library_needs(name):
     assert (settings.along, settings.at_start) == (observable.along, observable.at_start)
     quantities = [quantity(each) for each in (*settings.along, *settings.at_start)]
     assert set(settings.surfaces) == {surface for each in quantities for surface in each.surfaces}
-
-
-def test_labelling_settings_are_those_of_the_engine():
-    cp2k = pytest.importorskip("dynrefine.labelling.cp2k")
-    engine = {field.name: field.default for field in fields(cp2k.CP2KSettings)}
-    assert CP2KSettings().model_dump() == {k: v for k, v in engine.items() if k not in ("command", "threads")}

@@ -11,10 +11,12 @@ import pytest
 from ase import Atoms
 from ase.io import read
 
+import dynrefine.geometry.frames_with_neighbours  # noqa: F401 (makes frames a pytree)
 from dynrefine import units
+from dynrefine.datasets import fetching
 from dynrefine.datasets.arrays import from_arrays, to_arrays
 from dynrefine.datasets.checking import check_frames
-from dynrefine.datasets.fetching import fetch, fetch_folder
+from dynrefine.datasets.fetching import fetch
 from dynrefine.datasets.reading import dipole_from_wannier, read_frames, with_labels
 from dynrefine.datasets.splitting import series_and_index, split_by_blocks, summary
 from dynrefine.datasets.writing import write_frames
@@ -62,6 +64,18 @@ def test_frames_survive_a_file_to_the_last_kept_digit(tmp_path):
         assert found.calc.results.keys() == expected.calc.results.keys()
         for name, value in expected.calc.results.items():
             np.testing.assert_allclose(found.calc.results[name], value, rtol=0, atol=1e-12)
+
+
+def test_frames_survive_a_file_to_1e_8_where_more_digits_are_known(tmp_path):
+    frame = water(0)
+    generator = np.random.default_rng(0)
+    frame.positions += generator.random((3, 3))
+    frame = changed(frame, energy=-468.0 + generator.random(), forces=generator.random((3, 3)))
+    write_frames(tmp_path / "frame.extxyz", [frame])
+    found = read_frames(tmp_path / "frame.extxyz")[0]
+    np.testing.assert_allclose(found.positions, frame.positions, rtol=0, atol=1e-8)
+    for name, value in frame.calc.results.items():
+        np.testing.assert_allclose(found.calc.results[name], value, rtol=0, atol=1e-8)
 
 
 def test_frames_without_labels_or_names_are_read_and_named(tmp_path):
@@ -359,10 +373,8 @@ def test_fetch_refuses_a_download_cut_short(tmp_path, address):
     assert not list(tmp_path.iterdir())
 
 
-def test_fetch_folder_follows_a_list(tmp_path):
-    source = deepmd_folder(tmp_path / "source")
-    files = sorted(path for path in source.rglob("*") if path.is_file())
-    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(source)}" for path in files]
-    (tmp_path / "SHA256SUMS").write_text("\n".join(lines) + "\n")
-    folder = fetch_folder(source, tmp_path / "SHA256SUMS", tmp_path / "copy")
-    assert len(read_frames(folder)) == 6
+def test_a_large_download_tells_the_log_how_far_it_is(tmp_path, address, monkeypatch, caplog):
+    monkeypatch.setattr(fetching, "_PROGRESS", 4)
+    with caplog.at_level("INFO"):
+        fetch(f"{address}/whole", hashlib.sha256(b"data").hexdigest(), tmp_path / "copy.xyz")
+    assert caplog.messages == [f"0 MB of {address}/whole"]

@@ -12,11 +12,11 @@ from systems import POTENTIAL, TRICLINIC, SoftPairs, cast, field_of, random_mode
 from dynrefine.config.data import Element
 from dynrefine.config.dynamics import NeighbourSettings, State
 from dynrefine.config.surfaces import LennardJonesSettings
-from dynrefine.dynamics.adjoint import AdjointLeg
+from dynrefine.dynamics.adjoint import AdjointLeg, walk_legs_back
 from dynrefine.dynamics.fixed_point import UNIT, FixedPoint
 from dynrefine.dynamics.force_field import ForceField, force_field
 from dynrefine.dynamics.leapfrog import Leg, ObservationTimes, Simulation
-from dynrefine.dynamics.replicas import run_legs, walk_legs_back
+from dynrefine.dynamics.replicas import run_legs
 from dynrefine.errors import CampaignError
 from dynrefine.files.models import create_model
 from dynrefine.files.trajectories import Trajectories, join_directions, load_trajectories, save_trajectories

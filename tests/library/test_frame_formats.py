@@ -242,7 +242,7 @@ def test_heavy_water_is_hydrogen_of_another_mass_all_the_way(tmp_path, path):
     assert frames[0].get_masses().max() == pytest.approx(15.999)
     assert frames[0].get_masses().min() == pytest.approx(2.014)
     write_frames(tmp_path / "again.extxyz", frames)
-    assert "\nD " in (tmp_path / "again.extxyz").read_text()
+    assert set(symbols_of(read_frames(tmp_path / "again.extxyz")[0])) == {"O", "D"}
     for elements in (["O", "D"], ["O", "H"], ["H", "O", "D"]):
         arrays = to_arrays(read_frames(tmp_path / "again.extxyz"), elements)
         wanted = elements.index("D") if "D" in elements else elements.index("H")

@@ -12,7 +12,8 @@ from dynrefine.config.data import Element
 from dynrefine.config.surfaces import LennardJonesSettings
 from dynrefine.files.models import create_model, flat_parameters
 from dynrefine.refinement.gradient_check import compare_with_backpropagation, compare_with_finite_differences
-from dynrefine.refinement.total_derivative import compare_with_ensembles, displaced
+from dynrefine.refinement.total_derivative import compare_with_ensembles
+from dynrefine.steps.displace_potential import displaced
 
 SIZE, REVERSAL = 30, 3e-13  # parameters; Å
 

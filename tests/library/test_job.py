@@ -1,7 +1,10 @@
 """What surrounds a job: its log, its exit code, and who hears what."""
 
+import os
 import subprocess
 import sys
+
+from dynrefine.campaign.job import QUIET_VARIABLE
 
 SCRIPT = """
 import logging, os
@@ -21,9 +24,10 @@ with surroundings(snakemake):
 """
 
 
-def run(folder, error):
-    script = SCRIPT.format(error=error)
-    ended = subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, text=True)
+def run(folder, error, **variables):
+    command = [sys.executable, "-c", SCRIPT.format(error=error)]
+    environment = os.environ | variables
+    ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     return ended, (folder / "logs/job.log").read_text(encoding="utf-8")
 
 
@@ -41,3 +45,9 @@ def test_an_error_that_is_not_foreseen_comes_with_its_traceback(tmp_path):
     assert ended.returncode == 1
     for text in (ended.stderr, log):
         assert "Traceback" in text and "KeyError: 'symbol'" in text
+
+
+def test_the_terminal_hears_nothing_where_a_logger_tells_what_the_log_says(tmp_path):
+    ended, log = run(tmp_path, 'CampaignError("no frames.")', **{QUIET_VARIABLE: "1"})
+    assert (ended.returncode, ended.stderr) == (1, "")
+    assert "warning: careful" in log and "error: no frames." in log

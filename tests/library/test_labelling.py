@@ -1,20 +1,19 @@
 """Labels: what CP2K prints is read rightly, forces are derivatives of energies, batches resume."""
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import molecule
-from ase.calculators.calculator import Calculator
 
 from dynrefine import units
+from dynrefine.config.data import CP2KSettings
 from dynrefine.datasets.reading import read_frames
 from dynrefine.errors import CampaignError
-from dynrefine.labelling import engine_settings, label_batch, settings_hash
-from dynrefine.labelling.cp2k import BOHR, HARTREE, CP2KSettings, input_text, parse_output, version
+from dynrefine.labelling import label_batch, settings_hash
+from dynrefine.labelling.cp2k import CP2K, input_text, parse_output, stages, version
 
 REPOSITORY = Path(__file__).parents[2]
 PRINTED = (Path(__file__).parent / "cp2k_water_pair.out").read_text()
@@ -77,31 +76,32 @@ def test_input_follows_the_settings_and_the_cell():
     assert text.count("BASIS_SET TZV2P-GTH") == 2
 
 
-def test_settings_are_checked():
-    with pytest.raises(CampaignError, match="functional is 'PBE0', expected one of revPBE"):
-        engine_settings("cp2k", {"functional": "PBE0"})
-    with pytest.raises(CampaignError, match="engine is 'vasp', expected one of cp2k"):
-        engine_settings("vasp", {})
-    with pytest.raises(CampaignError, match="option 'cutof' is unknown"):
-        engine_settings("cp2k", {"cutof": 400})
+def test_hash_of_settings_follows_what_changes_labels(tmp_path):
+    def hash_of(command="cp2k.psmp", **options):
+        return settings_hash(CP2K(CP2KSettings(**options), command, tmp_path))
+
+    shipped = read_frames(REPOSITORY / "workflow/data/water16/frames.extxyz")[0]
+    assert hash_of() == str(shipped.info["label_settings_hash"])
+    assert hash_of("mpirun -n 4 cp2k.psmp", max_scf=7, first_cutoff=0.0) == hash_of()
+    assert hash_of(cutoff=1200.0) != hash_of()
 
 
-def test_hash_of_settings_follows_what_changes_labels():
+def test_a_coarse_grid_comes_first_where_one_is_asked_for():
     settings = CP2KSettings()
-    assert settings_hash(replace(settings, command="mpirun -n 4 cp2k.psmp", threads=2)) == settings_hash(
-        settings
-    )
-    assert settings_hash(replace(settings, cutoff=1200.0)) != settings_hash(settings)
+    first, second = stages(settings)
+    assert (first.cutoff, first.relative_cutoff, first.eps_scf) == (300.0, 30.0, 1e-4)
+    assert second == settings
+    assert list(stages(CHEAP)) == [CHEAP]
 
 
 def test_missing_engine_is_named(tmp_path):
     with pytest.raises(CampaignError, match=r"frame 0 \(pair_0\).*'no-such-cp2k' was not found"):
-        label_batch([water_pair()], replace(CHEAP, command="no-such-cp2k"), tmp_path)
+        label_batch([water_pair()], CP2K(CHEAP, "no-such-cp2k", tmp_path / "engine"), tmp_path)
 
 
 def test_crash_of_the_engine_is_named(tmp_path):
     with pytest.raises(CampaignError, match=r"frame 0 \(pair_0\): CP2K stopped with exit status 3"):
-        label_batch([water_pair()], replace(CHEAP, command="sh -c 'exit 3'"), tmp_path)
+        label_batch([water_pair()], CP2K(CHEAP, "sh -c 'exit 3'", tmp_path / "engine"), tmp_path)
 
 
 def test_geometry_must_be_periodic(tmp_path):
@@ -111,46 +111,44 @@ def test_geometry_must_be_periodic(tmp_path):
         input_text(cluster, CHEAP, restart=False)
 
 
-class Springs(Calculator):
-    """A spring on every atom, and a push on all of them."""
+class Springs:
+    """An engine: a spring on every atom, and a push on all of them."""
 
-    version = "1"
+    engine, version, method, decisive = "springs", "1", "harmonic", {}
 
-    def __init__(self, calls: list[int], stop_at: int) -> None:
-        super().__init__()
-        self.calls, self.stop_at = calls, stop_at
+    def __init__(self, stop_at: int) -> None:
+        self.calls, self.stop_at = 0, stop_at
 
-    def calculate(self, atoms=None, properties=("energy",), system_changes=()) -> None:
-        if len(self.calls) == self.stop_at:
+    def calculate(self, atoms: Atoms) -> None:
+        if self.calls == self.stop_at:
             raise CampaignError("the springs broke")
-        self.calls.append(1)
+        self.calls += 1
         self.results = {"energy": float((atoms.positions**2).sum()), "forces": 0.3 - 2.0 * atoms.positions}
 
 
-def test_killed_batch_resumes_and_net_force_is_removed(tmp_path, monkeypatch):
+def test_killed_batch_resumes_and_net_force_is_removed(tmp_path):
     frames = [water_pair() for _ in range(3)]
     for index, frame in enumerate(frames):
         frame.positions += 0.1 * index
         frame.info["source"] = f"pair_{index}"
-    calls, stop_at = [], [2]
-    monkeypatch.setattr(CP2KSettings, "calculator", lambda self, folder: Springs(calls, stop_at[0]))
+    springs = Springs(stop_at=2)
     with pytest.raises(CampaignError, match=r"frame 2 \(pair_2\): the springs broke"):
-        label_batch(frames, CHEAP, tmp_path)
-    stop_at[0] = 99
-    labelled = label_batch(frames, CHEAP, tmp_path)
-    assert len(calls) == 3
+        label_batch(frames, springs, tmp_path)
+    springs.stop_at = 99
+    labelled = label_batch(frames, springs, tmp_path)
+    assert springs.calls == 3
     assert [frame.info["source"] for frame in labelled] == ["pair_0", "pair_1", "pair_2"]
     for frame, given in zip(labelled, frames, strict=True):
         net_force = (0.3 - 2.0 * given.positions).sum(axis=0)
         assert frame.info["net_force_removed"] == pytest.approx(np.abs(net_force).max(), abs=1e-5)
         np.testing.assert_allclose(frame.get_forces().sum(axis=0), 0.0, atol=len(frame) * 5e-6)
-        assert frame.info["label_settings_hash"] == settings_hash(CHEAP)
+        assert frame.info["label_settings_hash"] == settings_hash(springs)
 
 
 @needs_cp2k
 def test_forces_are_derivatives_of_the_energy(tmp_path):
     """Central differences along the forces; their change with the step gives the tolerance."""
-    calculator = CHEAP.calculator(tmp_path)
+    calculator = CP2K(CHEAP, "cp2k.psmp", tmp_path)
     pair = water_pair()
     calculator.calculate(pair)
     forces = calculator.results["forces"]
@@ -168,7 +166,9 @@ def test_forces_are_derivatives_of_the_energy(tmp_path):
     fine, coarse = slope(0.005), slope(0.01)
     truncation = abs(fine - coarse) / 3.0  # the error of the finer one falls with the square of the step
     extrapolated = fine + (fine - coarse) / 3.0
-    unconverged = CHEAP.eps_scf * HARTREE / BOHR  # forces are of first order in the density's deviation
+    unconverged = (
+        CHEAP.eps_scf * units.HARTREE / units.BOHR
+    )  # forces are of first order in the density's deviation
     assert truncation < 1e-3 * np.linalg.norm(forces)
     assert np.linalg.norm(forces) == pytest.approx(extrapolated, abs=truncation + unconverged)
 
@@ -178,7 +178,7 @@ def test_dipole_of_a_water_molecule_points_to_the_hydrogens(tmp_path):
     water = molecule("H2O")
     water.set_cell([7.0, 7.0, 7.0])
     water.pbc = True
-    calculator = CHEAP.calculator(tmp_path)
+    calculator = CP2K(CHEAP, "cp2k.psmp", tmp_path)
     calculator.calculate(water)
     towards_hydrogens = water.positions[1:].mean(axis=0) - water.positions[0]
     towards_hydrogens /= np.linalg.norm(towards_hydrogens)
@@ -191,7 +191,7 @@ def test_dipole_of_a_water_molecule_points_to_the_hydrogens(tmp_path):
 @pytest.mark.slow
 def test_shipped_labels_are_reproduced(tmp_path):
     shipped = read_frames(REPOSITORY / "workflow/data/water16/frames.extxyz")[0]
-    labelled = label_batch([shipped], CP2KSettings(), tmp_path)[0]
+    labelled = label_batch([shipped], CP2K(CP2KSettings(), "cp2k.psmp", tmp_path / "engine"), tmp_path)[0]
     found, expected = labelled.calc.results, shipped.calc.results
     # positions are kept to 1e-6 Å; some 100 forces of 1 eV/Å change the energy by less than 1e-5 eV
     assert found["energy"] == pytest.approx(expected["energy"], abs=2e-5)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from finished_campaign import FinishedCampaign
+from finished_campaign import ROLES, FinishedCampaign
 
 from dynrefine.report import blocks
 from dynrefine.report.comparison import Change, changes, judge
@@ -74,7 +74,9 @@ def test_numbers_are_written_for_people():
 def loss(before, after, error=0.02, **changed):
     values = {"name": "infrared loss", "state": "300K", "unit": "1", "fitted": True}
     values |= {"before": (before, error), "after": (after, error), "measured": (NOT_A_NUMBER, NOT_A_NUMBER)}
-    return Change(**{**values, **changed})
+    values |= changed
+    family, role = ROLES.get(values["name"], (values["name"].removesuffix(" loss"), "loss"))
+    return Change(**{"family": family, "role": role, **values})
 
 
 @pytest.mark.parametrize(
@@ -154,6 +156,15 @@ def test_a_property_without_a_measurement_is_told_with_its_error_bars():
     einstein = replace(einstein, before=(0.94, 0.09), after=(1.85, 0.14))
     assert einstein.sentence() == (
         "the self-diffusion, Einstein, rose from 0.94(9) to 1.85(14) 10⁻⁹ m²/s, by 5.5 standard errors"
+    )
+
+
+def test_a_measured_value_is_judged_though_there_is_another_estimate_of_it():
+    """Only a corrected value stands for the plain one."""
+    plain = loss(2.00, 2.20, 0.01, name="self-diffusion", fitted=False, measured=(2.30, 0.01))
+    einstein = loss(1.94, 2.25, name="self-diffusion, Einstein", fitted=False)
+    assert judge([loss(0.52, 0.31), plain, einstein], (41.2, 41.2)).further == (
+        "Of 1 measured property that the refinement did not fit, 1 came significantly closer to the measurement.",
     )
 
 
@@ -325,20 +336,22 @@ def other(results, stage):
 
 
 def test_properties_are_compared_with_those_of_the_same_name_and_state():
-    columns = ["property", "state", "value", "standard_error", "unit", "measured", "measured_error", "fitted"]
+    columns = ["property", "family", "role", "state", "value", "standard_error", "unit"]
+    columns += ["measured", "measured_error", "fitted"]
     initial = [
-        ("density", "280K", 1.0, 0.1, "g/cm³", 0.9, 0.2, True),
-        ("density", "300K", 2.0, 0.3, "g/cm³", 0.8, 0.4, True),
+        ("density", "density", "value", "280K", 1.0, 0.1, "g/cm³", 0.9, 0.2, True),
+        ("density", "density", "value", "300K", 2.0, 0.3, "g/cm³", 0.8, 0.4, True),
     ]
-    initial += [("viscosity", "300K", 5.0, 0.5, "mPa s", 4.0, 0.6, False)]
-    refined = [("density", "300K", 3.0, 0.7), ("density", "280K", 4.0, 0.8)]
+    initial += [("viscosity", "viscosity", "value", "300K", 5.0, 0.5, "mPa s", 4.0, 0.6, False)]
+    refined = [("density", "density", "value", "300K", 3.0, 0.7)]
+    refined += [("density", "density", "value", "280K", 4.0, 0.8)]
     found = changes(
         pd.DataFrame(initial, columns=columns),
         pd.DataFrame([(*row, "other", 7.0, 7.0, False) for row in refined], columns=columns),
     )
     assert found == [
-        Change("density", "280K", "g/cm³", True, (1.0, 0.1), (4.0, 0.8), (0.9, 0.2)),
-        Change("density", "300K", "g/cm³", True, (2.0, 0.3), (3.0, 0.7), (0.8, 0.4)),
+        Change("density", "density", "value", "280K", "g/cm³", True, (1.0, 0.1), (4.0, 0.8), (0.9, 0.2)),
+        Change("density", "density", "value", "300K", "g/cm³", True, (2.0, 0.3), (3.0, 0.7), (0.8, 0.4)),
     ]
 
 

@@ -11,8 +11,8 @@ from dynrefine.config.dynamics import ReusedSettings, State
 from dynrefine.config.steps import SampleEnsemble
 from dynrefine.files.ensembles import Ensemble
 from dynrefine.files.models import Model
-from dynrefine.sampling.reuse import beside_former, chunks_to_keep, serve_again, weights_of
-from dynrefine.sampling.reweighting import effective_sample_size
+from dynrefine.sampling.reuse import beside_former, chunks_to_keep, serve_again
+from dynrefine.sampling.reweighting import effective_sample_size, weights_of
 from dynrefine.units import ACCELERATION, BOLTZMANN
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")

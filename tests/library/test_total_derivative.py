@@ -20,7 +20,7 @@ from dynrefine.refinement.gradient import chunk_gradient, observed_seeds
 from dynrefine.refinement.objective import evaluate_state
 from dynrefine.sampling.canonical import sample_ensemble
 from dynrefine.sampling.initial_configurations import lattice_configurations
-from dynrefine.sampling.reuse import weights_of
+from dynrefine.sampling.reweighting import weights_of
 from dynrefine.sampling.trajectories import observation_times, run_trajectories, simulation_of
 from dynrefine.statistics import standard_error
 from dynrefine.units import KILOJOULE_PER_MOLE

@@ -25,6 +25,8 @@ REFERENCE = ase.units.create_units("2018")
         ("ATOMIC_MASS", REFERENCE._amu),
         ("VACUUM_PERMITTIVITY", REFERENCE._eps0),
         ("SPEED_OF_LIGHT", REFERENCE._c),
+        ("HARTREE", REFERENCE.Hartree),
+        ("BOHR", REFERENCE.Bohr),
         ("AVOGADRO", REFERENCE._Nav),
         ("KILOJOULE_PER_MOLE", REFERENCE.kJ / REFERENCE.mol),
     ],
@@ -44,6 +46,8 @@ def test_conversions_agree_with_those_of_ase(name, expected):
         ("ELEMENTARY_CHARGE", 1.602176634e-19),
         ("VACUUM_PERMITTIVITY", 8.8541878128e-12),
         ("SPEED_OF_LIGHT", 299792458.0),
+        ("HARTREE", 27.211386245988),
+        ("BOHR", 0.529177210903),
         # Worked out by hand from these and the elementary charge, to nine digits or more.
         ("ACCELERATION", 9.64853321e-3),  # e/u in C/kg is 9.64853321e7
         ("KINETIC", 103.6426966),

@@ -16,20 +16,16 @@ from dynrefine.errors import CampaignError
 from dynrefine.files.gradients import ChunkGradient
 from dynrefine.files.models import create_model, flat_parameters
 from dynrefine.files.trajectories import Trajectories
-from dynrefine.refinement.update import (
-    Gradient,
+from dynrefine.refinement.history import (
     conditions,
-    gather_gradient,
-    has_converged,
     named_derivatives,
     named_parameters,
     norms,
-    optimiser_of,
-    parameter_scales,
     smallest_sample_size,
-    step,
     terms,
 )
+from dynrefine.refinement.total_gradient import Gradient, gather_gradient, parameter_scales
+from dynrefine.refinement.update import has_converged, optimiser_of, step
 from dynrefine.statistics import Estimate, shortened, sum_with_error
 
 ADAM = StepSettings(name="adam", learning_rate=1e-2, momentum=0.9, shrink_noise=False)

@@ -10,7 +10,13 @@ from dynrefine.config.dynamics import DiffusionJudgeSettings, StructureSettings
 from dynrefine.config.properties import DiffusionSettings, InfraredSettings
 from dynrefine.files.objectives import Evaluation, Objective, StateObjective
 from dynrefine.files.trajectories import Trajectories
-from dynrefine.refinement.validation import Findings, add_conditions, add_diffusion, add_fitted, add_structure
+from dynrefine.refinement.validation import (
+    Findings,
+    add_conditions,
+    add_diffusion,
+    add_evaluated,
+    add_structure,
+)
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")
 
@@ -243,13 +249,14 @@ def test_fitted_observables_are_told_by_state_with_loss_value_and_measurement():
         "infrared": [["ν", "cm⁻¹"], ["nα", "1/cm"]],
     }
     findings = Findings()
-    add_fitted(
+    add_evaluated(
         findings,
         Objective(states, {"diffusion": 1.0, "infrared": 2.0}, quantities),
         {
             "diffusion": DiffusionSettings(element="O", target=2.1, target_error=0.04),
             "infrared": InfraredSettings(target="unused"),
         },
+        fitted=True,
     )
     found = found_in(findings)
     assert set(found) == set(product(("diffusion loss", "diffusion", "infrared loss"), ("280K", "300K")))

@@ -64,6 +64,8 @@ def test_the_validation_judges_fitted_and_other_properties(finished_toy, stage):
         "self-diffusion, Einstein",
         "self-diffusion, finite-size corrected",
         "first maximum of g_OO",
+        "pressure loss",
+        "pressure",
     }
     assert (table.standard_error >= 0.0).all()
     # The two chains of the toy may count equally many pairs in a bin.

@@ -1,6 +1,7 @@
 """What can be chosen by name: modules of the library, or of other packages by their dotted names."""
 
 import importlib
+import importlib.util
 from types import ModuleType
 
 from dynrefine.errors import CampaignError
@@ -22,6 +23,23 @@ def plug_in(folder: str, name: str) -> ModuleType:
             f"'{name}' is not among the {folder} of dynrefine, expected one of them or the dotted name of a module "
             "that Python finds: correct it, or install the package that holds it."
         ) from error
+
+
+def settings_class(folder: str, name: str) -> type:
+    """The settings of a module outside the library: the class `Settings` of the module `<name>_settings` beside it.
+
+    Raises:
+        CampaignError: there is none.
+    """
+    return plug_in(folder, f"{name}_settings").Settings
+
+
+def is_found(folder: str, name: str) -> bool:
+    """Whether there is a module of this name; it is not imported, the packages it lies in are."""
+    try:
+        return importlib.util.find_spec(path_of(folder, name)) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def path_of(folder: str, name: str) -> str:

@@ -1,3 +1,5 @@
+import json
+import os
 from pathlib import Path
 
 from dynrefine.campaign.provenance import source_hash
@@ -6,6 +8,7 @@ from dynrefine.config.steps import parameters_of
 from dynrefine.datasets.deepmd import files_of
 from dynrefine.registry import path_of
 
+HASHES = "DYNREFINE_CODE_HASHES"
 STATES = campaign.states_by_label()
 BATCHES = [
     f"{batch:03d}"
@@ -19,18 +22,31 @@ ITERATIONS = [f"{iteration:03d}" for iteration in range(campaign.optimiser.itera
 FIRST_STATE = next(iter(STATES.values()))
 STAGES = ["initial", "refined"]
 DISPLACEMENTS = campaign.gradient.check.total_derivative
+DISPLACED = {
+    f"displaced_{side}_{parameter}": {parameter: sign * amount}
+    for parameter, amount in DISPLACEMENTS.items()
+    for side, sign in (("above", 1.0), ("below", -1.0))
+}
 OBSERVABLES = campaign.objective.observables.chosen()
-FRAME_FILES = campaign.dataset.files if campaign.dataset else []
-DOWNLOADS = {file.path: file for file in FRAME_FILES if file.url is not None}
+ALL_PROPERTIES = campaign.all_properties()
+DOWNLOADS = {
+    file.path: file
+    for dataset in campaign.datasets().values()
+    for file in dataset.files
+    if file.url is not None
+}
 TARGET_FILES = [
     settings.target_file for settings in OBSERVABLES.values() if settings.target_file
 ]
+ALL_TARGET_FILES = [
+    settings.target_file for settings in ALL_PROPERTIES.values() if settings.target_file
+]
 
 
-def of_observables(kind):
-    """What the fitted properties need: quantities "along" trajectories or "at_start", or "surfaces"."""
+def needed(kind, properties):
+    """What properties need: quantities "along" trajectories or "at_start", or "surfaces" beside the potential."""
     return sorted(
-        {name for settings in OBSERVABLES.values() for name in getattr(settings, kind)}
+        {name for settings in properties.values() for name in getattr(settings, kind)}
     )
 
 
@@ -39,19 +55,32 @@ def with_dataset(path):
     return path if campaign.dataset else []
 
 
-ALONG, AT_START = of_observables("along"), of_observables("at_start")
+ALONG, AT_START = needed("along", OBSERVABLES), needed("at_start", OBSERVABLES)
 VALIDATED_ALONG = sorted(
-    {*ALONG, *(["velocities"] if campaign.validation.diffusion else [])}
+    {
+        *needed("along", ALL_PROPERTIES),
+        *(["velocities"] if campaign.validation.diffusion else []),
+    }
 )
-# The potential apart, which is trained in some campaigns only, all surfaces are trained on ab initio frames.
-OTHER_SURFACES = {name: getattr(campaign, name) for name in of_observables("surfaces")}
-TRAINED = [*(["potential"] if campaign.potential.trained else []), *OTHER_SURFACES]
+VALIDATED_AT_START = needed("at_start", ALL_PROPERTIES)
+OTHER_SURFACES, ALL_SURFACES = (
+    {
+        name: campaign.trained_surface(name).surface
+        for name in needed("surfaces", properties)
+    }
+    for properties in (OBSERVABLES, ALL_PROPERTIES)
+)
+# All surfaces are trained on ab initio frames but the potential of some campaigns.
+TRAINED = [*(["potential"] if campaign.potential.trained else []), *ALL_SURFACES]
 FIRST_POTENTIAL = (
     "<results>/pretraining/potential.npz"
     if campaign.potential.trained
     else "<results>/initial_potential.npz"
 )
-SURFACE_FILES = [f"<results>/pretraining/{name}.npz" for name in OTHER_SURFACES]
+SURFACE_FILES, ALL_SURFACE_FILES = (
+    [f"<results>/pretraining/{name}.npz" for name in surfaces]
+    for surfaces in (OTHER_SURFACES, ALL_SURFACES)
+)
 TRAINING_FRAMES = with_dataset("<results>/dataset/train.extxyz")
 FORCE_METRIC = (
     "<results>/pretraining/force_metric.npz"
@@ -68,17 +97,37 @@ TOTAL_DERIVATIVE = (
 )
 
 # The modules that are loaded by name; what runs them depends on these.
+SAMPLER_CODE = [path_of("sampling", campaign.ensemble.kind)]
 POTENTIAL_CODE = [path_of("surfaces", campaign.potential.kind)]
-SURFACE_CODE = [path_of("surfaces", each.kind) for each in OTHER_SURFACES.values()]
-QUANTITY_CODE = [path_of("quantities", name) for name in {*VALIDATED_ALONG, *AT_START}]
-PROPERTY_CODE = [path_of("properties", name) for name in OBSERVABLES]
-DYNAMICS_CODE = [*POTENTIAL_CODE, *SURFACE_CODE, *QUANTITY_CODE]
+PROPERTY_CODE, ALL_PROPERTY_CODE = (
+    [path_of("properties", name) for name in properties]
+    for properties in (OBSERVABLES, ALL_PROPERTIES)
+)
+DYNAMICS_CODE, VALIDATION_CODE = (
+    [
+        *POTENTIAL_CODE,
+        *(path_of("surfaces", surface.kind) for surface in surfaces.values()),
+        *(path_of("quantities", name) for name in quantities),
+    ]
+    for surfaces, quantities in (
+        (OTHER_SURFACES, [*ALONG, *AT_START]),
+        (ALL_SURFACES, [*VALIDATED_ALONG, *VALIDATED_AT_START]),
+    )
+)
 EVERYTHING_CODE = [*DYNAMICS_CODE, *PROPERTY_CODE]
 
 
 def code(step, plug_ins=()):
-    """A hash of what a step computes; comments, docstrings and the wording of errors do not count."""
-    return source_hash(f"dynrefine.steps.{step}", plug_ins)
+    """A hash of what a step computes; comments, docstrings and the wording of errors do not count.
+
+    Each job reads these rules again: it has the hashes from the process that started it.
+    """
+    known = json.loads(os.environ.get(HASHES, "{}"))
+    key = " ".join([workflow.basedir, step, *sorted(plug_ins)])
+    if key not in known:
+        known[key] = source_hash(f"dynrefine.steps.{step}", plug_ins)
+        os.environ[HASHES] = json.dumps(known)
+    return known[key]
 
 
 def settings_of(step, of=campaign, **others):
@@ -211,11 +260,8 @@ def objectives_displaced(side):
 
 
 def displacement(wildcards):
-    """The settings of a stage displaced_<side>_<parameter>."""
-    _, side, parameter = wildcards.stage.split("_", 2)
-    amount = DISPLACEMENTS[parameter]
-    displaced = {parameter: amount if side == "above" else -amount}
-    return settings_of("displace_potential", displacement=displaced)
+    """The settings of the displacement of a stage."""
+    return settings_of("displace_potential", displacement=DISPLACED[wildcards.stage])
 
 
 def download(wildcards):
@@ -224,16 +270,67 @@ def download(wildcards):
     return settings_of("download_frames", url=file.url, sha256=file.sha256)
 
 
+def frames_of(dataset):
+    """The files of the frames of a data set; those to be downloaded are made by a rule."""
+    return [file.path for file in dataset.files] if dataset else []
+
+
+def contents_of(dataset):
+    """What is read of the folders among them: their own times do not change when files in them do."""
+    folders = [Path(path) for path in frames_of(dataset) if Path(path).is_dir()]
+    return [str(path) for folder in folders for path in files_of(folder)]
+
+
+def own_dataset(wildcards):
+    """The data set that a surface has for itself."""
+    return campaign.trained_surface(wildcards.surface).dataset
+
+
+def frames_of_surface(wildcards):
+    """The files of the frames of a surface's own data set."""
+    return frames_of(own_dataset(wildcards))
+
+
+def contents_of_surface(wildcards):
+    """What is read of the folders of a surface's own data set."""
+    return contents_of(own_dataset(wildcards))
+
+
+def own_dataset_settings(wildcards):
+    """The settings of the preparation of a surface's own data set."""
+    return settings_of("prepare_dataset", dataset=own_dataset(wildcards))
+
+
+def own_dataset_seed(wildcards):
+    """The seed of the preparation of a surface's own data set."""
+    return seed("prepare_own_dataset", wildcards.surface)
+
+
+def part_for_training(part):
+    """The frames of a part of the data set that a surface is trained on."""
+
+    def path(wildcards):
+        name = wildcards.surface
+        own = name != "potential" and campaign.trained_surface(name).dataset
+        folder = f"dataset_{name}" if own else "dataset"
+        return f"<results>/{folder}/{part}.extxyz"
+
+    return path
+
+
+def trained(wildcards):
+    """Settings of a surface, of its training, and what it is fitted to."""
+    name = wildcards.surface
+    if name == "potential":
+        return campaign.potential, campaign.training, name
+    entry = campaign.trained_surface(name)
+    return entry.surface, entry.training, entry.task or name
+
+
 def training(wildcards):
     """The settings of the training of a surface."""
-    name = "training"
-    if wildcards.surface != "potential":
-        name = f"{wildcards.surface}_training"
-    return settings_of(
-        "train_surface",
-        surface=getattr(campaign, wildcards.surface),
-        training=getattr(campaign, name),
-    )
+    surface, settings, task = trained(wildcards)
+    return settings_of("train_surface", surface=surface, training=settings, task=task)
 
 
 def training_seed(wildcards):
@@ -243,6 +340,6 @@ def training_seed(wildcards):
 
 def training_code(wildcards):
     """A hash of what the training of a surface computes."""
-    kind = getattr(campaign, wildcards.surface).kind
-    plug_ins = [path_of("training", wildcards.surface), path_of("surfaces", kind)]
+    surface, _, task = trained(wildcards)
+    plug_ins = [path_of("training", task), path_of("surfaces", surface.kind)]
     return code("train_surface", plug_ins)

@@ -46,14 +46,8 @@ rule label_frames:
 
 rule prepare_dataset:
     input:
-        frames=[file.path for file in FRAME_FILES],
-        # what a folder holds: its own time does not change when a file in it does
-        contents=[
-            str(path)
-            for file in FRAME_FILES
-            if Path(file.path).is_dir()
-            for path in files_of(Path(file.path))
-        ],
+        frames=frames_of(campaign.dataset),
+        contents=contents_of(campaign.dataset),
         labelled=expand("<results>/labelling/batch_{batch}.extxyz", batch=BATCHES),
     output:
         train="<results>/dataset/train.extxyz",
@@ -82,3 +76,24 @@ rule prepare_dataset:
         code=code("prepare_dataset"),
     script:
         "../scripts/prepare_dataset.py"
+
+
+use rule prepare_dataset as prepare_own_dataset with:
+    input:
+        frames=frames_of_surface,
+        contents=contents_of_surface,
+        labelled=[],
+    output:
+        train="<results>/dataset_{surface}/train.extxyz",
+        validation="<results>/dataset_{surface}/validation.extxyz",
+        test="<results>/dataset_{surface}/test.extxyz",
+        frames="<results>/dataset_{surface}/frames.csv",
+        summary="<results>/dataset_{surface}/summary.csv",
+    log:
+        "<logs>/prepare_own_dataset/{surface}.log",
+    benchmark:
+        "<benchmarks>/prepare_own_dataset/{surface}.tsv"
+    params:
+        settings=own_dataset_settings,
+        seed=own_dataset_seed,
+        code=code("prepare_dataset"),

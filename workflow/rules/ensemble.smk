@@ -21,7 +21,7 @@ rule sample_ensemble:
         settings=settings_of_state("sample_ensemble"),
         seed=chunk_seed("sample_ensemble"),
         precision=campaign.precision,
-        code=code("sample_ensemble", POTENTIAL_CODE),
+        code=code("sample_ensemble", [*POTENTIAL_CODE, *SAMPLER_CODE]),
     script:
         "../scripts/sample_ensemble.py"
 

@@ -21,9 +21,9 @@ rule initial_potential:
 
 rule train_surface:
     input:
-        train="<results>/dataset/train.extxyz",
-        validation="<results>/dataset/validation.extxyz",
-        test="<results>/dataset/test.extxyz",
+        train=part_for_training("train"),
+        validation=part_for_training("validation"),
+        test=part_for_training("test"),
     output:
         model="<results>/pretraining/{surface}.npz",
         learning_curve="<results>/pretraining/{surface}_learning_curve.csv",

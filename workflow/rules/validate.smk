@@ -12,13 +12,13 @@ use rule sample_ensemble as sample_validation with:
         settings=settings_of_state("sample_ensemble", campaign.of_validation()),
         seed=chunk_seed("sample_validation"),
         precision=campaign.precision,
-        code=code("sample_ensemble", POTENTIAL_CODE),
+        code=code("sample_ensemble", [*POTENTIAL_CODE, *SAMPLER_CODE]),
 
 
 use rule run_trajectories as run_validation with:
     input:
         potential=potential_of,
-        surfaces=SURFACE_FILES,
+        surfaces=ALL_SURFACE_FILES,
         ensemble="<results>/validation/{stage}/{state}/ensemble_{chunk}.npz",
     output:
         trajectories="<results>/validation/{stage}/{state}/trajectories_{chunk}.npz",
@@ -30,13 +30,13 @@ use rule run_trajectories as run_validation with:
         settings=settings_of_state(
             "run_trajectories",
             campaign.of_validation(),
-            surfaces=OTHER_SURFACES,
+            surfaces=ALL_SURFACES,
             along=VALIDATED_ALONG,
-            at_start=AT_START,
+            at_start=VALIDATED_AT_START,
             depth=None,
         ),
         precision=campaign.precision,
-        code=code("run_trajectories", DYNAMICS_CODE),
+        code=code("run_trajectories", VALIDATION_CODE),
 
 
 rule validate:
@@ -45,7 +45,7 @@ rule validate:
         ensembles=chunks_of_stage("ensemble"),
         trajectories=chunks_of_stage("trajectories"),
         test=with_dataset("<results>/dataset/test.extxyz"),
-        targets=TARGET_FILES,
+        targets=ALL_TARGET_FILES,
     output:
         properties=report(
             "<results>/validation/{stage}/properties.csv",
@@ -73,6 +73,6 @@ rule validate:
     params:
         settings=settings_of("validate", campaign.of_validation(), states=STATES),
         precision=campaign.precision,
-        code=code("validate", [*POTENTIAL_CODE, *PROPERTY_CODE]),
+        code=code("validate", [*POTENTIAL_CODE, *ALL_PROPERTY_CODE]),
     script:
         "../scripts/validate.py"

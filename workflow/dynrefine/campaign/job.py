@@ -26,6 +26,8 @@ from dynrefine.errors import CampaignError
 from dynrefine.files.arrays import origin
 
 CACHE_VARIABLE = "DYNREFINE_COMPILATION_CACHE"
+# Set by Snakemake's logger of this project, which tells what the logs say.
+QUIET_VARIABLE = "DYNREFINE_QUIET_JOBS"
 
 # Releases of jaxlib that compute wrong numbers or crash on CPUs; pyproject.toml excludes them too.
 FAULTY_RELEASES = {
@@ -92,8 +94,9 @@ def run_step(name: str, snakemake: Any) -> None:
 def surroundings(snakemake: Any) -> Iterator[None]:
     """What surrounds a job: its log, its device, and errors in one line.
 
-    The log file gets everything, what XLA says included, the terminal warnings and errors. A CampaignError is
-    written as one line and ends the job with exit code 1; any other exception is written with its traceback.
+    The log file gets everything, what XLA says included, the terminal warnings and errors, unless QUIET_VARIABLE is
+    set. A CampaignError is written as one line and ends the job with exit code 1; any other exception is written with
+    its traceback.
 
     Arguments:
         snakemake: the object Snakemake gives to scripts. Where its parameters hold `precision` ("float32" or
@@ -226,15 +229,17 @@ class _Formatter(logging.Formatter):
 
 def _open_log(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    file = logging.FileHandler(path, mode="w", encoding="utf-8")
-    terminal = logging.StreamHandler(os.fdopen(os.dup(2), "w", encoding="utf-8"))
-    terminal.setLevel(logging.WARNING)
+    handlers: list[logging.StreamHandler] = [logging.FileHandler(path, mode="w", encoding="utf-8")]
+    if not os.environ.get(QUIET_VARIABLE):
+        terminal = logging.StreamHandler(os.fdopen(os.dup(2), "w", encoding="utf-8"))
+        terminal.setLevel(logging.WARNING)
+        handlers.append(terminal)
     # What libraries write past Python's logging belongs to the log file too: XLA 0.10.1 reports every program that it
     # reads from the cache as compiled for another CPU, which is not so (openxla/xla issue 44565).
-    os.dup2(file.stream.fileno(), 2)
-    for handler in (file, terminal):
+    os.dup2(handlers[0].stream.fileno(), 2)
+    for handler in handlers:
         handler.setFormatter(_Formatter())
-    logging.basicConfig(level=logging.INFO, handlers=[file, terminal], force=True)
+    logging.basicConfig(level=logging.INFO, handlers=handlers, force=True)
     logging.captureWarnings(True)
     for chatty in ("jax", "matplotlib"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -11,7 +11,8 @@ import numpy as np
 
 from dynrefine.config.dynamics import SharedSampling
 from dynrefine.config.model import Config
-from dynrefine.config.properties import InfraredSettings
+from dynrefine.config.properties import InfraredSettings, PropertySettings
+from dynrefine.config.surfaces import LennardJonesSettings
 from dynrefine.datasets.conversion import factor, known_units
 from dynrefine.datasets.isotopes import is_symbol
 from dynrefine.geometry.cell import cubic_edge, face_distances
@@ -34,6 +35,7 @@ def unsuitable_values(config: Config) -> Iterator[str]:
         _error_bars("validation", config.validation),
         _followed(config),
         _windows(config),
+        _judges(config),
         _named_elements(config),
         _spectra(config),
     )
@@ -41,13 +43,17 @@ def unsuitable_values(config: Config) -> Iterator[str]:
 
 def missing_files(config: Config) -> Iterator[str]:
     """A sentence for each file that is to be read and does not exist."""
-    files = config.dataset.files if config.dataset else []
-    needed = {f"dataset.files[{index}]": file.path for index, file in enumerate(files) if file.url is None}
+    needed = {
+        f"{key}.files[{index}]": file.path
+        for key, dataset in config.datasets().items()
+        for index, file in enumerate(dataset.files)
+        if file.url is None
+    }
     if config.labelling.geometries is not None:
         needed["labelling.geometries"] = config.labelling.geometries
-    for name, settings in config.objective.observables.chosen().items():
+    for key, settings, _ in _properties(config):
         if settings.target_file is not None:
-            needed[f"objective.observables.{name}.target"] = settings.target_file
+            needed[f"{key}.target"] = settings.target_file
     structure = config.validation.structure
     if structure is not None and structure.target is not None:
         needed["validation.structure.target"] = structure.target
@@ -80,8 +86,11 @@ def oversized_cutoffs(config: Config) -> Iterator[str]:
             width = min(face_distances(cell * np.asarray(state.supercell)[:, None]))
         else:
             continue
-        for surface in ("potential", "dipole") if config.dataset else ("potential",):
-            cutoff = getattr(config, surface).cutoff
+        cutoffs = {"potential": config.potential.cutoff}
+        for settings in config.all_properties().values():
+            for surface in settings.surfaces:
+                cutoffs[surface] = config.trained_surface(surface).surface.cutoff
+        for surface, cutoff in cutoffs.items():
             if cutoff > LARGEST_CUTOFF * width:
                 yield _sentence(
                     f"{surface}.cutoff is {cutoff:g} Å",
@@ -112,40 +121,46 @@ def _surfaces(config: Config) -> Iterator[str]:
                 f"parameters of the {kind} potential: {known}",
                 "rename or remove it",
             )
-    if trained:
-        return
-    if len(config.elements) > 1:
+    if len(config.elements) > 1 and not config.potential.mixtures:
         yield _sentence(
             f"elements lists {len(config.elements)} elements",
             f"one, since the {kind} potential knows no mixtures",
             "remove the others",
         )
+    if isinstance(config.potential, LennardJonesSettings):
+        yield from _truncation(config.potential)
+    if config.dataset is None:
+        yield from _without_frames(config)
+
+
+def _without_frames(config: Config) -> Iterator[str]:
     if config.optimiser.name == "natural":
         yield _sentence(
             "optimiser.name is 'natural'",
             "adam or sgd, since there are no ab initio frames to measure a step by",
             "change it",
         )
-    for name, settings in config.objective.observables.chosen().items():
-        if "dipole_derivative" in settings.along:
-            yield _sentence(
-                f"objective.observables.{name} is given",
-                "no observable of a dipole surface, which is trained on a data set",
-                "remove it",
-            )
-    if config.potential.tail_correction and "shifted" in config.potential.truncation:
+    for key, settings, _ in _properties(config):
+        for surface in settings.surfaces:
+            if config.trained_surface(surface).dataset is None:
+                yield _sentence(
+                    f"{key} is given",
+                    f"no observable of a {surface} surface, which is trained on a data set",
+                    "remove it",
+                )
+
+
+def _truncation(potential: LennardJonesSettings) -> Iterator[str]:
+    if potential.tail_correction and "shifted" in potential.truncation:
         yield _sentence(
-            f"potential.tail_correction is true where potential.truncation is '{config.potential.truncation}'",
+            f"potential.tail_correction is true where potential.truncation is '{potential.truncation}'",
             "truncated or switched, which leave the energy within the cutoff as it is",
             "change one of them",
         )
-    if (
-        config.potential.truncation == "switched"
-        and config.potential.switching_width >= config.potential.cutoff
-    ):
+    if potential.truncation == "switched" and potential.switching_width >= potential.cutoff:
         yield _sentence(
-            f"potential.switching_width is {config.potential.switching_width:g} Å",
-            f"less than potential.cutoff, {config.potential.cutoff:g} Å",
+            f"potential.switching_width is {potential.switching_width:g} Å",
+            f"less than potential.cutoff, {potential.cutoff:g} Å",
             "lower it",
         )
 
@@ -179,27 +194,31 @@ def _data(config: Config) -> Iterator[str]:
 
 def _labels(config: Config) -> Iterator[str]:
     """What is stated of the labels of frames: units and symbols that exist, files that are told apart."""
-    if config.dataset is None:
-        return
-    stated = {"dataset": config.dataset}
-    stated |= {f"dataset.files[{index}]": file for index, file in enumerate(config.dataset.files)}
-    for key, section in stated.items():
-        for quantity, unit in section.units:
-            if unit is not None and not _is_unit(quantity, unit):
-                yield _sentence(
-                    f"{key}.units.{quantity} is '{unit}'",
-                    f"a unit such as {known_units(quantity)}",
-                    "correct it",
-                )
-        for label, symbol in section.symbols.items():
-            if not is_symbol(symbol):
-                yield _sentence(f"{key}.symbols.{label} is '{symbol}'", "a chemical symbol", "correct it")
+    for key, dataset in config.datasets().items():
+        stated = {key: dataset} | {f"{key}.files[{index}]": file for index, file in enumerate(dataset.files)}
+        for place, section in stated.items():
+            for quantity, unit in section.units:
+                if unit is not None and not _is_unit(quantity, unit):
+                    yield _sentence(
+                        f"{place}.units.{quantity} is '{unit}'",
+                        f"a unit such as {known_units(quantity)}",
+                        "correct it",
+                    )
+            for label, symbol in section.symbols.items():
+                if not is_symbol(symbol):
+                    yield _sentence(
+                        f"{place}.symbols.{label} is '{symbol}'", "a chemical symbol", "correct it"
+                    )
+        yield from _files_listed_twice(key, [file.path for file in dataset.files])
+
+
+def _files_listed_twice(key: str, paths: list[str]) -> Iterator[str]:
     seen: dict[str, int] = {}
-    for index, file in enumerate(config.dataset.files):
-        place = os.path.normpath(file.path)
-        if place in seen and file.path:
+    for index, path in enumerate(paths):
+        place = os.path.normpath(path)
+        if path and place in seen:
             yield _sentence(
-                f"dataset.files[{index}].path is '{file.path}' as that of dataset.files[{seen[place]}]",
+                f"{key}.files[{index}].path is '{path}' as that of {key}.files[{seen[place]}]",
                 "each file once",
                 "change or remove it",
             )
@@ -272,7 +291,7 @@ def _times(config: Config) -> Iterator[str]:
             "a number of fs, since no observable is followed along the trajectories",
             "change it, any depth will do",
         )
-    if gradient.horizon.shortest > trajectory.length:
+    if gradient.depth == "auto" and gradient.horizon.shortest > trajectory.length:
         yield _sentence(
             f"gradient.horizon.shortest is {gradient.horizon.shortest:g} fs",
             f"at most trajectory.length, {trajectory.length:g} fs",
@@ -315,14 +334,33 @@ def _followed(config: Config) -> Iterator[str]:
         )
 
 
-def _windows(config: Config) -> Iterator[str]:
-    length = config.trajectory.length
+def _properties(config: Config) -> Iterator[tuple[str, PropertySettings, tuple[str, float]]]:
+    """The key of each property, fitted or judging, its settings, and the length of its trajectories with its key."""
+    refinement = ("trajectory.length", config.trajectory.length)
     for name, settings in config.objective.observables.chosen().items():
+        yield f"objective.observables.{name}", settings, refinement
+    for name, settings in config.validation.properties.chosen().items():
+        yield f"validation.properties.{name}", settings, ("validation.length", config.validation.length)
+
+
+def _judges(config: Config) -> Iterator[str]:
+    for name in sorted(
+        set(config.objective.observables.chosen()) & set(config.validation.properties.chosen())
+    ):
+        yield _sentence(
+            f"validation.properties.{name} is given",
+            "a property that is not fitted, since those are judged anyway",
+            "remove it",
+        )
+
+
+def _windows(config: Config) -> Iterator[str]:
+    for key, settings, (length_key, length) in _properties(config):
         window = getattr(settings, "window", 0.0)
         if window > 2 * length:
             yield _sentence(
-                f"objective.observables.{name}.window is {window:g} fs",
-                f"at most twice trajectory.length, {2 * length:g} fs",
+                f"{key}.window is {window:g} fs",
+                f"at most twice {length_key}, {2 * length:g} fs",
                 "shorten the window or lengthen the trajectories",
             )
 
@@ -334,6 +372,7 @@ def _named_elements(config: Config) -> Iterator[str]:
             f"ensemble.masses.{symbol} is given", f"elements: {', '.join(symbols)}", "remove or correct it"
         )
     wanted = {"objective.observables.diffusion": config.objective.observables.diffusion}
+    wanted["validation.properties.diffusion"] = config.validation.properties.diffusion
     wanted["validation.diffusion"] = config.validation.diffusion
     for key, settings in wanted.items():
         if settings is not None and settings.element not in symbols:
@@ -345,10 +384,9 @@ def _named_elements(config: Config) -> Iterator[str]:
 def _spectra(config: Config) -> Iterator[str]:
     interval = config.trajectory.sampling_interval
     highest = LARGEST_BAND * math.pi / (interval * WAVENUMBER)
-    for name, settings in config.objective.observables.chosen().items():
+    for key, settings, _ in _properties(config):
         if not isinstance(settings, InfraredSettings):
             continue
-        key = f"objective.observables.{name}"
         for index, band in enumerate(settings.bands):
             first, last = band.range
             found = f"{key}.bands[{index}].range is [{first:g}, {last:g}] cm⁻¹"

@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from dynrefine.config.base import NonNegativeFloat, PositiveFloat, PositiveInt, Repeats, Section
+from dynrefine.config.properties import Observables
 
 Chunks = Annotated[int, Field(ge=1, le=100)]
 
@@ -75,6 +76,14 @@ class CanonicalSettings(NeighbourSettings, SamplingSettings):
 
 
 class ReusedSettings(CanonicalSettings):
+    kind: str = Field(
+        "canonical",
+        description="How starting points are sampled (canonical: Langevin dynamics), or the dotted name of a module "
+        "outside the library.",
+    )
+    options: dict[str, Any] = Field(
+        {}, description="Settings of a sampler outside the library.", examples=[{}]
+    )
     reuse: float = Field(
         1.0,
         gt=0.0,
@@ -138,6 +147,10 @@ class StructureSettings(Section):
 
 
 class JudgeSettings(Section):
+    properties: Observables = Field(
+        Observables(),
+        description="Properties that judge beside the fitted ones, as in objective.observables.",
+    )
     diffusion: DiffusionJudgeSettings | None = Field(
         None, description="Self-diffusion; null: not computed.", examples=[{"element": "O"}]
     )

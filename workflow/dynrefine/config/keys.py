@@ -1,67 +1,68 @@
-"""The keys of the configuration, found by walking its models."""
+"""The keys of the configuration, from the JSON schema of its models."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, get_args
+from typing import Any
 
-from pydantic import Tag
-from pydantic.fields import FieldInfo
+from dynrefine.config.model import Config
+from dynrefine.config.surfaces import OUTSIDE
 
-from dynrefine.config.base import Section
+Schema = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Key:
-    """One key: what it means, whether it must be given, and the section beneath it, if any.
+    """One key: its part of the schema.
 
     Sections of which one is chosen by its `kind` are reached through entries that stand for the kind.
     """
 
-    field: FieldInfo
-    section: type[Section] | None
+    field: Schema
     is_kind: bool = False
 
     @property
     def description(self) -> str:
         """What the key means, with its unit."""
-        return self.field.description or ""
+        return self.field.get("description", "")
+
+
+@cache
+def schema() -> Schema:
+    """The JSON schema of the configuration."""
+    return Config.model_json_schema()
 
 
 @cache
 def all_keys() -> dict[tuple[str, ...], Key]:
     """Every key by its path; an entry of a list counts as "*"."""
-    from dynrefine.config.model import Config
-
-    return dict(_walk(Config, ()))
+    return dict(_walk(schema(), ()))
 
 
-def section_in(annotation: Any) -> type[Section] | None:
-    """The section in an annotation such as list[Section] or Section | None."""
-    if isinstance(annotation, type) and issubclass(annotation, Section):
-        return annotation
-    return next(filter(None, map(section_in, get_args(annotation))), None)
+def sections_in(field: Schema) -> list[Schema]:
+    """The sections a key may hold, itself or as entries of a list; several where one is chosen by its kind."""
+    if "$ref" in field:
+        field = schema()["$defs"][field["$ref"].rpartition("/")[2]]
+    if "properties" in field:
+        return [field]
+    choices = [*field.get("anyOf", ()), *field.get("oneOf", ()), field.get("items", {})]
+    return [section for choice in choices for section in sections_in(choice)] if any(choices) else []
 
 
-def kinds_in(annotation: Any) -> dict[str, type[Section]]:
-    """The sections of which one is chosen, by their kinds; none where there is no choice."""
-    tagged = [get_args(member) for member in get_args(annotation)]
-    return {pair[1].tag: pair[0] for pair in tagged if len(pair) == 2 and isinstance(pair[1], Tag)}
+def kind_of(section: Schema) -> str:
+    """The kind of a section of which one is chosen."""
+    kind = section["properties"]["kind"]
+    return kind.get("const", kind.get("default", OUTSIDE))
 
 
-def is_list(field: FieldInfo) -> bool:
-    """Whether a key holds a list."""
-    return getattr(field.annotation, "__origin__", None) is list
-
-
-def _walk(model: type[Section], path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Key]]:
-    for name, field in model.model_fields.items():
-        section = section_in(field.annotation)
+def _walk(section: Schema, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Key]]:
+    for name, field in section["properties"].items():
         here = (*path, name)
-        yield here, Key(field, section)
-        kinds = kinds_in(field.annotation)
-        for kind, chosen in kinds.items():
-            yield (*here, kind), Key(field, chosen, is_kind=True)
-            yield from _walk(chosen, (*here, kind))
-        if section and not kinds:
-            yield from _walk(section, (*here, "*") if is_list(field) else here)
+        yield here, Key(field)
+        inner = sections_in(field)
+        for each in inner:
+            below = (*here, "*") if "items" in field else here
+            if len(inner) > 1:
+                below = (*here, kind_of(each))
+                yield below, Key(field, is_kind=True)
+            yield from _walk(each, below)

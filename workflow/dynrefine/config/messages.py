@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from dynrefine.config.keys import Key, all_keys
+from dynrefine.config.surfaces import OUTSIDE
 
 _EXPECTED = {
     "greater_than": "a number above {gt:g}",
@@ -46,7 +47,8 @@ def key_path(location: tuple[str | int, ...]) -> str:
 def _sentence(kind: str, location: tuple[str | int, ...], value: Any, context: dict[str, Any]) -> str:
     if kind == "union_tag_invalid":
         location, value, kind = (*location, "kind"), context["tag"], "literal_error"
-        context = {"expected": context["expected_tags"].replace(", ", " or ")}
+        tags = context["expected_tags"].replace(", ", " or ")
+        context = {"expected": tags.replace(f"'{OUTSIDE}'", OUTSIDE)}
     path = key_path(location)
     keys = all_keys()
     if kind == "extra_forbidden":

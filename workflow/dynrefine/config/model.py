@@ -14,12 +14,14 @@ from dynrefine.config.dynamics import (
     ValidationSettings,
     state_labels,
 )
+from dynrefine.config.properties import PropertySettings
 from dynrefine.config.refinement import GradientSettings, ObjectiveSettings, OptimiserSettings
 from dynrefine.config.surfaces import (
     DipoleSettings,
     EmbeddedAtomSettings,
     PotentialSettings,
     PotentialTrainingSettings,
+    TrainedSurface,
     TrainingSettings,
 )
 
@@ -52,6 +54,7 @@ class Config(Section):
     dipole_training: TrainingSettings = Field(
         TrainingSettings(), description="Training of the dipole surface on the frames."
     )
+    surfaces: list[TrainedSurface] = Field([], description="Further surfaces that observed quantities need.")
     states: list[State] = Field(min_length=1, description="The states at which properties are computed.")
     ensemble: EnsembleSettings = Field(
         EnsembleSettings(), description="Canonical sampling of the starting points."
@@ -71,6 +74,22 @@ class Config(Section):
     def states_by_label(self) -> dict[str, State]:
         """The states by their names in paths."""
         return dict(zip(state_labels(self.states), self.states, strict=True))
+
+    def trained_surface(self, name: str) -> TrainedSurface:
+        """What is trained under this name: the dipole surface, or one of `surfaces`."""
+        named = {surface.name: surface for surface in self.surfaces}
+        dipole = TrainedSurface(name="dipole", surface=self.dipole, training=self.dipole_training)
+        return ({"dipole": dipole} | named)[name]
+
+    def all_properties(self) -> dict[str, PropertySettings]:
+        """The fitted properties and those that judge beside them, by name."""
+        return self.objective.observables.chosen() | self.validation.properties.chosen()
+
+    def datasets(self) -> dict[str, DatasetSettings]:
+        """The data sets by their keys."""
+        main = {"dataset": self.dataset} if self.dataset else {}
+        own = {index: each.dataset for index, each in enumerate(self.surfaces) if each.dataset}
+        return main | {f"surfaces[{index}].dataset": dataset for index, dataset in own.items()}
 
     def of_validation(self) -> "Config":
         """The campaign with the sampling and the trajectories of the validation, which reuses nothing."""

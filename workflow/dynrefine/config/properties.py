@@ -2,9 +2,18 @@
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import (
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    SerializerFunctionWrapHandler,
+    create_model,
+    model_serializer,
+    model_validator,
+)
 
 from dynrefine.config.base import NonNegativeFloat, PositiveFloat, Section
+from dynrefine.registry import settings_class
 
 
 class PropertySettings(Section):
@@ -120,3 +129,42 @@ PROPERTIES: dict[str, type[PropertySettings]] = {
     "diffusion": DiffusionSettings,
     "pressure": PressureSettings,
 }
+
+
+class _Observables(Section):
+    _outside: dict[str, PropertySettings] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _read_those_outside(cls, values: Any, handler: ModelWrapValidatorHandler) -> Any:
+        """Names with a dot are of properties outside the library, whose settings have a class of their own."""
+        if not isinstance(values, dict):
+            return handler(values)
+        outside = {name: each for name, each in values.items() if "." in str(name)}
+        result = handler({name: each for name, each in values.items() if name not in outside})
+        for name, each in outside.items():
+            result._outside[name] = settings_class("properties", name).model_validate(each)
+        return result
+
+    def chosen(self) -> dict[str, PropertySettings]:
+        """The settings of the observables this campaign fits, by their names."""
+        return {name: settings for name, settings in self if settings is not None} | self._outside
+
+    @model_serializer(mode="wrap")
+    def _without_absent(self, serialise: SerializerFunctionWrapHandler) -> dict:
+        """Leave out what is not fitted, so that an observable added to the registry changes no campaign."""
+        own = {name: settings for name, settings in serialise(self).items() if settings is not None}
+        return own | {name: settings.model_dump() for name, settings in self._outside.items()}
+
+
+Observables = create_model(
+    "Observables",
+    __base__=_Observables,
+    **{
+        name: (
+            settings | None,
+            Field(None, description=f"{settings.__doc__} Absent: not fitted.", examples=[settings.example()]),
+        )
+        for name, settings in PROPERTIES.items()
+    },
+)

@@ -7,12 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel
-from pydantic_core import PydanticUndefined
 
-from dynrefine.config.base import Section
-from dynrefine.config.keys import is_list, kinds_in, section_in
-from dynrefine.config.model import Config
+from dynrefine.config.keys import Schema, kind_of, schema, sections_in
+from dynrefine.config.surfaces import OUTSIDE
 
 COMMAND = "python -m dynrefine.config --write"
 _WIDTH = 110
@@ -31,8 +28,8 @@ def write_documents(folder: Path) -> None:
 
 def schema_text() -> str:
     """The JSON schema of the configuration."""
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Config.model_json_schema()}
-    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+    document = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema()}
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def reference_text() -> str:
@@ -42,38 +39,38 @@ def reference_text() -> str:
         "# Every key with its meaning and its default; a campaign states only what differs.",
         f"# Made by {COMMAND}",
     ]
-    return "\n".join([*header, *_section_lines(Config, {}, 0)]) + "\n"
+    return "\n".join([*header, *_section_lines(schema(), {}, 0)]) + "\n"
 
 
-def _section_lines(model: type[Section], example: dict[str, Any], depth: int) -> Iterator[str]:
+def _section_lines(section: Schema, example: dict[str, Any], depth: int) -> Iterator[str]:
     indent = "  " * depth
-    for name, field in model.model_fields.items():
-        required = field.default is PydanticUndefined
-        value = example.get(name, _example(field))
-        section = section_in(field.annotation)
-        kinds = kinds_in(field.annotation)
+    for name, field in section["properties"].items():
+        first, *others = sections_in(field) or [None]
+        value = example.get(name, field["examples"][0] if "examples" in field else field.get("default"))
         if depth == 0:
             yield ""
-        note = " Required." if required else ""
+        note = " Required." if name in section.get("required", ()) else ""
         comment = f"{indent}# "
         yield from textwrap.wrap(
-            f"{field.description}{note}", _WIDTH, initial_indent=comment, subsequent_indent=comment
+            f"{field['description']}{note}", _WIDTH, initial_indent=comment, subsequent_indent=comment
         )
-        if section is None or _holds_plain_values(value):
+        if first is None or _holds_plain_values(value):
             yield f"{indent}{name}: {_scalar(value)}"
-        elif is_list(field):
+        elif value == {} and "examples" not in field:  # described where it has to be given
+            yield f"{indent}{name}: {{}}"
+        elif "items" in field:
             yield f"{indent}{name}:"
-            yield from _list_lines(section, value or [{}], depth + 1)
+            yield from _list_lines(first, value or [{}], depth + 1)
         else:
             yield f"{indent}{name}:"
-            yield from _section_lines(section, value or {}, depth + 1)
-        for other in list(kinds.values())[1:]:
+            yield from _section_lines(first, value or {}, depth + 1)
+        for other in (each for each in others if kind_of(each) != OUTSIDE):
             yield f"{indent}# Or:"
             yield f"{indent}# {name}:"
             yield from (f"{indent}# {line[len(indent) :]}" for line in _section_lines(other, {}, depth + 1))
 
 
-def _list_lines(section: type[Section], entries: list[dict[str, Any]], depth: int) -> Iterator[str]:
+def _list_lines(section: Schema, entries: list[dict[str, Any]], depth: int) -> Iterator[str]:
     """The entries of a list; only the first one is commented."""
     for number, entry in enumerate(entries):
         lines = list(_section_lines(section, entry, depth + 1))
@@ -93,19 +90,6 @@ def _as_list_entry(lines: list[str], depth: int) -> Iterator[str]:
     first_key = next(i for i, line in enumerate(lines) if not line.lstrip().startswith("#"))
     for index, line in enumerate(lines):
         yield "  " * depth + "- " + line.lstrip() if index == first_key else line
-
-
-def _example(field: Any) -> Any:
-    """The default in plain types, or the field's example where it has none."""
-    if field.examples:
-        return _plain(field.examples[0])
-    return None if field.default is PydanticUndefined else _plain(field.default)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, BaseModel):
-        return value.model_dump()
-    return [_plain(entry) for entry in value] if isinstance(value, list) else value
 
 
 def _scalar(value: Any) -> str:

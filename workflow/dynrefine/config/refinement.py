@@ -2,34 +2,10 @@
 
 from typing import Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, create_model, model_serializer
+from pydantic import Field
 
 from dynrefine.config.base import NonNegativeFloat, PositiveFloat, PositiveInt, Section
-from dynrefine.config.properties import PROPERTIES, PropertySettings
-
-
-class _Observables(Section):
-    def chosen(self) -> dict[str, PropertySettings]:
-        """The settings of the observables this campaign fits, by their names."""
-        return {name: settings for name, settings in self if settings is not None}
-
-    @model_serializer(mode="wrap")
-    def _without_absent(self, serialise: SerializerFunctionWrapHandler) -> dict:
-        """Leave out what is not fitted, so that an observable added to the registry changes no campaign."""
-        return {name: settings for name, settings in serialise(self).items() if settings is not None}
-
-
-Observables = create_model(
-    "Observables",
-    __base__=_Observables,
-    **{
-        name: (
-            settings | None,
-            Field(None, description=f"{settings.__doc__} Absent: not fitted.", examples=[settings.example()]),
-        )
-        for name, settings in PROPERTIES.items()
-    },
-)
+from dynrefine.config.properties import Observables
 
 
 class AnchorSettings(Section):

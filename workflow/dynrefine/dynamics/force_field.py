@@ -213,6 +213,20 @@ def with_sufficient_lists(
     )
 
 
+def require_finite(energies: jax.Array, timestep: float) -> None:
+    """Make sure that no replica blew up, from energies [S, ...] in eV and the time step in fs.
+
+    Raises:
+        CampaignError: an energy is not finite.
+    """
+    finite = np.isfinite(np.asarray(energies)).reshape(len(energies), -1).all(axis=1)
+    if not finite.all():
+        raise CampaignError(
+            f"replica {int(np.argmin(finite))} blew up: its energy is not finite; shorten the time step (now "
+            f"{timestep} fs) or train the potential on more frames (labelling.geometries)."
+        )
+
+
 def _computed_once(vectors: jax.Array) -> jax.Array:
     """The same vectors [N, 3] to the bit, which XLA would otherwise compute again for every pair.
 

@@ -159,9 +159,9 @@ def propagate(
     """Integrate one trajectory.
 
     Arguments:
-        simulation: see there.
+        simulation: what the trajectory has in common with others.
         positions: at the start [N, 3], `represented` by the arithmetic of the times.
-        velocities: at the start [N, 3], likewise.
+        velocities: at the start [N, 3], `represented` too.
         direction: +1 forwards, -1 backwards in time, scalar.
         rematerialise: compute each step again when backpropagating through it, for comparisons.
     """

@@ -48,7 +48,7 @@ class Trajectories:
     Attributes:
         series: by name, directions apart [S, 2, frames, ...].
         positions: where the adjoint begins, as in `leapfrog.Leg` [S, 2, N, 3].
-        velocities: likewise [S, 2, N, 3].
+        velocities: at that point, as in `leapfrog.Leg` [S, 2, N, 3].
         energy_drift: change of the total energy over each leg [S, 2], meV per atom.
         temperatures: mean along each leg [S, 2], K.
         at_start: what was observed at the starting points alone, by name [S, ...].

@@ -88,6 +88,12 @@ def thermal_velocities(key: jax.Array, masses: jax.Array, kelvin: float) -> jax.
     return without_drift(masses, velocities)
 
 
+def drawn_velocities(key: jax.Array, system: System, kelvin: float, count: int) -> jax.Array:
+    """Maxwell-Boltzmann velocities of several replicas [count, N, 3], Å/fs."""
+    draw = jax.vmap(lambda key: thermal_velocities(key, system.masses, kelvin))
+    return draw(jax.random.split(key, count))
+
+
 def without_drift(masses: jax.Array, velocities: jax.Array) -> jax.Array:
     """Velocities [N, 3] less that of the centre of mass."""
     return velocities - jnp.sum(masses[:, None] * velocities, axis=0) / jnp.sum(masses)

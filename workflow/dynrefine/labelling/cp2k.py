@@ -6,19 +6,16 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
 from dynrefine import units
+from dynrefine.config.data import CP2KSettings
 from dynrefine.errors import CampaignError
-
-HARTREE = 27.211386245988  # eV, CODATA 2018
-BOHR = 0.529177210903  # Å, CODATA 2018
 
 _PROJECT = "label"
 _FUNCTIONALS = {
@@ -26,7 +23,6 @@ _FUNCTIONALS = {
     "PBE": "&PBE\n&END PBE",
     "BLYP": "&BECKE88\n&END BECKE88\n&LYP\n&END LYP",
 }
-_DISPERSIONS = ("D3", "none")
 
 _INPUT = """\
 &GLOBAL
@@ -115,74 +111,6 @@ R_CUTOFF 15.0
 """
 
 
-@dataclass(frozen=True)
-class CP2KSettings:
-    """The electronic-structure method; the defaults are those of the labels shipped with the project.
-
-    Attributes:
-        functional: exchange-correlation functional: revPBE, PBE or BLYP.
-        dispersion: D3 (Grimme's pair potential, cutoff 15 Å) or none.
-        basis: Gaussian basis set, by its name in CP2K's GTH_BASIS_SETS or BASIS_MOLOPT.
-        potential: family of pseudopotentials, by its name in CP2K's GTH_POTENTIALS.
-        cutoff: plane-wave cutoff of the density grid, Ry.
-        relative_cutoff: cutoff of the grid a Gaussian of exponent 1 is mapped on, Ry.
-        eps_scf: largest deviation of the density matrix at convergence.
-        max_scf: most self-consistency steps allowed.
-        first_cutoff: plane-wave cutoff of a first, cheap self-consistency whose wavefunction starts the
-            second, Ry; none where 0. It changes the time, not the labels.
-        command: the program as typed in a shell, with its launcher if any ("mpirun -n 4 cp2k.psmp").
-        threads: OpenMP threads of each process.
-    """
-
-    engine: ClassVar[str] = "cp2k"
-
-    functional: str = "revPBE"
-    dispersion: str = "D3"
-    basis: str = "TZV2P-GTH"
-    potential: str = "GTH-PBE"
-    cutoff: float = 1000.0
-    relative_cutoff: float = 50.0
-    eps_scf: float = 1e-6
-    max_scf: int = field(default=100, compare=False)
-    first_cutoff: float = field(default=300.0, compare=False)
-    command: str = field(default="cp2k.psmp", compare=False)
-    threads: int = field(default=1, compare=False)
-
-    def __post_init__(self) -> None:
-        if self.functional not in _FUNCTIONALS:
-            raise CampaignError(
-                f"labelling functional is '{self.functional}', expected one of {', '.join(_FUNCTIONALS)}: "
-                "choose one of these."
-            )
-        if self.dispersion not in _DISPERSIONS:
-            raise CampaignError(
-                f"labelling dispersion is '{self.dispersion}', expected one of {', '.join(_DISPERSIONS)}: "
-                "choose one of these."
-            )
-
-    @property
-    def method(self) -> str:
-        """The method as it is written in papers."""
-        dispersion = "" if self.dispersion == "none" else f"-{self.dispersion}"
-        return f"{self.functional}{dispersion}/{self.basis}"
-
-    def calculator(self, folder: str | Path) -> "CP2K":
-        """The ASE calculator of these settings, working in `folder`."""
-        return CP2K(self, folder)
-
-    def stages(self) -> Iterator["CP2KSettings"]:
-        """The runs of one frame: on the coarse grid if there is one, then the one that gives the labels."""
-        if 0.0 < self.first_cutoff < self.cutoff:
-            # the change of grid alone moves the density matrix by more than 1e-4
-            yield replace(
-                self,
-                cutoff=self.first_cutoff,
-                relative_cutoff=min(30.0, self.relative_cutoff),
-                eps_scf=max(1e-4, self.eps_scf),
-            )
-        yield self
-
-
 class CP2K(Calculator):
     """ASE calculator: one CP2K run per geometry, through files.
 
@@ -192,15 +120,29 @@ class CP2K(Calculator):
 
     Arguments:
         settings: the method.
+        command: the program as typed in a shell, with its launcher if any ("mpirun -n 4 cp2k.psmp").
         folder: where inputs, outputs and the wavefunction lie.
     """
 
+    engine = "cp2k"
     implemented_properties = ["energy", "forces", "stress", "dipole"]  # noqa: RUF012 (the interface of ASE)
 
-    def __init__(self, settings: CP2KSettings, folder: str | Path) -> None:
+    def __init__(self, settings: CP2KSettings, command: str, folder: str | Path) -> None:
         super().__init__()
         self.settings = settings
+        self.program = command
         self.folder = Path(folder)
+
+    @property
+    def method(self) -> str:
+        """The method as it is written in papers."""
+        dispersion = "" if self.settings.dispersion == "none" else f"-{self.settings.dispersion}"
+        return f"{self.settings.functional}{dispersion}/{self.settings.basis}"
+
+    @property
+    def decisive(self) -> dict[str, Any]:
+        """The settings that change labels, not only their cost."""
+        return self.settings.model_dump(exclude={"max_scf", "first_cutoff"})
 
     def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes) -> None:
         """Run CP2K and fill `results`: energy (eV), forces (eV/Å), stress (eV/Å³, ASE's sign), dipole (e Å).
@@ -211,7 +153,7 @@ class CP2K(Calculator):
         super().calculate(atoms, properties, system_changes)
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / f"{_PROJECT}-RESTART.wfn").unlink(missing_ok=True)
-        for number, stage in enumerate(self.settings.stages()):
+        for number, stage in enumerate(stages(self.settings)):
             output = self._run(stage, restart=number > 0)
         self.results = parse_output(output, f"{self.folder / _PROJECT}.out")
         self.version = version(output)
@@ -220,13 +162,13 @@ class CP2K(Calculator):
         text = input_text(self.atoms, stage, restart=restart)
         (self.folder / f"{_PROJECT}.inp").write_text(text)
         output = self.folder / f"{_PROJECT}.out"
-        command = [*shlex.split(stage.command), "-i", f"{_PROJECT}.inp"]
+        command = [*shlex.split(self.program), "-i", f"{_PROJECT}.inp"]
         if shutil.which(command[0]) is None:
             raise CampaignError(
-                f"the labelling command '{stage.command}' was not found: install CP2K (Debian: apt-get "
+                f"the labelling command '{self.program}' was not found: install CP2K (Debian: apt-get "
                 "install cp2k; conda: cp2k from conda-forge) or give the path of its executable."
             )
-        environment = os.environ | {"OMP_NUM_THREADS": str(stage.threads)}
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
         with open(output, "w") as stream:
             finished = subprocess.run(
                 command,
@@ -244,6 +186,19 @@ class CP2K(Calculator):
                 "are kept."
             )
         return printed
+
+
+def stages(settings: CP2KSettings) -> Iterator[CP2KSettings]:
+    """The runs of one frame: on the coarse grid if there is one, then the one that gives the labels."""
+    if 0.0 < settings.first_cutoff < settings.cutoff:
+        # the change of grid alone moves the density matrix by more than 1e-4
+        coarse = {
+            "cutoff": settings.first_cutoff,
+            "relative_cutoff": min(30.0, settings.relative_cutoff),
+            "eps_scf": max(1e-4, settings.eps_scf),
+        }
+        yield settings.model_copy(update=coarse)
+    yield settings
 
 
 def input_text(atoms: Atoms, settings: CP2KSettings, *, restart: bool) -> str:
@@ -314,8 +269,8 @@ def parse_output(printed: str, name: str = "CP2K's output") -> dict[str, float |
     tensor = re.findall(rf"STRESS\|\s+[xyz]\s+{number}\s+{number}\s+{number}", stress[0])
     pressure = np.array(tensor, float) * 1e4 * units.BAR
     return {
-        "energy": float(energy[0]) * HARTREE,
-        "forces": np.array(rows, float) * (HARTREE / BOHR),
+        "energy": float(energy[0]) * units.HARTREE,
+        "forces": np.array(rows, float) * (units.HARTREE / units.BOHR),
         "stress": -pressure[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]],
         "dipole": np.array(dipole, float) * units.DEBYE,
     }

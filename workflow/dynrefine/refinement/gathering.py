@@ -11,7 +11,7 @@ from dynrefine.files.trajectories import Observed, Trajectories
 from dynrefine.geometry import cell
 from dynrefine.properties.base import Conditions, Observable, create_observables
 from dynrefine.refinement.objective import evaluate_state
-from dynrefine.sampling.reuse import weights_of
+from dynrefine.sampling.reweighting import weights_of
 
 
 def observables_of(settings: EvaluationSettings, state: State, ensemble: Ensemble) -> dict[str, Observable]:

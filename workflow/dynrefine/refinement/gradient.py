@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dynrefine.dynamics.adjoint import walk_legs_back
 from dynrefine.dynamics.force_field import ForceField, over_configurations
 from dynrefine.dynamics.leapfrog import Simulation
-from dynrefine.dynamics.replicas import walk_legs_back
 from dynrefine.dynamics.starting_points import starting_gradient
 from dynrefine.errors import CampaignError
 from dynrefine.files.gradients import ChunkGradient

@@ -5,29 +5,12 @@ starting points. The difference between ensembles sampled anew at displaced para
 both, so that agreement within the statistical errors shows that nothing is missing.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
-import jax
 import numpy as np
 import pandas as pd
 
-from dynrefine.files.models import Model, parameter_name
-from dynrefine.refinement.update import terms
-
-
-def displaced(potential: Model, displacement: Mapping[str, float]) -> Model:
-    """The potential with other values of its named parameters.
-
-    Arguments:
-        potential: whose trainable parameters have names.
-        displacement: what is added to them, in their units.
-    """
-    trainable = jax.tree_util.tree_map_with_path(
-        lambda path, leaf: leaf + displacement.get(parameter_name(path), 0.0),
-        potential.parameters["trainable"],
-    )
-    return potential.with_trainable(trainable)
+from dynrefine.refinement.history import terms
 
 
 def compare_with_ensembles(
@@ -40,7 +23,7 @@ def compare_with_ensembles(
         parameter: its name.
         displacement: of the parameter to either side, in its unit.
         above: table of the objective there.
-        below: likewise.
+        below: table of the objective on the other side.
 
     Returns:
         parameter, gradient, gradient_error, difference, difference_error (1 by the parameter's unit) and

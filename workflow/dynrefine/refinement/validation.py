@@ -1,8 +1,8 @@
 """What a potential is judged by: properties from long independent runs, fitted or not, each with its error."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 import jax.numpy as jnp
 import numpy as np
@@ -22,6 +22,28 @@ from dynrefine.properties.diffusion import (
 from dynrefine.properties.rdf import radial_distribution
 from dynrefine.statistics import jackknife_error, leave_one_out, standard_error
 
+Role = Literal["loss", "value", "corrected", "other estimate", "condition", "control"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a row of the table is.
+
+    Attributes:
+        property: its name as people read it.
+        family: what it belongs to; rows of one family tell of the same measurement.
+        role: a loss is itself a distance from the measurement; a corrected value stands for the plain one; a
+            condition is chosen, a control shows whether the runs are sound.
+        unit: of the value.
+        fitted: whether the refinement saw it.
+    """
+
+    property: str
+    family: str
+    role: Role
+    unit: str
+    fitted: bool = False
+
 
 @dataclass
 class Findings:
@@ -39,26 +61,29 @@ class Findings:
 
     def add_property(
         self,
-        name: str,
+        found: Found,
         state: str,
-        value: float,
-        error: float,
-        unit: str,
+        estimate: tuple[float, float],
         measured: tuple[float, float] | None = None,
-        fitted: bool = False,
     ) -> None:
-        """A row of the table: value and standard error, measured value and its uncertainty."""
+        """A row of the table.
+
+        Arguments:
+            found: what it is.
+            state: label of the state.
+            estimate: value and standard error.
+            measured: measured value and its uncertainty.
+        """
+        value, error = estimate
         measured_value, measured_error = measured or (np.nan, np.nan)
         self.rows.append(
             {
-                "property": name,
+                **asdict(found),
                 "state": state,
                 "value": float(value),
                 "standard_error": float(error),
-                "unit": unit,
                 "measured": measured_value,
                 "measured_error": measured_error,
-                "fitted": fitted,
             }
         )
 
@@ -69,28 +94,30 @@ class Findings:
             self.units[f"{prefix}/{name}"] = unit
 
     def table(self) -> pd.DataFrame:
-        """Properties: property, state, value, standard_error, unit, measured, measured_error, fitted."""
+        """Properties: those of `Found`, state, value, standard_error, measured, measured_error."""
         return pd.DataFrame(self.rows)
 
 
-def add_fitted(findings: Findings, objective: Objective, settings: Mapping[str, PropertySettings]) -> None:
-    """Losses and predictions of the fitted observables.
+def add_evaluated(
+    findings: Findings, objective: Objective, settings: Mapping[str, PropertySettings], fitted: bool
+) -> None:
+    """Losses and predictions of properties that can be fitted.
 
     Arguments:
         findings: to add to.
         objective: of the runs.
-        settings: of the fitted properties, by name.
+        settings: of these properties, by name.
+        fitted: whether the refinement saw them.
     """
     for label, state in objective.states.items():
         for name, evaluation in state.evaluations.items():
-            findings.add_property(
-                f"{name} loss", label, evaluation.loss, evaluation.loss_error, "1", fitted=True
-            )
+            loss = Found(f"{name} loss", name, "loss", "1", fitted)
+            findings.add_property(loss, label, (evaluation.loss, evaluation.loss_error))
             (_, abscissa_unit), (_, unit) = objective.quantities[name]
             if len(evaluation.prediction) == 1:
-                value, error = float(evaluation.prediction[0]), float(evaluation.prediction_error[0])
+                estimate = evaluation.prediction[0], evaluation.prediction_error[0]
                 target = float(state.targets[name][0]), settings[name].target_error
-                findings.add_property(name, label, value, error, unit, target, fitted=True)
+                findings.add_property(Found(name, name, "value", unit, fitted), label, estimate, target)
             findings.add_curves(
                 f"{name}/{label}",
                 {
@@ -143,22 +170,17 @@ def add_diffusion(
         {"lag": (lags, "fs"), "value": (correlation, "Å²/fs²"), "error": (correlation_error, "Å²/fs²")},
     )
     measured = _measured(settings)
-    findings.add_property("self-diffusion", label, running[-1], running_error[-1], "1e-9 m²/s", measured)
+    unit = "1e-9 m²/s"
+    plain = Found("self-diffusion", "diffusion", "value", unit)
+    findings.add_property(plain, label, (running[-1], running_error[-1]), measured)
     if depth >= 2:
         slopes = np.concatenate([einstein_diffusion(jnp.asarray(v), interval, depth) for v in velocities])
-        findings.add_property(
-            "self-diffusion, Einstein", label, slopes.mean(), standard_error(slopes), "1e-9 m²/s"
-        )
+        einstein = Found("self-diffusion, Einstein", "diffusion", "other estimate", unit)
+        findings.add_property(einstein, label, (slopes.mean(), standard_error(slopes)))
     if settings.viscosity is not None:
         correction = finite_size_correction(kelvin, settings.viscosity, volume)
-        findings.add_property(
-            "self-diffusion, finite-size corrected",
-            label,
-            running[-1] + correction,
-            running_error[-1],
-            "1e-9 m²/s",
-            measured,
-        )
+        corrected = Found("self-diffusion, finite-size corrected", "diffusion", "corrected", unit)
+        findings.add_property(corrected, label, (running[-1] + correction, running_error[-1]), measured)
 
 
 def add_structure(
@@ -203,8 +225,8 @@ def add_structure(
         row = target[np.argmax(target[:, 1])]
         measured_maximum = float(row[1]), float(row[2])
     pair = "".join(settings.pair)
-    name = f"first maximum of g_{pair}"
-    findings.add_property(name, label, value[highest], error[highest], "1", measured_maximum)
+    maximum = Found(f"first maximum of g_{pair}", "structure", "value", "1")
+    findings.add_property(maximum, label, (value[highest], error[highest]), measured_maximum)
 
 
 def add_conditions(
@@ -212,11 +234,12 @@ def add_conditions(
 ) -> None:
     """Temperature and energy drift of the runs."""
     temperatures = np.concatenate([chunk.temperatures.mean(axis=1) for chunk in trajectories])
-    findings.add_property(
-        "temperature", label, temperatures.mean(), standard_error(temperatures), "K", (kelvin, 0.0)
-    )
+    estimate = temperatures.mean(), standard_error(temperatures)
+    temperature = Found("temperature", "temperature", "condition", "K")
+    findings.add_property(temperature, label, estimate, (kelvin, 0.0))
     drift = np.abs(np.concatenate([chunk.energy_drift.ravel() for chunk in trajectories]))
-    findings.add_property("energy drift", label, drift.mean(), standard_error(drift), "meV/atom")
+    control = Found("energy drift", "energy drift", "control", "meV/atom")
+    findings.add_property(control, label, (drift.mean(), standard_error(drift)))
 
 
 def _measured(settings: DiffusionJudgeSettings) -> tuple[float, float] | None:

@@ -24,15 +24,19 @@ class Change:
 
     Attributes:
         name: of the property.
+        family: what it belongs to; changes of one family tell of the same measurement.
+        role: "loss", "value", "corrected", "other estimate", "condition" or "control", as in the validation's table.
         state: label of the state.
         unit: of the values.
         fitted: whether the refinement saw it.
         before: value with the initial potential, and its standard error.
         after: the same with the refined potential.
-        measured: measured value and its error; not a number where there is none.
+        measured: measured value and its error; NaN where there is none.
     """
 
     name: str
+    family: str
+    role: str
     state: str
     unit: str
     fitted: bool
@@ -43,12 +47,12 @@ class Change:
     @property
     def is_loss(self) -> bool:
         """Whether the value itself is a distance from the measurement."""
-        return self.name.endswith("loss")
+        return self.role == "loss"
 
     @property
     def is_condition(self) -> bool:
         """Whether its value was chosen rather than measured."""
-        return self.name == "temperature"
+        return self.role == "condition"
 
     @property
     def is_compared(self) -> bool:
@@ -113,7 +117,7 @@ def changes(initial: pd.DataFrame, refined: pd.DataFrame) -> list[Change]:
     """The properties of both stages side by side, in their order.
 
     Arguments:
-        initial: property, state, value, standard_error, unit, measured, measured_error, fitted.
+        initial: property, family, role, unit, fitted, state, value, standard_error, measured, measured_error.
         refined: the same.
     """
     both = initial.merge(
@@ -124,6 +128,8 @@ def changes(initial: pd.DataFrame, refined: pd.DataFrame) -> list[Change]:
     return [
         Change(
             name=row.property,
+            family=row.family,
+            role=row.role,
             state=str(row.state),
             unit="" if pd.isna(row.unit) else row.unit,
             fitted=bool(row.fitted),
@@ -170,14 +176,14 @@ def _fitted(compared: list[Change]) -> list[Change]:
 
 def _held_out(compared: list[Change]) -> list[Change]:
     """The measured properties that no fitted one determines; a corrected value stands for the plain one."""
-    observables = [change.name.removesuffix(" loss") for change in compared if change.fitted]
-    corrected = {(change.name.split(", ")[0], change.state) for change in compared if ", " in change.name}
+    fitted = {change.family for change in compared if change.fitted}
+    corrected = {(change.family, change.state) for change in compared if change.role == "corrected"}
     return [
         change
         for change in compared
         if change.is_compared
-        and not any(observable in change.name for observable in observables)
-        and (change.name, change.state) not in corrected
+        and change.family not in fitted
+        and not (change.role == "value" and (change.family, change.state) in corrected)
     ]
 
 

@@ -42,7 +42,10 @@ def refinement_section(results: Results) -> Section:
     )
     temperatures = {label: state["temperature"] for label, state in results.states.items()}
     blocks = [
-        picture(refinement_figure(history, temperatures), caption),
+        picture(
+            refinement_figure(history, list(results.settings["objective"]["observables"]), temperatures),
+            caption,
+        ),
         *_values_by_iteration(results),
         *_parameters(results),
         Folded("Table of the iterations", tables.history_table(history, "")),
@@ -79,7 +82,7 @@ def transport_section(results: Results, compared: Sequence[Change]) -> Section:
     """
     blocks = []
     initial, refined = (results.curves[stage] for stage in STAGES)
-    diffusion = [change for change in compared if "diffusion" in change.name and not change.is_loss]
+    diffusion = [change for change in compared if change.family == "diffusion" and not change.is_loss]
     for state in _states_with(initial.arrays, "diffusion", "lag"):
         correlations, integrals = (
             tuple(file.group(f"{kind}/{state}") for file in (initial, refined))

@@ -119,7 +119,7 @@ def read_timings(benchmarks: str | Path, logs: str | Path) -> pd.DataFrame:
 
     Returns:
         rule, jobs, device, wall_total, wall_mean, compilation_total, queue_mean, cpu_total (s), memory_peak (MB),
-        steps_per_second (compilation left out); not a number where it is not known, no rows without benchmarks.
+        steps_per_second (compilation left out); NaN where it is unknown; no rows without benchmarks.
     """
     benchmarks = Path(benchmarks)
     columns = ["rule", "jobs", "device", "wall_total", "wall_mean", "compilation_total", "queue_mean"]
@@ -152,7 +152,7 @@ def read_timings(benchmarks: str | Path, logs: str | Path) -> pd.DataFrame:
 
 
 def _measured(path: Path) -> dict[str, Any]:
-    """What a job measured itself; not a number where it did not."""
+    """What a job measured itself; NaN where it did not."""
     measured = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     numbers = ("seconds", "compilation_seconds", "queue_seconds", "steps")
     known = {name: measured[name] for name in numbers if measured.get(name) is not None}

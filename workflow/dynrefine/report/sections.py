@@ -70,7 +70,7 @@ def _force_tile(before: float, after: float) -> Tile:
 
 
 def force_error(results: Results, stage: str) -> float:
-    """Root mean square error of the forces on the test frames, meV/Å; not a number where it is not given."""
+    """Root mean square error of the forces on the test frames, meV/Å; NaN where it is not given."""
     table = results.errors[stage]
     forces = table.value[table.quantity == "force"]
     return float(forces.iloc[0]) if len(forces) else float("nan")

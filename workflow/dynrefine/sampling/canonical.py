@@ -8,14 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from dynrefine.config.steps import SampleEnsemble
-from dynrefine.dynamics.force_field import force_field, with_sufficient_lists
+from dynrefine.dynamics.force_field import force_field, require_finite, with_sufficient_lists
 from dynrefine.dynamics.langevin import Chain, LangevinDynamics, Thermostat, sample_chain
 from dynrefine.dynamics.mapping import for_each
-from dynrefine.dynamics.replicas import require_finite
 from dynrefine.errors import CampaignError
 from dynrefine.files.ensembles import Ensemble
 from dynrefine.files.models import Model
-from dynrefine.geometry.system import System, system_of, thermal_velocities, with_masses
+from dynrefine.geometry.system import drawn_velocities, system_of, with_masses
 from dynrefine.sampling.energies import potential_energies
 from dynrefine.sampling.initial_configurations import Configurations
 
@@ -118,12 +117,6 @@ def sample_chains(
     return chains
 
 
-def drawn_velocities(key: jax.Array, system: System, kelvin: float, count: int) -> jax.Array:
-    """Maxwell-Boltzmann velocities of several replicas [count, N, 3], Å/fs."""
-    draw = jax.vmap(lambda key: thermal_velocities(key, system.masses, kelvin))
-    return draw(jax.random.split(key, count))
-
-
 def _require_temperature(temperatures: np.ndarray, kelvin: float) -> None:
     means = temperatures.mean(axis=1)
     worst = means[np.argmax(np.abs(means - kelvin))]
@@ -133,3 +126,6 @@ def _require_temperature(temperatures: np.ndarray, kelvin: float) -> None:
             "energy it should not have; shorten ensemble.timestep, or train on more frames "
             "(labelling.geometries)."
         )
+
+
+SAMPLER = sample_ensemble

@@ -12,24 +12,11 @@ from dynrefine.config.steps import SampleEnsemble
 from dynrefine.dynamics.force_field import force_field
 from dynrefine.files.ensembles import Ensemble
 from dynrefine.files.models import Model
-from dynrefine.geometry.system import system_of
-from dynrefine.sampling.canonical import drawn_velocities
+from dynrefine.geometry.system import drawn_velocities, system_of
 from dynrefine.sampling.energies import potential_energies
-from dynrefine.sampling.reweighting import effective_sample_size, mixture_weights
+from dynrefine.sampling.reweighting import effective_sample_size, weights_of
 
 logger = logging.getLogger(__name__)
-
-
-def weights_of(chunks: Sequence[Ensemble], kelvin: float) -> np.ndarray:
-    """Normalised weights [S] of all starting points of a state under the present potential.
-
-    Arguments:
-        chunks: of the state, or some of them.
-        kelvin: temperature, K.
-    """
-    energies = np.concatenate([chunk.energies_by_potential for chunk in chunks], axis=1)
-    sampled_by = np.concatenate([chunk.sampled_by for chunk in chunks])
-    return mixture_weights(energies, np.bincount(sampled_by, minlength=len(energies)), kelvin)
 
 
 def chunks_to_keep(chunks: Sequence[Ensemble], fraction: float, kelvin: float) -> list[int]:

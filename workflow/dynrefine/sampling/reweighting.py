@@ -1,5 +1,7 @@
 """Weights of configurations under a changed potential, and gradients of ensemble averages."""
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +9,7 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp, softmax
 
 from dynrefine.errors import CampaignError
+from dynrefine.files.ensembles import Ensemble
 from dynrefine.units import BOLTZMANN
 
 _TOLERANCE = (
@@ -62,6 +65,18 @@ def mixture_weights(energies: np.ndarray, counts: np.ndarray, kelvin: float) -> 
             "ensemble.reuse, up to 1, which samples anew in every iteration."
         )
     return softmax(exponents[-1] - logsumexp(terms(fitted.x), axis=0))
+
+
+def weights_of(chunks: Sequence[Ensemble], kelvin: float) -> np.ndarray:
+    """Normalised weights [S] of all starting points of a state under the present potential.
+
+    Arguments:
+        chunks: of the state, or some of them.
+        kelvin: temperature, K.
+    """
+    energies = np.concatenate([chunk.energies_by_potential for chunk in chunks], axis=1)
+    sampled_by = np.concatenate([chunk.sampled_by for chunk in chunks])
+    return mixture_weights(energies, np.bincount(sampled_by, minlength=len(energies)), kelvin)
 
 
 def effective_sample_size(weights: jax.Array) -> jax.Array:

@@ -12,20 +12,19 @@ from dynrefine.files.arrays import write_passed_through
 from dynrefine.files.chunks import require_chunk
 from dynrefine.files.ensembles import load_ensemble
 from dynrefine.files.gradients import save_gradient
-from dynrefine.files.models import load_model
 from dynrefine.files.objectives import load_objective
 from dynrefine.files.trajectories import load_trajectories
 from dynrefine.quantities.base import Observer
 from dynrefine.refinement.gathering import observables_of
 from dynrefine.refinement.gradient import chunk_gradient, observed_seeds
 from dynrefine.sampling.trajectories import adjoint_depth, observation_times, simulation_of
-from dynrefine.steps.loading import load_surfaces
+from dynrefine.steps.loading import load_potential, load_surfaces
 
 
 def adjoint_gradient(job: Job, settings: AdjointGradient) -> None:
     """Compute the gradient of the objective through the trajectories and the starting points of one chunk."""
     dtype = jnp.dtype(job.precision)
-    potential = load_model(job.inputs.potential, settings.potential, settings.elements).cast(dtype)
+    potential = load_potential(job, settings)
     if potential.converged:
         write_passed_through(job.outputs.gradient, "gradient")
         return

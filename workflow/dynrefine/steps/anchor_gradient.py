@@ -8,14 +8,14 @@ from dynrefine.config.steps import AnchorGradient
 from dynrefine.datasets.arrays import to_arrays
 from dynrefine.datasets.reading import read_frames
 from dynrefine.files.arrays import ArrayFile, write_arrays, write_passed_through
-from dynrefine.files.models import load_model
 from dynrefine.refinement.anchor import anchor_gradient as gradient_of_anchor
+from dynrefine.steps.loading import load_potential
 
 
 def anchor_gradient(job: Job, settings: AnchorGradient) -> None:
     """Compute the errors of an iteration's potential on the ab initio training frames, and their gradient."""
     dtype = jnp.dtype(job.precision)
-    potential = load_model(job.inputs.potential, settings.potential, settings.elements).cast(dtype)
+    potential = load_potential(job, settings)
     if potential.converged:
         write_passed_through(job.outputs.anchor, "anchor")
         return

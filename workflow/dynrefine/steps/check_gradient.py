@@ -9,7 +9,6 @@ import pandas as pd
 from dynrefine.campaign.job import Job
 from dynrefine.config.steps import CheckGradient
 from dynrefine.files.ensembles import Ensemble, load_ensemble
-from dynrefine.files.models import load_model
 from dynrefine.files.tables import write_table
 from dynrefine.properties.base import Observable
 from dynrefine.quantities.base import Observer
@@ -21,7 +20,7 @@ from dynrefine.refinement.gradient_check import (
     compare_with_finite_differences,
 )
 from dynrefine.sampling.trajectories import observation_times, simulation_of
-from dynrefine.steps.loading import load_surfaces
+from dynrefine.steps.loading import load_potential, load_surfaces
 
 
 def check_gradient(job: Job, settings: CheckGradient) -> None:
@@ -59,7 +58,7 @@ def _loss(
     job: Job, settings: CheckGradient, ensemble: Ensemble, observable: Observable, precision: str
 ) -> CheckedLoss:
     dtype, trajectory = jnp.dtype(precision), settings.trajectory
-    potential = load_model(job.inputs.potential, settings.potential, settings.elements).cast(dtype)
+    potential = load_potential(job, settings, precision)
     length = settings.gradient.check.steps * trajectory.timestep
     surfaces = load_surfaces(job, settings, precision)
     return CheckedLoss(

@@ -5,21 +5,20 @@ import jax.numpy as jnp
 from dynrefine.campaign.job import Job
 from dynrefine.config.steps import GradientHorizon
 from dynrefine.files.ensembles import load_ensemble
-from dynrefine.files.models import load_model
 from dynrefine.files.tables import write_table
 from dynrefine.quantities.base import Observer
 from dynrefine.refinement.depth_pilot import Pilot, ladder, measure
 from dynrefine.refinement.gathering import observables_of
-from dynrefine.refinement.update import parameter_scales
+from dynrefine.refinement.total_gradient import parameter_scales
 from dynrefine.sampling.trajectories import observation_times, simulation_of
-from dynrefine.steps.loading import load_surfaces
+from dynrefine.steps.loading import load_potential, load_surfaces
 
 
 def gradient_horizon(job: Job, settings: GradientHorizon) -> None:
     """Follow the gradient of a few trajectories to several depths, and choose the one to follow all of them to."""
     trajectory, horizon = settings.trajectory, settings.gradient.horizon
     dtype = jnp.dtype(job.precision)
-    potential = load_model(job.inputs.potential, settings.potential, settings.elements).cast(dtype)
+    potential = load_potential(job, settings)
     surfaces = load_surfaces(job, settings)
     ensemble = load_ensemble(job.inputs.ensemble)
     observers = tuple(Observer.of(names, surfaces) for names in (settings.along, settings.at_start))

@@ -6,17 +6,16 @@ from dynrefine.campaign.job import Job
 from dynrefine.config.steps import LabelFrames
 from dynrefine.datasets.reading import read_frames
 from dynrefine.datasets.writing import write_frames
-from dynrefine.labelling import engine_settings, label_batch
+from dynrefine.labelling import ENGINES, label_batch
 
 
 def label_frames(job: Job, settings: LabelFrames) -> None:
     """Label one batch of geometries with the electronic-structure engine."""
     labelling = settings.labelling
-    engine = engine_settings(
-        labelling.engine, labelling.settings.model_dump() | {"command": job.resources["command"]}
-    )
     batch, batches = int(job.wildcards["batch"]), labelling.batches
     frames = read_frames(job.inputs.geometries)
     first, last = (len(frames) * number // batches for number in (batch, batch + 1))
     output = Path(job.outputs.frames)
-    write_frames(output, label_batch(frames[first:last], engine, output.parent / f"batch_{batch:03d}"))
+    folder = output.parent / f"batch_{batch:03d}"
+    engine = ENGINES[labelling.engine](labelling.settings, job.resources["command"], folder / "engine")
+    write_frames(output, label_batch(frames[first:last], engine, folder))

@@ -5,8 +5,20 @@ from pathlib import Path
 import jax.numpy as jnp
 
 from dynrefine.campaign.job import Job
-from dynrefine.config.steps import SimulationSettings
+from dynrefine.config.steps import PotentialStep, SimulationSettings
 from dynrefine.files.models import Model, load_model
+
+
+def load_potential(job: Job, settings: PotentialStep, precision: str | None = None) -> Model:
+    """The potential that a job is given.
+
+    Arguments:
+        job: whose input it is.
+        settings: that describe it.
+        precision: of its parameters; the job's where it is not given.
+    """
+    potential = load_model(job.inputs.potential, settings.potential, settings.elements)
+    return potential.cast(jnp.dtype(precision or job.precision))
 
 
 def load_surfaces(job: Job, settings: SimulationSettings, precision: str | None = None) -> dict[str, Model]:

@@ -1,24 +1,20 @@
 """Trajectories from the starting points of a chunk."""
 
-import jax.numpy as jnp
-
 from dynrefine.campaign.job import Job
 from dynrefine.campaign.performance import count_steps
 from dynrefine.config.steps import RunTrajectories
 from dynrefine.files.arrays import write_passed_through
 from dynrefine.files.chunks import require_chunk
 from dynrefine.files.ensembles import load_ensemble
-from dynrefine.files.models import load_model
 from dynrefine.files.trajectories import save_trajectories
 from dynrefine.sampling.trajectories import adjoint_depth, observation_times
 from dynrefine.sampling.trajectories import run_trajectories as run
-from dynrefine.steps.loading import load_surfaces
+from dynrefine.steps.loading import load_potential, load_surfaces
 
 
 def run_trajectories(job: Job, settings: RunTrajectories) -> None:
     """Run constant-energy trajectories both ways in time from every starting point of a chunk."""
-    dtype = jnp.dtype(job.precision)
-    potential = load_model(job.inputs.potential, settings.potential, settings.elements).cast(dtype)
+    potential = load_potential(job, settings)
     refining = "iteration" in job.wildcards
     if refining and potential.converged:
         write_passed_through(job.outputs.trajectories, "trajectories")

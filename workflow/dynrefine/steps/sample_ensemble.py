@@ -13,7 +13,7 @@ from dynrefine.files.arrays import atomic_path
 from dynrefine.files.chunks import by_state, require_chunk
 from dynrefine.files.ensembles import Ensemble, load_ensemble, save_ensemble
 from dynrefine.files.models import Model, load_model
-from dynrefine.sampling.canonical import sample_ensemble as sample_anew
+from dynrefine.registry import plug_in
 from dynrefine.sampling.initial_configurations import (
     Configurations,
     initial_configurations,
@@ -32,7 +32,8 @@ def sample_ensemble(job: Job, settings: SampleEnsemble) -> None:
     ensemble = _served_again(job, potential, settings)
     if ensemble is None:
         starts = _starts(job, settings)
-        ensemble = sample_anew(potential, starts, settings, job.seed)
+        sampler = plug_in("sampling", settings.ensemble.kind).SAMPLER
+        ensemble = sampler(potential, starts, settings, job.seed)
         count_steps(_steps(settings, starts))
         former = [_load(path, job, settings) for path in getattr(job.inputs, "former_potentials", [])]
         ensemble = beside_former(ensemble, former, settings)

@@ -19,7 +19,7 @@ from dynrefine.training.fit import Schedule, fit
 
 def train_surface(job: Job, settings: TrainSurface) -> None:
     """Fit a surface to the ab initio frames."""
-    task = plug_in("training", job.wildcards["surface"]).TASK
+    task = plug_in("training", settings.task).TASK
     symbols, dtype = settings.symbols, jnp.dtype(job.precision)
     model = create_model(settings.surface, settings.elements, jax.random.key(job.seed)).cast(dtype)
     read = {part: read_frames(getattr(job.inputs, part)) for part in ("train", "validation", "test")}

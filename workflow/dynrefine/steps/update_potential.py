@@ -2,7 +2,6 @@
 
 import shutil
 
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
@@ -11,17 +10,19 @@ from dynrefine.config.steps import UpdatePotential
 from dynrefine.files.arrays import ArrayFile, atomic_path, read_arrays, write_arrays
 from dynrefine.files.chunks import by_state
 from dynrefine.files.gradients import load_gradient
-from dynrefine.files.models import load_model, save_model
+from dynrefine.files.models import save_model
 from dynrefine.files.objectives import load_objective
 from dynrefine.files.tables import write_table
 from dynrefine.files.trajectories import load_trajectories
-from dynrefine.refinement import update
+from dynrefine.refinement import history as rows
+from dynrefine.refinement.total_gradient import gather_gradient, parameter_scales
+from dynrefine.refinement.update import has_converged, step
+from dynrefine.steps.loading import load_potential
 
 
 def update_potential(job: Job, settings: UpdatePotential) -> None:
     """Sum the gradients of all chunks, move the potential one step, and add a row to the history."""
-    potential = load_model(job.inputs.potential, settings.potential, settings.elements)
-    potential = potential.cast(jnp.dtype(job.precision))
+    potential = load_potential(job, settings)
     if potential.converged:
         for name in ("potential", "optimiser", "history"):
             with atomic_path(getattr(job.outputs, name)) as temporary:
@@ -29,37 +30,37 @@ def update_potential(job: Job, settings: UpdatePotential) -> None:
         return
     files = by_state(job.inputs.gradients, settings.states)
     chunks = {label: [load_gradient(path) for path in paths] for label, paths in files.items()}
-    scales = update.parameter_scales(potential, settings.optimiser)
+    scales = parameter_scales(potential, settings.optimiser)
     weights = [state.weights for state in load_objective(job.inputs.objective).states.values()]
     anchor, anchor_gradient = _anchor(job, scales)
     anchor_weight = settings.objective.anchor.weight
-    gradient = update.gather_gradient(
+    gradient = gather_gradient(
         [[chunk for chunk, _ in of_state] for of_state in chunks.values()],
         weights,
         anchor_weight * anchor_gradient,
         scales,
         settings.optimiser.outlier_limit,
     )
-    moved, state, step_norm = update.step(
+    moved, state, step_norm = step(
         potential, gradient, settings.optimiser, _optimiser_state(job), _probes(job)
     )
     timed = [chunk for of_state in chunks.values() for chunk in of_state]
     row = {
         "iteration": int(job.wildcards["iteration"]),
-        **update.terms(pd.read_csv(job.inputs.table), anchor, anchor_weight),
-        **update.norms(gradient),
-        **update.conditions(_trajectories(job, settings)),
-        "effective_sample_size": update.smallest_sample_size(weights),
+        **rows.terms(pd.read_csv(job.inputs.table), anchor, anchor_weight),
+        **rows.norms(gradient),
+        **rows.conditions(_trajectories(job, settings)),
+        "effective_sample_size": rows.smallest_sample_size(weights),
         "reversal_error_angstrom": max(float(chunk.reversal_error.max()) for chunk, _ in timed),
         "milliseconds_per_step": 1e3 * float(np.mean([seconds for _, seconds in timed])),
         "step_norm": step_norm,
-        **update.named_parameters(potential),
-        **update.named_derivatives(potential, gradient, scales),
+        **rows.named_parameters(potential),
+        **rows.named_derivatives(potential, gradient, scales),
     }
     history = pd.DataFrame([row])
     if job.inputs.history:
         history = pd.concat([pd.read_csv(job.inputs.history), history], ignore_index=True)
-    converged = update.has_converged(history.total.tolist(), settings.optimiser.stop)
+    converged = has_converged(history.total.tolist(), settings.optimiser.stop)
     history.loc[history.index[-1], "converged"] = converged
     write_table(job.outputs.history, history)
     arrays = {f"{index:03d}": leaf for index, leaf in enumerate(state)}

@@ -5,13 +5,13 @@ import numpy as np
 import pandas as pd
 
 from dynrefine.campaign.job import Job
+from dynrefine.config.refinement import TargetsSettings
 from dynrefine.config.steps import Validate
 from dynrefine.datasets.arrays import to_arrays
 from dynrefine.datasets.reading import read_frames
 from dynrefine.files.arrays import ArrayFile, write_arrays
 from dynrefine.files.chunks import by_state
 from dynrefine.files.ensembles import Ensemble, load_ensemble
-from dynrefine.files.models import load_model
 from dynrefine.files.objectives import axis_labels
 from dynrefine.files.tables import read_measured, write_table
 from dynrefine.files.trajectories import Trajectories, load_trajectories
@@ -19,6 +19,7 @@ from dynrefine.geometry import cell
 from dynrefine.geometry.frames_with_neighbours import with_neighbours
 from dynrefine.refinement import validation
 from dynrefine.refinement.gathering import evaluate_objective
+from dynrefine.steps.loading import load_potential
 from dynrefine.training.potential import evaluate, label_errors, less_offsets
 
 
@@ -33,14 +34,19 @@ def validate(job: Job, settings: Validate) -> None:
         label: [load_trajectories(path) for path in paths]
         for label, paths in by_state(job.inputs.trajectories, states).items()
     }
-    objective = evaluate_objective(settings, states, ensembles, trajectories)
-    findings = validation.Findings()
-    validation.add_fitted(findings, objective, settings.objective.observables.chosen())
+    findings, labels = validation.Findings(), {}
+    for chosen, fitted in ((settings.objective.observables, True), (settings.validation.properties, False)):
+        if not chosen.chosen():
+            continue
+        own = settings.model_copy(update={"objective": TargetsSettings(observables=chosen)})
+        objective = evaluate_objective(own, states, ensembles, trajectories)
+        validation.add_evaluated(findings, objective, chosen.chosen(), fitted)
+        labels |= axis_labels(objective.quantities)
     for label in states:
         _add_held_out(findings, label, settings, ensembles[label], trajectories[label])
     write_table(job.outputs.properties, findings.table())
-    labels = {"labels": axis_labels(objective.quantities)}
-    write_arrays(job.outputs.curves, "curves", ArrayFile(findings.curves, findings.units, labels))
+    curves = ArrayFile(findings.curves, findings.units, {"labels": labels})
+    write_arrays(job.outputs.curves, "curves", curves)
     errors = _errors(job, settings) if job.inputs.test else {}
     rows = [{"quantity": name, "value": value, "unit": unit} for name, (value, unit) in errors.items()]
     write_table(job.outputs.errors, pd.DataFrame(rows, columns=["quantity", "value", "unit"]))
@@ -82,7 +88,7 @@ def _add_held_out(
 def _errors(job: Job, settings: Validate) -> dict[str, tuple[float, str]]:
     """Errors on the test frames."""
     dtype = jnp.dtype(job.precision)
-    potential = load_model(job.inputs.potential, settings.potential, settings.elements).cast(dtype)
+    potential = load_potential(job, settings)
     frames = to_arrays(read_frames(job.inputs.test), settings.symbols)
     frames = less_offsets(frames, np.asarray(potential.metadata["energy_offsets_eV"]))
     predicted = evaluate(potential, with_neighbours(frames, potential.architecture.cutoff, dtype))

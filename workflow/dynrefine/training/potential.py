@@ -67,7 +67,7 @@ def label_loss(
         architecture: of the potential.
         parameters: {"trainable", "constants"}.
         data: frames with energies relative to the offsets; stresses that are not a number are left out.
-        weights: see there.
+        weights: of the kinds of labels.
     """
     energies, forces, stresses = predictions(architecture, parameters, data)
     frames = data.frames

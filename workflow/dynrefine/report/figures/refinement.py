@@ -1,7 +1,7 @@
 """Figures of the refinement: objective and gradient by iteration, and what the jobs cost."""
 
 from collections.abc import Sequence
-from itertools import cycle
+from itertools import cycle, product
 from typing import Any
 
 import numpy as np
@@ -24,31 +24,20 @@ from dynrefine.report.formatting import state_name
 from dynrefine.report.loss_surface import fitted_quadratic
 
 
-def terms_of(history: pd.DataFrame) -> list[str]:
-    """The columns of a history that are losses of the objective's terms, "<observable>_<state>" each."""
-    endings = tuple(f"_{state}" for state in states_of(history))
-    return [
-        column for column in history if column.endswith(endings) and not column.startswith("temperature_")
-    ]
-
-
-def states_of(history: pd.DataFrame) -> list[str]:
-    """The states whose temperature a history holds."""
-    columns = [column for column in history if column.startswith("temperature_")]
-    return [column.removeprefix("temperature_") for column in columns if not column.endswith("_error")]
-
-
 @styled
-def refinement_figure(history: pd.DataFrame, temperatures: dict[str, float]) -> Figure:
+def refinement_figure(
+    history: pd.DataFrame, observables: Sequence[str], temperatures: dict[str, float]
+) -> Figure:
     """Losses, gradient norms, effective sample size and temperatures by iteration.
 
     Arguments:
         history: a row per iteration, see `update_potential`; without the iterations that passed through.
+        observables: names of the fitted properties.
         temperatures: of the states by their labels, K.
     """
     figure = new_figure(5.4)
     (losses, gradients), (samples, thermometer) = figure.subplots(2, 2, sharex=True)
-    _draw_losses(losses, history)
+    _draw_losses(losses, history, list(product(temperatures, observables)))
     _draw_gradients(gradients, history)
     samples.plot(history.iteration, history.effective_sample_size, "o-", color=INK, markersize=4)
     samples.set(ylabel="effective sample size\n(fraction of the replicas)", ylim=(0.0, 1.05))
@@ -161,11 +150,14 @@ def timings_figure(timings: pd.DataFrame) -> Figure:
     return figure
 
 
-def _draw_losses(axes: Axes, history: pd.DataFrame) -> None:
+def _draw_losses(axes: Axes, history: pd.DataFrame, terms: list[tuple[str, str]]) -> None:
+    """The terms are a state and an observable each; states are named where there are several."""
     # rings, since where one term outweighs all others the two coincide
     _errorbar(axes, history, "total", INK, "objective", markersize=6.5, markerfacecolor="none")
-    for term, colour in zip(terms_of(history), cycle(SERIES), strict=False):
-        _errorbar(axes, history, term, colour, _term_name(term, states_of(history)))
+    several = len({state for state, _ in terms}) > 1
+    for (state, observable), colour in zip(terms, cycle(SERIES), strict=False):
+        label = f"{observable}, {state_name(state)}" if several else observable
+        _errorbar(axes, history, f"{observable}_{state}", colour, label)
     if "anchor" in history:
         _errorbar(axes, history, "anchor", FAINT, "anchor")
     axes.set(ylabel="loss", ylim=(0.0, None))
@@ -184,8 +176,8 @@ def _draw_gradients(axes: Axes, history: pd.DataFrame) -> None:
 
 
 def _draw_temperatures(axes: Axes, history: pd.DataFrame, temperatures: dict[str, float]) -> None:
-    for state, colour in zip(states_of(history), cycle(SERIES), strict=False):
-        axes.axhline(temperatures[state], color=colour, linestyle="--", linewidth=1.0)
+    for (state, wanted), colour in zip(temperatures.items(), cycle(SERIES), strict=False):
+        axes.axhline(wanted, color=colour, linestyle="--", linewidth=1.0)
         _errorbar(axes, history, f"temperature_{state}", colour, state_name(state))
     axes.set_ylabel("temperature (K)")
     legend_over_panel(axes)
@@ -196,10 +188,3 @@ def _errorbar(axes: Axes, history: pd.DataFrame, column: str, colour: str, label
     error = history.get(f"{column}_error")
     style = {"fmt": "o-", "markersize": 4, "capsize": 2, "linewidth": 1.3} | style
     axes.errorbar(history.iteration, history[column], error, color=colour, label=label, **style)
-
-
-def _term_name(term: str, states: list[str]) -> str:
-    """A term as one reads it; its state is named where there are several."""
-    state = next(label for label in states if term.endswith(f"_{label}"))
-    observable = term.removesuffix(f"_{state}")
-    return f"{observable}, {state_name(state)}" if len(states) > 1 else observable
