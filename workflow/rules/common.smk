@@ -36,10 +36,10 @@ DOWNLOADS = {
     if file.url is not None
 }
 TARGET_FILES = [
-    settings.target_file for settings in OBSERVABLES.values() if settings.target_file
+    path for settings in OBSERVABLES.values() for path in settings.target_files
 ]
 ALL_TARGET_FILES = [
-    settings.target_file for settings in ALL_PROPERTIES.values() if settings.target_file
+    path for settings in ALL_PROPERTIES.values() for path in settings.target_files
 ]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from ase import Atoms
 from ase.io.extxyz import key_val_dict_to_str, key_val_str_to_dict, read_xyz
 
-from dynrefine.datasets.isotopes import atoms_of, element_of, symbol_of_label
+from dynrefine.datasets.isotopes import atoms_of, element_of, symbol_of_label, symbols_of
 from dynrefine.errors import CampaignError
 
 _PLAIN = "species:S:1:pos:R:3"
@@ -50,6 +50,20 @@ def read_extended_xyz(
     for first, count in _places(path, lines):
         frames.append(_frame(path, lines, first, count, elements, named))
     return frames
+
+
+def first_symbols(
+    path: Path, elements: Collection[str] | None = None, named: Mapping[str, str] | None = None
+) -> list[str]:
+    """The symbols of the first frame of a file.
+
+    Raises:
+        CampaignError: the file breaks the format.
+    """
+    lines = [line.rstrip("\r") for line in _decoded(path).split("\n")]
+    for first, count in _places(path, lines):
+        return symbols_of(_frame(path, lines, first, count, elements, named))
+    return []
 
 
 def _decoded(path: Path) -> str:

@@ -81,7 +81,7 @@ def _add_held_out(
             ensembles,
             tuple(symbols.index(symbol) for symbol in judged.structure.pair),
             judged.structure,
-            read_measured(target) if target else None,
+            read_measured(target, columns=3) if target else None,
         )
 
 
