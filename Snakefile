@@ -1,5 +1,6 @@
 import os
 import sys
+from pathlib import Path
 
 from snakemake.utils import min_version
 
@@ -24,10 +25,12 @@ if not workflow.overwrite_configfiles:
     configfile: "config/config.yaml"
 
 
-from dynrefine.config import check_files, load_config
+from dynrefine.config import check_files, load_config, read_yaml
 from dynrefine.errors import CampaignError
 
 try:
+    for path in workflow.overwrite_configfiles or ["config/config.yaml"]:
+        read_yaml(Path(path))  # Snakemake lets the last of two equal keys win
     campaign = load_config(config)
     check_files(campaign)
 except CampaignError as error:
@@ -44,7 +47,7 @@ wildcard_constraints:
     batch=r"\d{3}",
     iteration=r"\d{3}",
     chunk=r"\d{2}",
-    state=r"\d+K(_[\d.]+)?",
+    state=r"\d+K(_[\d.]+(e[-+]\d+)?)?",
     stage=r"initial|refined|displaced_(above|below)_\w+",
     surface=r"[a-z_]+",
 

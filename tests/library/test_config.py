@@ -211,7 +211,10 @@ INFRARED = {"target": "target.csv"}
 DIFFUSION = {"element": "Ar", "target": 2.36, "window": 400}
 BAND = {"observables": {"infrared": INFRARED | {"bands": [{"range": [900, 900]}]}}}
 TWICE = [{"temperature": 300.2, "density": 1.0}, {"temperature": 299.9, "density": 1.0}]
-WATER = [{"symbol": symbol, "mass": 1.0, "charge": 0} for symbol in ("O", "H")]
+WATER = [{"symbol": "O", "mass": 15.999, "charge": 0}, {"symbol": "H", "mass": 1.008, "charge": 0}]
+SPECTRUM = "wavenumber_cm-1,n_alpha_cm-1\n0,0\n4000,10\n"
+FUNCTION = "distance_A,g,error\n2,0,0\n6,1,0\n"
+MOLECULE = '3\nLattice="4 0 0 0 5 0 0 0 6" Properties=species:S:1:pos:R:3\nO 0 0 0\nH 1 0 0\nH 0 1 0\n'
 DOWNLOAD = {"url": "https://example.org/frames.extxyz", "path": "data/frames.extxyz", "sha256": 64 * "0"}
 
 
@@ -277,7 +280,7 @@ DOWNLOAD = {"url": "https://example.org/frames.extxyz", "path": "data/frames.ext
         (minimal, {"states": TWICE}, ["states lists the same temperature and density", "differ by a kelvin"]),
         (
             minimal,
-            {"states": [TWICE[0], {"temperature": 350, "density": 1.0, "atoms": 48}]},
+            {"states": [TWICE[0], {"temperature": 300.2, "density": 1.1, "atoms": 48}]},
             ["states[1].atoms is 48", "none, since the data set's frames have their own"],
         ),
         *(
@@ -448,10 +451,8 @@ def test_missing_files_and_small_cells_are_told(tmp_path, monkeypatch):
     config = load_config(minimal(potential={"cutoff": 9.0}, dipole={"cutoff": 4.0}))
     with pytest.raises(CampaignError, match="dataset.files.0. is 'frames.extxyz', expected an existing file"):
         check_files(config)
-    Path("target.csv").touch()
-    Path("frames.extxyz").write_text(
-        '1\nLattice="4 0 0 0 5 0 0 0 6" Properties=species:S:1:pos:R:3\nO 0 0 0\n'
-    )
+    Path("target.csv").write_text(SPECTRUM)
+    Path("frames.extxyz").write_text(MOLECULE)
     with pytest.raises(CampaignError, match="potential.cutoff is 9 Å, expected at most 8.00 Å"):
         check_files(config)
     check_files(load_config(minimal(potential={"cutoff": 7.0}, dipole={"cutoff": 4.0})))
@@ -474,8 +475,10 @@ def test_missing_files_and_small_cells_are_told(tmp_path, monkeypatch):
 )
 def test_every_file_that_is_to_be_read_must_be_there(tmp_path, monkeypatch, sections, key):
     monkeypatch.chdir(tmp_path)
-    Path("target.csv").touch()
-    Path("frames.extxyz").write_text("1\nProperties=species:S:1:pos:R:3\nO 0 0 0\n")  # without a cell
+    Path("target.csv").write_text(SPECTRUM)
+    Path("frames.extxyz").write_text(
+        "2\nProperties=species:S:1:pos:R:3\nAr 0 0 0\nAr 0 0 4\n"
+    )  # without a cell
     check_files(load_config(minimal()))
     with pytest.raises(CampaignError) as caught:
         check_files(load_config(minimal(**sections)))

@@ -21,6 +21,7 @@ from dynrefine.datasets.reading import dipole_from_wannier, read_frames, with_la
 from dynrefine.datasets.splitting import series_and_index, split_by_blocks, summary
 from dynrefine.datasets.writing import write_frames
 from dynrefine.errors import CampaignError
+from dynrefine.geometry import frames_with_neighbours
 from dynrefine.geometry.frames import LabelledFrames
 
 REPOSITORY = Path(__file__).parents[2]
@@ -310,6 +311,7 @@ def test_arrays_and_back():
 
 
 def test_arrays_are_a_pytree_that_can_be_indexed():
+    assert frames_with_neighbours.LabelledFrames is LabelledFrames  # registered there
     arrays = to_arrays(frames_of(5), ELEMENTS)
     assert len(arrays) == 5
     assert len(jax.tree_util.tree_leaves(arrays)) == 7

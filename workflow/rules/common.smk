@@ -1,9 +1,11 @@
 import json
 import os
+from pathlib import Path
 
 from dynrefine.campaign.provenance import source_hash
 from dynrefine.campaign.seeds import derived_seed
 from dynrefine.config.steps import parameters_of
+from dynrefine.datasets.deepmd import files_of
 from dynrefine.registry import path_of
 
 HASHES = "DYNREFINE_CODE_HASHES"
@@ -34,10 +36,10 @@ DOWNLOADS = {
     if file.url is not None
 }
 TARGET_FILES = [
-    settings.target_file for settings in OBSERVABLES.values() if settings.target_file
+    path for settings in OBSERVABLES.values() for path in settings.target_files
 ]
 ALL_TARGET_FILES = [
-    settings.target_file for settings in ALL_PROPERTIES.values() if settings.target_file
+    path for settings in ALL_PROPERTIES.values() for path in settings.target_files
 ]
 
 
@@ -273,6 +275,12 @@ def frames_of(dataset):
     return [file.path for file in dataset.files] if dataset else []
 
 
+def contents_of(dataset):
+    """What is read of the folders among them: their own times do not change when files in them do."""
+    folders = [Path(path) for path in frames_of(dataset) if Path(path).is_dir()]
+    return [str(path) for folder in folders for path in files_of(folder)]
+
+
 def own_dataset(wildcards):
     """The data set that a surface has for itself."""
     return campaign.trained_surface(wildcards.surface).dataset
@@ -281,6 +289,11 @@ def own_dataset(wildcards):
 def frames_of_surface(wildcards):
     """The files of the frames of a surface's own data set."""
     return frames_of(own_dataset(wildcards))
+
+
+def contents_of_surface(wildcards):
+    """What is read of the folders of a surface's own data set."""
+    return contents_of(own_dataset(wildcards))
 
 
 def own_dataset_settings(wildcards):

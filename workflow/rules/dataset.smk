@@ -47,6 +47,7 @@ rule label_frames:
 rule prepare_dataset:
     input:
         frames=frames_of(campaign.dataset),
+        contents=contents_of(campaign.dataset),
         labelled=expand("<results>/labelling/batch_{batch}.extxyz", batch=BATCHES),
     output:
         train="<results>/dataset/train.extxyz",
@@ -80,6 +81,7 @@ rule prepare_dataset:
 use rule prepare_dataset as prepare_own_dataset with:
     input:
         frames=frames_of_surface,
+        contents=contents_of_surface,
         labelled=[],
     output:
         train="<results>/dataset_{surface}/train.extxyz",

@@ -8,15 +8,19 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
+from ase.data import atomic_masses, atomic_numbers
 
 from dynrefine.config.dynamics import SharedSampling
 from dynrefine.config.model import Config
 from dynrefine.config.properties import InfraredSettings, PropertySettings
 from dynrefine.config.surfaces import LennardJonesSettings
+from dynrefine.datasets.conversion import factor, known_units
+from dynrefine.datasets.isotopes import ISOTOPES, is_symbol
 from dynrefine.geometry.cell import cubic_edge, face_distances
 from dynrefine.units import WAVENUMBER
 
 LARGEST_CUTOFF = 2.0  # in widths of the cell: beyond it an atom sees more than its second images
+LARGEST_DENSITY = 30.0  # g/cm³
 LARGEST_BAND = 0.7  # of the highest wavenumber that the sampling interval resolves
 
 
@@ -25,6 +29,7 @@ def unsuitable_values(config: Config) -> Iterator[str]:
     return chain(
         _surfaces(config),
         _data(config),
+        _labels(config),
         _learning_rates(config),
         _states(config),
         _times(config),
@@ -35,6 +40,7 @@ def unsuitable_values(config: Config) -> Iterator[str]:
         _judges(config),
         _named_elements(config),
         _spectra(config),
+        _judged_structure(config),
     )
 
 
@@ -49,8 +55,9 @@ def missing_files(config: Config) -> Iterator[str]:
     if config.labelling.geometries is not None:
         needed["labelling.geometries"] = config.labelling.geometries
     for key, settings, _ in _properties(config):
-        if settings.target_file is not None:
-            needed[f"{key}.target"] = settings.target_file
+        if settings.target_files:
+            needed[f"{key}.target"] = settings.target_files[0]
+            needed |= {f"{key}.targets.{name}": path for name, path in settings.targets.items()}
     structure = config.validation.structure
     if structure is not None and structure.target is not None:
         needed["validation.structure.target"] = structure.target
@@ -64,6 +71,14 @@ def missing_files(config: Config) -> Iterator[str]:
 def unusable_results(config: Config) -> Iterator[str]:
     """A sentence where the folder of the results can be neither made nor written to."""
     folder = Path("results", config.campaign.name)
+    for path in (folder, *folder.parents):
+        if path.is_symlink() and not path.exists():
+            yield _sentence(
+                f"{path} is a link to {path.readlink()}, which does not exist",
+                "a folder for the results",
+                "make that folder or remove the link",
+            )
+            return
     present = next(path for path in (folder, *folder.parents) if path.exists())
     if not present.is_dir():
         yield _sentence(f"{present} is a file", "a folder for the results", "rename or remove the file")
@@ -101,6 +116,12 @@ def _sentence(found: str, expected: str, remedy: str) -> str:
 
 
 def _surfaces(config: Config) -> Iterator[str]:
+    if not config.objective.observables.chosen():
+        yield _sentence(
+            "objective.observables is empty",
+            "at least one measured property to refine against",
+            "add one, such as infrared or diffusion",
+        )
     kind, trained = config.potential.kind, config.potential.trained
     if trained and config.dataset is None:
         yield _sentence("dataset is missing", f"one to train the {kind} potential on", "add it")
@@ -168,6 +189,18 @@ def _data(config: Config) -> Iterator[str]:
         yield _sentence(
             f"elements lists {symbol} {symbols.count(symbol)} times", "it once", "remove the others"
         )
+    for index, element in enumerate(config.elements):
+        known = _masses_of(element.symbol)
+        if known is None:
+            yield _sentence(
+                f"elements[{index}].symbol is '{element.symbol}'", "a chemical symbol", "correct it"
+            )
+        elif not known[0] <= element.mass <= known[1]:
+            yield _sentence(
+                f"elements[{index}].mass is {element.mass:g} u where its symbol is {element.symbol}",
+                f"{known[0]:.4g} to {known[1]:.4g} u, of its isotopes",
+                "correct it, or give heavier masses for the sampling in ensemble.masses",
+            )
     if config.dataset is None:
         return
     total = sum(dict(config.dataset.fractions).values())
@@ -189,6 +222,62 @@ def _data(config: Config) -> Iterator[str]:
             )
 
 
+def _masses_of(symbol: str) -> tuple[float, float] | None:
+    """The masses that isotopes of an element have, u; nothing of what is no element."""
+    if not is_symbol(symbol):
+        return None
+    if symbol in ISOTOPES:
+        mass = ISOTOPES[symbol][1]
+        return mass - 0.02, mass + 0.02
+    number = atomic_numbers[symbol]
+    if number == 1:
+        return 1.0, 3.02
+    mass = float(atomic_masses[number])
+    # stable isotopes of light elements lie up to two mass units from the mean, those of heavy ones within 5 %
+    spread = max(2.1, 0.05 * mass)
+    return mass - spread, mass + spread
+
+
+def _labels(config: Config) -> Iterator[str]:
+    """What is stated of the labels of frames: units and symbols that exist, files that are told apart."""
+    for key, dataset in config.datasets().items():
+        stated = {key: dataset} | {f"{key}.files[{index}]": file for index, file in enumerate(dataset.files)}
+        for place, section in stated.items():
+            for quantity, unit in section.units:
+                if unit is not None and not _is_unit(quantity, unit):
+                    yield _sentence(
+                        f"{place}.units.{quantity} is '{unit}'",
+                        f"a unit such as {known_units(quantity)}",
+                        "correct it",
+                    )
+            for label, symbol in section.symbols.items():
+                if not is_symbol(symbol):
+                    yield _sentence(
+                        f"{place}.symbols.{label} is '{symbol}'", "a chemical symbol", "correct it"
+                    )
+        yield from _files_listed_twice(key, [file.path for file in dataset.files])
+
+
+def _files_listed_twice(key: str, paths: list[str]) -> Iterator[str]:
+    seen: dict[str, int] = {}
+    for index, path in enumerate(paths):
+        place = os.path.normpath(path)
+        if path and place in seen:
+            yield _sentence(
+                f"{key}.files[{index}].path is '{path}' as that of {key}.files[{seen[place]}]",
+                "each file once",
+                "change or remove it",
+            )
+        seen.setdefault(place, index)
+
+
+def _is_unit(quantity: str, unit: str) -> bool:
+    try:
+        return factor(quantity, unit) != 0.0
+    except ValueError:
+        return False
+
+
 def _learning_rates(config: Config) -> Iterator[str]:
     for section in ("training", "dipole_training"):
         rates = getattr(config, section)
@@ -207,7 +296,33 @@ def _states(config: Config) -> Iterator[str]:
             "states that differ by a kelvin or in density",
             "remove or change one",
         )
+    several = len({state.short_label for state in config.states}) > 1
+    labels = config.states_by_label()
+    for key, settings, _ in _properties(config):
+        own = getattr(settings, "targets", {})
+        for name in own:
+            if name not in labels and name not in {state.short_label for state in config.states}:
+                yield _sentence(
+                    f"{key}.targets.{name} is given",
+                    f"the name of a state: {', '.join(labels)}",
+                    "correct it",
+                )
+        shared = [
+            label for label, state in labels.items() if label not in own and state.short_label not in own
+        ]
+        if several and settings.target_files and len(shared) > 1:
+            yield _sentence(
+                f"{key}.target is one measurement, {settings.target_files[0]}, for the states {', '.join(shared)}",
+                "a measurement of each temperature",
+                f"give those of all states but one in {key}.targets, such as {{{shared[-1]}: file}}",
+            )
     for index, state in enumerate(config.states):
+        if state.density > LARGEST_DENSITY:
+            yield _sentence(
+                f"states[{index}].density is {state.density:g} g/cm³",
+                f"at most {LARGEST_DENSITY:g}, since nothing is denser than osmium",
+                f"give it in g/cm³ (of {state.density:g} kg/m³: {state.density / 1000:g})",
+            )
         if state.atoms is None and config.dataset is None:
             yield _sentence(
                 f"states[{index}].atoms is missing", "how many atoms there are without a data set", "add it"
@@ -312,6 +427,17 @@ def _judges(config: Config) -> Iterator[str]:
 
 
 def _windows(config: Config) -> Iterator[str]:
+    interval = config.trajectory.sampling_interval
+    windows = {key: getattr(settings, "window", None) for key, settings, _ in _properties(config)}
+    if config.validation.diffusion is not None:
+        windows["validation.diffusion"] = config.validation.diffusion.window
+    for key, window in windows.items():
+        if window is not None and window < interval:
+            yield _sentence(
+                f"{key}.window is {window:g} fs",
+                f"at least trajectory.sampling_interval, {interval:g} fs",
+                "lengthen the window or record more often",
+            )
     for key, settings, (length_key, length) in _properties(config):
         window = getattr(settings, "window", 0.0)
         if window > 2 * length:
@@ -349,12 +475,40 @@ def _spectra(config: Config) -> Iterator[str]:
             found = f"{key}.bands[{index}].range is [{first:g}, {last:g}] cm⁻¹"
             if first >= last:
                 yield _sentence(found, "the lower wavenumber first", "exchange them")
+            elif math.floor(last / settings.resolution + 1e-9) < max(
+                1, math.ceil(first / settings.resolution - 1e-9)
+            ):
+                yield _sentence(
+                    found,
+                    f"one of the wavenumbers that are compared, multiples of {key}.resolution, "
+                    f"{settings.resolution:g} cm⁻¹, in it",
+                    "widen the band or lower the resolution",
+                )
             if last > highest:
                 yield _sentence(
                     found,
                     f"an end of at most {highest:.0f} cm⁻¹ with trajectory.sampling_interval {interval:g} fs",
                     "record more often or end the band earlier",
                 )
+
+
+def _judged_structure(config: Config) -> Iterator[str]:
+    structure, symbols = config.validation.structure, [element.symbol for element in config.elements]
+    if structure is None:
+        return
+    for index, symbol in enumerate(structure.pair):
+        if symbol not in symbols:
+            yield _sentence(
+                f"validation.structure.pair[{index}] is '{symbol}'",
+                f"one of {', '.join(symbols)}",
+                "correct it",
+            )
+    if structure.bin > structure.longest:
+        yield _sentence(
+            f"validation.structure.bin is {structure.bin:g} Å",
+            f"at most validation.structure.longest, {structure.longest:g} Å",
+            "lower it",
+        )
 
 
 def _first_cell(path: Path) -> np.ndarray | None:

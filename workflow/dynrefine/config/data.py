@@ -1,10 +1,11 @@
 """Settings of the campaign itself, the elements, the data set and its labelling."""
 
+from collections import Counter
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlparse
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from dynrefine.config.base import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt, Section
 
@@ -40,7 +41,69 @@ class Fractions(Section):
     test: Fraction = Field(0.1, description="Part of the frames that only judges the result.")
 
 
-class FrameFile(Section):
+class LabelUnits(Section):
+    """Units of what a file of frames holds; null: those of ASE and DeePMD."""
+
+    positions: str | None = Field(
+        None, description="Unit of positions and cells: angstrom, nm or bohr; null: angstrom."
+    )
+    energy: str | None = Field(
+        None,
+        description="Unit of energies: eV, hartree, Ry, kJ/mol or kcal/mol, with /atom where they are per atom; "
+        "null: eV.",
+    )
+    forces: str | None = Field(
+        None,
+        description="Unit of forces: eV/angstrom, hartree/bohr, kJ/mol/nm and other energies over lengths, with a "
+        "minus before it where they are gradients; null: eV/angstrom.",
+    )
+    stress: str | None = Field(
+        None,
+        description="Unit of stresses: eV/angstrom^3, GPa, kbar, bar or hartree/bohr^3, with a minus before it where "
+        "pressure is positive; null: eV/angstrom^3.",
+    )
+    virial: str | None = Field(
+        None,
+        description="Unit of virials, which are minus stress times volume: eV or another energy; null: eV.",
+    )
+    dipole: str | None = Field(
+        None, description="Unit of dipoles: e angstrom, debye or e bohr; null: e angstrom."
+    )
+
+
+StressOrder = Literal[
+    "xx yy zz yz xz xy", "xx yy zz xy yz xz", "xx yy zz xy xz yz", "xx xy xz yy yz zz", "xx xy yy xz yz zz"
+]
+
+
+class LabelConventions(Section):
+    """What the labels of frames are called and mean; a file's own statements come before those of the data set."""
+
+    units: LabelUnits = Field(
+        LabelUnits(), description="Units of the labels, where they are not those of ASE."
+    )
+    energy_key: str | None = Field(None, description="Name of the energies in the file; null: energy.")
+    forces_key: str | None = Field(None, description="Name of the forces in the file; null: forces.")
+    stress_key: str | None = Field(None, description="Name of the stresses in the file; null: stress.")
+    virial_key: str | None = Field(None, description="Name of the virials in the file; null: virial.")
+    dipole_key: str | None = Field(None, description="Name of the dipoles in the file; null: dipole.")
+    stress_order: StressOrder | None = Field(
+        None, description="Order of stresses or virials of six numbers; null: that of ASE, xx yy zz yz xz xy."
+    )
+    dipole: Literal["total", "wannier"] | None = Field(
+        None,
+        description="What dipoles are: total, or wannier, the sum of the displacements of the Wannier centres from "
+        "their atoms, completed by the formal charges of the elements; null: total.",
+    )
+    symbols: dict[str, str] = Field(
+        {},
+        description="Chemical symbols by the labels of atoms in the file, such as {OW: O}; the number of a type "
+        "where a DeePMD folder has no type_map.raw.",
+        examples=[{}],
+    )
+
+
+class FrameFile(LabelConventions):
     path: str = Field("", description="Path of an extended XYZ file or a DeePMD folder of labelled frames.")
     url: str | None = Field(
         None, description="Address the file is downloaded from; null for a file already there."
@@ -52,23 +115,35 @@ class FrameFile(Section):
     @model_validator(mode="before")
     @classmethod
     def _name_after_url(cls, values: Any) -> Any:
-        if isinstance(values, dict) and values.get("url") and not values.get("path"):
-            return {**values, "path": f"resources/{PurePosixPath(urlparse(values['url']).path).name}"}
-        return values
+        return _with_path(values)
+
+
+def _with_path(file: Any) -> Any:
+    """A file with the path of its download, which is named after its address."""
+    if isinstance(file, dict) and isinstance(file.get("url"), str) and not file.get("path"):
+        return {**file, "path": f"resources/{PurePosixPath(urlparse(file['url']).path).name}"}
+    return file
+
+
+def _is_download(file: Any) -> bool:
+    return isinstance(file, dict) and isinstance(file.get("url"), str) and isinstance(file.get("path"), str)
 
 
 def _path_alone(value: Any) -> Any:
     return {"path": value} if isinstance(value, str) else value
 
 
-DataFile = Annotated[
-    FrameFile,
-    BeforeValidator(_path_alone),
-    WithJsonSchema({"anyOf": [{"type": "string"}, FrameFile.model_json_schema()]}),
-]
+class _OrPathAlone:
+    """Tells editors that a path alone will do."""
+
+    def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, Any]:
+        return {"anyOf": [{"type": "string"}, handler(core)]}
 
 
-class DatasetSettings(Section):
+DataFile = Annotated[FrameFile, BeforeValidator(_path_alone), _OrPathAlone()]
+
+
+class _FramesAndLimits(Section):
     files: list[DataFile] = Field(
         description="Labelled frames, extended XYZ or DeePMD folders: paths, or {url, sha256} of downloads.",
         examples=[["workflow/data/water16/frames.extxyz"]],
@@ -91,6 +166,38 @@ class DatasetSettings(Section):
     net_force_limit: PositiveFloat = Field(
         0.5, description="Frames with a larger component of the net force are left out, eV/Å."
     )
+
+
+class DatasetSettings(LabelConventions, _FramesAndLimits):
+    """The frames, what keeps them in or out, and what their labels mean."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tell_downloads_apart(cls, values: Any) -> Any:
+        """Downloads of one name get a part of their checksums into their paths."""
+        if not isinstance(values, dict) or not isinstance(values.get("files"), list):
+            return values
+        files = [_with_path(file) for file in values["files"]]
+        paths = Counter(file["path"] for file in files if _is_download(file))
+        for index, (file, given) in enumerate(zip(files, values["files"], strict=True)):
+            if _is_download(file) and paths[file["path"]] > 1 and not given.get("path"):
+                name = PurePosixPath(file["path"])
+                suffix = str(file.get("sha256") or "")[:8]
+                files[index] = {**file, "path": str(name.with_name(f"{name.stem}-{suffix}{name.suffix}"))}
+        return {**values, "files": files}
+
+    def conventions_of(self, file: FrameFile) -> dict[str, Any]:
+        """What is stated of the labels of a file, for it alone or for all."""
+        keys = ("energy", "forces", "stress", "virial", "dipole")
+        units = {name: getattr(file.units, name) or value for name, value in self.units}
+        named = {key: getattr(file, f"{key}_key") or getattr(self, f"{key}_key") for key in keys}
+        return {
+            "units": {name: unit for name, unit in units.items() if unit is not None},
+            "keys": {key: name for key, name in named.items() if name is not None},
+            "stress_order": file.stress_order or self.stress_order or get_args(StressOrder)[0],
+            "wannier": (file.dipole or self.dipole) == "wannier",
+            "symbols": self.symbols | file.symbols,
+        }
 
 
 class CP2KSettings(Section):

@@ -1,6 +1,6 @@
 """Reading a configuration; whatever is wrong with it is told in sentences, all at once."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,9 @@ import yaml
 from pydantic import ValidationError
 
 from dynrefine.config.checks import missing_files, oversized_cutoffs, unsuitable_values, unusable_results
-from dynrefine.config.messages import sentences
+from dynrefine.config.files import braces_in_paths, charged_compositions, unsuitable_targets
+from dynrefine.config.keys import all_keys
+from dynrefine.config.messages import key_path, sentences
 from dynrefine.config.model import Config
 from dynrefine.errors import CampaignError
 
@@ -19,7 +21,8 @@ def load_config(source: str | Path | Mapping[str, Any]) -> Config:
     Raises:
         CampaignError: one sentence for every key that is unknown, missing or unsuitable.
     """
-    values = source if isinstance(source, Mapping) else _read(Path(source))
+    values = source if isinstance(source, Mapping) else read_yaml(Path(source))
+    _raise_if_any(_truths_for_numbers(values))
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
@@ -36,8 +39,11 @@ def check_files(config: Config) -> None:
             results cannot be written.
     """
     _raise_if_any(unusable_results(config))
+    _raise_if_any(braces_in_paths(config))
     _raise_if_any(missing_files(config))
     _raise_if_any(oversized_cutoffs(config))
+    _raise_if_any(unsuitable_targets(config))
+    _raise_if_any(charged_compositions(config))
 
 
 def _raise_if_any(problems: Iterable[str]) -> None:
@@ -46,11 +52,24 @@ def _raise_if_any(problems: Iterable[str]) -> None:
         raise CampaignError(message)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The values of a configuration in YAML.
+
+    Raises:
+        CampaignError: there is no such file, it is no YAML in UTF-8, or it has a key twice.
+    """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8-sig"), _OneOfEachKey)
     except FileNotFoundError:
         raise CampaignError(f"{path} does not exist: give the path of a configuration in YAML.") from None
+    except IsADirectoryError:
+        raise CampaignError(f"{path} is a folder: give the path of a configuration in YAML.") from None
+    except UnicodeDecodeError:
+        raise CampaignError(
+            f"{path} is not in UTF-8, perhaps in UTF-16: expected a configuration in UTF-8; save it so."
+        ) from None
+    except _KeyTwiceError as error:
+        raise CampaignError(f"{path}, {error}") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
@@ -60,3 +79,57 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise CampaignError(f"{path} holds no sections: begin from config/config.yaml.")
     return values
+
+
+class _KeyTwiceError(yaml.YAMLError):
+    """A key that a section has twice, of which YAML's readers would take the last."""
+
+
+class _OneOfEachKey(yaml.SafeLoader):
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        """A section; the same key twice in it is an error."""
+        lines: dict[Any, int] = {}
+        for key_node, _ in node.value:
+            key, line = key_node.value, key_node.start_mark.line + 1
+            if isinstance(key_node, yaml.ScalarNode) and key != "<<" and key in lines:
+                raise _KeyTwiceError(
+                    f"lines {lines[key]} and {line} both have the key {key}, expected it once in its section: remove "
+                    "one of them."
+                )
+            if isinstance(key_node, yaml.ScalarNode):
+                lines[key] = line
+        return super().construct_mapping(node, deep)
+
+
+def _truths_for_numbers(values: Mapping[str, Any]) -> Iterator[str]:
+    """A sentence for each true or false where a number is expected: Python would take them for 1 and 0."""
+    for location, value in _leaves(values, ()):
+        if not isinstance(value, bool):
+            continue
+        pattern = tuple("*" if isinstance(part, int) else part for part in location)
+        keys = [all_keys().get(pattern), all_keys().get(pattern[:-1])]
+        field = next((key.field for key in keys if key is not None), None)
+        if field is not None and not _may_hold(field, "boolean") and _may_hold(field, "number", "integer"):
+            yield (
+                f"{key_path(location)} is {str(value).lower()}, expected a number (YAML takes yes, no, on and off "
+                "for true and false): correct it."
+            )
+
+
+def _leaves(value: Any, location: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    if isinstance(value, Mapping):
+        for name, each in value.items():
+            yield from _leaves(each, (*location, str(name)))
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from _leaves(each, (*location, index))
+    else:
+        yield location, value
+
+
+def _may_hold(field: Mapping[str, Any], *types: str) -> bool:
+    """Whether the schema of a key, or of the entries of its list or section, allows one of these types."""
+    inner = [field.get("items"), field.get("additionalProperties"), *field.get("anyOf", ())]
+    return field.get("type") in types or any(
+        _may_hold(each, *types) for each in inner if isinstance(each, Mapping)
+    )

@@ -1,6 +1,6 @@
 """Settings of the observables a potential can be refined against: a class and a line in PROPERTIES each."""
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import (
     Field,
@@ -30,6 +30,17 @@ class PropertySettings(Section):
         """The file of the measurement, where it is read from one."""
         return None
 
+    def of_state(self, *names: str) -> Self:
+        """The settings of a state, with the measurement that is given under one of its names, if any."""
+        own = getattr(self, "targets", {})
+        return next((self.model_copy(update={"target": own[name]}) for name in names if name in own), self)
+
+    @property
+    def target_files(self) -> list[str]:
+        """The files of all measurements."""
+        file = self.target_file
+        return [file, *getattr(self, "targets", {}).values()] if file is not None else []
+
     @classmethod
     def example(cls) -> dict[str, Any]:
         """What a campaign writes at least."""
@@ -40,6 +51,12 @@ class MeasuredCurve(PropertySettings):
     """An observable whose measurement is read from a file."""
 
     target: str = Field(description="CSV file of the measured property.")
+    targets: dict[str, str] = Field(
+        {},
+        description="Files of states that have measurements of their own, by the names of the states, such as "
+        "{350K: file}.",
+        examples=[{}],
+    )
 
     @property
     def target_file(self) -> str | None:
@@ -52,6 +69,12 @@ class MeasuredNumber(PropertySettings):
 
     target: float = Field(description="The measured number, in the unit of the observable.")
     target_error: NonNegativeFloat = Field(0.0, description="Its uncertainty, in the same unit.")
+    targets: dict[str, float] = Field(
+        {},
+        description="Measured numbers of states that have their own, by the names of the states, such as "
+        "{350K: 5.1}.",
+        examples=[{}],
+    )
 
 
 class Band(Section):

@@ -6,7 +6,8 @@ import numpy as np
 from ase import Atoms
 from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
 
-from dynrefine.datasets.reading import with_labels
+from dynrefine.datasets.conventions import with_labels
+from dynrefine.datasets.isotopes import atoms_of, symbol_among, symbols_of
 from dynrefine.errors import CampaignError
 from dynrefine.geometry.frames import LabelledFrames
 
@@ -78,7 +79,7 @@ def from_arrays(frames: LabelledFrames, elements: Sequence[str], series: str) ->
 def require_elements(frames: Sequence[Atoms], elements: Sequence[str], name: str = "the data set") -> None:
     """Raise where a frame holds an element that is not among those of the potential."""
     for index, frame in enumerate(frames):
-        unknown = sorted(set(frame.get_chemical_symbols()) - set(elements))
+        unknown = sorted({each for each in symbols_of(frame) if symbol_among(each, elements) is None})
         if unknown:
             raise CampaignError(
                 f"{name}, frame {index} ({frame.info.get('source', 'without a source')}) holds {unknown[0]}, "
@@ -87,7 +88,8 @@ def require_elements(frames: Sequence[Atoms], elements: Sequence[str], name: str
 
 
 def _species(frame: Atoms, elements: Sequence[str]) -> np.ndarray:
-    return np.array([list(elements).index(symbol) for symbol in frame.get_chemical_symbols()], np.int32)
+    symbols = (symbol_among(symbol, elements) for symbol in symbols_of(frame))
+    return np.array([list(elements).index(symbol) for symbol in symbols], np.int32)
 
 
 def _padded(array: np.ndarray, length: int, value: float) -> np.ndarray:
@@ -105,5 +107,7 @@ def _frame(frames: LabelledFrames, elements: Sequence[str], index: int, source: 
         "stress": full_3x3_to_voigt_6_stress(np.asarray(frames.stresses[index])),
         "dipole": np.asarray(frames.dipoles[index]),
     }
-    frame = Atoms(symbols, positions, cell=np.asarray(frames.cells[index]), pbc=True, info={"source": source})
+    frame = atoms_of(
+        symbols, positions, cell=np.asarray(frames.cells[index]), pbc=True, info={"source": source}
+    )
     return with_labels(frame, {name: value for name, value in labels.items() if np.all(np.isfinite(value))})

@@ -5,14 +5,16 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from ase import Atoms
-from ase.data import covalent_radii
 
 from dynrefine.datasets.arrays import require_elements
+from dynrefine.datasets.conventions import Conventions
+from dynrefine.datasets.judging import unit_faults
+from dynrefine.datasets.pairs import pairs_of
+from dynrefine.datasets.sources import Source, mixed_levels
 from dynrefine.datasets.writing import geometry_key
 from dynrefine.errors import CampaignError
 
-_BOND = (0.5, 1.45)  # shortest distance over the sum of covalent radii where atoms are bonded
-_BONDED_FORCE = (0.05, 20.0)  # root mean square force component where hydrogen is bonded and moving, eV/Å
+_MOST_DROPPED = 0.5  # part of the frames that one limit may leave out before it is the limit that is doubted
 
 
 def check_frames(
@@ -24,6 +26,7 @@ def check_frames(
     energy_limit: float = 8.0,
     net_force_limit: float = 0.5,
     name: str = "the data set",
+    sources: Sequence[Source] | None = None,
 ) -> tuple[list[Atoms], pd.DataFrame]:
     """Judge every frame; leave doubtful ones out and refuse what cannot be right.
 
@@ -37,6 +40,7 @@ def check_frames(
         net_force_limit: largest component of the net force, removed by the labelling or left in the frame,
             eV/Å.
         name: the file or files, for messages.
+        sources: the files one by one, where frames are of several; the units of each are judged apart.
 
     Returns:
         the frames kept, and a table with a row per frame: frame, source, atoms, verdict (kept, removed),
@@ -45,12 +49,17 @@ def check_frames(
 
     Raises:
         CampaignError: labels are missing or not finite, an element is unknown, a cell has no volume or is not
-            periodic, the units cannot be Å and eV, or no frame is left.
+            periodic, the units cannot be Å and eV, two levels of theory are mixed, or one limit would leave out
+            most frames.
     """
     require_elements(frames, elements, name)
     for index, frame in enumerate(frames):
         _require_sound(frame, f"{name}, frame {index} ({frame.info.get('source', 'without a source')})")
-    _require_units(frames, name)
+    sources = sources or [Source(name, list(frames), Conventions())]
+    faults = [fault for source in sources for fault in _faults(source)]
+    faults = faults or [fault for fault in [mixed_levels(sources)] if fault]
+    if faults:
+        raise CampaignError("\n".join(faults))
     table = _measures(frames)
     first = table.groupby("geometry").frame.transform("min")
     conditions = {
@@ -64,6 +73,24 @@ def check_frames(
     }
     table["reason"] = np.select(list(conditions.values()), list(conditions), default="")
     table["verdict"] = np.where(table.reason == "", "kept", "removed")
+    _require_few_dropped(
+        table,
+        {
+            f"a force above {force_limit:g} eV/Å": (
+                f"the units of the forces are the likely cause (half the frames exceed "
+                f"{table.largest_force.median():.3g} eV/Å); state units.forces in the dataset, or raise force_limit"
+            ),
+            f"atoms nearer than {minimum_distance:g} Å": (
+                "the unit of the positions is the likely cause; state units.positions in the dataset, or lower "
+                "minimum_distance"
+            ),
+            f"a net force above {net_force_limit:g} eV/Å": (
+                f"the units of the forces are the likely cause (half the frames exceed "
+                f"{table.net_force.median():.3g} eV/Å); state units.forces in the dataset, or raise net_force_limit"
+            ),
+        },
+        name,
+    )
     kept = [frames[index] for index in table.frame[table.verdict == "kept"]]
     if not kept:
         raise CampaignError(
@@ -91,28 +118,24 @@ def _require_sound(frame: Atoms, name: str) -> None:
         )
 
 
-def _require_units(frames: Sequence[Atoms], name: str) -> None:
-    """Bond lengths tell Å from nm and bohr; where hydrogen is bonded, forces tell eV/Å from other units."""
-    ratio = np.median([_shortest_distances(frame)[1] for frame in frames])
-    if ratio < _BOND[0]:
-        raise CampaignError(
-            f"{name}: the nearest atoms are {ratio:.2f} bond lengths apart, expected about 1 or more: "
-            "positions and cells seem not to be in Å (nm?); convert them."
-        )
-    if any("H" not in frame.get_chemical_symbols() for frame in frames):
-        return
-    if ratio > _BOND[1]:
-        raise CampaignError(
-            f"{name}: the nearest atoms are {ratio:.2f} bond lengths apart where hydrogen should be bonded: "
-            "positions and cells seem not to be in Å (bohr?); convert them."
-        )
-    force = np.sqrt(np.mean(np.concatenate([frame.calc.results["forces"].ravel() for frame in frames]) ** 2))
-    if not _BONDED_FORCE[0] < force < _BONDED_FORCE[1]:
-        raise CampaignError(
-            f"{name}: the root mean square force is {force:.3g} eV/Å, expected between {_BONDED_FORCE[0]:g} "
-            f"and {_BONDED_FORCE[1]:g} where hydrogen is bonded and moving: forces seem to be in other units "
-            "(hartree/bohr? kJ/mol/nm?); convert them."
-        )
+def _faults(source: Source) -> list[str]:
+    """What is wrong with the units of a file, or that two levels of theory in it hide that."""
+    if source.conventions is None:
+        return []
+    faults = unit_faults(source.frames, source.name, source.conventions)
+    mixed = mixed_levels([source]) if faults else None
+    return [mixed] if mixed else faults
+
+
+def _require_few_dropped(table: pd.DataFrame, limits: dict[str, str], name: str) -> None:
+    """Refuse to leave out most frames for one limit: then the units or the limit are wrong, not the frames."""
+    for reason, remedy in limits.items():
+        dropped = int((table.reason == reason).sum())
+        if dropped > max(_MOST_DROPPED * len(table), 1):
+            found = f"{dropped} of {len(table)} frames have {reason}"
+            if (table.verdict == "removed").all():
+                found = f"none of {len(table)} frames is left, most for the reason '{reason}'"
+            raise CampaignError(f"{name}: {found}, expected a few at most: {remedy}.")
 
 
 def _measures(frames: Sequence[Atoms]) -> pd.DataFrame:
@@ -133,25 +156,10 @@ def _measure(frame: Atoms) -> dict[str, float | str | bool]:
         "source": frame.info.get("source", ""),
         "atoms": len(frame),
         "largest_force": np.linalg.norm(forces, axis=1).max(),
-        "shortest_distance": _shortest_distances(frame)[0],
+        "shortest_distance": pairs_of(frame).distances.min(initial=np.inf),
         "energy": frame.calc.results["energy"] / len(frame),
         "net_force": max(left, frame.info.get("net_force_removed", 0.0)),
         "converged": bool(frame.info.get("scf_converged", True)),
         "kind": f"{frame.get_chemical_formula()} {frame.info.get('label_method', '')}",
         "geometry": geometry_key(frame),
     }
-
-
-def _shortest_distances(frame: Atoms) -> tuple[float, float]:
-    """The shortest distance of two atoms (Å), and the least ratio of a distance to the sum of covalent radii.
-
-    Rounding fractional coordinates finds the nearest image of every pair nearer than half the cell's least
-    height.
-    """
-    first, second = np.triu_indices(len(frame), 1)
-    fractional = frame.cell.scaled_positions(frame.positions)
-    separation = fractional[second] - fractional[first]
-    distances = np.linalg.norm((separation - np.round(separation)) @ frame.cell.array, axis=1)
-    radii = covalent_radii[frame.numbers]
-    ratios = distances / (radii[first] + radii[second])
-    return distances.min(initial=np.inf), ratios.min(initial=np.inf)

@@ -18,8 +18,8 @@ def write_frames(path: str | Path, frames: Sequence[Atoms]) -> None:
         path: the file to write.
         frames: frames with or without labels; positions are kept to 1e-8 Å, forces to 1e-8 eV/Å.
     """
-    with atomic_path(path) as temporary:
-        write(temporary, frames, format="extxyz")
+    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as stream:
+        write(stream, frames, format="extxyz")
 
 
 def geometry_key(frame: Atoms) -> str:

@@ -1,8 +1,10 @@
 """Tables in CSV files."""
 
+import csv
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -22,22 +24,102 @@ def rows_of(table: pd.DataFrame) -> Iterator[Any]:
     return iter(table.itertuples())
 
 
-def read_measured(path: str | Path) -> np.ndarray:
+def read_measured(path: str | Path, columns: int = 0) -> np.ndarray:
     """A measured property from a CSV file: comment lines, a header, then numbers [rows, columns].
+
+    Arguments:
+        path: the file, numbers with decimal points, separated by commas.
+        columns: how many are wanted at least; those that the file does not have, such as errors, are NaN.
 
     Raises:
         CampaignError: the file is missing or holds something else.
     """
-    try:
-        values = pd.read_csv(path, comment="#").to_numpy(float)
-    except (OSError, ValueError) as error:
-        raise CampaignError(
-            f"{path} cannot be read as a measured property ({error}): expected comment lines beginning with #, a "
-            "header with units, then rows of numbers."
-        ) from error
+    _, values = read_measured_columns(path)
+    missing = max(0, columns - values.shape[1])
+    return np.pad(values, [(0, 0), (0, missing)], constant_values=np.nan)
+
+
+def read_measured_columns(path: str | Path) -> tuple[list[str], np.ndarray]:
+    """The names of the columns of a measured property and its numbers [rows, columns].
+
+    Raises:
+        CampaignError: the file is missing or holds something else.
+    """
+    path = Path(path)
+    rows = list(_rows(path))
+    if not rows:
+        _refuse(path, "it is empty")
+    (_, header), body = rows[0], rows[1:]
+    if all(_is_number(field) for field in header):
+        _refuse(
+            path,
+            f"its first row, {','.join(header)}, is of numbers and would be taken for the header",
+            "put a row with the names of the columns above it",
+        )
+    if any(";" in field or "\t" in field for field in header) or (body and ";" in ",".join(body[0][1])):
+        _refuse(
+            path,
+            f"line {rows[0][0]} is separated by semicolons or tabs",
+            "write it with commas between the numbers and points in them",
+        )
+    if header[0].strip().lower() in ("", "index") or header[0].startswith("Unnamed:"):
+        _refuse(
+            path,
+            f"its first column '{header[0]}' is the index of a table, not an abscissa",
+            "write it without the index (pandas: index=False)",
+        )
+    for number, row in body:
+        if len(row) != len(header):
+            _refuse(
+                path,
+                f"line {number} has {len(row)} fields where the header has {len(header)}",
+                "write decimal points, not commas, and as many fields as names",
+            )
+    numbers = [[_number(path, number, field) for field in row] for number, row in body]
+    values = np.array(numbers, float).reshape(len(body), len(header))
     if min(values.shape) < 2 or not np.isfinite(values).all() or np.any(np.diff(values[:, 0]) <= 0):
         raise CampaignError(
             f"{path} holds no measured property: expected two or more rows and columns of finite numbers, the first "
             "column rising."
         )
-    return values
+    return [name.strip() for name in header], values
+
+
+def _rows(path: Path):
+    """The fields of each line that is no comment, with its number."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        _refuse(path, str(error))
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        text = content.decode("utf-16")
+    else:
+        text = content.decode("utf-8-sig", errors="replace")
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip() and not line.lstrip().startswith("#"):
+            # what stands behind the sign of a comment is none of the numbers
+            yield number, next(csv.reader([re.sub(r"\s+#.*$", "", line)]))
+
+
+def _is_number(field: str) -> bool:
+    try:
+        float(field)
+    except ValueError:
+        return False
+    return True
+
+
+def _number(path: Path, line: int, field: str) -> float:
+    if not field.strip():
+        return np.nan
+    try:
+        return float(field)
+    except ValueError as error:
+        _refuse(path, f"line {line}: {error}")
+
+
+def _refuse(path: Path, found: str, remedy: str = "correct it") -> NoReturn:
+    raise CampaignError(
+        f"{path} cannot be read as a measured property ({found}): expected comment lines beginning with #, a header "
+        f"with units, then rows of numbers with decimal points, separated by commas; {remedy}."
+    )

@@ -25,7 +25,8 @@ def observables_of(settings: EvaluationSettings, state: State, ensemble: Ensembl
     symbols = tuple(settings.symbols[index] for index in ensemble.species)
     interval = settings.trajectory.sampling_interval
     conditions = Conditions(state.temperature, cell.volume(ensemble.cell), len(symbols), interval, symbols)
-    chosen = settings.objective.observables.chosen()
+    names = f"{state.short_label}_{state.density:g}", state.short_label
+    chosen = {name: each.of_state(*names) for name, each in settings.objective.observables.chosen().items()}
     targets = {
         name: read_measured(each.target_file) if each.target_file else None for name, each in chosen.items()
     }

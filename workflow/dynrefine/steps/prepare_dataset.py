@@ -3,7 +3,8 @@
 from dynrefine.campaign.job import Job
 from dynrefine.config.steps import PrepareDataset
 from dynrefine.datasets.checking import check_frames
-from dynrefine.datasets.reading import read_frames
+from dynrefine.datasets.conventions import Conventions
+from dynrefine.datasets.sources import read_sources
 from dynrefine.datasets.splitting import split_by_blocks, summary
 from dynrefine.datasets.writing import write_frames
 from dynrefine.files.tables import write_table
@@ -12,8 +13,11 @@ from dynrefine.files.tables import write_table
 def prepare_dataset(job: Job, settings: PrepareDataset) -> None:
     """Check the labelled frames, split them by blocks of time, and describe them."""
     chosen = settings.dataset
-    paths = [*job.inputs.frames, *job.inputs.labelled]
-    frames = [frame for path in paths for frame in read_frames(path)]
+    charges = {element.symbol: element.charge for element in settings.elements}
+    stated = [Conventions(**chosen.conventions_of(file), charges=charges) for file in chosen.files]
+    files = [*zip(job.inputs.frames, stated, strict=True), *((path, None) for path in job.inputs.labelled)]
+    sources = read_sources(files, settings.symbols)
+    frames = [frame for source in sources for frame in source.frames]
     kept, table = check_frames(
         frames,
         settings.symbols,
@@ -21,7 +25,8 @@ def prepare_dataset(job: Job, settings: PrepareDataset) -> None:
         minimum_distance=chosen.minimum_distance,
         energy_limit=chosen.energy_limit,
         net_force_limit=chosen.net_force_limit,
-        name=", ".join(paths),
+        name=", ".join(path for path, _ in files),
+        sources=sources,
     )
     parts = split_by_blocks(kept, chosen.fractions.model_dump(), chosen.block_length, job.drawing_seed)
     part_of = {id(frame): part for part, members in parts.items() for frame in members}

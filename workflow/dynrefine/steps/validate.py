@@ -82,7 +82,7 @@ def _add_held_out(
             ensembles,
             (first, second),
             judged.structure,
-            read_measured(target) if target else None,
+            read_measured(target, columns=3) if target else None,
         )
 
 

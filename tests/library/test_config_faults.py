@@ -1,0 +1,309 @@
+"""What can be known of a configuration and its files before the first job is said before the first job."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from dynrefine.config import check_files, load_config
+from dynrefine.errors import CampaignError
+from dynrefine.files.tables import read_measured
+
+ROOT = Path(__file__).parents[2]
+TOY = ROOT / "tests/config/toy.yaml"
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    (tmp_path / "workflow").symlink_to(ROOT / "workflow")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def changed(values, path, value):
+    *parents, last = path
+    for part in parents:
+        values = values[part] if isinstance(part, int) else values.setdefault(part, {})
+    if value is None:
+        values.pop(last, None)
+    else:
+        values[last] = value
+
+
+def toy(*changes):
+    values = yaml.safe_load(TOY.read_text(encoding="utf-8"))
+    for path, value in changes:
+        changed(values, path, value)
+    return values
+
+
+def sentences(*changes):
+    with pytest.raises(CampaignError) as refusal:
+        check_files(load_config(toy(*changes)))
+    return str(refusal.value).splitlines()
+
+
+INFRARED = ("objective", "observables", "infrared")
+STRUCTURE = ("validation", "structure")
+
+
+def elements(*rows):
+    return [(("elements",), [dict(zip(("symbol", "mass", "charge"), row, strict=True)) for row in rows])]
+
+
+HEAVY = [(("ensemble", "masses"), None)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            [(("objective", "observables"), {})],
+            "objective.observables is empty, expected at least one measured property to refine against: add "
+            "one, such "
+            "as infrared or diffusion.",
+        ),
+        (
+            [((*STRUCTURE, "pair"), ["O", "N"])],
+            "validation.structure.pair[1] is 'N', expected one of O, H: correct it.",
+        ),
+        (
+            [((*STRUCTURE, "bin"), 7.0)],
+            "validation.structure.bin is 7 Å, expected at most validation.structure.longest, 6 Å: lower it.",
+        ),
+        (
+            elements(("O", 15.999, -2), ("H", 1.008, 2)),
+            "elements gives the first frame of workflow/data/water16/frames.extxyz the charge +32 e (16 O of "
+            "-2, 32 H "
+            "of +2), expected 0, since the dipole of charged cells depends on the origin: correct "
+            "elements[*].charge.",
+        ),
+        (
+            [(("states", 0, "density"), 997)],
+            "states[0].density is 997 g/cm³, expected at most 30, since nothing is denser than osmium: give it in "
+            "g/cm³ (of 997 kg/m³: 0.997).",
+        ),
+        (
+            [(("states", 0, "temperature"), True)],
+            "states[0].temperature is true, expected a number (YAML takes yes, no, on and off for true and false): "
+            "correct it.",
+        ),
+        (
+            [((*INFRARED, "bands"), [{"range": [False, 3000]}])],
+            "objective.observables.infrared.bands[0].range[0] is false, expected a number (YAML takes yes, no, "
+            "on and "
+            "off for true and false): correct it.",
+        ),
+        (
+            [(("ensemble", "masses"), {"H": True})],
+            "ensemble.masses.H is true, expected a number (YAML takes yes, no, on and off for true and false): "
+            "correct it.",
+        ),
+        (
+            [((*INFRARED, "window"), 1.0)],
+            "objective.observables.infrared.window is 1 fs, expected at least trajectory.sampling_interval, 2 fs: "
+            "lengthen the window or record more often.",
+        ),
+        (
+            [(("validation", "diffusion", "window"), 1.0)],
+            "validation.diffusion.window is 1 fs, expected at least trajectory.sampling_interval, 2 fs: lengthen the "
+            "window or record more often.",
+        ),
+        (
+            [((*INFRARED, "bands"), [{"range": [1010, 1190]}])],
+            "objective.observables.infrared.bands[0].range is [1010, 1190] cm⁻¹, expected one of the "
+            "wavenumbers that "
+            "are compared, multiples of objective.observables.infrared.resolution, 200 cm⁻¹, in it: widen the "
+            "band or "
+            "lower the resolution.",
+        ),
+        (
+            [((*INFRARED, "bands"), [{"range": [2, 1000]}])],
+            "objective.observables.infrared.bands[0].range is [2, 1000] cm⁻¹, expected a part of what "
+            "workflow/data/targets/water_infrared_298K.csv holds, 5 to 4500 cm⁻¹, all that was measured: narrow the "
+            "band.",
+        ),
+        (
+            [
+                (
+                    ("states",),
+                    [{"temperature": 280, "density": 0.9999}, {"temperature": 350, "density": 0.9737}],
+                )
+            ],
+            "objective.observables.infrared.target is one measurement, "
+            "workflow/data/targets/water_infrared_298K.csv, "
+            "for the states 280K, 350K, expected a measurement of each temperature: give those of all states but one "
+            "in objective.observables.infrared.targets, such as {350K: file}.",
+        ),
+        (
+            [((*INFRARED, "targets"), {"310K": "x.csv"})],
+            "objective.observables.infrared.targets.310K is given, expected the name of a state: 300K: correct it.",
+        ),
+        (
+            [(("dataset", "files"), ["frames{1}.extxyz"])],
+            "dataset.files[0] is 'frames{1}.extxyz', expected no braces, which Snakemake takes for wildcards: rename "
+            "it.",
+        ),
+    ],
+)
+def test_a_fault_is_one_sentence_before_the_first_job(folder, changes, sentence):
+    assert sentences(*changes) == [sentence]
+
+
+def test_swapped_masses_are_two_sentences(folder):
+    found = sentences(*elements(("O", 1.008, -2), ("H", 15.999, 1)))
+    assert [line.partition(",")[0] for line in found] == [
+        "elements[0].mass is 1.008 u where its symbol is O",
+        "elements[1].mass is 15.999 u where its symbol is H",
+    ]
+
+
+@pytest.mark.parametrize(
+    "hydrogen", [("H", 1.008, 1), ("D", 2.014, 1), ("H", 2.014, 1), ("T", 3.016, 1)], ids=str
+)
+def test_isotopes_of_hydrogen_are_elements_that_the_frames_of_water_serve(folder, hydrogen):
+    check_files(load_config(toy(*elements(("O", 15.999, -2), hydrogen), *HEAVY)))
+
+
+@pytest.mark.parametrize("row", [("D", 1.008, 1), ("Xx", 1.0, 0), ("O", 12.0, -2)])
+def test_masses_of_no_isotope_are_refused(folder, row):
+    (sentence,) = sentences(*elements(("O", 15.999, -2) if row[0] == "D" else ("H", 1.008, 1), row), *HEAVY)[
+        :1
+    ]
+    assert sentence.startswith("elements[1].")
+
+
+def test_each_state_may_have_a_measurement_of_its_own(folder):
+    shutil.copy(ROOT / "workflow/data/targets/water_infrared_298K.csv", "hot.csv")
+    states = [{"temperature": 300, "density": 0.997}, {"temperature": 350, "density": 0.9737}]
+    config = load_config(toy((("states",), states), ((*INFRARED, "targets"), {"350K": "hot.csv"})))
+    check_files(config)
+    infrared = config.objective.observables.infrared
+    assert infrared.of_state("350K_0.9737", "350K").target == "hot.csv"
+    assert infrared.of_state("300K").target.endswith("298K.csv")
+    assert infrared.target_files == [infrared.target, "hot.csv"]
+    Path("hot.csv").unlink()
+    with pytest.raises(
+        CampaignError, match=r"infrared\.targets\.350K is 'hot\.csv', expected an existing file"
+    ):
+        check_files(config)
+
+
+@pytest.mark.parametrize("last", [2000.0, 3999.0])
+def test_a_band_beyond_the_measured_range_is_refused(folder, last):
+    lines = (ROOT / "workflow/data/targets/water_infrared_298K.csv").read_text(encoding="utf-8").splitlines()
+    kept = [line for line in lines if not line[0].isdigit() or float(line.split(",")[0]) <= last]
+    Path("target.csv").write_text("\n".join(kept), encoding="utf-8")
+    (sentence,) = sentences(((*INFRARED, "target"), "target.csv"))
+    assert sentence.startswith(
+        "objective.observables.infrared.bands[1].range is [1000, 4000] cm⁻¹, expected a part of what target.csv "
+        "holds, 5 "
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (",w,a\n0,100,1100\n1,200,1200\n", "its first column '' is the index of a table"),
+        ("Unnamed: 0,w,a\n0,100,1100\n1,200,1200\n", "is the index of a table, not an abscissa"),
+        ("index,w,a\n0,100,1100\n1,200,1200\n", "write it without the index (pandas: index=False)"),
+        ("w,a\n100,5,1100,2\n200,5,1200,2\n", "line 2 has 4 fields where the header has 2"),
+        ("w;a\n100,5;1100,2\n200,5;1200,2\n", "line 1 is separated by semicolons or tabs"),
+        ("w\ta\n100\t1100\n200\t1200\n", "line 1 is separated by semicolons or tabs"),
+        ("100,1100\n200,1200\n300,1300\n", "its first row, 100,1100, is of numbers"),
+        ("w,a\n100,1100\n200\n", "line 3 has 1 fields where the header has 2"),
+        ("w,a\n0,100,1100\n1,200,1200\n", "line 2 has 3 fields where the header has 2"),
+        ("w,a\n100,n/a\n200,1200\n", "line 2: could not convert string to float: 'n/a'"),
+    ],
+)
+def test_tables_that_would_be_misread_are_refused(folder, content, said):
+    Path("target.csv").write_text(content, encoding="utf-8")
+    with pytest.raises(CampaignError, match=r"target\.csv cannot be read as a measured property") as refusal:
+        read_measured("target.csv")
+    assert said in str(refusal.value)
+    (sentence,) = sentences(((*INFRARED, "target"), "target.csv"))
+    assert sentence.startswith("objective.observables.infrared.target: target.csv cannot be read")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_tables_in_any_encoding_are_read(tmp_path, encoding, newline):
+    content = newline.join(["# 25 °C", "", 'wavenumber,"n, a"', "5, 1.5", " 10,-2e1 # an outlier", ""])
+    (tmp_path / "target.csv").write_bytes(content.encode(encoding))
+    np.testing.assert_array_equal(read_measured(tmp_path / "target.csv"), [[5.0, 1.5], [10.0, -20.0]])
+
+
+def test_columns_that_a_table_lacks_are_not_numbers(tmp_path):
+    (tmp_path / "rdf.csv").write_text("distance_A,g\n2,0\n3,1.5\n")
+    found = read_measured(tmp_path / "rdf.csv", columns=3)
+    np.testing.assert_array_equal(found, [[2.0, 0.0, np.nan], [3.0, 1.5, np.nan]])
+
+
+@pytest.mark.parametrize(
+    ("path", "header", "said"),
+    [
+        ((*INFRARED, "target"), "frequency_THz,a", "expected wavenumbers in cm⁻¹"),
+        ((*INFRARED, "target"), "wavelength (µm),a", "expected wavenumbers in cm⁻¹"),
+        ((*STRUCTURE, "target"), "distance_nm,g", "expected distances in Å"),
+    ],
+)
+def test_abscissae_in_another_unit_are_told_by_their_names(folder, path, header, said):
+    Path("target.csv").write_text(f"{header}\n0,1\n5000,2\n", encoding="utf-8")
+    assert any(said in sentence for sentence in sentences((path, "target.csv")))
+
+
+def test_a_measured_structure_out_of_reach_is_refused(folder):
+    Path("rdf.csv").write_text("distance_A,g\n250,0\n600,1\n")
+    assert "measured from 250 to 600 Å" in sentences(((*STRUCTURE, "target"), "rdf.csv"))[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "campaign: {name: a}\nstates: []\ncampaign: {name: b}\n",
+            "lines 1 and 3 both have the key campaign",
+        ),
+        ("campaign:\n  name: a\n  name: b\n", "lines 2 and 3 both have the key name"),
+    ],
+)
+def test_a_key_given_twice_is_refused(tmp_path, text, said):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(CampaignError) as refusal:
+        load_config(path)
+    assert str(refusal.value) == (f"{path}, {said}, expected it once in its section: remove one of them.")
+
+
+def test_anchors_and_merged_sections_are_no_keys_given_twice(tmp_path):
+    path = tmp_path / "mine.yaml"
+    text = TOY.read_text(encoding="utf-8").replace("- temperature: 300 # K", "- &one\n    temperature: 300")
+    path.write_text(f"{text}\n", encoding="utf-8")
+    load_config(path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "latin-1"])
+def test_a_configuration_in_another_encoding_is_told(tmp_path, encoding):
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(TOY.read_text(encoding="utf-8").replace("³", "°").encode(encoding, errors="ignore"))
+    with pytest.raises(
+        CampaignError, match="is not in UTF-8, perhaps in UTF-16: expected a configuration in UTF-8"
+    ):
+        load_config(path)
+
+
+def test_a_configuration_with_a_byte_order_mark_is_read(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(TOY.read_text(encoding="utf-8").encode("utf-8-sig"))
+    load_config(path)
+
+
+def test_a_dangling_link_in_the_place_of_the_results_is_told(folder):
+    Path("results").symlink_to("scratch/gone")
+    assert sentences() == [
+        "results is a link to scratch/gone, which does not exist, expected a folder for the results: make that "
+        "folder or "
+        "remove the link."
+    ]

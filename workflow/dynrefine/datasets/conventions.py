@@ -1,0 +1,236 @@
+"""What the labels of a file mean, as the user states it, and frames in Å, eV and e by it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
+
+from dynrefine.datasets.conversion import factor, is_per_atom
+from dynrefine.datasets.isotopes import element_of
+from dynrefine.errors import CampaignError
+
+# the rows and columns of six numbers in each order
+ORDERS = {
+    "xx yy zz yz xz xy": ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)),
+    "xx yy zz xy yz xz": ((0, 0), (1, 1), (2, 2), (0, 1), (1, 2), (0, 2)),
+    "xx yy zz xy xz yz": ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2)),
+    "xx xy xz yy yz zz": ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)),
+    "xx xy yy xz yz zz": ((0, 0), (0, 1), (1, 1), (0, 2), (1, 2), (2, 2)),
+}
+VOIGT = "xx yy zz yz xz xy"
+LABELS = ("energy", "forces", "stress", "virial", "dipole")
+_ALIASES = {
+    "energy": (
+        "REF_energy",
+        "dft_energy",
+        "DFT_energy",
+        "ref_energy",
+        "Energy",
+        "energies",
+        "TotEnergy",
+        "E",
+    ),
+    "forces": (
+        "REF_forces",
+        "dft_forces",
+        "DFT_forces",
+        "ref_forces",
+        "Forces",
+        "force",
+        "gradient",
+        "gradients",
+    ),
+    "stress": ("REF_stress", "dft_stress", "DFT_stress", "ref_stress", "Stress"),
+    "virial": ("REF_virial", "dft_virial", "DFT_virial", "ref_virial", "Virial", "virials"),
+    "dipole": ("REF_dipole", "dft_dipole", "DFT_dipole", "ref_dipole", "Dipole", "mu", "dipoles"),
+}
+
+
+@dataclass(frozen=True)
+class Conventions:
+    """Units and names of the labels of a file.
+
+    Attributes:
+        units: by quantity (positions, energy, forces, stress, virial, dipole); those of ASE where none is given.
+        keys: under which the file has energy, forces, stress, virial, dipole; these words where none is given.
+        stress_order: order of six numbers of a stress or virial, one of `ORDERS`.
+        wannier: the dipole is the sum of the displacements of the Wannier centres.
+        symbols: chemical symbols of the file's labels of atoms.
+        charges: formal charges by element, e, for dipoles from Wannier centres.
+    """
+
+    units: Mapping[str, str] = field(default_factory=dict)
+    keys: Mapping[str, str] = field(default_factory=dict)
+    stress_order: str = VOIGT
+    wannier: bool = False
+    symbols: Mapping[str, str] = field(default_factory=dict)
+    charges: Mapping[str, float] = field(default_factory=dict)
+
+
+def with_labels(frame: Atoms, labels: Mapping[str, float | np.ndarray]) -> Atoms:
+    """A copy of a frame with these labels (in ASE's names and units) in its calculator, and no others."""
+    result = frame.copy()
+    result.calc = SinglePointCalculator(result, **labels)
+    return result
+
+
+def dipole_from_wannier(frame: Atoms, charges: Mapping[str, float]) -> Atoms:
+    """The frame with its total dipole, where the file held displacements of Wannier centres instead.
+
+    Some DeePMD sets give as dipole the sum over atoms of the displacements of their doubly occupied Wannier
+    centres. With formal charges q_i (core and the electrons of the centres) the total is sum_i q_i r_i - 2 e
+    times that sum, defined modulo e times the cell vectors.
+
+    Arguments:
+        frame: its calculator's dipole is the sum of displacements, Å.
+        charges: formal charge of each element, e ({"O": -2, "H": 1}).
+    """
+    by_element = {element_of(symbol): charge for symbol, charge in charges.items()}
+    formal = np.array([by_element[symbol] for symbol in frame.get_chemical_symbols()])
+    labels = frame.calc.results
+    return with_labels(frame, labels | {"dipole": formal @ frame.positions - 2.0 * labels["dipole"]})
+
+
+def in_internal_units(frame: Atoms, conventions: Conventions, name: str) -> Atoms:
+    """A frame with positions in Å and energy (eV), forces (eV/Å), stress (eV/Å³), dipole (e Å) of the file.
+
+    Arguments:
+        frame: as read, its labels in the calculator, in `info` or in `arrays`.
+        conventions: what they mean.
+        name: file and place, for messages.
+
+    Raises:
+        CampaignError: a label that the conventions name is missing, or has another shape.
+    """
+    keys = conventions.keys
+    raw = {label: _raw(frame, label, keys.get(label), name) for label in LABELS}
+    if "virial" in keys and keys["virial"] == keys.get("stress", "stress"):
+        raw["stress"] = None  # what the file calls stress is a virial
+    raw = {label: value for label, value in raw.items() if value is not None}
+    _require_named(frame, raw, name)
+    result = Atoms(
+        frame.get_chemical_symbols(), frame.positions, cell=frame.cell, pbc=frame.pbc, info=dict(frame.info)
+    )
+    if frame.has("masses"):
+        result.set_masses(frame.get_masses())
+    length = factor("positions", conventions.units.get("positions") or "angstrom")
+    result.set_cell(length * frame.cell.array)
+    result.positions = length * frame.positions
+    labels = _converted(raw, conventions, result, name)
+    for label in ("stress", "virial", "dipole"):
+        result.info.pop(label, None)
+    if not labels:
+        return result
+    result = with_labels(result, labels)
+    if conventions.wannier and "dipole" in labels:
+        result = dipole_from_wannier(result, conventions.charges)
+    return result
+
+
+def _converted(
+    raw: Mapping[str, np.ndarray], conventions: Conventions, frame: Atoms, name: str
+) -> dict[str, float | np.ndarray]:
+    units = {
+        "energy": conventions.units.get("energy") or "eV",
+        "forces": conventions.units.get("forces") or "eV/angstrom",
+        "stress": conventions.units.get("stress") or "eV/angstrom^3",
+        "virial": conventions.units.get("virial") or "eV",
+        "dipole": conventions.units.get("dipole") or "e angstrom",
+    }
+    labels = {label: factor(label, units[label]) * value for label, value in raw.items()}
+    if "energy" in labels:
+        energy = labels["energy"] * (len(frame) if is_per_atom(units["energy"]) else 1)
+        labels["energy"] = float(energy.reshape(()))
+    if "forces" in labels:
+        labels["forces"] = labels["forces"].reshape(len(frame), 3)
+    if "dipole" in labels:
+        labels["dipole"] = labels["dipole"].reshape(3)
+    stresses = {}
+    if "stress" in labels:
+        stresses["stress"] = _voigt(labels.pop("stress"), conventions.stress_order, name)
+    if "virial" in labels:
+        virial = _voigt(labels.pop("virial"), conventions.stress_order, name)
+        if not frame.pbc.all() or frame.get_volume() < 1e-3:
+            raise CampaignError(
+                f"{name} has a virial in a cell without volume, periodic {frame.pbc.tolist()}: expected three "
+                "periodic directions and a volume; complete the cell or leave the virial out."
+            )
+        # a positive virial is a pressure, a positive stress of ASE a tension
+        stresses["virial"] = -virial / frame.get_volume()
+    if len(stresses) == 2:
+        first, second = stresses.values()
+        if not np.allclose(first, second, rtol=1e-2, atol=1e-2 * np.abs(first).max()):
+            raise CampaignError(
+                f"{name} has a stress and a virial that differ ({first[0]:.3g} and {second[0]:.3g} eV/Å³ along "
+                "x): expected stress = -virial/volume; state units.stress or units.virial, or leave one out."
+            )
+    if stresses:
+        labels["stress"] = next(iter(stresses.values()))
+    return labels
+
+
+def _raw(frame: Atoms, label: str, key: str | None, name: str) -> np.ndarray | None:
+    """A label as the file has it, under the name that is stated or its own."""
+    places = [frame.calc.results if frame.calc else {}, frame.info, frame.arrays]
+    value = next((place[key or label] for place in places if (key or label) in place), None)
+    if value is None:
+        if key is not None and label in ("energy", "forces"):
+            known = sorted({each for place in places for each in place} - {"numbers", "positions", "source"})
+            raise CampaignError(
+                f"{name} has no '{key}', which {label}_key names: expected one of "
+                f"{', '.join(known) or 'its labels, of which it has none'}; correct {label}_key."
+            )
+        return None
+    if label == "stress" and np.shape(value) == (6,) and value is places[0].get(key or label):
+        return voigt_6_to_full_3x3_stress(value)  # ASE has put nine numbers in its own order
+    sizes = {"energy": (1,), "forces": (3 * len(frame),), "dipole": (3,)}.get(label, (6, 9))
+    try:
+        array = np.asarray(value, float)
+    except (TypeError, ValueError):
+        array = np.empty(0)
+    if array.size not in sizes:
+        shown = repr(value) if np.size(value) < 10 else f"{np.size(value)} numbers"
+        raise CampaignError(
+            f"{name} has the {label} {shown}, expected {' or '.join(map(str, sizes))} "
+            f"number{'s' if sizes != (1,) else ''} with decimal points: correct it."
+        )
+    return array
+
+
+def _require_named(frame: Atoms, raw: Mapping[str, np.ndarray], name: str) -> None:
+    """Refuse labels under a common other name, which would be left out without a word."""
+    present = {*frame.info, *frame.arrays}
+    for label, aliases in _ALIASES.items():
+        found = [alias for alias in aliases if alias in present]
+        stands_for = "stress" if label == "virial" and "stress" in raw else label
+        if found and stands_for not in raw:
+            sign = (
+                ", and units.forces with a minus before it, since a gradient has the opposite sign"
+                if found[0].startswith("gradient")
+                else ""
+            )
+            raise CampaignError(
+                f"{name} has no '{label}' but '{found[0]}': expected to be told what it is; state "
+                f"{label}_key: {found[0]} in dataset{sign}."
+            )
+
+
+def _voigt(values: np.ndarray, order: str, name: str) -> np.ndarray:
+    """Six numbers in ASE's order, from six in any order or from nine."""
+    if values.size == 6:
+        full = np.empty((3, 3))
+        for (row, column), value in zip(ORDERS[order], values.ravel(), strict=True):
+            full[row, column] = full[column, row] = value
+    else:
+        full = values.reshape(3, 3)
+    scale = np.abs(full).max()
+    if np.abs(full - full.T).max() > 0.02 * scale + 1e-6:
+        raise CampaignError(
+            f"{name} has a stress or virial of nine numbers that is not symmetric ({full[0, 1]:.3g} and "
+            f"{full[1, 0]:.3g} eV/Å³ or eV for xy and yx): expected rows xx xy xz, yx yy yz, zx zy zz; correct "
+            "the order."
+        )
+    return full_3x3_to_voigt_6_stress(full)

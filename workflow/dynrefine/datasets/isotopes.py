@@ -1,0 +1,80 @@
+"""Elements from the labels of atoms in files; deuterium and tritium are hydrogen of other mass."""
+
+from collections.abc import Collection, Iterable, Mapping
+
+import numpy as np
+from ase import Atoms
+from ase.data import atomic_numbers
+
+ISOTOPES = {"D": ("H", 2.014), "T": ("H", 3.016)}  # symbol: element, mass in u
+_TOLERANCE = 0.02  # of a mass that tells an isotope, u
+
+
+def element_of(symbol: str) -> str:
+    """The element of a symbol: H of D and T, every other itself."""
+    return ISOTOPES.get(symbol, (symbol,))[0]
+
+
+def is_symbol(text: str) -> bool:
+    """Whether this is the symbol of an element or an isotope."""
+    return text in ISOTOPES or atomic_numbers.get(text, 0) > 0
+
+
+def symbol_of_label(
+    label: str, elements: Collection[str] | None = None, named: Mapping[str, str] | None = None
+) -> str | None:
+    """The chemical symbol that a label such as OW, H1 or Cl- stands for; none where that is not certain.
+
+    Arguments:
+        label: what the file calls the kind of an atom.
+        elements: the symbols that may occur, where they are known; they decide whether CA is carbon or calcium.
+        named: symbols of labels as the user states them.
+    """
+    if named and label in named:
+        return named[label]
+    letters = "".join(character for character in label if character.isalpha())
+    if is_symbol(label) or is_symbol(letters):
+        return label if is_symbol(label) else letters
+    candidates = {each for each in (letters[:1].upper(), letters[:2].capitalize()) if is_symbol(each)}
+    if elements is not None:
+        candidates = {each for each in candidates if _matches(each, elements)}
+    return candidates.pop() if len(candidates) == 1 else None
+
+
+def atoms_of(symbols: Iterable[str], *arguments, **named) -> Atoms:
+    """ASE's Atoms of symbols that may be of isotopes, which are told by their masses."""
+    symbols = list(symbols)
+    frame = Atoms([element_of(symbol) for symbol in symbols], *arguments, **named)
+    heavy = [index for index, symbol in enumerate(symbols) if symbol in ISOTOPES]
+    if heavy:
+        masses = frame.get_masses()
+        masses[heavy] = [ISOTOPES[symbols[index]][1] for index in heavy]
+        frame.set_masses(masses)
+    return frame
+
+
+def symbols_of(frame: Atoms) -> list[str]:
+    """The symbols of a frame's atoms, D and T where masses tell them."""
+    symbols = frame.get_chemical_symbols()
+    if not frame.has("masses"):
+        return symbols
+    for name, (element, mass) in ISOTOPES.items():
+        for index in np.flatnonzero(np.abs(frame.get_masses() - mass) < _TOLERANCE):
+            if symbols[index] == element:
+                symbols[index] = name
+    return symbols
+
+
+def symbol_among(symbol: str, elements: Collection[str]) -> str | None:
+    """The one of these elements that an atom is, itself or else another isotope; none where there is none.
+
+    Potentials do not depend on masses: frames of light water serve heavy water and the other way round.
+    """
+    if symbol in elements:
+        return symbol
+    same = [each for each in elements if element_of(each) == element_of(symbol)]
+    return same[0] if len(same) == 1 else None
+
+
+def _matches(symbol: str, elements: Collection[str]) -> bool:
+    return symbol_among(symbol, elements) is not None
