@@ -74,7 +74,7 @@ def unusable_results(config: Config) -> Iterator[str]:
     for path in (folder, *folder.parents):
         if path.is_symlink() and not path.exists():
             yield _sentence(
-                f"{path} is a link to {os.readlink(path)}, which does not exist",
+                f"{path} is a link to {path.readlink()}, which does not exist",
                 "a folder for the results",
                 "make that folder or remove the link",
             )
