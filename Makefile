@@ -21,6 +21,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG)
 .DEFAULT_GOAL := campaign
 
 campaign: .venv/ready
+	@$(BIN)/python -m dynrefine.config $(CONFIG)
 	$(SNAKEMAKE) --logger dynrefine
 
 unlock: .venv/ready

@@ -84,6 +84,6 @@ rule write_report:
             logs=f"results/{campaign.campaign.name}/logs",
         ),
         code=code("write_report"),
-        template=config_hash({"page": PAGE.read_text()}),
+        template=config_hash({"page": PAGE.read_text(encoding="utf-8")}),
     script:
         "../scripts/write_report.py"

@@ -361,6 +361,8 @@ def _best_units(
             for unit, other in _signed("forces", FORCE_UNITS)
             if np.isclose(other / stated_force, change, rtol=0.05) and unit != force_unit
         ]
+        if force_unit.endswith("eV/nm"):
+            alike.append("kJ/mol/nm with nm converted the wrong way")  # a factor of 0.104 in place of 0.00104
         guess = "? ".join([force_unit, *alike])
         remedies.append(
             f"forces seem to be in other units ({guess}?); state units.forces: {force_unit} (factor {change:.6g})"
