@@ -102,7 +102,11 @@ def derivatives(leg):
 
 def relative_difference(found, reference) -> float:
     """The largest of all leaves' differences by their norms."""
-    ratios = jax.tree.map(lambda a, b: jnp.linalg.norm(a - b) / jnp.linalg.norm(b), found, reference)
+
+    def ratio(a, b):
+        return jnp.linalg.norm(a.astype(b.dtype) - b) / jnp.linalg.norm(b)
+
+    ratios = jax.tree.map(ratio, found, reference)
     return max(map(float, jax.tree.leaves(ratios)))
 
 

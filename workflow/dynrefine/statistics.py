@@ -69,11 +69,11 @@ def leave_one_out(
     shape = (-1,) + (1,) * (values.ndim - 1)
     total = jnp.tensordot(weights, values, axes=1)
     own = weights.reshape(shape)
-    return (total - own * values) / (1.0 - own)
+    return (total[None] - own * values) / (1.0 - own)
 
 
 def jackknife_error(left_out: Float[Array, " S *shape"]) -> Float[Array, "*shape"]:
     """Standard error from leave-one-out estimates; NaN for a single one."""
     count = len(left_out)
-    spread = jnp.sum((left_out - jnp.mean(left_out, axis=0)) ** 2, axis=0)
+    spread = jnp.sum((left_out - jnp.mean(left_out, axis=0, keepdims=True)) ** 2, axis=0)
     return jnp.sqrt(spread * (count - 1) / count) if count > 1 else jnp.full_like(spread, jnp.nan)

@@ -77,7 +77,8 @@ def kinetic_energy(
     masses: Float[Array, " N"], velocities: Float[Array, "*leading N 3"]
 ) -> Float[Array, "*leading"]:
     """Kinetic energy in eV of velocities in Å/fs."""
-    return 0.5 * KINETIC * jnp.sum(masses[:, None] * velocities**2, axis=(-2, -1))
+    of_each = jnp.expand_dims(masses, (*range(velocities.ndim - 2), -1))
+    return 0.5 * KINETIC * jnp.sum(of_each * velocities**2, axis=(-2, -1))
 
 
 def temperature(
@@ -105,4 +106,5 @@ def drawn_velocities(
 
 def without_drift(masses: Float[Array, " N"], velocities: Float[Array, "N 3"]) -> Float[Array, "N 3"]:
     """Velocities less that of the centre of mass."""
-    return velocities - jnp.sum(masses[:, None] * velocities, axis=0) / jnp.sum(masses)
+    momentum = jnp.sum(masses[:, None] * velocities, axis=0, keepdims=True)
+    return velocities - momentum / jnp.sum(masses)

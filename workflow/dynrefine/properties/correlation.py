@@ -26,7 +26,7 @@ def autocorrelation(
     power = jnp.sum(jnp.abs(spectrum) ** 2, axis=-1)
     sums = jnp.fft.irfft(power, n=padded, axis=-1)[..., : depth + 1]
     origins = frames - jnp.arange(depth + 1, dtype=series.dtype)
-    return sums / origins
+    return sums / jnp.expand_dims(origins, range(sums.ndim - 1))
 
 
 def hann_window(depth: int, dtype: Any) -> Float[Array, " {depth}+1"]:

@@ -43,7 +43,7 @@ def radial_distribution(
             neighbours = neighbour_list(x, lattice, reach, capacity, images)
             distance = jnp.linalg.norm(displacements(x, lattice, neighbours), axis=0)
             counted = jnp.asarray(first)[:, None] & weights[neighbours.indices]
-            counts, _ = jnp.histogram(distance, jnp.asarray(edges, x.dtype), weights=counted)
+            counts, _ = jnp.histogram(distance, jnp.asarray(edges, x.dtype), weights=counted.astype(x.dtype))
             return counts, neighbours.overflow
 
         counts, overflow = jax.lax.map(partial(jax.lax.map, one), chains)

@@ -38,7 +38,7 @@ def dipole_loss(architecture: Any, parameters: Mapping[str, Any], data: FramesWi
     """Mean squared dipole component error per atom, e²Å²."""
     residuals = dipole_residuals(architecture, parameters, data)
     atoms = jnp.sum(data.frames.species >= 0, axis=1)
-    return jnp.mean(jnp.sum(residuals**2, axis=1) / (3 * atoms))
+    return jnp.mean(jnp.sum(residuals**2, axis=1) / (3 * atoms).astype(residuals.dtype))
 
 
 def require_dipoles(frames: LabelledFrames, part: str) -> LabelledFrames:
