@@ -100,7 +100,9 @@ def water(
 ) -> Case:
     """The default campaign's 16 molecules: dM/dt observed every 4 steps of 0.5 fs; networks of its size, untrained.
 
-    The dipole surface is of the potential's size where nothing else is said. Small outputs and slow atoms keep the molecules where they are, as long trajectories of untrained networks do not.
+    The dipole surface is of the potential's size where nothing else is said.
+
+    Small outputs and slow atoms keep the molecules where they are, as long trajectories of untrained networks do not.
     """
     potential = _tamed(EmbeddedAtomSettings(repulsion_strength=0.0, **surface), dtype)
     dipole = _tamed(DipoleSettings(**(dipole_surface or surface)), dtype)

@@ -35,8 +35,7 @@ def parts(case: Any) -> dict[str, tuple[Any, ...]]:
         return field.energy_and_forces(parameters, system, x, neighbours)
 
     def products(parameters: Any, x: jax.Array, g: jax.Array) -> Any:
-        force, pull = field.forces_and_pullback(parameters, system, x, neighbours)
-        return force, pull(g)
+        return field.forces_and_products(parameters, system, x, neighbours, g)
 
     def observed(x: jax.Array, v: jax.Array) -> Any:
         return case.observe(None, system, Point(x, v, system.cell), neighbours)
