@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -30,6 +31,7 @@ from dynrefine.sampling.initial_configurations import lattice_configurations
 ARGON = [Element(symbol="Ar", mass=39.948, charge=0)]
 SURFACE = {"cutoff": 4.5, "radial_functions": 8, "angular_momentum": 2, "hidden_layers": [32, 32]}
 LARGE_SURFACE = {"cutoff": 6.0, "radial_functions": 12, "angular_momentum": 2, "hidden_layers": [64, 64]}
+LARGE_DIPOLE = LARGE_SURFACE | {"cutoff": 4.0}
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,14 +92,20 @@ def argon(starts: int, dtype: Any, atoms: int = 346) -> Case:
 
 
 def water(
-    starts: int, dtype: Any, supercell: tuple[int, int, int] = (1, 1, 1), surface: Any = SURFACE
+    starts: int,
+    dtype: Any,
+    supercell: tuple[int, int, int] = (1, 1, 1),
+    surface: Any = SURFACE,
+    dipole_surface: Any = None,
 ) -> Case:
     """The default campaign's 16 molecules: dM/dt observed every 4 steps of 0.5 fs; networks of its size, untrained.
+
+    The dipole surface is of the potential's size where nothing else is said.
 
     Small outputs and slow atoms keep the molecules where they are, as long trajectories of untrained networks do not.
     """
     potential = _tamed(EmbeddedAtomSettings(repulsion_strength=0.0, **surface), dtype)
-    dipole = _tamed(DipoleSettings(**surface), dtype)
+    dipole = _tamed(DipoleSettings(**(dipole_surface or surface)), dtype)
     frame = read_frames("workflow/data/water16/frames.extxyz")[0].repeat(supercell)
     species = np.array([0 if symbol == "O" else 1 for symbol in frame.get_chemical_symbols()])
     cell = frame.cell.array
@@ -108,6 +116,9 @@ def water(
     return Case(
         field, potential.parameters, system, observe, 0.5, 4, positions, _thermal(system, starts, 1.0)
     )
+
+
+large_water = partial(water, surface=LARGE_SURFACE, dipole_surface=LARGE_DIPOLE)  # networks as published
 
 
 def _tamed(settings: SurfaceSettings, dtype: Any) -> Model:

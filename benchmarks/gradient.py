@@ -16,7 +16,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from cases import LARGE_SURFACE, Case, argon, fastest, water
+from cases import Case, argon, fastest, large_water, water
 
 from dynrefine.campaign.job import configure_jax
 from dynrefine.dynamics.adjoint import adjoint_leg
@@ -27,8 +27,9 @@ from dynrefine.dynamics.replicas import DIRECTIONS, both_ways
 SYSTEMS = {
     "argon": argon,
     "water": water,
-    "water64": partial(water, supercell=(2, 2, 1)),
-    "water128": partial(water, supercell=(2, 2, 2), surface=LARGE_SURFACE),  # as in config/water.yaml
+    "water64": partial(large_water, supercell=(2, 2, 1)),
+    "water128": partial(large_water, supercell=(2, 2, 2)),
+    "water512": partial(large_water, supercell=(4, 4, 2)),
 }
 METHODS = ("forward", "adjoint", "exact adjoint", "rematerialised", "naive")
 

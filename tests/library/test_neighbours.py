@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 from neighbour_pairs import CUTOFF, pairs, pairs_of_ase
 
-from dynrefine.geometry.neighbours import displacements, expected_capacity, images_per_axis, neighbour_list
+from dynrefine.geometry.neighbours import (
+    displacements,
+    expected_capacity,
+    images_per_axis,
+    neighbour_list,
+    with_nearest,
+)
 
 ROOM = 320  # for the neighbours of any atom below
 CELLS = {
@@ -99,6 +105,28 @@ def test_images_follow_the_distance_between_faces_not_the_length_of_edges():
     assert images_per_axis(sheared, 3.001) == (5, 5, 2)
     assert images_per_axis(sheared, 2.999) == (2, 2, 1)
     assert images_per_axis(sheared, 1.499) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("clustered", [False, True])
+def test_the_nearest_neighbours_are_those_within_the_shorter_cutoff_or_the_whole_list(clustered):
+    cell, shorter = np.diag([9.0, 9.0, 9.0]), 1.5
+    positions = random_positions(cell, 0.5, atoms=60)
+    if clustered:
+        positions[:30] = positions[0] + 0.1 * (positions[:30] - positions[0])
+    found = found_in(positions, cell, 48)
+
+    @jax.jit
+    def nearest(positions):
+        def summed(neighbours):
+            distance = jnp.sqrt(jnp.sum(displacements(positions, jnp.asarray(cell), neighbours) ** 2, axis=0))
+            return jnp.sum(jnp.maximum(shorter - distance, 0.0) ** 2), neighbours.indices.shape[1]
+
+        return with_nearest(summed, positions, cell, found, shorter)
+
+    value, entries = nearest(positions)
+    expected = ase.neighborlist.primitive_neighbor_list("d", [True] * 3, cell, positions, shorter)
+    np.testing.assert_allclose(value, np.sum((shorter - expected) ** 2), rtol=1e-12)
+    assert entries == (48 if clustered else 8)
 
 
 def test_expected_capacity_holds_the_mean_of_a_liquid_with_its_fluctuations():

@@ -10,7 +10,8 @@ seeds s = dL/da of the quantities observed there,
     λx <- λx + (∂a/∂x)ᵀ s + (∂F/∂x)ᵀ g
     dL/dθ <- dL/dθ + (∂a/∂θ)ᵀ s + (∂F/∂θ)ᵀ g
 
-with F, (∂F/∂x)ᵀ g and (∂F/∂θ)ᵀ g from one evaluation. Method: Han & Yu, Nat. Commun. 16, 816 (2025).
+with F, (∂F/∂x)ᵀ g and (∂F/∂θ)ᵀ g from one evaluation; where something is observed, the force is computed once more
+before, since v and with it g depend on it. Method: Han & Yu, Nat. Commun. 16, 816 (2025).
 """
 
 from dataclasses import dataclass, replace
@@ -74,6 +75,7 @@ def adjoint_leg(
     field, times, system = simulation.field, simulation.times, simulation.system
     trainable = simulation.parameters["trainable"]
     no_gradient = jax.tree.map(jnp.zeros_like, trainable)
+    zero = jnp.zeros(positions.shape, system.masses.dtype)
     arithmetic = times.arithmetic(field, simulation.parameters, system, times.timestep, direction)
     dt = arithmetic.dt
     references = None if lists is None else lists.references
@@ -87,32 +89,32 @@ def adjoint_leg(
         reference = arithmetic.reference(carry[0], record)
         neighbours = arithmetic.neighbours(reference)
 
-        def pull_observed(x: jax.Array, v: jax.Array, seed: Any) -> tuple[Any, jax.Array, jax.Array]:
+        def pull_observed(x: jax.Array, w: jax.Array, seed: Any) -> tuple[Any, jax.Array, jax.Array]:
             def observed(*point: Any) -> Any:
                 return simulation.observed(simulation.along, *point, neighbours)
 
-            _, pull = jax.vjp(observed, trainable, x, v)
+            _, second_kick, _ = arithmetic.half_kicks(x, reference, neighbours)
+            v = arithmetic.velocities(w - second_kick)
+            _, pull = jax.vjp(observed, trainable, arithmetic.positions(x, reference), v)
             return pull(seed)
+
+        def nothing_observed(x: jax.Array, w: jax.Array, seed: Any) -> tuple[Any, jax.Array, jax.Array]:
+            return no_gradient, zero, zero
 
         def walk_node(carry: Any, step: jax.Array, number: jax.Array, seed: Any) -> tuple[Any, None]:
             x, w, position_cotangent, velocity_cotangent, gradient = carry
             x = x - arithmetic.drift(w)
             velocity_cotangent = velocity_cotangent + dt * position_cotangent
-            first_kick, second_kick, pull_force = arithmetic.half_kicks_and_pullback(x, reference, neighbours)
-            v = w - second_kick
-            is_start = (number == 0) & (step == 0)
             observed_parameters, observed_x, observed_v = jax.lax.cond(
-                step == 0,
-                pull_observed,
-                lambda x, v, seed: (no_gradient, jnp.zeros_like(x), jnp.zeros_like(v)),
-                arithmetic.positions(x, reference),
-                arithmetic.velocities(v),
-                seed,
+                step == 0, pull_observed, nothing_observed, x, w, seed
             )
             node_cotangent = velocity_cotangent + observed_v
+            is_start = (number == 0) & (step == 0)
             before = jnp.where(is_start, 0.0, node_cotangent)
             g = 0.5 * dt * to_acceleration * (velocity_cotangent + before)
-            force_x, force_parameters = pull_force(g)
+            first_kick, second_kick, force_x, force_parameters = arithmetic.half_kicks_and_products(
+                x, reference, neighbours, g
+            )
             position_cotangent = position_cotangent + observed_x + force_x
             gradient = jax.tree.map(
                 lambda total, observed, force: total + observed + force,
@@ -120,7 +122,7 @@ def adjoint_leg(
                 observed_parameters,
                 force_parameters,
             )
-            u = v - jnp.where(is_start, 0, first_kick)
+            u = w - second_kick - jnp.where(is_start, 0, first_kick)
             return (x, u, position_cotangent, node_cotangent, gradient), None
 
         def walk_frame(carry: Any, inputs: Any) -> tuple[Any, None]:
@@ -136,7 +138,6 @@ def adjoint_leg(
         built_at, last = (arithmetic.positions(x, reference) for x in (reference, carry[0]))
         return carry, list_faults(neighbours, built_at, last, field.skin)
 
-    zero = jnp.zeros(positions.shape, dt.dtype)
     carry = (positions, velocities, zero, zero, no_gradient)
     numbers = jnp.arange(times.count)
     inputs = jax.tree.map(

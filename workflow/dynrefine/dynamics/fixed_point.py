@@ -102,13 +102,13 @@ class FixedPoint:
         kick = jnp.round(rows[:-1]).astype(jnp.int32)
         return kick >> 1, kick - (kick >> 1), rows[-1, 0]
 
-    def half_kicks_and_pullback(
-        self, x: jax.Array, reference: jax.Array, neighbours: NeighbourList
-    ) -> tuple[jax.Array, jax.Array, Callable[[jax.Array], tuple[jax.Array, Any]]]:
-        """The half kicks, and g [N, 3] -> (∂F/∂x)ᵀ g, (∂F/∂θ)ᵀ g from an evaluation of its own."""
+    def half_kicks_and_products(
+        self, x: jax.Array, reference: jax.Array, neighbours: NeighbourList, g: jax.Array
+    ) -> tuple[jax.Array, jax.Array, jax.Array, Any]:
+        """The half kicks, and for g [N, 3] the products (∂F/∂x)ᵀ g and (∂F/∂θ)ᵀ g from an evaluation of its own."""
         positions = self.positions(x, reference)
-        _, pull = self.field.forces_and_pullback(self.parameters, self.system, positions, neighbours)
-        return *self.half_kicks(x, reference, neighbours)[:2], pull
+        _, *products = self.field.forces_and_products(self.parameters, self.system, positions, neighbours, g)
+        return *self.half_kicks(x, reference, neighbours)[:2], *products
 
     def drift(self, w: jax.Array) -> jax.Array:
         """What a velocity adds to the positions in a step."""

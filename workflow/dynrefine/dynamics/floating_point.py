@@ -1,6 +1,6 @@
 """Leapfrog states in floating point: undone to within rounding, which grows exponentially along a trajectory."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -74,13 +74,13 @@ class FloatingPoint:
         kick = 0.5 * self.dt * ACCELERATION * force / self.system.masses[:, None]
         return kick, kick, energy
 
-    def half_kicks_and_pullback(
-        self, x: jax.Array, reference: jax.Array, neighbours: NeighbourList
-    ) -> tuple[jax.Array, jax.Array, Callable[[jax.Array], tuple[jax.Array, Any]]]:
-        """The half kicks, and g [N, 3] -> (∂F/∂x)ᵀ g, (∂F/∂θ)ᵀ g, from one evaluation."""
-        force, pull = self.field.forces_and_pullback(self.parameters, self.system, x, neighbours)
+    def half_kicks_and_products(
+        self, x: jax.Array, reference: jax.Array, neighbours: NeighbourList, g: jax.Array
+    ) -> tuple[jax.Array, jax.Array, jax.Array, Any]:
+        """The half kicks, and for g [N, 3] the products (∂F/∂x)ᵀ g and (∂F/∂θ)ᵀ g, from one evaluation."""
+        force, *products = self.field.forces_and_products(self.parameters, self.system, x, neighbours, g)
         kick = 0.5 * self.dt * (ACCELERATION / self.system.masses[:, None]) * force
-        return kick, kick, pull
+        return kick, kick, *products
 
     def drift(self, w: jax.Array) -> jax.Array:
         """What a velocity adds to the positions in a step."""

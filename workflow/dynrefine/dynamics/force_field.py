@@ -67,20 +67,26 @@ class ForceField:
         )
         return energy, -gradient
 
-    def forces_and_pullback(
-        self, parameters: Mapping[str, Any], system: System, positions: jax.Array, neighbours: NeighbourList
-    ) -> tuple[jax.Array, Callable[[jax.Array], tuple[jax.Array, Any]]]:
-        """Forces [N, 3] in eV/Å, and g [N, 3] -> (∂F/∂x)ᵀ g, (∂F/∂θ)ᵀ g.
+    def forces_and_products(
+        self,
+        parameters: Mapping[str, Any],
+        system: System,
+        positions: jax.Array,
+        neighbours: NeighbourList,
+        g: jax.Array,
+    ) -> tuple[jax.Array, jax.Array, Any]:
+        """Forces [N, 3] in eV/Å, and for g [N, 3] the products (∂F/∂x)ᵀ g and (∂F/∂θ)ᵀ g.
 
         The Hessian is symmetric, so both products are derivatives of the energy's gradients along g: forward over
-        reverse mode, which is faster than reverse over reverse and shares the force. A potential may know how to
-        do it faster.
+        reverse mode, which is faster than reverse over reverse and gives the force on the way. A potential may know
+        how to do it faster.
         """
+        g = _computed_once(g)
         if hasattr(self.architecture, "forces_and_pullback"):
             force, pull = self.architecture.forces_and_pullback(
                 parameters, system.species, positions, system.cell, neighbours
             )
-            return force, lambda g: pull(_computed_once(g))
+            return force, *pull(g)
 
         def gradients(positions: jax.Array) -> tuple[jax.Array, Any]:
             def energy(positions: jax.Array, trainable: Any) -> jax.Array:
@@ -89,8 +95,8 @@ class ForceField:
 
             return jax.grad(energy, argnums=(0, 1))(positions, parameters["trainable"])
 
-        (gradient, _), along = jax.linearize(gradients, positions)
-        return -gradient, lambda g: jax.tree.map(jnp.negative, along(_computed_once(g)))
+        (gradient, _), along = jax.jvp(gradients, (positions,), (g,))
+        return -gradient, *jax.tree.map(jnp.negative, along)
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=["overflow", "outrun"], meta_fields=[])

@@ -87,7 +87,9 @@ def cell_list(
     bits = jnp.swapaxes(packed(within), 1, 2).reshape(cells * grid.capacity, -1)[rows]
     found, filled, count = places_of_bits(bits.T, capacity)
     overflow = crowded | jnp.any(count > capacity)
-    return list_of_nearest_images(fractional, candidate_atoms[numbers[:, None], found], filled, overflow)
+    return list_of_nearest_images(
+        fractional, candidate_atoms[numbers[:, None], found], filled, overflow, cutoff
+    )
 
 
 def _cell_numbers(wrapped: jax.Array, grid: CellGrid) -> jax.Array:

@@ -5,8 +5,10 @@ which its maker must check: every loop of this package does, and repeats the wor
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,9 +18,12 @@ from dynrefine.geometry.bit_rows import WORD, packed, places_of_bits
 from dynrefine.geometry.cell import face_distances
 
 _FAR = 64  # cells: where padding entries point, beyond every cutoff
+_SHORTENED = 1.25  # room in shorter lists, as a multiple of what a homogeneous liquid needs
 
 
-@partial(jax.tree_util.register_dataclass, data_fields=["indices", "shifts", "overflow"], meta_fields=[])
+@partial(
+    jax.tree_util.register_dataclass, data_fields=["indices", "shifts", "overflow"], meta_fields=["cutoff"]
+)
 @dataclass(frozen=True)
 class NeighbourList:
     """The neighbours of each atom, with the periodic image each is seen in.
@@ -27,11 +32,13 @@ class NeighbourList:
         indices: neighbour indices, int32 [N, K].
         shifts: cell vectors to add to the neighbour's position, int8 [3, N, K]; 64 cells away for padding.
         overflow: whether an atom had more than K neighbours, bool [].
+        cutoff: within which they were found, Å; static under jit.
     """
 
     indices: jax.Array
     shifts: jax.Array
     overflow: jax.Array
+    cutoff: float
 
     @property
     def filled(self) -> jax.Array:
@@ -101,51 +108,28 @@ def neighbour_list(
     """
     atoms = len(positions)
     fractional = (positions @ jnp.linalg.inv(cell)).T
-    if math.prod(images) == 1:
-        return _list_by_minimum_image(fractional, cell, cutoff, capacity, present)
-    separation = fractional[:, None, :] - fractional[:, :, None]
-    shifts = _candidate_shifts(separation, images)
-    x, y, z = to_cartesian(separation[:, :, None, :] + shifts, cell)
-    within = x**2 + y**2 + z**2 < cutoff**2
-    within &= ~(jnp.eye(atoms, dtype=bool)[:, None, :] & jnp.all(shifts == 0, axis=0))
+    candidates = jnp.pad(fractional, [(0, 0), (0, -atoms % WORD)], constant_values=jnp.nan)
+    separation = candidates[:, :, None] - fractional[:, None, :]
+    numbers = jnp.arange(math.prod(images), dtype=jnp.int32)
+    shifts = _image_shifts(separation[:, None], numbers[:, None, None], images)
+    x, y, z = to_cartesian(separation[:, None] + shifts, cell)
+    within = x**2 + y**2 + z**2 < cutoff**2  # never true of the padding
+    itself = jnp.arange(candidates.shape[1])[:, None] == jnp.arange(atoms)
+    within &= ~(itself & (shifts[0] == 0) & (shifts[1] == 0) & (shifts[2] == 0))
     if present is not None:
-        within &= (present[:, None] & present[None, :])[:, None, :]
+        within &= jnp.pad(present, (0, -atoms % WORD))[:, None] & present
 
-    # The k-th neighbour is the candidate at which the running count reaches k: found by bisection, since scattering
-    # candidates to their places is several times slower on a CPU.
-    count = jnp.cumsum(within.reshape(atoms, -1), axis=1)
-    bisect = jax.vmap(partial(jnp.searchsorted, method="scan"), in_axes=(0, None))
-    found = bisect(count, jnp.arange(1, capacity + 1))
-    filled = found < count.shape[1]
-    found = jnp.minimum(found, count.shape[1] - 1)
-    shift = jnp.take_along_axis(shifts.astype(jnp.int8).reshape(3, atoms, -1), found[None], axis=2)
-    neighbour = found % atoms
-    centre = jnp.arange(atoms)[:, None]
+    found, filled, count = places_of_bits(packed(within.reshape(-1, atoms)), capacity)
+    image, indices = jnp.divmod(found, candidates.shape[1])
+    indices = jnp.where(filled, indices, jnp.arange(atoms)[:, None]).astype(jnp.int32)
+    shifts = _image_shifts(fractional[:, indices] - fractional[:, :, None], image, images)
     return NeighbourList(
-        indices=jnp.where(filled, neighbour, centre).astype(jnp.int32),
-        shifts=jnp.where(filled, shift, _FAR),
-        overflow=jnp.any(count[:, -1] > capacity),
+        indices, jnp.where(filled, shifts, _FAR).astype(jnp.int8), jnp.any(count > capacity), cutoff
     )
 
 
-def _list_by_minimum_image(
-    fractional: jax.Array, cell: jax.Array, cutoff: float, capacity: int, present: jax.Array | None
-) -> NeighbourList:
-    """The same where the minimum image is enough, from positions in cell units [3, N]."""
-    atoms = fractional.shape[1]
-    candidates = jnp.pad(fractional, [(0, 0), (0, -atoms % WORD)], constant_values=jnp.nan)
-    separation = candidates[:, :, None] - fractional[:, None, :]
-    x, y, z = to_cartesian(separation - jnp.round(separation), cell)
-    within = x**2 + y**2 + z**2 < cutoff**2  # never true of the padding
-    within &= jnp.arange(candidates.shape[1])[:, None] != jnp.arange(atoms)
-    if present is not None:
-        within &= jnp.pad(present, (0, -atoms % WORD))[:, None] & present
-    found, filled, count = places_of_bits(packed(within), capacity)
-    return list_of_nearest_images(fractional, found, filled, jnp.any(count > capacity))
-
-
 def list_of_nearest_images(
-    fractional: jax.Array, indices: jax.Array, filled: jax.Array, overflow: jax.Array
+    fractional: jax.Array, indices: jax.Array, filled: jax.Array, overflow: jax.Array, cutoff: float
 ) -> NeighbourList:
     """A list of neighbours in their nearest images.
 
@@ -153,12 +137,52 @@ def list_of_nearest_images(
         fractional: positions in cell units [3, N].
         indices: of the neighbours [N, K].
         filled: which of these are neighbours and not padding, bool [N, K].
-        overflow: as in the list, bool [].
+        overflow, cutoff: as in the list.
     """
     own = jnp.arange(len(indices))[:, None]
     indices = jnp.where(filled, indices, own).astype(jnp.int32)
     shifts = -jnp.round(fractional[:, indices] - fractional[:, :, None])
-    return NeighbourList(indices, jnp.where(filled, shifts, _FAR).astype(jnp.int8), overflow)
+    return NeighbourList(indices, jnp.where(filled, shifts, _FAR).astype(jnp.int8), overflow, cutoff)
+
+
+def with_nearest(
+    function: Callable[[NeighbourList], Any],
+    positions: jax.Array,
+    cell: jax.Array,
+    neighbours: NeighbourList,
+    cutoff: float,
+) -> Any:
+    """function(list), with a shorter list of the neighbours within the cutoff (Å) where there are many beyond it.
+
+    Where the shorter list does not suffice the whole one serves. On accelerators it always does: trajectories are
+    mapped there, and both cases would be computed.
+    """
+    capacity = 8 * math.ceil(
+        _SHORTENED * neighbours.indices.shape[-1] * (cutoff / neighbours.cutoff) ** 3 / 8
+    )
+    if 2 * capacity > neighbours.indices.shape[-1] or jax.default_backend() != "cpu":
+        return function(neighbours)
+    shorter = _shortened(positions, cell, neighbours, cutoff, capacity)
+    return jax.lax.cond(shorter.overflow, lambda: function(neighbours), lambda: function(shorter))
+
+
+def _shortened(
+    positions: jax.Array, cell: jax.Array, neighbours: NeighbourList, cutoff: float, capacity: int
+) -> NeighbourList:
+    """Those entries of a list that are within a shorter cutoff (Å); overflows where an atom has more."""
+    x, y, z = displacements(positions, cell, neighbours)
+    within = (x**2 + y**2 + z**2 < cutoff**2).T
+    words = packed(jnp.pad(within, [(0, -len(within) % WORD), (0, 0)]))
+    found, filled, count = places_of_bits(words, capacity)
+    found = jnp.minimum(found, len(within) - 1)
+    indices = jnp.take_along_axis(neighbours.indices, found, axis=1)
+    shifts = jnp.take_along_axis(neighbours.shifts, found[None], axis=2)
+    return NeighbourList(
+        jnp.where(filled, indices, jnp.arange(len(indices))[:, None]).astype(jnp.int32),
+        jnp.where(filled, shifts, _FAR).astype(jnp.int8),
+        jnp.any(count > capacity) | neighbours.overflow,
+        cutoff,
+    )
 
 
 def displacements(positions: jax.Array, cell: jax.Array, neighbours: NeighbourList) -> jax.Array:
@@ -183,25 +207,21 @@ def _lengths_jvp(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple
     return length, jnp.sum(vectors * along, axis=0) / length
 
 
-def _candidate_shifts(separation: jax.Array, images: tuple[int, int, int]) -> jax.Array:
-    """Image shifts worth looking at for separations in cell units [3, N, N]: [3, N, product of images, N].
+def _image_shifts(separation: jax.Array, numbers: jax.Array, images: tuple[int, int, int]) -> jax.Array:
+    """Cell vectors to add to separations in cell units [3, ...] for the images with some numbers [...]: [3, ...].
 
-    The neighbour's index comes last, since that is the axis over which a CPU vectorises.
+    The images are those worth looking at, as counted by `images_per_axis`.
     """
     nearest = -jnp.round(separation)
-    remainder = separation + nearest
-    atoms = separation.shape[-1]
-    shifts = []
+    along_axes = jnp.unravel_index(numbers, images)
+    steps = []
     for axis, count in enumerate(images):
+        along = along_axes[axis].astype(separation.dtype)
         if count == 2:
-            towards = jnp.where(remainder[axis] >= 0, -1.0, 1.0).astype(separation.dtype)
-            steps = jnp.stack([jnp.zeros_like(towards), towards], axis=1)
+            steps.append(jnp.where(separation[axis] + nearest[axis] >= 0, -along, along))
         else:
-            steps = (jnp.arange(count, dtype=separation.dtype) - count // 2)[:, None]
-        other_axes = tuple(1 + other for other in range(3) if other != axis)
-        shifts.append(jnp.expand_dims(nearest[axis][:, None, :] + steps, other_axes))
-    every = [jnp.broadcast_to(each, (atoms, *images, atoms)) for each in shifts]
-    return jnp.stack(every).reshape(3, atoms, -1, atoms)
+            steps.append(along - count // 2)
+    return nearest + jnp.stack(jnp.broadcast_arrays(*steps))
 
 
 def to_cartesian(fractions: jax.Array, cell: jax.Array) -> jax.Array:

@@ -18,9 +18,9 @@ import numpy as np
 from dynrefine.config.data import Element
 from dynrefine.config.surfaces import DipoleSettings
 from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours
-from dynrefine.geometry.neighbours import NeighbourList, displacements
+from dynrefine.geometry.neighbours import NeighbourList, displacements, with_nearest
 from dynrefine.surfaces.networks.embedded_density import OrbitalBasis
-from dynrefine.surfaces.networks.environment_network import EnvironmentNetwork, fitted_constants
+from dynrefine.surfaces.networks.environment_network import EnvironmentNetwork, Environments, fitted_constants
 
 _VECTOR = slice(1, 4)  # the l = 1 monomials follow the single one of l = 0
 
@@ -71,8 +71,17 @@ class DipoleSurface:
     ) -> jax.Array:
         """Σ Δμ_i [3] in e Å; arguments as for a potential's `energy`."""
         vectors = displacements(positions, cell, neighbours)
-        density, weights = self.network.evaluate(parameters, species, vectors, neighbours.indices)
+        return self.network.sum_over_atoms(
+            self._dipole_of_atoms, parameters, species, vectors, neighbours.indices
+        )
+
+    def _dipole_of_atoms(self, parameters: Mapping[str, Any], atoms: Environments) -> jax.Array:
+        density, weights = self.network.evaluate(parameters, atoms)
         return jnp.einsum("ixn,in->x", density[:, _VECTOR], weights)
+
+    def _along_seed(self, parameters: tuple[Mapping[str, Any], jax.Array], atoms: Environments) -> jax.Array:
+        own, seed = parameters
+        return self._dipole_of_atoms(own, atoms) @ seed
 
     def atomic_charges(self, species: jax.Array, dtype: jnp.dtype) -> jax.Array:
         """Formal charge of each atom [N] in e; zero for padding."""
@@ -101,9 +110,11 @@ class DipoleSurface:
     ) -> jax.Array:
         """dM/dt [3] in e Å/fs along velocities [N, 3] in Å/fs, exact and free of the polarisation quantum."""
         formal = self.atomic_charges(species, positions.dtype) @ velocities
-        return formal + _learned_derivative(
-            self, parameters, species, positions, velocities, cell, neighbours
-        )
+
+        def learned(neighbours: NeighbourList) -> jax.Array:
+            return _learned_derivative(self, parameters, species, positions, velocities, cell, neighbours)
+
+        return formal + with_nearest(learned, positions, cell, neighbours, self.cutoff)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -133,7 +144,10 @@ def _learned_derivative_backwards(surface: DipoleSurface, arguments: Any, seed: 
     parameters, species, positions, velocities, cell, neighbours = arguments
 
     def along_seed(parameters: Mapping[str, Any], positions: jax.Array, cell: jax.Array) -> jax.Array:
-        return surface.learned_dipole(parameters, species, positions, cell, neighbours) @ seed
+        vectors = displacements(positions, cell, neighbours)
+        return surface.network.sum_over_atoms(
+            surface._along_seed, (parameters, seed), species, vectors, neighbours.indices
+        )
 
     def gradients(positions: jax.Array) -> tuple[Any, jax.Array, jax.Array]:
         return jax.grad(along_seed, argnums=(0, 1, 2))(parameters, positions, cell)

@@ -13,7 +13,7 @@ from dynrefine.config.surfaces import EmbeddedAtomSettings
 from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours, shortest_distances
 from dynrefine.geometry.neighbours import NeighbourList, displacements, lengths
 from dynrefine.surfaces.networks.embedded_density import OrbitalBasis
-from dynrefine.surfaces.networks.environment_network import EnvironmentNetwork, fitted_constants
+from dynrefine.surfaces.networks.environment_network import EnvironmentNetwork, Environments, fitted_constants
 from dynrefine.surfaces.networks.repulsion import core_repulsion
 
 # The repulsion begins at this fraction of the shortest distance seen in training: outside of all data.
@@ -83,9 +83,14 @@ class EmbeddedAtomNetwork:
             neighbours: complete within the cutoff.
         """
         vectors = displacements(positions, cell, neighbours)
-        _, atomic = self.network.evaluate(parameters, species, vectors, neighbours.indices)
-        radii = parameters["constants"]["repulsion_radii"][species[:, None], species[neighbours.indices]]
-        repulsion = core_repulsion(lengths(vectors), radii, self.repulsion_strength)
+        return self.network.sum_over_atoms(
+            self._energy_of_atoms, parameters, species, vectors, neighbours.indices
+        )
+
+    def _energy_of_atoms(self, parameters: Mapping[str, Any], atoms: Environments) -> jax.Array:
+        _, atomic = self.network.evaluate(parameters, atoms)
+        radii = parameters["constants"]["repulsion_radii"][atoms.species[:, None], atoms.elements]
+        repulsion = core_repulsion(lengths(jnp.stack(atoms.vectors)), radii, self.repulsion_strength)
         return jnp.sum(atomic) + 0.5 * jnp.sum(repulsion)
 
 

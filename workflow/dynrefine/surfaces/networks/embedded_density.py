@@ -161,26 +161,21 @@ def _gaussians(distance: jax.Array, parameters: dict[str, jax.Array]) -> jax.Arr
 
 
 def orbitals(
-    basis: OrbitalBasis,
-    parameters: dict[str, Any],
-    species: jax.Array,
-    displacements: jax.Array,
-    indices: jax.Array,
+    basis: OrbitalBasis, parameters: dict[str, Any], displacements: jax.Array, elements: jax.Array
 ) -> jax.Array:
     """Orbitals of all neighbours summed at each atom.
 
     Arguments:
         basis: its size.
         parameters: from `OrbitalBasis.initial_parameters`.
-        species: element index of each atom [N].
         displacements: to the neighbours [3, N, K], Å.
-        indices: of the neighbours [N, K].
+        elements: of the neighbours [N, K].
 
     Returns:
         [N, A, n]: A angular monomials (times the root of their weight) by n radial functions.
     """
     distance = lengths(displacements)
-    radial = radial_functions(distance, species[indices], parameters, basis.cutoff)
+    radial = radial_functions(distance, elements, parameters, basis.cutoff)
     x, y, z = (_powers(component, basis.angular_momentum) for component in displacements / distance)
     angular = jnp.stack(
         [weight * x[i] * y[j] * z[k] for _, (i, j, k), weight in monomials(basis.angular_momentum)], axis=1

@@ -1,9 +1,9 @@
 """Orbitals around each atom, their invariant densities, and an element's network of them: one architecture
 under the potential and the dipole surface."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +12,7 @@ import numpy as np
 from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours
 from dynrefine.geometry.neighbours import displacements
 from dynrefine.surfaces.networks import dense_layers
+from dynrefine.surfaces.networks.blocks import block_length, sum_over_blocks
 from dynrefine.surfaces.networks.embedded_density import OrbitalBasis, invariant_densities, orbitals
 
 
@@ -49,29 +50,64 @@ class EnvironmentNetwork:
         self, parameters: Mapping[str, Any], species: jax.Array, vectors: jax.Array, indices: jax.Array
     ) -> jax.Array:
         """Invariant densities before normalisation [N, F]; arguments as for `evaluate`."""
-        return invariant_densities(
-            self.basis, orbitals(self.basis, parameters["trainable"]["orbitals"], species, vectors, indices)
-        )
+        trainable = parameters["trainable"]["orbitals"]
+        return invariant_densities(self.basis, orbitals(self.basis, trainable, vectors, species[indices]))
 
-    def evaluate(
-        self, parameters: Mapping[str, Any], species: jax.Array, vectors: jax.Array, indices: jax.Array
-    ) -> tuple[jax.Array, jax.Array]:
-        """Orbitals and network outputs of every atom.
+    def evaluate(self, parameters: Mapping[str, Any], atoms: "Environments") -> tuple[jax.Array, jax.Array]:
+        """Orbitals [N, A, n] and network outputs [N, outputs] of some atoms, the latter zero for padding.
 
         Arguments:
             parameters: {"trainable", "constants"} as from `initial_parameters`.
-            species: element index of each atom, -1 for padding, int32 [N].
-            vectors: displacements to the neighbours [3, N, K], Å.
-            indices: of the neighbours, int32 [N, K].
-
-        Returns:
-            orbitals [N, A, n] and outputs [N, outputs], the latter zero for padding.
+            atoms: with their neighbours.
         """
-        trainable, constants = parameters["trainable"], parameters["constants"]
-        density = orbitals(self.basis, trainable["orbitals"], species, vectors, indices)
+        trainable, constants, species = parameters["trainable"], parameters["constants"], atoms.species
+        density = orbitals(self.basis, trainable["orbitals"], jnp.stack(atoms.vectors), atoms.elements)
         features = invariant_densities(self.basis, density) - constants["feature_mean"][species]
         features = features / constants["feature_scale"][species]
         return density, dense_layers.evaluate(trainable["layers"], species, features)
+
+    def sum_over_atoms(
+        self,
+        contribution: Callable[[Any, "Environments"], jax.Array],
+        parameters: Any,
+        species: jax.Array,
+        vectors: jax.Array,
+        indices: jax.Array,
+    ) -> jax.Array:
+        """Σ contribution(parameters, atoms) over blocks of atoms.
+
+        Arguments:
+            contribution: of some atoms; closes over no traced array, and is nothing for padding.
+            parameters: what it depends on beside the atoms, a tree of arrays.
+            species: element index of each atom, -1 for padding, int32 [N].
+            vectors: displacements to the neighbours [3, N, K], Å.
+            indices: of the neighbours, int32 [N, K].
+        """
+        far = 10.0 * self.basis.cutoff
+        length = block_length(
+            len(species), indices.shape[1] * self.basis.radial_functions * vectors.dtype.itemsize
+        )
+        return sum_over_blocks(
+            contribution,
+            parameters,
+            Environments(species, species[indices], tuple(vectors)),
+            Environments(-1, 0, (far, far, far)),
+            length,
+        )
+
+
+class Environments(NamedTuple):
+    """Atoms with their neighbours.
+
+    Attributes:
+        species: element index of each atom, -1 for padding, int32 [N].
+        elements: those of its neighbours, int32 [N, K].
+        vectors: displacements to these along x, y and z, each [N, K], Å.
+    """
+
+    species: Any
+    elements: Any
+    vectors: tuple[Any, Any, Any]
 
 
 def fitted_constants(
