@@ -107,8 +107,11 @@ class FixedPoint:
     ) -> tuple[jax.Array, jax.Array, jax.Array, Any]:
         """The half kicks, and for g [N, 3] the products (∂F/∂x)ᵀ g and (∂F/∂θ)ᵀ g from an evaluation of its own."""
         positions = self.positions(x, reference)
-        _, *products = self.field.forces_and_products(self.parameters, self.system, positions, neighbours, g)
-        return *self.half_kicks(x, reference, neighbours)[:2], *products
+        _, by_x, by_parameters = self.field.forces_and_products(
+            self.parameters, self.system, positions, neighbours, g
+        )
+        before, after, _ = self.half_kicks(x, reference, neighbours)
+        return before, after, by_x, by_parameters
 
     def drift(self, w: jax.Array) -> jax.Array:
         """What a velocity adds to the positions in a step."""

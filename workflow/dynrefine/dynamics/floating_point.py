@@ -78,9 +78,11 @@ class FloatingPoint:
         self, x: jax.Array, reference: jax.Array, neighbours: NeighbourList, g: jax.Array
     ) -> tuple[jax.Array, jax.Array, jax.Array, Any]:
         """The half kicks, and for g [N, 3] the products (∂F/∂x)ᵀ g and (∂F/∂θ)ᵀ g, from one evaluation."""
-        force, *products = self.field.forces_and_products(self.parameters, self.system, x, neighbours, g)
+        force, by_x, by_parameters = self.field.forces_and_products(
+            self.parameters, self.system, x, neighbours, g
+        )
         kick = 0.5 * self.dt * (ACCELERATION / self.system.masses[:, None]) * force
-        return kick, kick, *products
+        return kick, kick, by_x, by_parameters
 
     def drift(self, w: jax.Array) -> jax.Array:
         """What a velocity adds to the positions in a step."""
