@@ -1,7 +1,7 @@
 # make campaign   run the default campaign on this machine; CONFIG=config/water.yaml for another one
 # make unlock     after a campaign was killed: let it be run again
 # make test       run the tests; with SLOW=yes also those that take minutes each
-# make lint       check the style of Python and Snakemake files
+# make lint       check types, and the style of Python and Snakemake files
 # make docs       build the documentation: docs/_build/html/index.html
 # make rulegraph  draw the rules in docs/images/rulegraph.svg; needs Graphviz
 # make clean      remove the environment; results stay
@@ -33,6 +33,7 @@ test: .venv/ready
 lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/ty check
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/snakemake --lint
 

@@ -9,10 +9,19 @@ from pathlib import Path
 import jax
 import pytest
 from campaigns import BYTECODE, COMPILED, Campaign, copy_workflow, run_once
+from jaxtyping import install_import_hook
+from promotion import allow_promotion
+from shapes import WITH_SHAPES
 
 from dynrefine.campaign.numerics import configure_numerics
 
 configure_numerics("float64")
+# None of these modules has been imported until here.
+install_import_hook(WITH_SHAPES, "shapes.checked")
+# Arrays change rank or type where the code says so, and nowhere else.
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+allow_promotion()
 # Programs compiled once serve all files and processes of tests, and the next session.
 jax.config.update("jax_compilation_cache_dir", str(COMPILED))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

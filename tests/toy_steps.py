@@ -72,7 +72,8 @@ def total_gradient(iteration: Path, settings: Settings, share: float = 1.0) -> n
 def parameters_by_optimiser(results: Path, settings: Settings, iterations: Sequence[str]) -> list[np.ndarray]:
     """The parameters after each of these iterations, the first ones, by the optimiser on the gathered gradients."""
     optimiser, steps = optimiser_of(TOY.optimiser, probes_of(results)), []
-    with jax.enable_x64(False):  # as in the jobs of a campaign in single precision
+    # As in the jobs of a campaign in single precision, and Optax divides by counts of steps.
+    with jax.enable_x64(False), jax.numpy_dtype_promotion("standard"):
         vector = jnp.asarray(parameters_in(results / "pretraining/potential.npz"))
         state = optimiser.init(vector)
         for number in iterations:

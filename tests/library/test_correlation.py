@@ -18,12 +18,13 @@ def by_definition(series: np.ndarray, depth: int) -> np.ndarray:
 @pytest.mark.parametrize(("frames", "depth"), [(40, 15), (41, 40), (7, 0), (2, 1)])
 def test_the_autocorrelation_is_its_definition(frames, depth):
     series = np.random.default_rng(frames).normal(1.0, 1.0, (frames, 3))  # with a mean that must stay
-    np.testing.assert_allclose(autocorrelation(series, depth), by_definition(series, depth), atol=1e-12)
+    found = autocorrelation(jnp.asarray(series), depth)
+    np.testing.assert_allclose(found, by_definition(series, depth), atol=1e-12)
 
 
 def test_leading_axes_are_independent_series():
     series = np.random.default_rng(1).normal(size=(2, 3, 20, 4))
-    found = autocorrelation(series, 6)
+    found = autocorrelation(jnp.asarray(series), 6)
     assert found.shape == (2, 3, 7)
     np.testing.assert_allclose(found[1, 2], by_definition(series[1, 2], 6), atol=1e-12)
 
@@ -38,7 +39,7 @@ def test_the_autocorrelation_in_single_precision():
 
 def test_a_depth_beyond_the_series_is_refused():
     with pytest.raises(ValueError, match="depth 20 needs more than the 20 frames"):
-        autocorrelation(np.zeros((20, 3)), 20)
+        autocorrelation(jnp.zeros((20, 3)), 20)
 
 
 def test_the_window_falls_from_one_to_zero_with_zero_slope():
@@ -53,7 +54,7 @@ def test_the_transform_of_an_exponential_is_a_lorentzian():
     # interval²/12 times the jump of the slope, 2/τ; the tail beyond 30 τ is 1e-13.
     lifetime, interval = 10.0, 0.25
     lags = interval * np.arange(round(30 * lifetime / interval) + 1)
-    frequencies = np.array([0.0, 0.05, 0.1, 0.5])
+    frequencies = jnp.array([0.0, 0.05, 0.1, 0.5])
     found = cosine_transform(jnp.exp(-lags / lifetime), interval, frequencies)
     lorentzian = 2 * lifetime / (1 + (frequencies * lifetime) ** 2)
     error = interval**2 / 12 * 2 / lifetime
@@ -65,7 +66,7 @@ def test_the_transform_of_a_gaussian_is_a_gaussian():
     # Smooth, so that the trapezoidal rule is exact as long as the spectrum ends below the sampling frequency.
     width, interval = 5.0, 2.0
     lags = interval * np.arange(40)
-    frequencies = np.linspace(0.0, 1.0, 7)
+    frequencies = jnp.linspace(0.0, 1.0, 7)
     found = cosine_transform(jnp.exp(-0.5 * (lags / width) ** 2), interval, frequencies)
     expected = width * np.sqrt(2 * np.pi) * np.exp(-0.5 * (width * frequencies) ** 2)
     np.testing.assert_allclose(found, expected, atol=1e-10)
@@ -73,7 +74,7 @@ def test_the_transform_of_a_gaussian_is_a_gaussian():
 
 def test_leading_axes_are_transformed_each():
     correlations = np.random.default_rng(3).normal(size=(4, 2, 9))
-    frequencies = np.array([0.1, 0.2])
+    frequencies = jnp.array([0.1, 0.2])
     found = cosine_transform(jnp.asarray(correlations), 0.5, frequencies)
     assert found.shape == (4, 2, 2)
     np.testing.assert_allclose(

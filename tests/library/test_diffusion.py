@@ -1,5 +1,6 @@
 """Self-diffusion of particles whose diffusion coefficient is known, and its finite-size correction."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -25,7 +26,7 @@ def velocities():
     series = [noise[0]]
     for kick in noise[1:]:
         series.append(retained * series[-1] + np.sqrt(1 - retained**2) * kick)
-    return np.stack(series, axis=1)
+    return jnp.asarray(np.stack(series, axis=1))
 
 
 def test_diffusion_of_known_velocities(velocities):
@@ -48,7 +49,7 @@ def test_the_correlation_is_the_mean_over_atoms_and_origins(velocities):
 
 
 def test_the_running_integral_is_that_of_the_trapezoidal_rule():
-    correlation = np.array([[4.0, 2.0, 1.0], [0.0, 3.0, 3.0]])
+    correlation = jnp.array([[4.0, 2.0, 1.0], [0.0, 3.0, 3.0]])
     expected = 1e4 / 3 * np.array([[0.0, 6.0, 9.0], [0.0, 3.0, 9.0]])
     np.testing.assert_allclose(running_diffusion(correlation, 2.0), expected)
 
@@ -73,7 +74,7 @@ def test_the_observable_is_the_integral_for_its_element(velocities):
     observable = create_observables({"diffusion": settings}, {"diffusion": None}, conditions)["diffusion"]
     statistic = observable.statistic(Observed({"velocities": velocities}, {}))
     mean = statistic.mean(axis=0)
-    argon = velocity_autocorrelation(velocities[:, :, [0, 2, 3]], 50).mean(axis=0)
+    argon = velocity_autocorrelation(velocities[:, :, np.array([0, 2, 3])], 50).mean(axis=0)
     expected = float(running_diffusion(argon, INTERVAL)[-1])
     assert observable.predict(mean)[0] == pytest.approx(expected, rel=1e-12)
     assert observable.loss(mean) == pytest.approx((expected / 3.0 - 1.0) ** 2, rel=1e-9)
@@ -92,7 +93,7 @@ def test_the_observable_is_the_integral_for_its_element(velocities):
 
 def test_ballistic_particles_diffuse_with_time():
     # Constant velocities: D(t) = <v²> t / 3.
-    steady = np.broadcast_to(np.array([3e-3, 0.0, 4e-3]), (1, 50, 2, 3))
+    steady = jnp.broadcast_to(jnp.array([3e-3, 0.0, 4e-3]), (1, 50, 2, 3))
     running = running_diffusion(velocity_autocorrelation(steady, 10), INTERVAL)[0]
     np.testing.assert_allclose(running, 1e4 * 25e-6 * INTERVAL * np.arange(11) / 3, rtol=1e-9)
 

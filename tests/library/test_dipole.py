@@ -64,14 +64,14 @@ def test_the_dipole_changes_sign_under_inversion(box, evaluate):
 def test_the_dipole_of_a_neutral_box_is_the_same_wherever_the_origin_lies(box, evaluate):
     system, positions, _ = box
     learned, total = evaluate(positions, system.cell)
-    moved_learned, moved_total = evaluate(positions + jnp.array([2.0, -7.0, 0.4]), system.cell)
+    moved_learned, moved_total = evaluate(positions + jnp.array([[2.0, -7.0, 0.4]]), system.cell)
     np.testing.assert_allclose(moved_learned, learned, atol=ROUNDING)
     np.testing.assert_allclose(moved_total, total, atol=20 * ROUNDING)
 
 
 def test_wrapping_atoms_changes_the_dipole_by_whole_quanta(box, evaluate):
     system, positions, model = box
-    cells_away = np.random.default_rng(9).integers(-2, 3, positions.shape)
+    cells_away = np.random.default_rng(9).integers(-2, 3, positions.shape).astype(float)
     learned, total = evaluate(positions, system.cell)
     wrapped_learned, wrapped_total = evaluate(positions + cells_away @ system.cell, system.cell)
     np.testing.assert_allclose(wrapped_learned, learned, atol=ROUNDING)
@@ -98,7 +98,9 @@ def test_the_written_gradient_of_the_derivative_is_that_of_finite_differences(bo
     system, positions, model = box
     generator = np.random.default_rng(12)
     velocities = jnp.asarray(generator.normal(0.0, 1.0, positions.shape))
-    positions += generator.integers(-2, 3, positions.shape) @ system.cell  # which makes the cell count
+    positions += (
+        generator.integers(-2, 3, positions.shape).astype(float) @ system.cell
+    )  # which makes the cell count
     lists = all_neighbours(positions, system.cell, model.architecture.cutoff)
 
     @jax.jit
@@ -121,10 +123,10 @@ def test_the_derivative_does_not_see_wrapping_nor_a_common_velocity(box):
         lists = all_neighbours(positions, system.cell, model.architecture.cutoff)
         return compiled(model.parameters, system.species, positions, velocities, system.cell, lists)
 
-    wrapped = positions + generator.integers(-2, 3, positions.shape) @ system.cell
+    wrapped = positions + generator.integers(-2, 3, positions.shape).astype(float) @ system.cell
     reference = derivative(positions, velocities)
     np.testing.assert_allclose(derivative(wrapped, velocities), reference, atol=ROUNDING)
-    drifting = derivative(positions, velocities + jnp.array([0.1, 0.0, -0.2]))
+    drifting = derivative(positions, velocities + jnp.array([[0.1, 0.0, -0.2]]))
     np.testing.assert_allclose(drifting, reference, atol=ROUNDING)
 
 
@@ -146,7 +148,7 @@ def test_single_precision_agrees_to_its_rounding(box, evaluate):
 
 def test_padding_has_neither_charge_nor_dipole(box, evaluate):
     system, positions, model = box
-    species = jnp.append(system.species, jnp.array([-1]))
+    species = jnp.append(system.species, jnp.array([-1], system.species.dtype))
     padded = jnp.concatenate([positions, jnp.array([[1.0, 2.0, 3.0]])])
     lists = all_neighbours(padded, system.cell, model.architecture.cutoff, present=species >= 0)
     found = jax.jit(model.architecture.dipole)(model.parameters, species, padded, system.cell, lists)

@@ -110,7 +110,7 @@ def pairs():
     field = field_of(architecture, system.cell)
     velocities = thermal(system, shifts, 300.0)
     return Liquid(
-        field, architecture.initial_parameters(), system, positions + shifts, velocities, timestep=0.5
+        field, architecture.initial_parameters(), system, positions[None] + shifts, velocities, timestep=0.5
     )
 
 
@@ -229,7 +229,9 @@ def test_a_file_keeps_every_bit(pairs, tmp_path):
 def test_integers_are_positions_modulo_the_cell(pairs):
     system, cell = pairs.system, np.asarray(pairs.system.cell)
     x, v = FixedPoint.represented(pairs.positions, pairs.velocities, system, pairs.timestep)
-    far, _ = FixedPoint.represented(pairs.positions + 3 * cell[1] - cell[2], pairs.velocities, system, 0.5)
+    far, _ = FixedPoint.represented(
+        pairs.positions + (3 * cell[1] - cell[2])[None, None], pairs.velocities, system, 0.5
+    )
     np.testing.assert_allclose((far - x).astype(float), 0.0, atol=1)
     arithmetic = FixedPoint(pairs.field, pairs.parameters, system, pairs.timestep, jnp.asarray(-1))
     reference = arithmetic.reference(jnp.asarray(x[0]))
@@ -240,5 +242,5 @@ def test_integers_are_positions_modulo_the_cell(pairs):
     np.testing.assert_allclose(-arithmetic.velocities(v[0]), pairs.velocities[0], atol=1e-8)
     # An atom that leaves through one face comes in by the other.
     across = x + np.int32(1 << 30) + np.int32(1 << 30)
-    there = pairs.positions + 0.5 * cell.sum(axis=0)
+    there = pairs.positions + 0.5 * cell.sum(axis=0)[None, None]
     np.testing.assert_allclose(FixedPoint.distances(across[:, None], there, system), 0.0, atol=1e-8)

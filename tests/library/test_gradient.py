@@ -83,7 +83,7 @@ def starting_points():
     system, positions = water_box(2, TRICLINIC)
     shifts = np.random.default_rng(3).normal(0.0, 0.05, (STARTS, *positions.shape))
     draw = jax.vmap(lambda key: thermal_velocities(key, system.masses, KELVIN))
-    return system, positions + shifts, draw(jax.random.split(jax.random.key(4), STARTS))
+    return system, positions[None] + shifts, draw(jax.random.split(jax.random.key(4), STARTS))
 
 
 @pytest.fixture(scope="module")

@@ -58,14 +58,14 @@ def test_the_kinetic_temperature_is_that_of_the_thermostat(chains):
 
 def test_positions_are_distributed_as_boltzmann_says(springs, chains):
     # All atoms weigh the same, so that 3 N - 3 modes have <x²> = kT / k; the centre of mass is at rest.
-    away = chains.positions - springs[3]
+    away = chains.positions - springs[3][None, None]
     variance = np.sum(away**2, axis=(2, 3)) / (3 * ATOMS - 3)
     assert within_four_sigma(np.mean(variance, axis=1), BOLTZMANN * KELVIN / STIFFNESS)
 
 
 def test_positions_are_gaussian(springs, chains):
     # The fourth moment of a single coordinate, less the share of the centre of mass: 3 (kT/k (1 - 1/N))².
-    away = np.asarray(chains.positions - springs[3])
+    away = np.asarray(chains.positions - springs[3][None, None])
     variance = BOLTZMANN * KELVIN / STIFFNESS * (1 - 1 / ATOMS)
     assert within_four_sigma(np.mean(away**4, axis=(1, 2, 3)), 3 * variance**2)
 

@@ -101,7 +101,8 @@ def environment(model: Model, positions: np.ndarray, centre: int) -> tuple[np.nd
         for degree in range(basis.angular_momentum + 1)
         for n in range(basis.radial_functions)
     ]
-    constants, element = model.parameters["constants"], SPECIES[centre]
+    constants = jax.tree.map(np.asarray, model.parameters["constants"])
+    element = SPECIES[centre]
     values = (np.array(features) - constants["feature_mean"][element]) / constants["feature_scale"][element]
     *hidden, last = model.parameters["trainable"]["layers"]
     for layer in hidden:

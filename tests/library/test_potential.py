@@ -75,7 +75,7 @@ def test_energy_forces_and_stress_turn_with_atoms_and_cell(box, evaluate):
 def test_energy_is_the_same_wherever_the_origin_lies(box, evaluate):
     system, positions, _ = box
     energy, forces, stress = evaluate(system.species, positions, system.cell)
-    moved = evaluate(system.species, positions + jnp.array([1.3, -4.1, 0.7]), system.cell)
+    moved = evaluate(system.species, positions + jnp.array([[1.3, -4.1, 0.7]]), system.cell)
     np.testing.assert_allclose(moved[0], energy, atol=ROUNDING)
     np.testing.assert_allclose(moved[1], forces, atol=10 * ROUNDING)
     np.testing.assert_allclose(moved[2], stress, atol=ROUNDING)
@@ -92,7 +92,7 @@ def test_atoms_of_an_element_are_alike(box, evaluate):
 
 def test_atoms_may_be_wrapped_into_any_cell(box, evaluate):
     system, positions, _ = box
-    cells_away = np.random.default_rng(6).integers(-3, 4, positions.shape)
+    cells_away = np.random.default_rng(6).integers(-3, 4, positions.shape).astype(float)
     energy, forces, stress = evaluate(system.species, positions, system.cell)
     wrapped = evaluate(system.species, positions + cells_away @ system.cell, system.cell)
     np.testing.assert_allclose(wrapped[0], energy, atol=ROUNDING)
@@ -105,8 +105,8 @@ def test_a_supercell_has_the_energy_of_its_cells(box, evaluate):
     energy, forces, stress = evaluate(system.species, positions, system.cell)
     doubled = evaluate(
         jnp.tile(system.species, 2),
-        jnp.concatenate([positions, positions + system.cell[1]]),
-        system.cell * jnp.array([1, 2, 1])[:, None],
+        jnp.concatenate([positions, positions + system.cell[1][None]]),
+        system.cell * jnp.array([1.0, 2.0, 1.0])[:, None],
     )
     np.testing.assert_allclose(doubled[0], 2 * energy, atol=2 * ROUNDING)
     np.testing.assert_allclose(doubled[1], jnp.tile(forces, (2, 1)), atol=10 * ROUNDING)
@@ -115,7 +115,7 @@ def test_a_supercell_has_the_energy_of_its_cells(box, evaluate):
 
 def test_padding_changes_nothing(box, evaluate):
     system, positions, _ = box
-    species = jnp.append(system.species, jnp.array([-1, -1]))
+    species = jnp.append(system.species, jnp.array([-1, -1], system.species.dtype))
     padded = jnp.concatenate([positions, jnp.zeros((2, 3))])
     energy, forces, stress = evaluate(system.species, positions, system.cell)
     with_padding = evaluate(species, padded, system.cell, present=species >= 0)
@@ -246,7 +246,7 @@ def test_the_written_derivatives_of_the_radial_functions_are_those_of_finite_dif
     def derivatives(point):
         shifts = step * jnp.eye(len(point))
         by_differences = [
-            (jax.vmap(function)(point + shifts) - jax.vmap(function)(point - shifts)) / (2 * step)
+            (jax.vmap(function)(point[None] + shifts) - jax.vmap(function)(point[None] - shifts)) / (2 * step)
             for function in (total, first)
         ]
         written = (

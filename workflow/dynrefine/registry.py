@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 from types import ModuleType
+from typing import Any
 
 from dynrefine.errors import CampaignError
 
@@ -25,7 +26,7 @@ def plug_in(folder: str, name: str) -> ModuleType:
         ) from error
 
 
-def settings_class(folder: str, name: str) -> type:
+def settings_class(folder: str, name: str) -> type[Any]:
     """The settings of a module outside the library: the class `Settings` of the module `<name>_settings` beside it.
 
     Raises:

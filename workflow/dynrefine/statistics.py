@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 
 @dataclass(frozen=True)
@@ -13,12 +13,12 @@ class Estimate:
     """A vector that is known with an error.
 
     Attributes:
-        value: [P].
-        error: standard error of each component [P].
+        value: of all components.
+        error: standard error of each.
     """
 
-    value: np.ndarray
-    error: np.ndarray
+    value: Float[np.ndarray, " P"]
+    error: Float[np.ndarray, " P"]
 
     @property
     def resolved(self) -> float:
@@ -33,12 +33,12 @@ class Estimate:
     def sum(cls, parts: Iterable["Estimate"]) -> "Estimate":
         """The sum of independent estimates."""
         parts = list(parts)
-        variance = sum(part.error**2 for part in parts)
-        return cls(sum(part.value for part in parts), np.sqrt(variance))
+        variance = sum((part.error**2 for part in parts), np.zeros(()))
+        return cls(sum((part.value for part in parts), np.zeros(())), np.sqrt(variance))
 
 
-def sum_with_error(rows: np.ndarray, weights: np.ndarray) -> Estimate:
-    """The sum of rows of independent samples [S, P], each with its weight in it [S], and its standard error.
+def sum_with_error(rows: Float[np.ndarray, "S P"], weights: Float[np.ndarray, " S"]) -> Estimate:
+    """The sum of rows of independent samples, each with its weight in it, and its standard error.
 
     The error is that of a weighted mean whose weights have been normalised.
     """
@@ -47,8 +47,8 @@ def sum_with_error(rows: np.ndarray, weights: np.ndarray) -> Estimate:
     return Estimate(total, np.sqrt(count / max(count - 1, 1) * np.sum(deviations**2, axis=0)))
 
 
-def shortened(rows: np.ndarray, outlier_limit: float) -> np.ndarray:
-    """Rows [S, P], those longer than `outlier_limit` medians of all lengths shortened to that.
+def shortened(rows: Float[np.ndarray, "S P"], outlier_limit: float) -> Float[np.ndarray, "S P"]:
+    """Rows, those longer than `outlier_limit` medians of all lengths shortened to that.
 
     Chaos makes the gradients of a few trajectories longer than all others together, by factors of thousands.
     """
@@ -62,16 +62,18 @@ def standard_error(values: np.ndarray, axis: int = 0) -> np.ndarray:
     return np.std(values, axis=axis, ddof=1) / np.sqrt(values.shape[axis])
 
 
-def leave_one_out(values: jax.Array, weights: jax.Array) -> jax.Array:
-    """Weighted means [S, ...] of values [S, ...], each without one of them; weights [S] add up to one."""
+def leave_one_out(
+    values: Float[Array, " S *shape"], weights: Float[Array, " S"]
+) -> Float[Array, " S *shape"]:
+    """Weighted means of values, each without one of them; the weights add up to one."""
     shape = (-1,) + (1,) * (values.ndim - 1)
     total = jnp.tensordot(weights, values, axes=1)
     own = weights.reshape(shape)
-    return (total - own * values) / (1.0 - own)
+    return (total[None] - own * values) / (1.0 - own)
 
 
-def jackknife_error(left_out: jax.Array) -> jax.Array:
-    """Standard error from leave-one-out estimates [S, ...]; NaN for a single one."""
+def jackknife_error(left_out: Float[Array, " S *shape"]) -> Float[Array, "*shape"]:
+    """Standard error from leave-one-out estimates; NaN for a single one."""
     count = len(left_out)
-    spread = jnp.sum((left_out - jnp.mean(left_out, axis=0)) ** 2, axis=0)
+    spread = jnp.sum((left_out - jnp.mean(left_out, axis=0, keepdims=True)) ** 2, axis=0)
     return jnp.sqrt(spread * (count - 1) / count) if count > 1 else jnp.full_like(spread, jnp.nan)

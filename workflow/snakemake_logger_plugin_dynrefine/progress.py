@@ -240,7 +240,7 @@ class Progress:
 
         Jobs of rules that have not run count as the median of all; where they are many, as nothing: a lower bound.
         """
-        if not self._done or self._done == self._total:
+        if not self._done or self._total is None or self._done == self._total:
             return ""
         now = self._clock()
         typical = {rule: statistics.median(seconds) for rule, seconds in self._seconds.items()}

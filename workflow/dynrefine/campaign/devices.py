@@ -5,7 +5,7 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def visible_gpus() -> list[str]:
 
 
 @contextmanager
-def chosen_device(gpus: int) -> Iterator[str]:
+def chosen_device(gpus: int) -> Generator[str]:
     """Choose the device before JAX looks for one, and keep it from other jobs of this user within the block.
 
     A job takes a free one of the GPUs that are visible and shows JAX no other, so that two jobs never share the
@@ -61,7 +61,7 @@ def chosen_device(gpus: int) -> Iterator[str]:
 
 
 @contextmanager
-def _free_one(names: list[str]) -> Iterator[str]:
+def _free_one(names: list[str]) -> Generator[str]:
     """The first GPU that no other job holds; the lock on its file ends with the process, however that ends."""
     # Jobs of Slurm each count their GPUs from 0.
     owner = f"{os.getuid()}-{os.environ.get('SLURM_JOB_ID', 'machine')}"

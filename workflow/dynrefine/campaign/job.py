@@ -8,7 +8,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -61,6 +61,13 @@ class Job:
     resources: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def drawing_seed(self) -> int:
+        """The seed, of a step that draws random numbers."""
+        if self.seed is None:
+            raise ValueError("a step that draws random numbers was given no seed")
+        return self.seed
+
+    @property
     def chunk(self) -> tuple[str, int]:
         """The label of the state, and which of its chunks the job works on."""
         return self.wildcards["state"], int(self.wildcards["chunk"])
@@ -91,7 +98,7 @@ def run_step(name: str, snakemake: Any) -> None:
 
 
 @contextmanager
-def surroundings(snakemake: Any) -> Iterator[None]:
+def surroundings(snakemake: Any) -> Generator[None]:
     """What surrounds a job: its log, its device, and errors in one line.
 
     The log file gets everything, what XLA says included, the terminal warnings and errors, unless QUIET_VARIABLE is
@@ -229,14 +236,16 @@ class _Formatter(logging.Formatter):
 
 def _open_log(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handlers: list[logging.StreamHandler] = [logging.FileHandler(path, mode="w", encoding="utf-8")]
+    log = logging.FileHandler(path, mode="w", encoding="utf-8")
+    handlers: list[logging.Handler] = [log]
     if not os.environ.get(QUIET_VARIABLE):
         terminal = logging.StreamHandler(os.fdopen(os.dup(2), "w", encoding="utf-8"))
         terminal.setLevel(logging.WARNING)
         handlers.append(terminal)
     # What libraries write past Python's logging belongs to the log file too: XLA 0.10.1 reports every program that it
     # reads from the cache as compiled for another CPU, which is not so (openxla/xla issue 44565).
-    os.dup2(handlers[0].stream.fileno(), 2)
+    if log.stream:
+        os.dup2(log.stream.fileno(), 2)
     for handler in handlers:
         handler.setFormatter(_Formatter())
     logging.basicConfig(level=logging.INFO, handlers=handlers, force=True)

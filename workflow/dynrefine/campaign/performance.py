@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass
@@ -45,7 +45,7 @@ _current: ContextVar[Performance | None] = ContextVar("performance", default=Non
 
 
 @contextmanager
-def measured(path: Path) -> Iterator[Performance]:
+def measured(path: Path) -> Generator[Performance]:
     """Measure the block and write what it took to `path` (JSON) if it ends without an error."""
     begun, performance = time.monotonic(), Performance()
     token = _current.set(performance)

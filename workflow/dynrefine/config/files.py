@@ -59,8 +59,8 @@ def charged_compositions(config: Config) -> Iterator[str]:
     charges = {element.symbol: element.charge for element in config.elements}
     for index, file in enumerate(config.dataset.files if config.dataset else []):
         symbols = _first_composition(Path(file.path), config, index)
-        known = [symbol_among(symbol, charges) for symbol in symbols]
-        if not known or None in known:
+        known = [each for symbol in symbols if (each := symbol_among(symbol, charges)) is not None]
+        if not known or len(known) < len(symbols):
             continue
         total = sum(charges[symbol] for symbol in known)
         if total:

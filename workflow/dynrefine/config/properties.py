@@ -1,6 +1,6 @@
 """Settings of the observables a potential can be refined against: a class and a line in PROPERTIES each."""
 
-from typing import Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import (
     Field,
@@ -25,6 +25,11 @@ class PropertySettings(Section):
 
     weight: PositiveFloat = Field(1.0, description="Weight in the objective, pure number.")
 
+    @property
+    def target_file(self) -> str | None:
+        """The file of the measurement, where it is read from one."""
+        return None
+
     def of_state(self, *names: str) -> Self:
         """The settings of a state, with the measurement that is given under one of its names, if any."""
         own = getattr(self, "targets", {})
@@ -33,7 +38,7 @@ class PropertySettings(Section):
     @property
     def target_files(self) -> list[str]:
         """The files of all measurements."""
-        file = getattr(self, "target_file", None)
+        file = self.target_file
         return [file, *getattr(self, "targets", {}).values()] if file is not None else []
 
     @classmethod
@@ -70,11 +75,6 @@ class MeasuredNumber(PropertySettings):
         "{350K: 5.1}.",
         examples=[{}],
     )
-
-    @property
-    def target_file(self) -> str | None:
-        """No file is read."""
-        return None
 
 
 class Band(Section):
@@ -180,14 +180,19 @@ class _Observables(Section):
         return own | {name: settings.model_dump() for name, settings in self._outside.items()}
 
 
-Observables = create_model(
-    "Observables",
-    __base__=_Observables,
-    **{
-        name: (
-            settings | None,
-            Field(None, description=f"{settings.__doc__} Absent: not fitted.", examples=[settings.example()]),
-        )
-        for name, settings in PROPERTIES.items()
-    },
-)
+if TYPE_CHECKING:
+    Observables = _Observables  # a class that is made at run time is no type to a checker
+else:
+    Observables = create_model(
+        "Observables",
+        __base__=_Observables,
+        **{
+            name: (
+                settings | None,
+                Field(
+                    None, description=f"{settings.__doc__} Absent: not fitted.", examples=[settings.example()]
+                ),
+            )
+            for name, settings in PROPERTIES.items()
+        },
+    )

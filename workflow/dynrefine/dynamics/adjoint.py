@@ -19,6 +19,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Num
 
 from dynrefine.dynamics.force_field import ForceField, ListFaults, list_faults, with_sufficient_lists
 from dynrefine.dynamics.leapfrog import Simulation
@@ -54,9 +56,9 @@ class AdjointLeg:
 
 def adjoint_leg(
     simulation: Simulation,
-    positions: jax.Array,
-    velocities: jax.Array,
-    direction: jax.Array,
+    positions: Num[Array, "N 3"],
+    velocities: Num[Array, "N 3"],
+    direction: Num[Array, ""],
     seeds: Any,
     lists: RecordedLists | None = None,
 ) -> tuple[AdjointLeg, ListFaults]:
@@ -64,8 +66,8 @@ def adjoint_leg(
 
     Arguments:
         simulation, direction: as given to `leapfrog.propagate`.
-        positions: where the trajectory ended, `Leg.positions` [N, 3].
-        velocities: at its end, `Leg.velocities` [N, 3].
+        positions: where the trajectory ended, `Leg.positions`.
+        velocities: at its end, `Leg.velocities`.
         seeds: dL/d(series), a tree like `Leg.series`.
         lists: on the way there, `Leg.lists`; in floating point they are built anew.
     """
@@ -148,12 +150,12 @@ def adjoint_leg(
 
 def walk_legs_back(
     simulation: Simulation,
-    positions: jax.Array,
-    velocities: jax.Array,
+    positions: Num[Array | np.ndarray, "S 2 N 3"],
+    velocities: Num[Array | np.ndarray, "S 2 N 3"],
     seeds: Any,
     lists: RecordedLists | None = None,
 ) -> AdjointLeg:
-    """The adjoint of `run_legs`; arguments as there, but where each leg ended [S, 2, N, 3], its seeds and its lists.
+    """The adjoint of `run_legs`; arguments as there, but where each leg ended, its seeds and its lists.
 
     Returns:
         adjoint legs with two leading axes: starting point, direction of time.

@@ -59,7 +59,8 @@ class FixedPoint:
     @property
     def dt(self) -> jax.Array:
         """Time step with its sign, fs."""
-        return self.direction * jnp.asarray(self.timestep, self.system.masses.dtype)
+        dtype = self.system.masses.dtype
+        return jnp.asarray(self.direction, dtype) * jnp.asarray(self.timestep, dtype)
 
     def start(self, positions: jax.Array, velocities: jax.Array) -> tuple[jax.Array, jax.Array]:
         """The state before the first node."""
@@ -119,7 +120,7 @@ class FixedPoint:
 
     def velocities(self, v: jax.Array) -> jax.Array:
         """Velocities [N, 3] in Å/fs."""
-        return to_cartesian(UNIT / self.dt * v.T, self.system.cell).T
+        return to_cartesian(UNIT / self.dt * v.T.astype(self.dt.dtype), self.system.cell).T
 
     def _isolated(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """function(*arguments), compiled apart from its surroundings."""

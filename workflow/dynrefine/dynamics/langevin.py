@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
 
 from dynrefine.dynamics.force_field import ForceField, ListFaults, list_faults
 from dynrefine.geometry.system import System, temperature, without_drift
@@ -98,19 +99,19 @@ class LangevinDynamics:
 
 def sample_chain(
     dynamics: LangevinDynamics,
-    positions: jax.Array,
-    velocities: jax.Array,
+    positions: Float[Array, "N 3"],
+    velocities: Float[Array, "N 3"],
     key: jax.Array,
-    equilibration: jax.Array,
+    equilibration: Int[Array, ""],
 ) -> tuple[Chain, ListFaults]:
     """Equilibrate one replica, then record it.
 
     Arguments:
         dynamics: of the chain.
-        positions: at the start [N, 3], Å.
-        velocities: at the start [N, 3], Å/fs.
+        positions: at the start, Å.
+        velocities: at the start, Å/fs.
         key: of the noise.
-        equilibration: intervals to run before the first that is recorded, a traced integer.
+        equilibration: intervals to run before the first that is recorded, traced.
     """
     field, thermostat, system = dynamics.field, dynamics.thermostat, dynamics.system
     parameters, lists_per_record = dynamics.parameters, dynamics.lists_per_record
@@ -125,7 +126,7 @@ def sample_chain(
         neighbours = field.neighbours(positions, system.cell)
         list_key = jax.random.fold_in(key, number)
 
-        def step(carry: Any, step_key: jax.Array) -> tuple[Any, jax.Array]:
+        def step(carry: Any, step_key: jax.Array) -> tuple[Any, tuple[jax.Array, jax.Array]]:
             x, v = carry
             energy, force = field.energy_and_forces(parameters, system, x, neighbours)
             v = v + dt * ACCELERATION * force / system.masses[:, None]

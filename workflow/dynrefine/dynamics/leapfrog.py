@@ -17,6 +17,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, Num
 
 from dynrefine.dynamics.fixed_point import FixedPoint
 from dynrefine.dynamics.floating_point import FloatingPoint
@@ -111,7 +112,12 @@ class Simulation:
     system: System
 
     def observed(
-        self, observe: Observer, trainable: Any, positions: jax.Array, velocities: jax.Array, neighbours: Any
+        self,
+        observe: Observer,
+        trainable: Any,
+        positions: Float[Array, "N 3"],
+        velocities: Float[Array, "N 3"],
+        neighbours: Any,
     ) -> Any:
         """What is observed at a point, as a function of the potential's trainable parameters too."""
         potential = Surface(self.field.architecture, {**self.parameters, "trainable": trainable})
@@ -151,18 +157,18 @@ class Leg:
 
 def propagate(
     simulation: Simulation,
-    positions: jax.Array,
-    velocities: jax.Array,
-    direction: jax.Array,
+    positions: Num[Array, "N 3"],
+    velocities: Num[Array, "N 3"],
+    direction: Num[Array, ""],
     rematerialise: bool = False,
 ) -> tuple[Leg, ListFaults]:
     """Integrate one trajectory.
 
     Arguments:
         simulation: what the trajectory has in common with others.
-        positions: at the start [N, 3], `represented` by the arithmetic of the times.
-        velocities: at the start [N, 3], `represented` too.
-        direction: +1 forwards, -1 backwards in time, scalar.
+        positions: at the start, `represented` by the arithmetic of the times.
+        velocities: at the start, `represented` too.
+        direction: +1 forwards, -1 backwards in time.
         rematerialise: compute each step again when backpropagating through it, for comparisons.
     """
     field, times, system = simulation.field, simulation.times, simulation.system

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from dynrefine.dynamics.force_field import require_finite, with_sufficient_lists
 from dynrefine.dynamics.leapfrog import Leg, Simulation, propagate
@@ -16,16 +17,14 @@ DIRECTIONS = (1.0, -1.0)
 
 
 def run_legs(
-    simulation: Simulation,
-    positions: jax.Array,
-    velocities: jax.Array,
+    simulation: Simulation, positions: Float[Array, "S N 3"], velocities: Float[Array, "S N 3"]
 ) -> Leg:
     """Trajectories both ways in time from every starting point.
 
     Arguments:
         simulation: what the trajectories have in common.
-        positions: starting points [S, N, 3], Å.
-        velocities: [S, N, 3], Å/fs.
+        positions: starting points, Å.
+        velocities: Å/fs.
 
     Returns:
         legs with two leading axes: starting point, direction of time (forwards, backwards).

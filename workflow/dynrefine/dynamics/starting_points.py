@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from dynrefine.dynamics.force_field import over_configurations
 from dynrefine.dynamics.leapfrog import Simulation
@@ -18,14 +19,14 @@ from dynrefine.geometry.neighbours import NeighbourList
 
 
 def observe_starts(
-    simulation: Simulation, positions: jax.Array, velocities: jax.Array
-) -> dict[str, jax.Array]:
-    """What is observed at the starting points alone, by name [S, ...].
+    simulation: Simulation, positions: Float[Array, "S N 3"], velocities: Float[Array, "S N 3"]
+) -> dict[str, Float[Array, "S ..."]]:
+    """What is observed at the starting points alone, by name.
 
     Arguments:
         simulation: whose `at_start` says what.
-        positions: [S, N, 3], Å.
-        velocities: [S, N, 3], Å/fs.
+        positions: Å.
+        velocities: Å/fs.
     """
     if not simulation.at_start.quantities:
         return {}
@@ -40,18 +41,21 @@ def observe_starts(
 
 
 def starting_gradient(
-    simulation: Simulation, positions: jax.Array, velocities: jax.Array, seeds: Mapping[str, jax.Array]
-) -> jax.Array:
+    simulation: Simulation,
+    positions: Float[Array, "S N 3"],
+    velocities: Float[Array, "S N 3"],
+    seeds: Mapping[str, Float[Array, "S ..."]],
+) -> Float[Array, "S P"]:
     """The explicit part of the gradient.
 
     Arguments:
         simulation: whose `at_start` says what is observed.
-        positions: starting points [S, N, 3], Å.
-        velocities: [S, N, 3], Å/fs.
-        seeds: dL/d(quantity) of each starting point, by name [S, ...].
+        positions: starting points, Å.
+        velocities: Å/fs.
+        seeds: dL/d(quantity) of each starting point, by name.
 
     Returns:
-        rows that add up to it [S, P].
+        rows that add up to it.
     """
 
     def one(
@@ -61,7 +65,10 @@ def starting_gradient(
 
         def linearised_loss(trainable: Any) -> jax.Array:
             values = own.observed(own.at_start, trainable, x, v, neighbours)
-            return sum(jnp.sum(seed * values[name]) for name, seed in own_seeds.items())
+            total = jnp.zeros((), x.dtype)
+            for name, seed in own_seeds.items():
+                total += jnp.sum(seed * values[name])
+            return total
 
         return flat_parameters(jax.grad(linearised_loss)(parameters["trainable"]))[0]
 

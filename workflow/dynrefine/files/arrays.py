@@ -3,12 +3,12 @@
 import json
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from dynrefine import __version__
 from dynrefine.errors import CampaignError
 
 _METADATA = "__metadata__"
+
+Content = TypeVar("Content")
 
 _origin: ContextVar[dict[str, Any] | None] = ContextVar("origin", default=None)
 
@@ -48,7 +50,7 @@ class ArrayFile:
 
 
 @contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
+def atomic_path(path: str | Path) -> Generator[Path]:
     """A temporary path beside `path` that takes its place only when the block ends without an error."""
     path = Path(path)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
@@ -67,7 +69,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
-def origin(**facts: Any) -> Iterator[None]:
+def origin(**facts: Any) -> Generator[None]:
     """Facts (JSON) that go into the metadata of every array file written within: rule, seed, config hash."""
     token = _origin.set({**(_origin.get() or {}), **facts})
     try:
@@ -98,6 +100,13 @@ def write_arrays(path: str | Path, kind: str, content: ArrayFile) -> None:
     arrays[_METADATA] = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
     with atomic_path(path) as temporary, open(temporary, "wb") as stream:
         np.savez(stream, allow_pickle=False, **arrays)
+
+
+def required(content: Content | None) -> Content:
+    """What was read of a file whose job cannot have passed through."""
+    if content is None:
+        raise ValueError("a file was read whose job passed through")
+    return content
 
 
 def write_passed_through(path: str | Path, kind: str) -> None:
@@ -138,7 +147,7 @@ def read_origin(path: str | Path) -> dict[str, Any]:
 
 
 @contextmanager
-def _archive(path: str | Path, kind: str) -> Iterator[Any]:
+def _archive(path: str | Path, kind: str) -> Generator[Any]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             yield archive

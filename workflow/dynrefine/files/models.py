@@ -1,6 +1,6 @@
 """Files of models: the architecture of a surface with its parameters."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -124,10 +124,9 @@ def parameter_name(path: tuple[Any, ...]) -> str:
     return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
-def flat_parameters(trainable: Any) -> tuple[np.ndarray, Any]:
+def flat_parameters(trainable: Any) -> tuple[jax.Array, Callable[[jax.Array], Any]]:
     """Trainable parameters as one vector [P], and the function that restores the tree."""
-    vector, restore = ravel_pytree(trainable)
-    return vector, restore
+    return ravel_pytree(trainable)
 
 
 def _architecture(settings: SurfaceSettings, elements: Sequence[Element]) -> Any:

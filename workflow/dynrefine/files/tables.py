@@ -2,8 +2,9 @@
 
 import csv
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,11 @@ def write_table(path: str | Path, table: pd.DataFrame) -> None:
     """Write a CSV table without its index."""
     with atomic_path(path) as temporary:
         table.to_csv(temporary, index=False)
+
+
+def rows_of(table: pd.DataFrame) -> Iterator[Any]:
+    """The rows of a table, with its columns as attributes."""
+    return iter(table.itertuples())
 
 
 def read_measured(path: str | Path, columns: int = 0) -> np.ndarray:

@@ -104,7 +104,7 @@ def load_trajectories(path: str | Path) -> Trajectories | None:
     if content.passed_through:
         return None
     arrays = {name: array for name, array in content.arrays.items() if "/" not in name}
-    lists = content.group("lists")
+    lists: dict[str, Any] = content.group("lists")
     return Trajectories(
         series=content.group("series"),
         at_start=content.group("at_start"),

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Int
 
 from dynrefine.config.data import Element
 from dynrefine.units import BOLTZMANN, KINETIC
@@ -29,7 +30,7 @@ class System:
     cell: jax.Array
 
     @property
-    def volume(self) -> jax.Array:
+    def volume(self) -> Float[Array, ""]:
         """Å³."""
         return jnp.abs(jnp.linalg.det(self.cell))
 
@@ -50,12 +51,14 @@ class Point:
     cell: jax.Array
 
 
-def system_of(species: np.ndarray, cell: np.ndarray, elements: Sequence[Element], dtype: Any) -> System:
+def system_of(
+    species: Int[np.ndarray, " N"], cell: Float[np.ndarray, "3 3"], elements: Sequence[Element], dtype: Any
+) -> System:
     """The system of these atoms.
 
     Arguments:
-        species: element index of each atom [N].
-        cell: cell vectors as rows [3, 3], Å.
+        species: element index of each atom.
+        cell: cell vectors as rows, Å.
         elements: of the configuration.
         dtype: of the floating-point numbers.
     """
@@ -70,30 +73,38 @@ def with_masses(elements: Sequence[Element], masses: Mapping[str, float]) -> lis
     ]
 
 
-def kinetic_energy(masses: jax.Array, velocities: jax.Array) -> jax.Array:
-    """Kinetic energy in eV of velocities [..., N, 3] in Å/fs."""
-    return 0.5 * KINETIC * jnp.sum(masses[:, None] * velocities**2, axis=(-2, -1))
+def kinetic_energy(
+    masses: Float[Array, " N"], velocities: Float[Array, "*leading N 3"]
+) -> Float[Array, "*leading"]:
+    """Kinetic energy in eV of velocities in Å/fs."""
+    of_each = jnp.expand_dims(masses, (*range(velocities.ndim - 2), -1))
+    return 0.5 * KINETIC * jnp.sum(of_each * velocities**2, axis=(-2, -1))
 
 
-def temperature(masses: jax.Array, velocities: jax.Array) -> jax.Array:
-    """Kinetic temperature in K of velocities [..., N, 3] in Å/fs, the centre of mass at rest."""
+def temperature(
+    masses: Float[Array, " N"], velocities: Float[Array, "*leading N 3"]
+) -> Float[Array, "*leading"]:
+    """Kinetic temperature in K of velocities in Å/fs, the centre of mass at rest."""
     degrees_of_freedom = 3 * len(masses) - 3
     return 2.0 * kinetic_energy(masses, velocities) / (degrees_of_freedom * BOLTZMANN)
 
 
-def thermal_velocities(key: jax.Array, masses: jax.Array, kelvin: float) -> jax.Array:
-    """Maxwell-Boltzmann velocities [N, 3] in Å/fs with the centre of mass at rest."""
+def thermal_velocities(key: jax.Array, masses: Float[Array, " N"], kelvin: float) -> Float[Array, "N 3"]:
+    """Maxwell-Boltzmann velocities in Å/fs with the centre of mass at rest."""
     spread = jnp.sqrt(BOLTZMANN * kelvin / (KINETIC * masses))[:, None]
     velocities = spread * jax.random.normal(key, (len(masses), 3), dtype=masses.dtype)
     return without_drift(masses, velocities)
 
 
-def drawn_velocities(key: jax.Array, system: System, kelvin: float, count: int) -> jax.Array:
-    """Maxwell-Boltzmann velocities of several replicas [count, N, 3], Å/fs."""
+def drawn_velocities(
+    key: jax.Array, system: System, kelvin: float, count: int
+) -> Float[Array, "{count} N 3"]:
+    """Maxwell-Boltzmann velocities of several replicas, Å/fs."""
     draw = jax.vmap(lambda key: thermal_velocities(key, system.masses, kelvin))
     return draw(jax.random.split(key, count))
 
 
-def without_drift(masses: jax.Array, velocities: jax.Array) -> jax.Array:
-    """Velocities [N, 3] less that of the centre of mass."""
-    return velocities - jnp.sum(masses[:, None] * velocities, axis=0) / jnp.sum(masses)
+def without_drift(masses: Float[Array, " N"], velocities: Float[Array, "N 3"]) -> Float[Array, "N 3"]:
+    """Velocities less that of the centre of mass."""
+    momentum = jnp.sum(masses[:, None] * velocities, axis=0, keepdims=True)
+    return velocities - momentum / jnp.sum(masses)

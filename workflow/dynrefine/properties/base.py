@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-import jax
 import numpy as np
+from jaxtyping import Array, Float
 
 from dynrefine.config.properties import PropertySettings
 from dynrefine.files.trajectories import Observed
@@ -21,7 +21,7 @@ class Conditions:
         volume: of the cell, Å³.
         atoms: in the cell.
         interval: between frames of the series, fs.
-        symbols: chemical symbols of the atoms [N].
+        symbols: chemical symbols of the atoms.
     """
 
     temperature: float
@@ -37,37 +37,37 @@ class Observable(Protocol):
     Attributes:
         along: names of the quantities that it needs along trajectories.
         at_start: names of those that it needs at their starting points alone.
-        abscissa: where the property is compared [W].
-        target: the measured property there [W].
+        abscissa: where the property is compared.
+        target: the measured property there.
         quantities: name and unit of the abscissa, and of the property.
     """
 
     along: tuple[str, ...]
     at_start: tuple[str, ...]
-    abscissa: np.ndarray
-    target: np.ndarray
+    abscissa: Float[np.ndarray, " W"]
+    target: Float[np.ndarray, " W"]
     quantities: tuple[tuple[str, str], tuple[str, str]]
 
-    def statistic(self, observed: Observed) -> jax.Array:
+    def statistic(self, observed: Observed) -> Float[Array, " S *C"]:
         """What is averaged over starting points, from what was observed of one or more of them."""
 
-    def predict(self, mean: jax.Array) -> jax.Array:
-        """The property [W] from the averaged statistic."""
+    def predict(self, mean: Float[Array, "*C"]) -> Float[Array, " W"]:
+        """The property from the averaged statistic."""
 
-    def loss(self, mean: jax.Array) -> jax.Array:
+    def loss(self, mean: Float[Array, "*C"]) -> Float[Array, ""]:
         """Distance of the property from its target, a pure number."""
 
 
 def create_observables(
     settings: Mapping[str, PropertySettings],
-    targets: Mapping[str, np.ndarray | None],
+    targets: Mapping[str, Float[np.ndarray, "rows columns"] | None],
     conditions: Conditions,
 ) -> dict[str, Observable]:
     """The observables of a state, by name.
 
     Arguments:
         settings: of each, by name.
-        targets: the measured property of each, as in its file [rows, columns]; none where the settings hold it.
+        targets: the measured property of each, as in its file; none where the settings hold it.
         conditions: of the state.
     """
     return {

@@ -1,18 +1,22 @@
 """Time-correlation estimators."""
 
-import jax
+from typing import Any
+
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 
-def autocorrelation(series: jax.Array, depth: int) -> jax.Array:
+def autocorrelation(
+    series: Float[Array, "*leading frames components"], depth: int
+) -> Float[Array, "*leading {depth}+1"]:
     """c(k) = mean over all origins n of a_n · a_(n+k), for k = 0 ... depth.
 
     Arguments:
-        series: [..., frames, components].
+        series: in any unit.
         depth: largest lag in frames; less than the number of frames.
 
     Returns:
-        [..., depth + 1], in the squared unit of the series.
+        in the squared unit of the series.
     """
     frames = series.shape[-2]
     if depth >= frames:
@@ -22,24 +26,26 @@ def autocorrelation(series: jax.Array, depth: int) -> jax.Array:
     power = jnp.sum(jnp.abs(spectrum) ** 2, axis=-1)
     sums = jnp.fft.irfft(power, n=padded, axis=-1)[..., : depth + 1]
     origins = frames - jnp.arange(depth + 1, dtype=series.dtype)
-    return sums / origins
+    return sums / jnp.expand_dims(origins, range(sums.ndim - 1))
 
 
-def hann_window(depth: int, dtype: jnp.dtype) -> jax.Array:
-    """Falls from one at lag zero to zero at lag `depth` [depth + 1], with zero slope at both ends."""
+def hann_window(depth: int, dtype: Any) -> Float[Array, " {depth}+1"]:
+    """Falls from one at lag zero to zero at lag `depth`, with zero slope at both ends."""
     return 0.5 * (1.0 + jnp.cos(jnp.pi * jnp.arange(depth + 1, dtype=dtype) / depth))
 
 
-def cosine_transform(correlation: jax.Array, interval: float, angular_frequencies: jax.Array) -> jax.Array:
+def cosine_transform(
+    correlation: Float[Array, "*leading lags"], interval: float, angular_frequencies: Float[Array, " W"]
+) -> Float[Array, "*leading W"]:
     """∫ dt exp(-iωt) C(t) over all times for an even C, by the trapezoidal rule.
 
     Arguments:
-        correlation: C at lags 0, 1, ... [..., K], zero beyond.
+        correlation: C at lags 0, 1, ..., zero beyond.
         interval: between lags, fs.
-        angular_frequencies: [W], rad/fs.
+        angular_frequencies: rad/fs.
 
     Returns:
-        [..., W], in the unit of C times fs.
+        in the unit of C times fs.
     """
     lags = interval * jnp.arange(correlation.shape[-1], dtype=correlation.dtype)
     weights = jnp.full(correlation.shape[-1], 2.0, correlation.dtype).at[0].set(1.0).at[-1].set(1.0)

@@ -3,9 +3,9 @@
 import math
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Int
 
 from dynrefine.config.properties import DiffusionSettings
 from dynrefine.files.trajectories import Observed
@@ -22,17 +22,17 @@ class SelfDiffusion:
     """The self-diffusion coefficient of one element.
 
     Attributes:
-        abscissa: upper limit of the Green-Kubo integral [1], fs.
-        target: measured coefficient [1], 1e-9 m²/s.
+        abscissa: upper limit of the Green-Kubo integral, fs.
+        target: measured coefficient, 1e-9 m²/s.
         diffusing: which atoms are of the element, indices.
         depth: upper limit of the integral, frames.
         interval: between frames, fs.
         correction: for the finite size of the cell, added to the simulated coefficient, 1e-9 m²/s.
     """
 
-    abscissa: np.ndarray
-    target: np.ndarray
-    diffusing: np.ndarray
+    abscissa: Float[np.ndarray, " 1"]
+    target: Float[np.ndarray, " 1"]
+    diffusing: Int[np.ndarray, " atoms"]
     depth: int
     interval: float
     correction: float
@@ -59,46 +59,50 @@ class SelfDiffusion:
             correction,
         )
 
-    def statistic(self, observed: Observed) -> jax.Array:
-        """Velocity autocorrelation [..., depth + 1], Å²/fs²; zero beyond the series, which may be shorter."""
+    def statistic(self, observed: Observed) -> Float[Array, "*leading {self.depth}+1"]:
+        """Velocity autocorrelation, Å²/fs²; zero beyond the series, which may be shorter."""
         velocities = observed.along["velocities"]
         held = min(self.depth, velocities.shape[-3] - 1)
         correlation = velocity_autocorrelation(velocities[..., self.diffusing, :], held)
         padding = [(0, 0)] * (correlation.ndim - 1) + [(0, self.depth - held)]
         return jnp.pad(correlation, padding)
 
-    def predict(self, mean: jax.Array) -> jax.Array:
-        """D [1] in 1e-9 m²/s."""
+    def predict(self, mean: Float[Array, "*leading {self.depth}+1"]) -> Float[Array, "*leading 1"]:
+        """D in 1e-9 m²/s."""
         return running_diffusion(mean, self.interval)[..., -1:] + self.correction
 
-    def loss(self, mean: jax.Array) -> jax.Array:
+    def loss(self, mean: Float[Array, " {self.depth}+1"]) -> Float[Array, ""]:
         """The squared relative difference from the target."""
         return jnp.sum((self.predict(mean) / jnp.asarray(self.target, mean.dtype) - 1.0) ** 2)
 
 
-def velocity_autocorrelation(velocities: jax.Array, depth: int) -> jax.Array:
+def velocity_autocorrelation(
+    velocities: Float[Array, "*leading frames N 3"], depth: int
+) -> Float[Array, "*leading {depth}+1"]:
     """<v(0) · v(t)> per atom, the mean over origins and atoms.
 
     Arguments:
-        velocities: [..., frames, N, 3], Å/fs.
+        velocities: Å/fs.
         depth: largest lag, frames.
 
     Returns:
-        [..., depth + 1], Å²/fs².
+        Å²/fs².
     """
     flat = velocities.reshape(*velocities.shape[:-2], -1)
     return autocorrelation(flat, depth) / velocities.shape[-2]
 
 
-def running_diffusion(correlation: jax.Array, interval: float) -> jax.Array:
+def running_diffusion(
+    correlation: Float[Array, "*leading lags"], interval: float
+) -> Float[Array, "*leading lags"]:
     """D(t) = 1/3 ∫_0^t <v(0) · v(t')> dt' by the trapezoidal rule.
 
     Arguments:
-        correlation: velocity autocorrelation [..., K], Å²/fs².
+        correlation: velocity autocorrelation, Å²/fs².
         interval: between lags, fs.
 
     Returns:
-        [..., K], 1e-9 m²/s.
+        1e-9 m²/s.
     """
     steps = 0.5 * interval * (correlation[..., 1:] + correlation[..., :-1])
     integral = jnp.cumsum(steps, axis=-1)
@@ -106,21 +110,23 @@ def running_diffusion(correlation: jax.Array, interval: float) -> jax.Array:
     return DIFFUSION * padded / 3.0
 
 
-def einstein_diffusion(velocities: jax.Array, interval: float, depth: int) -> jax.Array:
+def einstein_diffusion(
+    velocities: Float[Array, "*leading frames N 3"], interval: float, depth: int
+) -> Float[Array, "*leading"]:
     """D as a sixth of the mean slope of <|x(t) - x(0)|²> over the second half of the lags (Einstein).
 
     Arguments:
-        velocities: [..., frames, N, 3], Å/fs; their trapezoidal sums are the displacements, never wrapped.
+        velocities: Å/fs; their trapezoidal sums are the displacements, never wrapped.
         interval: between frames, fs.
         depth: largest lag, frames, at least 2.
 
     Returns:
-        [...], 1e-9 m²/s.
+        1e-9 m²/s.
     """
     steps = 0.5 * interval * (velocities[..., 1:, :, :] + velocities[..., :-1, :, :])
     travelled = jnp.cumsum(jnp.concatenate([jnp.zeros_like(steps[..., :1, :, :]), steps], axis=-3), axis=-3)
 
-    def mean_square(lag: int) -> jax.Array:
+    def mean_square(lag: int) -> Float[Array, "..."]:
         moved = travelled[..., lag:, :, :] - travelled[..., :-lag, :, :]
         return jnp.mean(jnp.sum(moved**2, axis=-1), axis=(-2, -1))
 

@@ -9,9 +9,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from dynrefine.config.properties import Band, InfraredSettings
 from dynrefine.files.trajectories import Observed
@@ -31,17 +31,17 @@ class Infrared:
     """The infrared spectrum of one state.
 
     Attributes:
-        abscissa: wavenumbers that are compared [W], cm⁻¹.
-        target: measured n(ν)α(ν) there, broadened by the window [W], cm⁻¹.
-        weights: of the squared differences, normalised by band [W], cm².
+        abscissa: wavenumbers that are compared, cm⁻¹.
+        target: measured n(ν)α(ν) there, broadened by the window, cm⁻¹.
+        weights: of the squared differences, normalised by band, cm².
         depth: longest lag, frames.
         interval: between frames, fs.
         prefactor: from ∫ dt <dM/dt · dM/dt> in e²Å²/fs to n(ν)α(ν) in cm⁻¹.
     """
 
-    abscissa: np.ndarray
-    target: np.ndarray
-    weights: np.ndarray
+    abscissa: Float[np.ndarray, " W"]
+    target: Float[np.ndarray, " W"]
+    weights: Float[np.ndarray, " W"]
     depth: int
     interval: float
     prefactor: float
@@ -52,13 +52,13 @@ class Infrared:
 
     @classmethod
     def from_settings(
-        cls, settings: InfraredSettings, measured: np.ndarray, conditions: Conditions
+        cls, settings: InfraredSettings, measured: Float[np.ndarray, "rows 2"], conditions: Conditions
     ) -> "Infrared":
         """The observable that the configuration section describes.
 
         Arguments:
             settings: section `objective.observables.infrared`.
-            measured: wavenumber in cm⁻¹ and n(ν)α(ν) in cm⁻¹ [rows, 2], evenly spaced from zero upwards.
+            measured: wavenumber in cm⁻¹ and n(ν)α(ν) in cm⁻¹, evenly spaced from zero upwards.
             conditions: of the state.
         """
         bands = settings.bands
@@ -76,8 +76,8 @@ class Infrared:
             absorption_prefactor(conditions),
         )
 
-    def statistic(self, observed: Observed) -> jax.Array:
-        """Autocorrelation of the dipole derivative [..., depth + 1], e²Å²/fs²; zero beyond the series.
+    def statistic(self, observed: Observed) -> Float[Array, "*leading {self.depth}+1"]:
+        """Autocorrelation of the dipole derivative, e²Å²/fs²; zero beyond the series.
 
         Series shorter than the window, as the adjoint may see them, give the lags that they hold.
         """
@@ -87,13 +87,13 @@ class Infrared:
         padding = [(0, 0)] * (correlation.ndim - 1) + [(0, self.depth - held)]
         return jnp.pad(correlation, padding)
 
-    def predict(self, mean: jax.Array) -> jax.Array:
-        """n(ν)α(ν) [W] in cm⁻¹."""
+    def predict(self, mean: Float[Array, "*leading {self.depth}+1"]) -> Float[Array, "*leading W"]:
+        """n(ν)α(ν) in cm⁻¹."""
         windowed = mean * hann_window(self.depth, mean.dtype)
         frequencies = WAVENUMBER * jnp.asarray(self.abscissa, mean.dtype)
         return self.prefactor * cosine_transform(windowed, self.interval, frequencies)
 
-    def loss(self, mean: jax.Array) -> jax.Array:
+    def loss(self, mean: Float[Array, " {self.depth}+1"]) -> Float[Array, ""]:
         """Σ over bands of their weight times the mean squared difference relative to the mean squared target."""
         difference = self.predict(mean) - jnp.asarray(self.target, mean.dtype)
         return jnp.sum(jnp.asarray(self.weights, mean.dtype) * difference**2)
@@ -109,12 +109,14 @@ def absorption_prefactor(conditions: Conditions) -> float:
     return 0.01 * per_metre
 
 
-def band_weights(abscissa: np.ndarray, target: np.ndarray, bands: Sequence[Band]) -> np.ndarray:
-    """Weights [W] with which Σ weights (difference)² is the loss.
+def band_weights(
+    abscissa: Float[np.ndarray, " W"], target: Float[np.ndarray, " W"], bands: Sequence[Band]
+) -> Float[np.ndarray, " W"]:
+    """Weights with which Σ weights (difference)² is the loss.
 
     Arguments:
-        abscissa: wavenumbers [W], cm⁻¹.
-        target: n(ν)α(ν) [W], cm⁻¹.
+        abscissa: wavenumbers, cm⁻¹.
+        target: n(ν)α(ν), cm⁻¹.
         bands: parts of the spectrum with their weights; where bands overlap their weights add up.
     """
     weights = np.zeros_like(abscissa)
@@ -125,15 +127,17 @@ def band_weights(abscissa: np.ndarray, target: np.ndarray, bands: Sequence[Band]
     return weights
 
 
-def broaden(measured: np.ndarray, abscissa: np.ndarray, depth: int, interval: float) -> np.ndarray:
+def broaden(
+    measured: Float[np.ndarray, "rows 2"], abscissa: Float[np.ndarray, " W"], depth: int, interval: float
+) -> Float[np.ndarray, " W"]:
     """A measured spectrum as it would look through the window of the simulated one.
 
     The spectrum is even in ν: its correlation function is its cosine transform, which takes the window and is
     transformed back.
 
     Arguments:
-        measured: wavenumber and n(ν)α(ν), cm⁻¹ [rows, 2]; read as a linear interpolation from (0, 0).
-        abscissa: where it is wanted [W], cm⁻¹.
+        measured: wavenumber and n(ν)α(ν), cm⁻¹; read as a linear interpolation from (0, 0).
+        abscissa: where it is wanted, cm⁻¹.
         depth: of the window, frames.
         interval: between frames, fs.
     """

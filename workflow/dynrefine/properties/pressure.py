@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from dynrefine.config.properties import PressureSettings
 from dynrefine.files.trajectories import Observed
@@ -17,14 +17,14 @@ class Pressure:
     """The pressure of one state: P = N kT/V - <∂U/∂V>.
 
     Attributes:
-        abscissa: temperature [1], K.
-        target: measured pressure [1], bar.
+        abscissa: temperature, K.
+        target: measured pressure, bar.
         ideal: N kT/V, bar.
         scale: difference that counts as a loss of one, bar; there is no relative one, since pressures may be zero.
     """
 
-    abscissa: np.ndarray
-    target: np.ndarray
+    abscissa: Float[np.ndarray, " 1"]
+    target: Float[np.ndarray, " 1"]
     ideal: float
     scale: float
 
@@ -44,15 +44,15 @@ class Pressure:
             settings.scale,
         )
 
-    def statistic(self, observed: Observed) -> jax.Array:
-        """-∂U/∂V of the starting points [...], bar."""
+    def statistic(self, observed: Observed) -> Float[Array, "*leading"]:
+        """-∂U/∂V of the starting points, bar."""
         return observed.at_start["virial_pressure"]
 
-    def predict(self, mean: jax.Array) -> jax.Array:
-        """P [1] in bar."""
+    def predict(self, mean: Float[Array, "*leading"]) -> Float[Array, "*leading 1"]:
+        """P in bar."""
         return mean[..., None] + self.ideal
 
-    def loss(self, mean: jax.Array) -> jax.Array:
+    def loss(self, mean: Float[Array, ""]) -> Float[Array, ""]:
         """The squared difference from the target in units of the scale."""
         difference = self.predict(mean) - jnp.asarray(self.target, mean.dtype)
         return jnp.sum((difference / self.scale) ** 2)

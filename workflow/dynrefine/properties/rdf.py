@@ -6,28 +6,29 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Bool, Float
 
 from dynrefine.geometry.neighbours import displacements, images_per_axis, neighbour_list
 
 
 def radial_distribution(
-    positions: np.ndarray,
-    cell: np.ndarray,
-    first: np.ndarray,
-    second: np.ndarray,
-    edges: np.ndarray,
-) -> np.ndarray:
+    positions: Float[np.ndarray, "R F N 3"],
+    cell: Float[np.ndarray, "3 3"],
+    first: Bool[np.ndarray, " N"],
+    second: Bool[np.ndarray, " N"],
+    edges: Float[np.ndarray, " edges"],
+) -> Float[np.ndarray, "R edges-1"]:
     """g(r) between two kinds of atoms, every periodic image counted.
 
     Arguments:
-        positions: configurations of each chain [R, F, N, 3], Å.
-        cell: cell vectors as rows [3, 3], Å.
-        first: which atoms are the centres, bool [N].
-        second: which atoms are counted around them, bool [N].
-        edges: of the distance bins [B + 1], Å.
+        positions: F configurations of each of R chains, Å.
+        cell: cell vectors as rows, Å.
+        first: which atoms are the centres.
+        second: which atoms are counted around them.
+        edges: of the distance bins, Å.
 
     Returns:
-        g(r) averaged over the configurations of each chain [R, B]; one for an ideal gas of the same density.
+        g(r) averaged over the configurations of each chain; one for an ideal gas of the same density.
     """
     reach = float(edges[-1])
     images = images_per_axis(cell, reach)
@@ -42,7 +43,7 @@ def radial_distribution(
             neighbours = neighbour_list(x, lattice, reach, capacity, images)
             distance = jnp.linalg.norm(displacements(x, lattice, neighbours), axis=0)
             counted = jnp.asarray(first)[:, None] & weights[neighbours.indices]
-            counts, _ = jnp.histogram(distance, jnp.asarray(edges, x.dtype), weights=counted)
+            counts, _ = jnp.histogram(distance, jnp.asarray(edges, x.dtype), weights=counted.astype(x.dtype))
             return counts, neighbours.overflow
 
         counts, overflow = jax.lax.map(partial(jax.lax.map, one), chains)

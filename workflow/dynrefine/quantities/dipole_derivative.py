@@ -1,9 +1,9 @@
-"""Time derivative of the cell's dipole [3]."""
+"""Time derivative of the cell's dipole."""
 
 from collections.abc import Mapping
 from typing import Any
 
-import jax
+from jaxtyping import Array, Float
 
 from dynrefine.geometry.neighbours import NeighbourList
 from dynrefine.geometry.system import Point, System
@@ -12,8 +12,8 @@ from dynrefine.quantities.base import Quantity
 
 def dipole_derivative(
     surfaces: Mapping[str, Any], system: System, point: Point, neighbours: NeighbourList
-) -> jax.Array:
-    """dM/dt of the cell [3] in e Å/fs."""
+) -> Float[Array, " 3"]:
+    """dM/dt of the cell in e Å/fs."""
     dipole = surfaces["dipole"]
     return dipole.architecture.dipole_derivative(
         dipole.parameters, system.species, point.positions, point.velocities, point.cell, neighbours

@@ -1,9 +1,9 @@
-"""Velocities of all atoms [N, 3]."""
+"""Velocities of all atoms."""
 
 from collections.abc import Mapping
 from typing import Any
 
-import jax
+from jaxtyping import Array, Float
 
 from dynrefine.geometry.neighbours import NeighbourList
 from dynrefine.geometry.system import Point, System
@@ -12,8 +12,8 @@ from dynrefine.quantities.base import Quantity
 
 def velocities(
     surfaces: Mapping[str, Any], system: System, point: Point, neighbours: NeighbourList
-) -> jax.Array:
-    """[N, 3] in Å/fs."""
+) -> Float[Array, "N 3"]:
+    """Of all atoms, Å/fs."""
     return point.velocities
 
 

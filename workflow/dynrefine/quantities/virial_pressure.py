@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from dynrefine.geometry.neighbours import NeighbourList
 from dynrefine.geometry.system import Point, System
@@ -14,7 +15,7 @@ from dynrefine.units import BAR
 
 def virial_pressure(
     surfaces: Mapping[str, Any], system: System, point: Point, neighbours: NeighbourList
-) -> jax.Array:
+) -> Float[Array, ""]:
     """-∂U/∂V in bar as cell and positions are scaled."""
     architecture, parameters = surfaces["potential"]
 

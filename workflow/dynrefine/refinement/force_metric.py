@@ -89,11 +89,10 @@ def natural_step(rows: np.ndarray, damping: float, radius: float) -> optax.Gradi
     # (G + λ)⁻¹ through the inverse of a matrix of the probes (Woodbury), which are fewer than the parameters.
     inner = np.linalg.inv(shift * len(rows) * np.eye(len(rows)) + rows @ rows.T)
 
-    def update(gradient: jax.Array, state: Any, parameters: Any = None) -> tuple[jax.Array, Any]:
-        del parameters
-        vector = np.asarray(gradient, float)
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        vector = np.asarray(updates, float)
         solved = (vector - rows.T @ (inner @ (rows @ vector))) / shift
         length = math.sqrt(max(float(vector @ solved), np.finfo(float).tiny))
-        return jnp.asarray(-radius * solved / length, gradient.dtype), state
+        return jnp.asarray(-radius * solved / length, updates.dtype), state
 
-    return optax.GradientTransformation(lambda parameters: optax.EmptyState(), update)
+    return optax.GradientTransformation(lambda params: optax.EmptyState(), update)

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from dynrefine.dynamics.adjoint import walk_legs_back
 from dynrefine.dynamics.force_field import ForceField, over_configurations
@@ -22,8 +23,8 @@ from dynrefine.properties.base import Observable
 
 def observed_seeds(
     observables: Mapping[str, Observable],
-    cotangents: Mapping[str, jax.Array],
-    weights: jax.Array,
+    cotangents: Mapping[str, jax.typing.ArrayLike],
+    weights: Float[Array, " S"],
     observed: Observed,
 ) -> Observed:
     """The derivative of the linearised loss by everything that was observed.
@@ -31,7 +32,7 @@ def observed_seeds(
     Arguments:
         observables: by name.
         cotangents: dL/dC of each observable's averaged statistic, the observable's weight included.
-        weights: of the starting points in the average [S].
+        weights: of the starting points in the average.
         observed: of these starting points.
     """
 
@@ -47,20 +48,20 @@ def observed_seeds(
 
 def chunk_gradient(
     simulation: Simulation,
-    starts: tuple[jax.Array, jax.Array],
+    starts: tuple[Float[Array, "S N 3"], Float[Array, "S N 3"]],
     ends: tuple[Any, ...],
     seeds: Observed,
-    coefficients: jax.Array,
+    coefficients: Float[Array, " S"],
     tolerance: float,
 ) -> ChunkGradient:
     """Both parts of the gradient of one chunk.
 
     Arguments:
         simulation: its times until the kept state.
-        starts: positions (Å) and velocities (Å/fs) of the starting points [S, N, 3].
+        starts: positions (Å) and velocities (Å/fs) of the starting points.
         ends: `Leg.ends` of the first F legs, kept positions and velocities first [F, 2, N, 3].
         seeds: of the first F starting points, from `observed_seeds`.
-        coefficients: from `reweighting.ensemble_coefficients` [S], 1/eV.
+        coefficients: from `reweighting.ensemble_coefficients`, 1/eV.
         tolerance: of the reversal, Å.
 
     Raises:
@@ -81,20 +82,20 @@ def chunk_gradient(
 
 def trajectory_gradient(
     simulation: Simulation,
-    starts: jax.Array,
+    starts: Float[Array, "F N 3"],
     ends: tuple[Any, ...],
-    seeds: Mapping[str, jax.Array],
+    seeds: Mapping[str, Float[Array, "F frames ..."]],
     tolerance: float,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Float[np.ndarray, "F P"], Float[np.ndarray, " F"]]:
     """The gradient through trajectories, zero where nothing is observed along them.
 
     Arguments:
         simulation, ends, tolerance: as for `chunk_gradient`.
-        starts: starting points [F, N, 3], Å.
-        seeds: dL/d(series) joined in time, by name [F, frames, ...].
+        starts: starting points, Å.
+        seeds: dL/d(series) joined in time, by name.
 
     Returns:
-        rows that add up to it [F, P], and the distance of each reversed trajectory from its start [F], Å.
+        rows that add up to it, and the distance of each reversed trajectory from its start, Å.
 
     Raises:
         CampaignError: a reversed trajectory missed its starting point, or the gradient is not finite.
@@ -120,9 +121,9 @@ def trajectory_gradient(
 
 
 def energy_gradients(
-    field: ForceField, parameters: Mapping[str, Any], system: System, positions: jax.Array
-) -> jax.Array:
-    """∂U/∂θ of configurations: [S, P] in eV from positions [S, N, 3] in Å."""
+    field: ForceField, parameters: Mapping[str, Any], system: System, positions: Float[Array, "S N 3"]
+) -> Float[Array, "S P"]:
+    """∂U/∂θ of configurations, eV, from their positions in Å."""
 
     def one(
         field: ForceField, parameters: Mapping[str, Any], x: jax.Array, neighbours: NeighbourList

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dynrefine.files.models import Model, flat_parameters, parameter_name
+from dynrefine.files.tables import rows_of
 from dynrefine.files.trajectories import Trajectories
 from dynrefine.refinement.total_gradient import Gradient
 from dynrefine.sampling.reweighting import effective_sample_size
@@ -64,7 +65,7 @@ def terms(table: pd.DataFrame, anchor: float | None, anchor_weight: float) -> di
         "total": float(np.sum(table.weight * table.loss) + anchor_weight * (anchor or 0.0)),
         "total_error": float(np.sqrt(np.sum((table.weight * table.standard_error) ** 2))),
     }
-    for term in table.itertuples():
+    for term in rows_of(table):
         row[f"{term.term}_{term.state}"] = term.loss
         row[f"{term.term}_{term.state}_error"] = term.standard_error
     return row if anchor is None else row | {"anchor": anchor}

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from dynrefine.files.objectives import Evaluation, StateObjective
 from dynrefine.files.trajectories import Observed
@@ -13,13 +14,15 @@ from dynrefine.sampling.reweighting import ensemble_coefficients
 from dynrefine.statistics import jackknife_error, leave_one_out
 
 
-def evaluate(observable: Observable, statistics: jax.Array, weights: jax.Array) -> Evaluation:
+def evaluate(
+    observable: Observable, statistics: Float[Array, " S *C"], weights: Float[Array, " S"]
+) -> Evaluation:
     """Evaluate an observable with jackknife errors over replicas.
 
     Arguments:
         observable: to evaluate.
-        statistics: of each replica [S, ...].
-        weights: of the replicas, normalised [S].
+        statistics: of each replica.
+        weights: of the replicas, normalised.
     """
     mean = jnp.tensordot(weights, statistics, axes=1)
     loss, cotangent = jax.value_and_grad(observable.loss)(mean)
@@ -41,7 +44,7 @@ def evaluate_state(
     observables: Mapping[str, Observable],
     weights: Mapping[str, float],
     observed: Observed,
-    shares: np.ndarray,
+    shares: Float[np.ndarray, " S"],
     kelvin: float,
 ) -> StateObjective:
     """Evaluate all observables of a state.
@@ -50,19 +53,19 @@ def evaluate_state(
         observables: by name.
         weights: of the observables in the objective, by name.
         observed: of all starting points of the state.
-        shares: normalised weights of the starting points in averages [S].
+        shares: normalised weights of the starting points in averages.
         kelvin: temperature, K.
     """
     dtype = jax.tree.leaves(observed)[0].dtype
-    shares = jnp.asarray(shares, dtype)
+    normalised = jnp.asarray(shares, dtype)
     evaluations = {
-        name: evaluate(observable, observable.statistic(observed), shares)
+        name: evaluate(observable, observable.statistic(observed), normalised)
         for name, observable in observables.items()
     }
     contributions = sum(weights[name] * each.contributions for name, each in evaluations.items())
     return StateObjective(
-        weights=np.asarray(shares),
-        coefficients=np.asarray(ensemble_coefficients(shares, jnp.asarray(contributions), kelvin)),
+        weights=np.asarray(normalised),
+        coefficients=np.asarray(ensemble_coefficients(normalised, jnp.asarray(contributions), kelvin)),
         abscissae={name: observable.abscissa for name, observable in observables.items()},
         targets={name: observable.target for name, observable in observables.items()},
         evaluations=evaluations,

@@ -16,8 +16,6 @@ from dynrefine.refinement.total_gradient import Gradient, parameter_scales
 
 logger = logging.getLogger(__name__)
 
-OPTIMISERS = {"adam": optax.adam, "sgd": optax.sgd}
-
 
 def optimiser_of(settings: StepSettings, probes: np.ndarray | None = None) -> optax.GradientTransformation:
     """The optimiser that the configuration section describes.
@@ -28,6 +26,8 @@ def optimiser_of(settings: StepSettings, probes: np.ndarray | None = None) -> op
     """
     decay = settings.learning_rate_decay
     if settings.name == "natural":
+        if probes is None:
+            raise ValueError("the natural gradient needs the probes of the force metric")
         radius = 1e-3 * settings.force_change
         return optax.chain(
             optax.ema(settings.momentum),
@@ -35,8 +35,8 @@ def optimiser_of(settings: StepSettings, probes: np.ndarray | None = None) -> op
             optax.scale_by_schedule(optax.exponential_decay(1.0, 1, decay)),
         )
     rate = optax.exponential_decay(settings.learning_rate, 1, decay)
-    own = {"b1": settings.momentum} if settings.name == "adam" else {}
-    return optax.chain(optax.clip_by_global_norm(settings.clip_norm), OPTIMISERS[settings.name](rate, **own))
+    own = optax.adam(rate, b1=settings.momentum) if settings.name == "adam" else optax.sgd(rate)
+    return optax.chain(optax.clip_by_global_norm(settings.clip_norm), own)
 
 
 def step(
@@ -75,7 +75,8 @@ def step(
         fresh = jax.tree.unflatten(
             structure, [jnp.asarray(s, f.dtype) for s, f in zip(state, leaves, strict=True)]
         )
-    updates, new = optimiser.update(jnp.asarray(total, vector.dtype), fresh, vector)
+    change, new = optimiser.update(jnp.asarray(total, vector.dtype), fresh, vector)
+    updates = jnp.asarray(change)
     if settings.name == "natural" and settings.shrink_noise:
         share = gradient.uncertain.resolved
         if share == 0.0:

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, SupportsFloat
 
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
 from dynrefine.config.dynamics import DiffusionJudgeSettings, StructureSettings
-from dynrefine.config.properties import PropertySettings
+from dynrefine.config.properties import MeasuredNumber, PropertySettings
 from dynrefine.files.ensembles import Ensemble
 from dynrefine.files.objectives import Objective
 from dynrefine.files.trajectories import Trajectories
@@ -63,7 +63,7 @@ class Findings:
         self,
         found: Found,
         state: str,
-        estimate: tuple[float, float],
+        estimate: tuple[SupportsFloat, SupportsFloat],
         measured: tuple[float, float] | None = None,
     ) -> None:
         """A row of the table.
@@ -116,7 +116,9 @@ def add_evaluated(
             (_, abscissa_unit), (_, unit) = objective.quantities[name]
             if len(evaluation.prediction) == 1:
                 estimate = evaluation.prediction[0], evaluation.prediction_error[0]
-                target = float(state.targets[name][0]), settings[name].target_error
+                own = settings[name]
+                uncertainty = own.target_error if isinstance(own, MeasuredNumber) else np.nan
+                target = float(state.targets[name][0]), uncertainty
                 findings.add_property(Found(name, name, "value", unit, fitted), label, estimate, target)
             findings.add_curves(
                 f"{name}/{label}",
@@ -167,7 +169,11 @@ def add_diffusion(
     )
     findings.add_curves(
         f"velocity_autocorrelation/{label}",
-        {"lag": (lags, "fs"), "value": (correlation, "Å²/fs²"), "error": (correlation_error, "Å²/fs²")},
+        {
+            "lag": (lags, "fs"),
+            "value": (np.asarray(correlation), "Å²/fs²"),
+            "error": (np.asarray(correlation_error), "Å²/fs²"),
+        },
     )
     measured = _measured(settings)
     unit = "1e-9 m²/s"

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from dynrefine.files.tables import rows_of
 from dynrefine.report.formatting import number, percent, state_name, value_with_error, with_unit
 
 SIGNIFICANT = 2.0  # standard errors
@@ -137,7 +138,7 @@ def changes(initial: pd.DataFrame, refined: pd.DataFrame) -> list[Change]:
             after=(row.value_after, row.standard_error_after),
             measured=(row.measured, row.measured_error),
         )
-        for row in both.itertuples()
+        for row in rows_of(both)
     ]
 
 
@@ -200,7 +201,7 @@ def _overall(fitted: list[Change]) -> str:
 
 def _counted(changes: list[Change], noun: str) -> str:
     """How many of some properties came closer, moved away and so on; the noun has a gap for "properties"."""
-    words = {
+    words: dict[Outcome, str] = {
         "closer": "came significantly closer to the measurement",
         "further": "moved significantly away from the measurement",
         "unchanged": "did not change significantly",

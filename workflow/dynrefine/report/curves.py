@@ -184,7 +184,8 @@ def _spectra_by_iteration(
 
 def _compared(arrays: Mapping[str, np.ndarray]) -> list[tuple[str, str]]:
     """Observable and state of all curves that have a target."""
-    return [tuple(name.split("/")[:2]) for name in arrays if name.endswith("/abscissa")]
+    names = (name.split("/") for name in arrays if name.endswith("/abscissa"))
+    return [(observable, state) for observable, state, _ in names]
 
 
 def _states_with(arrays: Mapping[str, np.ndarray], kind: str, part: str) -> list[str]:

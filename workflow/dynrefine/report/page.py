@@ -34,7 +34,10 @@ def render_page(results: Results) -> str:
         lstrip_blocks=True,
     )
     compared = changes(results.properties["initial"], results.properties["refined"])
-    errors = tuple(force_error(results, stage) for stage in STAGES) if results.settings["dataset"] else None
+    errors = None
+    if results.settings["dataset"]:
+        initial, refined = (force_error(results, stage) for stage in STAGES)
+        errors = initial, refined
     return environment.get_template("page.html").render(
         name=results.settings["campaign"]["name"],
         verdict=judge(compared, errors),

@@ -104,7 +104,7 @@ def _gradient_check(results: Results) -> Section:
     if not len(check):
         return Section("gradient-check", "The gradient check", "", [])
     text = " ".join(
-        _checked_in(precision, rows) for precision, rows in check.groupby("precision", sort=False)
+        _checked_in(str(precision), rows) for precision, rows in check.groupby("precision", sort=False)
     )
     blocks = [tables.gradient_check_table(check)]
     total = results.total_derivative

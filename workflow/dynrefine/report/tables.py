@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from dynrefine.files.tables import rows_of
 from dynrefine.report.comparison import Change
 from dynrefine.report.formatting import (
     NONE,
@@ -78,7 +79,7 @@ def errors_table(initial: pd.DataFrame, refined: pd.DataFrame) -> Table:
             number(row.value_after),
             percent(row.value, row.value_after),
         )
-        for row in both.itertuples()
+        for row in rows_of(both)
     ]
     header = ("quantity", "unit", "initial", "refined", "change")
     caption = "Root mean square errors on the ab initio test frames, which no training and no refinement saw."
@@ -94,7 +95,8 @@ def training_table(errors: Mapping[str, pd.DataFrame]) -> Table:
     parts = list(dict.fromkeys(part for table in errors.values() for part in table.part))
     rows = []
     for surface, table in errors.items():
-        for (quantity, unit), group in table.groupby(["quantity", "unit"], sort=False):
+        for _, group in table.groupby(["quantity", "unit"], sort=False):
+            quantity, unit = group.quantity.iloc[0], group.unit.iloc[0]
             values = dict(zip(group.part, group.value, strict=True))
             rows.append((surface, quantity, unit, *(number(values.get(part, np.nan)) for part in parts)))
     numeric = (False, False, False, *(True for _ in parts))
@@ -123,7 +125,7 @@ def dataset_table(summary: pd.DataFrame) -> Table:
             number(1e-3 * row.pressure),
             str(row.dipoles),
         )
-        for row in summary.itertuples()
+        for row in rows_of(summary)
     ]
     caption = (
         "Frames by part and series. Energy, density and pressure are means, the spread is the standard deviation "
@@ -155,7 +157,7 @@ def history_table(history: pd.DataFrame, caption: str) -> Table:
             number(row.reversal_error_angstrom, 2),
             number(row.milliseconds_per_step),
         )
-        for row in history.itertuples()
+        for row in rows_of(history)
     ]
     return Table(header, rows, tuple(True for _ in header), caption)
 
@@ -188,7 +190,7 @@ def gradient_check_table(check: pd.DataFrame) -> Table:
             number(row.relative_error, 2) + (" Å" if row.comparison == "reversal" else ""),
             f"{row.cosine:.6f}" if np.isfinite(row.cosine) else NONE,
         )
-        for row in check.itertuples()
+        for row in rows_of(check)
     ]
     caption = (
         "For all parameters together the columns hold norms, the norm of the difference over the norm of the "
@@ -216,7 +218,7 @@ def total_derivative_table(compared: pd.DataFrame) -> Table:
             value_with_error(row.difference, row.difference_error),
             _signed_ratio(row.standard_errors),
         )
-        for row in compared.itertuples()
+        for row in rows_of(compared)
     ]
     caption = (
         "Derivatives of the objective by single parameters (1/Å, 1/eV): through the trajectories and the probability "
@@ -246,7 +248,7 @@ def timings_table(timings: pd.DataFrame) -> Table:
             f"{row.memory_peak:.0f}" if np.isfinite(row.memory_peak) else NONE,
             f"{row.steps_per_second:.0f}" if np.isfinite(row.steps_per_second) else NONE,
         )
-        for row in timings.itertuples()
+        for row in rows_of(timings)
     ]
     caption = (
         "Jobs that ran last. Times are sums over the jobs of a rule unless said otherwise; compilation includes "

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from dynrefine.config.steps import SampleEnsemble
 from dynrefine.dynamics.force_field import force_field, require_finite, with_sufficient_lists
@@ -82,8 +83,8 @@ def sample_ensemble(
 def sample_chains(
     dynamics: LangevinDynamics,
     equilibration: float,
-    positions: jax.Array,
-    velocities: jax.Array,
+    positions: Float[Array, "R N 3"],
+    velocities: Float[Array, "R N 3"],
     key: jax.Array,
 ) -> Chain:
     """Sample all replicas of a chunk.
@@ -91,8 +92,8 @@ def sample_chains(
     Arguments:
         dynamics: of the chains.
         equilibration: before the recorded part, fs.
-        positions: at the start [R, N, 3], Å.
-        velocities: at the start [R, N, 3], Å/fs.
+        positions: at the start, Å.
+        velocities: at the start, Å/fs.
         key: random key of the chunk.
 
     Returns:

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from dynrefine.dynamics.force_field import ForceField, over_configurations
 from dynrefine.files.models import Model
@@ -14,9 +15,9 @@ from dynrefine.geometry.system import System
 
 
 def potential_energies(
-    field: ForceField, potentials: Sequence[Model], system: System, positions: jax.Array
-) -> np.ndarray:
-    """Energies [K, S] in eV at each potential, of one architecture, of configurations [S, N, 3] in Å."""
+    field: ForceField, potentials: Sequence[Model], system: System, positions: Float[Array, "S N 3"]
+) -> Float[np.ndarray, "K S"]:
+    """Energies in eV at each potential, of one architecture, of configurations in Å."""
 
     def at_all(
         field: ForceField, parameters: Mapping[str, Any], x: jax.Array, neighbours: NeighbourList

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from dynrefine.config.data import Element
 from dynrefine.config.dynamics import State
@@ -18,16 +19,16 @@ class Configurations:
     """Where chains begin or go on.
 
     Attributes:
-        species: element index of each atom [N].
-        cell: cell vectors as rows [3, 3], Å.
-        positions: [R, N, 3], Å.
-        velocities: of chains that go on [R, N, 3], Å/fs; none where they begin.
+        species: element index of each atom.
+        cell: cell vectors as rows, Å.
+        positions: Å.
+        velocities: of chains that go on, Å/fs; none where they begin.
     """
 
-    species: np.ndarray
-    cell: np.ndarray
-    positions: np.ndarray
-    velocities: np.ndarray | None = None
+    species: Int[np.ndarray, " N"]
+    cell: Float[np.ndarray, "3 3"]
+    positions: Float[np.ndarray, "R N 3"]
+    velocities: Float[np.ndarray, "R N 3"] | None = None
 
 
 def lattice_configurations(
@@ -41,11 +42,13 @@ def lattice_configurations(
         replicas: how many are wanted.
         seed: of the choice of points.
     """
+    if state.atoms is None:
+        raise ValueError("a lattice needs the number of its atoms")
     atoms = state.atoms
     mass = atoms * elements[0].mass
     edge = cubic_edge(mass, state.density)
     per_axis = math.ceil(atoms ** (1.0 / 3.0) - 1e-9)
-    points = np.stack(np.meshgrid(*[np.arange(per_axis)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    points = np.indices((per_axis, per_axis, per_axis)).reshape(3, -1).T
     spacing = edge / per_axis
     generator = np.random.default_rng(seed)
     chosen = np.stack([generator.permutation(len(points))[:atoms] for _ in range(replicas)])

@@ -7,6 +7,7 @@ from dataclasses import replace
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from dynrefine.config.steps import SampleEnsemble
 from dynrefine.dynamics.force_field import force_field
@@ -93,8 +94,8 @@ def beside_former(ensemble: Ensemble, potentials: Sequence[Model], settings: Sam
 
 def _energies_at(
     potentials: Sequence[Model], chunks: Sequence[Ensemble], settings: SampleEnsemble
-) -> np.ndarray:
-    """Energies of the starting points of each chunk at each potential [chunks, K, S], eV."""
+) -> Float[np.ndarray, "chunks K S"]:
+    """Energies of the starting points of each chunk at each potential, eV."""
     architecture, dtype = potentials[0].architecture, potentials[0].dtype
     species, cell = chunks[0].species, chunks[0].cell
     energies = potential_energies(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Int
 from scipy.optimize import minimize
 from scipy.special import logsumexp, softmax
 
@@ -17,26 +18,28 @@ _TOLERANCE = (
 )
 
 
-def boltzmann_weights(energy_change: jax.Array, kelvin: float) -> jax.Array:
+def boltzmann_weights(energy_change: Float[Array, " S"], kelvin: float) -> Float[Array, " S"]:
     """Normalised weights w_s ∝ exp(-β ΔU_s) of configurations sampled before the change.
 
     Arguments:
-        energy_change: U under the new potential less U under the sampled one [S], eV.
+        energy_change: U under the new potential less U under the sampled one, eV.
         kelvin: temperature, K.
     """
     return jax.nn.softmax(-energy_change / (BOLTZMANN * kelvin))
 
 
-def mixture_weights(energies: np.ndarray, counts: np.ndarray, kelvin: float) -> np.ndarray:
-    """Normalised weights [S] under the last of several potentials, of configurations sampled at any of them.
+def mixture_weights(
+    energies: Float[np.ndarray, "K S"], counts: Int[np.ndarray, " K"], kelvin: float
+) -> Float[np.ndarray, " S"]:
+    """Normalised weights under the last of several potentials, of configurations sampled at any of them.
 
     w_s ∝ exp(-β U_K(x_s)) / Σ_k N_k exp(β F_k - β U_k(x_s)), the multistate Bennett acceptance ratio (MBAR), with the
     free energies F_k under which the weights at each potential add up to one. Where all are of one potential, these
     are its Boltzmann weights.
 
     Arguments:
-        energies: of the configurations at each potential [K, S], eV.
-        counts: of configurations that each potential has sampled [K].
+        energies: of the configurations at each potential, eV.
+        counts: of configurations that each potential has sampled.
         kelvin: temperature, K.
 
     Raises:
@@ -67,8 +70,8 @@ def mixture_weights(energies: np.ndarray, counts: np.ndarray, kelvin: float) -> 
     return softmax(exponents[-1] - logsumexp(terms(fitted.x), axis=0))
 
 
-def weights_of(chunks: Sequence[Ensemble], kelvin: float) -> np.ndarray:
-    """Normalised weights [S] of all starting points of a state under the present potential.
+def weights_of(chunks: Sequence[Ensemble], kelvin: float) -> Float[np.ndarray, " S"]:
+    """Normalised weights of all starting points of a state under the present potential.
 
     Arguments:
         chunks: of the state, or some of them.
@@ -79,22 +82,24 @@ def weights_of(chunks: Sequence[Ensemble], kelvin: float) -> np.ndarray:
     return mixture_weights(energies, np.bincount(sampled_by, minlength=len(energies)), kelvin)
 
 
-def effective_sample_size(weights: jax.Array) -> jax.Array:
-    """exp of the entropy of normalised weights [S]: S when they are equal, 1 when one dominates.
+def effective_sample_size(weights: Float[Array, " S"]) -> Float[Array, ""]:
+    """exp of the entropy of normalised weights: S when they are equal, 1 when one dominates.
 
     Source: Thaler & Zavadlav, Nat. Commun. 12, 6884 (2021), eq. 6.
     """
     return jnp.exp(-jnp.sum(weights * jnp.log(jnp.maximum(weights, jnp.finfo(weights.dtype).tiny))))
 
 
-def ensemble_coefficients(weights: jax.Array, losses: jax.Array, kelvin: float) -> jax.Array:
-    """Factors f_s [S] with which Σ f_s ∂U(x_s)/∂θ is the ensemble part of the gradient.
+def ensemble_coefficients(
+    weights: Float[Array, " S"], losses: Float[Array, " S"], kelvin: float
+) -> Float[Array, " S"]:
+    """Factors f_s with which Σ f_s ∂U(x_s)/∂θ is the ensemble part of the gradient.
 
     f_s = -β w_s (l_s - <l>), from the derivative of the normalised weights with respect to the potential.
 
     Arguments:
-        weights: normalised [S].
-        losses: l_s, the part of each sample in the linearised loss [S].
+        weights: normalised.
+        losses: l_s, the part of each sample in the linearised loss.
         kelvin: temperature, K.
     """
     centred = losses - jnp.sum(weights * losses)

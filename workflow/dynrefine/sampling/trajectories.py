@@ -35,6 +35,8 @@ def adjoint_depth(setting: float | str, pilot: str | None) -> float:
     """The depth of the adjoint, fs: the one that is set, or for "auto" the one chosen in a pilot's table."""
     if setting != "auto":
         return float(setting)
+    if pilot is None:
+        raise ValueError("a depth that a pilot chooses needs the table of the pilot")
     table = pd.read_csv(pilot)
     return float(table.depth_fs[table.chosen].iloc[0])
 

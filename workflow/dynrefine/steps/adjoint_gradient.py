@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from dynrefine.campaign.job import Job
 from dynrefine.campaign.performance import count_steps
 from dynrefine.config.steps import AdjointGradient
-from dynrefine.files.arrays import write_passed_through
+from dynrefine.files.arrays import required, write_passed_through
 from dynrefine.files.chunks import require_chunk
 from dynrefine.files.ensembles import load_ensemble
 from dynrefine.files.gradients import save_gradient
@@ -32,8 +32,8 @@ def adjoint_gradient(job: Job, settings: AdjointGradient) -> None:
     for path in (job.inputs.ensemble, job.inputs.trajectories):
         require_chunk(path, label, number)
     ensemble = load_ensemble(job.inputs.ensemble)
-    trajectories = load_trajectories(job.inputs.trajectories)
-    objective = load_objective(job.inputs.objective)
+    trajectories = required(load_trajectories(job.inputs.trajectories))
+    objective = required(load_objective(job.inputs.objective))
     state = objective.states[label]
     depth = adjoint_depth(settings.gradient.depth, job.inputs.horizon)
     times = observation_times(settings.trajectory, depth).kept_part()
@@ -47,10 +47,10 @@ def adjoint_gradient(job: Job, settings: AdjointGradient) -> None:
         jnp.asarray(shares[number] / shares.sum(), dtype),
         jax.tree.map(lambda array: array[followed], observed),
     )
-    observers = (Observer.of(list(names), load_surfaces(job, settings)) for names in observed)
+    along, at_start = (Observer.of(list(names), load_surfaces(job, settings)) for names in observed)
     begun = time.monotonic()
     gradient = chunk_gradient(
-        simulation_of(potential, ensemble, settings, times, tuple(observers)),
+        simulation_of(potential, ensemble, settings, times, (along, at_start)),
         (jnp.asarray(ensemble.positions, dtype), jnp.asarray(ensemble.velocities, dtype)),
         trajectories.ends(followed, dtype),
         seeds,

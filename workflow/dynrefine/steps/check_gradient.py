@@ -45,7 +45,7 @@ def _compared(
     reference = backpropagated(loss)
     double, adjoint = compare_with_backpropagation(loss, tolerance, "float64", reference)
     differences = compare_with_finite_differences(
-        loss, adjoint, check.displacement, check.parameters, job.seed
+        loss, adjoint, check.displacement, check.parameters, job.drawing_seed
     )
     jax.config.update("jax_disable_most_optimizations", False)
     single, _ = compare_with_backpropagation(
@@ -61,13 +61,14 @@ def _loss(
     potential = load_potential(job, settings, precision)
     length = settings.gradient.check.steps * trajectory.timestep
     surfaces = load_surfaces(job, settings, precision)
+    along, at_start = (Observer.of(names, surfaces) for names in (observable.along, observable.at_start))
     return CheckedLoss(
         simulation=simulation_of(
             potential,
             ensemble,
             settings,
             observation_times(trajectory.model_copy(update={"length": length})),
-            tuple(Observer.of(names, surfaces) for names in (observable.along, observable.at_start)),
+            (along, at_start),
         ),
         observable=observable,
         kelvin=settings.state.temperature,

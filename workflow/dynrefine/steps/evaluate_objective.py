@@ -4,7 +4,7 @@ import pandas as pd
 
 from dynrefine.campaign.job import Job
 from dynrefine.config.steps import EvaluateObjective
-from dynrefine.files.arrays import write_passed_through
+from dynrefine.files.arrays import required, write_passed_through
 from dynrefine.files.chunks import by_state
 from dynrefine.files.ensembles import load_ensemble
 from dynrefine.files.objectives import save_objective
@@ -23,11 +23,12 @@ def evaluate_objective(job: Job, settings: EvaluateObjective) -> None:
         write_passed_through(job.outputs.objective, "objective")
         table = pd.DataFrame(columns=["term", "state", "loss", "standard_error", "weight"])
     else:
+        complete = {label: [required(chunk) for chunk in chunks] for label, chunks in trajectories.items()}
         ensembles = {
             label: [load_ensemble(path) for path in paths]
             for label, paths in by_state(job.inputs.ensembles, settings.states).items()
         }
-        objective = evaluate(settings, settings.states, ensembles, trajectories)
+        objective = evaluate(settings, settings.states, ensembles, complete)
         save_objective(job.outputs.objective, objective)
         table = objective.table()
     write_table(job.outputs.table, table)

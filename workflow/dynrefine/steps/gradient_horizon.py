@@ -21,10 +21,12 @@ def gradient_horizon(job: Job, settings: GradientHorizon) -> None:
     potential = load_potential(job, settings)
     surfaces = load_surfaces(job, settings)
     ensemble = load_ensemble(job.inputs.ensemble)
-    observers = tuple(Observer.of(names, surfaces) for names in (settings.along, settings.at_start))
+    along, at_start = (Observer.of(names, surfaces) for names in (settings.along, settings.at_start))
     chosen = settings.objective.observables.chosen()
     pilot = Pilot(
-        simulation=simulation_of(potential, ensemble, settings, observation_times(trajectory), observers),
+        simulation=simulation_of(
+            potential, ensemble, settings, observation_times(trajectory), (along, at_start)
+        ),
         observables=observables_of(settings, settings.state, ensemble),
         weights={name: observable.weight for name, observable in chosen.items()},
         positions=jnp.asarray(ensemble.positions[: horizon.replicas], dtype),

@@ -17,5 +17,5 @@ def measure_force_metric(job: Job, settings: MeasureForceMetric) -> None:
     dtype = jnp.dtype(job.precision)
     potential = load_potential(job, settings)
     frames = to_arrays(read_frames(job.inputs.train), settings.symbols)
-    probes = force_probes(potential, frames, settings.probes, jax.random.key(job.seed), dtype)
+    probes = force_probes(potential, frames, settings.probes, jax.random.key(job.drawing_seed), dtype)
     write_arrays(job.outputs.metric, "force metric", ArrayFile({"probes": probes}, {"probes": "eV/Å"}))

@@ -28,7 +28,7 @@ def prepare_dataset(job: Job, settings: PrepareDataset) -> None:
         name=", ".join(path for path, _ in files),
         sources=sources,
     )
-    parts = split_by_blocks(kept, chosen.fractions.model_dump(), chosen.block_length, job.seed)
+    parts = split_by_blocks(kept, chosen.fractions.model_dump(), chosen.block_length, job.drawing_seed)
     part_of = {id(frame): part for part, members in parts.items() for frame in members}
     table["split"] = [part_of.get(id(frame), "removed") for frame in frames]
 

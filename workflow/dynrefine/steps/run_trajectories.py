@@ -15,8 +15,7 @@ from dynrefine.steps.loading import load_potential, load_surfaces
 def run_trajectories(job: Job, settings: RunTrajectories) -> None:
     """Run constant-energy trajectories both ways in time from every starting point of a chunk."""
     potential = load_potential(job, settings)
-    refining = "iteration" in job.wildcards
-    if refining and potential.converged:
+    if "iteration" in job.wildcards and potential.converged:
         write_passed_through(job.outputs.trajectories, "trajectories")
         return
     require_chunk(job.inputs.ensemble, *job.chunk)
@@ -25,7 +24,7 @@ def run_trajectories(job: Job, settings: RunTrajectories) -> None:
         load_surfaces(job, settings),
         load_ensemble(job.inputs.ensemble),
         settings,
-        adjoint_depth(settings.depth, job.inputs.horizon) if refining else None,
+        None if settings.depth is None else adjoint_depth(settings.depth, job.inputs.horizon),
     )
     times = observation_times(settings.trajectory)
     count_steps(2 * times.count * times.stride * len(trajectories.temperatures))

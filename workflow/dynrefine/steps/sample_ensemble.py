@@ -33,7 +33,7 @@ def sample_ensemble(job: Job, settings: SampleEnsemble) -> None:
     if ensemble is None:
         starts = _starts(job, settings)
         sampler = plug_in("sampling", settings.ensemble.kind).SAMPLER
-        ensemble = sampler(potential, starts, settings, job.seed)
+        ensemble = sampler(potential, starts, settings, job.drawing_seed)
         count_steps(_steps(settings, starts))
         former = [_load(path, job, settings) for path in getattr(job.inputs, "former_potentials", [])]
         ensemble = beside_former(ensemble, former, settings)
@@ -55,7 +55,7 @@ def _served_again(job: Job, potential: Model, settings: SampleEnsemble) -> Ensem
         return None
     state, number = job.chunk
     chunks = [load_ensemble(path) for path in by_state(former, [state])[state]]
-    return serve_again(chunks, number, potential, settings, job.seed)
+    return serve_again(chunks, number, potential, settings, job.drawing_seed)
 
 
 def _starts(job: Job, settings: SampleEnsemble) -> Configurations:
@@ -63,7 +63,7 @@ def _starts(job: Job, settings: SampleEnsemble) -> Configurations:
         require_chunk(job.inputs.start, *job.chunk)
         former = load_ensemble(job.inputs.start)
         return Configurations(former.species, former.cell, former.chain_positions, former.chain_velocities)
-    own = settings.state, settings.elements, settings.ensemble.replicas, job.seed
+    own = settings.state, settings.elements, settings.ensemble.replicas, job.drawing_seed
     if not job.inputs.start:
         return lattice_configurations(*own)
     return initial_configurations(to_arrays(read_frames(job.inputs.start), settings.symbols), *own)

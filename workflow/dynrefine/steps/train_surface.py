@@ -21,7 +21,7 @@ def train_surface(job: Job, settings: TrainSurface) -> None:
     """Fit a surface to the ab initio frames."""
     task = plug_in("training", settings.task).TASK
     symbols, dtype = settings.symbols, jnp.dtype(job.precision)
-    model = create_model(settings.surface, settings.elements, jax.random.key(job.seed)).cast(dtype)
+    model = create_model(settings.surface, settings.elements, jax.random.key(job.drawing_seed)).cast(dtype)
     read = {part: read_frames(getattr(job.inputs, part)) for part in ("train", "validation", "test")}
     labelled, metadata = task.prepared(parts_to_arrays(read, symbols), len(symbols))
     data, places = parts_with_neighbours(labelled, model.architecture.cutoff, dtype)
@@ -37,11 +37,13 @@ def train_surface(job: Job, settings: TrainSurface) -> None:
         model.parameters["trainable"],
         data[places["train"]],
         data[places["validation"]],
-        Schedule.from_settings(settings.training, job.seed),
+        Schedule.from_settings(settings.training, job.drawing_seed),
         checkpoint=output.with_name(f"{output.stem}_checkpoint.npz"),
-        fingerprint=config_hash({"settings": settings.model_dump(), "seed": job.seed, "code": job.code}),
+        fingerprint=config_hash(
+            {"settings": settings.model_dump(), "seed": job.drawing_seed, "code": job.code}
+        ),
     )
-    model = model.with_trainable(best, seed=job.seed, **metadata)
+    model = model.with_trainable(best, seed=job.drawing_seed, **metadata)
     everything = task.evaluate(model, data)
     evaluated = {part: tuple(array[place] for array in everything) for part, place in places.items()}
     errors = {part: task.errors(evaluated[part], labelled[part], symbols) for part in places}

@@ -7,13 +7,13 @@ import pandas as pd
 
 from dynrefine.campaign.job import Job
 from dynrefine.config.steps import UpdatePotential
-from dynrefine.files.arrays import ArrayFile, atomic_path, read_arrays, write_arrays
+from dynrefine.files.arrays import ArrayFile, atomic_path, read_arrays, required, write_arrays
 from dynrefine.files.chunks import by_state
 from dynrefine.files.gradients import load_gradient
 from dynrefine.files.models import save_model
 from dynrefine.files.objectives import load_objective
 from dynrefine.files.tables import write_table
-from dynrefine.files.trajectories import load_trajectories
+from dynrefine.files.trajectories import Trajectories, load_trajectories
 from dynrefine.refinement import history as rows
 from dynrefine.refinement.total_gradient import gather_gradient, parameter_scales
 from dynrefine.refinement.update import has_converged, step
@@ -29,9 +29,9 @@ def update_potential(job: Job, settings: UpdatePotential) -> None:
                 shutil.copyfile(getattr(job.inputs, name), temporary)
         return
     files = by_state(job.inputs.gradients, settings.states)
-    chunks = {label: [load_gradient(path) for path in paths] for label, paths in files.items()}
+    chunks = {label: [required(load_gradient(path)) for path in paths] for label, paths in files.items()}
     scales = parameter_scales(potential, settings.optimiser)
-    weights = [state.weights for state in load_objective(job.inputs.objective).states.values()]
+    weights = [state.weights for state in required(load_objective(job.inputs.objective)).states.values()]
     anchor, anchor_gradient = _anchor(job, scales)
     anchor_weight = settings.objective.anchor.weight
     gradient = gather_gradient(
@@ -91,6 +91,6 @@ def _probes(job: Job) -> np.ndarray | None:
     return read_arrays(job.inputs.metric, "force metric").arrays["probes"] if job.inputs.metric else None
 
 
-def _trajectories(job: Job, settings: UpdatePotential) -> dict[str, list]:
+def _trajectories(job: Job, settings: UpdatePotential) -> dict[str, list[Trajectories]]:
     files = by_state(job.inputs.trajectories, settings.states)
-    return {label: [load_trajectories(path) for path in paths] for label, paths in files.items()}
+    return {label: [required(load_trajectories(path)) for path in paths] for label, paths in files.items()}

@@ -9,7 +9,7 @@ from dynrefine.config.refinement import TargetsSettings
 from dynrefine.config.steps import Validate
 from dynrefine.datasets.arrays import to_arrays
 from dynrefine.datasets.reading import read_frames
-from dynrefine.files.arrays import ArrayFile, write_arrays
+from dynrefine.files.arrays import ArrayFile, required, write_arrays
 from dynrefine.files.chunks import by_state
 from dynrefine.files.ensembles import Ensemble, load_ensemble
 from dynrefine.files.objectives import axis_labels
@@ -31,7 +31,7 @@ def validate(job: Job, settings: Validate) -> None:
         for label, paths in by_state(job.inputs.ensembles, states).items()
     }
     trajectories = {
-        label: [load_trajectories(path) for path in paths]
+        label: [required(load_trajectories(path)) for path in paths]
         for label, paths in by_state(job.inputs.trajectories, states).items()
     }
     findings, labels = validation.Findings(), {}
@@ -75,11 +75,12 @@ def _add_held_out(
         )
     if judged.structure is not None:
         target = judged.structure.target
+        first, second = (symbols.index(symbol) for symbol in judged.structure.pair)
         validation.add_structure(
             findings,
             label,
             ensembles,
-            tuple(symbols.index(symbol) for symbol in judged.structure.pair),
+            (first, second),
             judged.structure,
             read_measured(target, columns=3) if target else None,
         )

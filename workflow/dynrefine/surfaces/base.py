@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
 
 from dynrefine.geometry.neighbours import NeighbourList
 
@@ -32,12 +33,12 @@ class Surface(NamedTuple):
 def energy_forces_stress(
     potential: Any,
     parameters: Mapping[str, Any],
-    species: jax.Array,
-    positions: jax.Array,
-    cell: jax.Array,
+    species: Int[Array, " N"],
+    positions: Float[Array, "N 3"],
+    cell: Float[Array, "3 3"],
     neighbours: NeighbourList,
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Energy in eV, forces [N, 3] in eV/Å and stress [3, 3] in eV/Å³ (positive under tension, as in ASE).
+) -> tuple[Float[Array, ""], Float[Array, "N 3"], Float[Array, "3 3"]]:
+    """Energy in eV, forces in eV/Å and stress in eV/Å³ (positive under tension, as in ASE).
 
     The stress is the derivative of the energy with respect to a homogeneous strain, by the volume.
     """

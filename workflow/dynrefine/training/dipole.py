@@ -14,7 +14,7 @@ from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours
 from dynrefine.training.base import Task
 
 
-def nearest_branch(difference: jax.Array, cells: jax.Array) -> jax.Array:
+def nearest_branch(difference: jax.Array, cells: jax.typing.ArrayLike) -> jax.Array:
     """Dipole differences [F, 3] in e Å, brought to the branch nearest zero.
 
     A Berry-phase dipole is defined modulo e times the cell vectors (rows of cells [F, 3, 3], Å).
@@ -38,7 +38,7 @@ def dipole_loss(architecture: Any, parameters: Mapping[str, Any], data: FramesWi
     """Mean squared dipole component error per atom, e²Å²."""
     residuals = dipole_residuals(architecture, parameters, data)
     atoms = jnp.sum(data.frames.species >= 0, axis=1)
-    return jnp.mean(jnp.sum(residuals**2, axis=1) / (3 * atoms))
+    return jnp.mean(jnp.sum(residuals**2, axis=1) / (3 * atoms).astype(residuals.dtype))
 
 
 def require_dipoles(frames: LabelledFrames, part: str) -> LabelledFrames:
@@ -47,7 +47,7 @@ def require_dipoles(frames: LabelledFrames, part: str) -> LabelledFrames:
     Raises:
         CampaignError: none of them has.
     """
-    labelled = np.isfinite(frames.dipoles).all(axis=1)
+    labelled = np.all(np.isfinite(frames.dipoles), axis=1)
     if not labelled.any():
         raise CampaignError(
             f"no frame of dataset/{part}.extxyz has a dipole: give frames with Berry-phase dipoles (key `dipole`, "

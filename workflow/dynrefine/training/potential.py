@@ -72,7 +72,7 @@ def label_loss(
     energies, forces, stresses = predictions(architecture, parameters, data)
     frames = data.frames
     present = frames.species >= 0
-    atoms = jnp.sum(present, axis=1)
+    atoms = jnp.sum(present, axis=1).astype(energies.dtype)
     energy_error = ((energies - frames.energies) / atoms) ** 2
     force_error = jnp.where(present[..., None], forces - frames.forces, 0.0) ** 2
     force_error = jnp.sum(force_error, axis=(1, 2)) / (3 * atoms)

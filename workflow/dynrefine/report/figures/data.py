@@ -1,6 +1,7 @@
 """Figures of the ab initio data and of what was trained on them."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -51,7 +52,8 @@ def dataset_figure(frames: pd.DataFrame) -> Figure:
         chosen = (frames["split"] == part).to_numpy()
         if not chosen.any():
             continue
-        marker = {"color": colour, "s": 14, "marker": "x" if part == "removed" else "o", "linewidths": 0.8}
+        shape = "x" if part == "removed" else "o"
+        marker: dict[str, Any] = {"color": colour, "s": 14, "marker": shape, "linewidths": 0.8}
         label = f"{part} ({chosen.sum()})"
         energy.scatter(number[chosen], relative_energy[chosen], label=label, **marker)
         force.scatter(number[chosen], frames.largest_force[chosen], **marker)
@@ -82,12 +84,18 @@ def _draw_parity(axes: Axes, quantity: str, parity: Mapping[str, np.ndarray]) ->
     for part, (labelled, predicted) in pairs.items():
         error = np.sqrt(np.mean((predicted - labelled) ** 2))
         # thousands of points: as a picture
-        style = {"s": 5, "color": PARTS[part], "alpha": 0.7, "linewidths": 0, "rasterized": True}
+        style: dict[str, Any] = {
+            "s": 5,
+            "color": PARTS[part],
+            "alpha": 0.7,
+            "linewidths": 0,
+            "rasterized": True,
+        }
         axes.scatter(labelled - origin, predicted - origin, label=f"{part} {error:.3g}", **style)
     relative = " − mean" if quantity == "energies" else ""
     axes.set(xlabel=f"ab initio {name}{relative} ({unit})", ylabel=f"predicted ({unit})")
     axes.set_aspect("equal", adjustable="datalim")
-    small = {"fontsize": 7.5, "title_fontsize": 7.5, "handletextpad": 0.0, "borderpad": 0.0}
+    small: dict[str, Any] = {"fontsize": 7.5, "title_fontsize": 7.5, "handletextpad": 0.0, "borderpad": 0.0}
     axes.legend(title=f"r.m.s. error ({unit})", alignment="left", loc="upper left", markerscale=2.0, **small)
 
 

@@ -116,7 +116,7 @@ def _draw_loss_surface(axes: Axes, history: pd.DataFrame, first: str, second: st
     objective = surface(grid)
     # Levels as squares: where the objective is a squared deviation, its contours are evenly spaced.
     levels = objective.min() + np.ptp(objective) * (np.arange(1, 10) / 10) ** 2
-    style = {"colors": FAINT, "linewidths": 0.6, "linestyles": "solid", "zorder": 1}
+    style: dict[str, Any] = {"colors": FAINT, "linewidths": 0.6, "linestyles": "solid", "zorder": 1}
     axes.contour(*ranges, objective, levels=levels, **style)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import wraps
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
 import numpy as np
@@ -13,6 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dynrefine.files.arrays import atomic_path
+
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType  # newer than the oldest matplotlib that serves
 
 # After Okabe and Ito, safe for colour-blind readers, on light as on dark pages.
 INK, FAINT = "#1f2328", "#8b949e"
@@ -24,7 +27,7 @@ SERIES = ("#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#8c6d31")
 _ROW = 36  # characters that fit over half a figure
 WIDTH = 8.0  # inches; with these sizes of letters readable at 800 pixels
 
-STYLE = {
+STYLE: "dict[RcKeyType, Any]" = {
     "figure.dpi": 100,
     "savefig.transparent": True,
     "font.size": 9.5,
