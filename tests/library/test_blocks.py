@@ -21,7 +21,7 @@ from systems import (
 )
 
 from dynrefine.dynamics.force_field import ForceField
-from dynrefine.surfaces.base import energy_forces_stress
+from dynrefine.surfaces.base import energy_forces_stress, labels_of
 from dynrefine.surfaces.networks import blocks
 from dynrefine.surfaces.networks.blocks import block_length, sum_over_blocks
 
@@ -160,6 +160,31 @@ def test_both_products_are_those_of_the_plain_form_and_of_central_differences(bo
     slope = (value(1e-5) - value(-1e-5)) / 2e-5
     # Third derivatives of some 10⁴ in these units times the squared step, and rounding of 1e-15 / 1e-5.
     np.testing.assert_allclose(ravel_pytree(tuple(found))[0] @ direction, slope, rtol=1e-6, atol=1e-6)
+
+
+def test_labels_are_differentiated_by_the_parameters_as_the_plain_form(box, monkeypatch):
+    """Energy, forces and stress at once, in blocks, against backpropagation through them in one."""
+    system, positions, cell = box
+    model = random_model(POTENTIAL, *water_box(4, CUBIC))
+    neighbours = lists(system, positions, cell, model.architecture.cutoff)
+    cotangents = (
+        0.7,
+        jax.random.normal(jax.random.key(3), positions.shape),
+        30.0 * jnp.arange(9.0).reshape(3, 3),
+    )
+
+    def gradient(function):
+        def weighted(trainable):
+            parameters = {**model.parameters, "trainable": trainable}
+            values = function(model.architecture, parameters, system.species, positions, cell, neighbours)
+            return sum(jnp.sum(c * value) for c, value in zip(cotangents, values, strict=True))
+
+        return jax.jit(jax.value_and_grad(weighted))(model.parameters["trainable"])
+
+    monkeypatch.setattr(blocks, "_CACHED", 10**9)
+    expected = gradient(energy_forces_stress)
+    monkeypatch.setattr(blocks, "_CACHED", 1)
+    same(gradient(labels_of), expected)
 
 
 def test_the_dipole_its_derivative_and_the_way_back_in_blocks_are_those_in_one(box, monkeypatch):

@@ -9,6 +9,7 @@ differentiate its energy automatically.
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -44,9 +45,65 @@ def energy_forces_stress(
     """
 
     def strained(positions: jax.Array, strain: jax.Array) -> jax.Array:
-        deformation = jnp.eye(3, dtype=positions.dtype) + 0.5 * (strain + strain.T)
-        return potential.energy(parameters, species, positions @ deformation, cell @ deformation, neighbours)
+        return _strained_energy(potential, parameters, species, positions, cell, neighbours, strain)
 
     zero = jnp.zeros((3, 3), dtype=positions.dtype)
     energy, (gradient, virial) = jax.value_and_grad(strained, argnums=(0, 1))(positions, zero)
     return energy, -gradient, virial / jnp.abs(jnp.linalg.det(cell))
+
+
+def labels_of(
+    potential: Any,
+    parameters: Mapping[str, Any],
+    species: jax.Array,
+    positions: jax.Array,
+    cell: jax.Array,
+    neighbours: NeighbourList,
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """The same as `energy_forces_stress`, to be differentiated backwards by the trainable parameters alone."""
+    frame = species, positions, cell, neighbours
+    return _labels(potential, parameters["trainable"], parameters["constants"], frame)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _labels(
+    potential: Any, trainable: Any, constants: Any, frame: tuple[Any, ...]
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    return energy_forces_stress(potential, {"trainable": trainable, "constants": constants}, *frame)
+
+
+def _labels_forwards(potential: Any, *arguments: Any) -> tuple[Any, Any]:
+    return _labels(potential, *arguments), arguments
+
+
+def _labels_backwards(potential: Any, arguments: Any, cotangents: tuple[jax.Array, ...]) -> tuple[Any, ...]:
+    """What forces and stress add is how the energy's gradient by the parameters changes along their cotangents."""
+    trainable, constants, (species, positions, cell, neighbours) = arguments
+    by_energy, by_forces, by_stress = cotangents
+
+    def gradient(positions: jax.Array, strain: jax.Array) -> Any:
+        def energy(trainable: Any) -> jax.Array:
+            own = {"trainable": trainable, "constants": constants}
+            return _strained_energy(potential, own, species, positions, cell, neighbours, strain)
+
+        return jax.grad(energy)(trainable)
+
+    along = -by_forces, by_stress / jnp.abs(jnp.linalg.det(cell))
+    of_energy, of_others = jax.jvp(gradient, (positions, jnp.zeros_like(cell)), along)
+    return jax.tree.map(lambda one, other: by_energy * one + other, of_energy, of_others), None, None
+
+
+_labels.defvjp(_labels_forwards, _labels_backwards)
+
+
+def _strained_energy(
+    potential: Any,
+    parameters: Mapping[str, Any],
+    species: jax.Array,
+    positions: jax.Array,
+    cell: jax.Array,
+    neighbours: NeighbourList,
+    strain: jax.Array,
+) -> jax.Array:
+    deformation = jnp.eye(3, dtype=positions.dtype) + 0.5 * (strain + strain.T)
+    return potential.energy(parameters, species, positions @ deformation, cell @ deformation, neighbours)

@@ -13,7 +13,7 @@ from dynrefine.config.surfaces import PotentialTrainingSettings
 from dynrefine.files.models import Model
 from dynrefine.geometry.frames import LabelledFrames
 from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours
-from dynrefine.surfaces.base import energy_forces_stress
+from dynrefine.surfaces.base import labels_of
 from dynrefine.training.base import Loss, Task
 from dynrefine.units import BAR
 
@@ -53,7 +53,7 @@ def predictions(
     """Energies [F] eV (relative to the offsets), forces [F, N, 3] eV/Å and stresses [F, 3, 3] eV/Å³."""
 
     def one(species: Any, positions: Any, cell: Any, neighbours: Any) -> Any:
-        return energy_forces_stress(architecture, parameters, species, positions, cell, neighbours)
+        return labels_of(architecture, parameters, species, positions, cell, neighbours)
 
     return data.evaluate(one)
 
