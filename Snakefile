@@ -49,7 +49,7 @@ wildcard_constraints:
     chunk=r"\d{2}",
     state=r"\d+K(_[\d.]+(e[-+]\d+)?)?",
     stage=r"initial|refined|displaced_(above|below)_\w+",
-    surface=r"[a-z_]+",
+    surface="|".join(campaign.surface_names()),
 
 
 report: "workflow/report/workflow.rst"

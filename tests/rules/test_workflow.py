@@ -122,6 +122,7 @@ def steps_of(campaign, *arguments):
     """What Snakemake says of a job of each rule when all are to run."""
     finished = campaign.snakemake("--dry-run", "--forceall", *arguments, cores=None if arguments else 1)
     assert finished.returncode == 0, finished.stderr
+    assert "Exception" not in finished.stdout + finished.stderr
     return {step.split(":")[0]: step for step in finished.stdout.split("\nrule ")[1:]}
 
 

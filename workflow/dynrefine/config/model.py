@@ -75,6 +75,10 @@ class Config(Section):
         """The states by their names in paths."""
         return dict(zip(state_labels(self.states), self.states, strict=True))
 
+    def surface_names(self) -> list[str]:
+        """The names of what can be trained, the potential first."""
+        return ["potential", "dipole", *(surface.name for surface in self.surfaces if surface.name != "dipole")]
+
     def trained_surface(self, name: str) -> TrainedSurface:
         """What is trained under this name: the dipole surface, or one of `surfaces`."""
         named = {surface.name: surface for surface in self.surfaces}
