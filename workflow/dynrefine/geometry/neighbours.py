@@ -115,7 +115,8 @@ def neighbour_list(
     x, y, z = to_cartesian(separation[:, None] + shifts, cell)
     within = x**2 + y**2 + z**2 < cutoff**2  # never true of the padding
     itself = jnp.arange(candidates.shape[1])[:, None] == jnp.arange(atoms)
-    within &= ~(itself & (shifts[0] == 0) & (shifts[1] == 0) & (shifts[2] == 0))
+    own_image = np.ravel_multi_index([0 if count == 2 else count // 2 for count in images], images)
+    within &= ~(itself & (numbers[:, None, None] == own_image))
     if present is not None:
         within &= jnp.pad(present, (0, -atoms % WORD))[:, None] & present
 
