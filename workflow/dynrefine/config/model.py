@@ -77,7 +77,11 @@ class Config(Section):
 
     def surface_names(self) -> list[str]:
         """The names of what can be trained, the potential first."""
-        return ["potential", "dipole", *(surface.name for surface in self.surfaces if surface.name != "dipole")]
+        return [
+            "potential",
+            "dipole",
+            *(surface.name for surface in self.surfaces if surface.name != "dipole"),
+        ]
 
     def trained_surface(self, name: str) -> TrainedSurface:
         """What is trained under this name: the dipole surface, or one of `surfaces`."""
