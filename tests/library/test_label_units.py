@@ -217,6 +217,17 @@ def test_most_frames_dropped_by_one_limit_are_told_as_a_matter_of_units():
     assert re.search(r"\d+ of 40 frames have a force above 2.8 eV/Å", str(refusal.value))
 
 
+def test_noisy_forces_of_many_atoms_are_left_out_not_refused():
+    """Net forces of 0.6 eV/Å in most frames, as independent errors of 0.09 eV/Å of 48 atoms make them."""
+    noisy = []
+    for index, frame in enumerate(FEW):
+        forces = frame.get_forces() + (0.6 / 48 if index % 4 else 0.0)
+        noisy.append(with_labels(frame, frame.calc.results | {"forces": forces}))
+    kept, table = check_frames(noisy, ["O", "H"], force_limit=30.0)
+    assert len(kept) == 10
+    assert (table.reason == "a net force above 0.5 eV/Å").sum() == 30
+
+
 @pytest.mark.parametrize(
     ("quantity", "unit", "expected"),
     [

@@ -14,6 +14,7 @@ from dynrefine.datasets.sources import Source, mixed_levels
 from dynrefine.datasets.writing import geometry_key
 from dynrefine.errors import CampaignError
 
+_NOISE = 0.1  # of the force on an atom, eV/Å, beyond which a net force is no noise
 _MOST_DROPPED = 0.5  # part of the frames that one limit may leave out before it is the limit that is doubted
 
 
@@ -130,7 +131,10 @@ def _faults(source: Source) -> list[str]:
 def _require_few_dropped(table: pd.DataFrame, limits: dict[str, str], name: str) -> None:
     """Refuse to leave out most frames for one limit: then the units or the limit are wrong, not the frames."""
     for reason, remedy in limits.items():
-        dropped = int((table.reason == reason).sum())
+        excessive = table.reason == reason
+        if "net force" in reason:  # which grows with the number of atoms where forces are noisy, in any unit
+            excessive &= table.net_force > _NOISE * np.sqrt(table.atoms)
+        dropped = int(excessive.sum())
         if dropped > max(_MOST_DROPPED * len(table), 1):
             found = f"{dropped} of {len(table)} frames have {reason}"
             if (table.verdict == "removed").all():
