@@ -3,20 +3,16 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-hypothesis = pytest.importorskip("hypothesis")
-
-from hypothesis import HealthCheck, given, settings  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
-
-from dynrefine.config import load_config  # noqa: E402
-from dynrefine.config.data import DatasetSettings, FrameFile  # noqa: E402
-from dynrefine.datasets.conventions import LABELS, ORDERS, VOIGT, Conventions  # noqa: E402
-from dynrefine.datasets.conversion import factor  # noqa: E402
-from dynrefine.datasets.isotopes import atoms_of, symbols_of  # noqa: E402
-from dynrefine.datasets.reading import read_frames, with_labels  # noqa: E402
-from dynrefine.datasets.writing import write_frames  # noqa: E402
+from dynrefine.config import load_config
+from dynrefine.config.data import DatasetSettings, FrameFile
+from dynrefine.datasets.conventions import LABELS, ORDERS, VOIGT, Conventions
+from dynrefine.datasets.conversion import factor
+from dynrefine.datasets.isotopes import atoms_of, symbols_of
+from dynrefine.datasets.reading import read_frames, with_labels
+from dynrefine.datasets.writing import write_frames
 
 UNITS = {
     "positions": ["angstrom", "nm", "bohr", "Å", "pm"],
