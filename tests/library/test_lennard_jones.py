@@ -11,14 +11,15 @@ from ase.calculators.lj import LennardJones as Reference
 from jax.test_util import check_grads
 from systems import TRICLINIC, all_neighbours, field_of
 
-from dynrefine.dynamics.langevin import Thermostat
+from dynrefine.config.data import Element
+from dynrefine.dynamics.langevin import LangevinDynamics, Thermostat
 from dynrefine.geometry.system import system_of, thermal_velocities
 from dynrefine.sampling.canonical import sample_chains
 from dynrefine.surfaces.base import energy_forces_stress
 from dynrefine.surfaces.lennard_jones import LennardJones
 from dynrefine.units import BOLTZMANN
 
-ARGON = [{"symbol": "Ar", "mass": 39.948, "charge": 0}]
+ARGON = [Element(symbol="Ar", mass=39.948, charge=0)]
 SIGMA, EPSILON = 3.4, 120.0 * BOLTZMANN  # Å, eV
 TRUNCATIONS = ("truncated", "shifted", "force_shifted", "switched")
 
@@ -168,7 +169,7 @@ def test_liquid_has_the_energy_and_pressure_of_the_literature():
     atoms, chains, density, temperature = 108, 8, 0.82, 0.9
     own = potential(cutoff=3.0 * SIGMA, tail_correction=True)
     edge = (atoms / density) ** (1 / 3) * SIGMA
-    cell = jnp.eye(3) * edge
+    cell = np.eye(3) * edge
     unit = np.array([[0.0, 0.0, 0.0], [0.0, 0.5, 0.5], [0.5, 0.0, 0.5], [0.5, 0.5, 0.0]])
     grid = np.stack(np.meshgrid(*[range(3)] * 3, indexing="ij"), axis=-1).reshape(-1, 1, 3)
     lattice = jnp.asarray((grid + unit).reshape(-1, 3) / 3.0 * edge)
@@ -178,17 +179,11 @@ def test_liquid_has_the_energy_and_pressure_of_the_literature():
     parameters = own.initial_parameters(jax.random.key(0))
     keys = jax.random.split(jax.random.key(1), chains)
     hot = jax.vmap(lambda key: thermal_velocities(key, system.masses, 4.0 * kelvin))(keys)
-    chain = sample_chains(
-        field,
-        Thermostat(kelvin, friction=2e-3, timestep=8.0),
-        16e3,
-        4e3,
-        parameters,
-        system,
-        jnp.broadcast_to(lattice, (chains, atoms, 3)),
-        hot,
-        jax.random.key(2),
+    dynamics = LangevinDynamics(
+        field, Thermostat(kelvin, friction=2e-3, timestep=8.0), 16e3, parameters, system
     )
+    starts = jnp.broadcast_to(lattice, (chains, atoms, 3))
+    chain = sample_chains(dynamics, 4e3, starts, hot, jax.random.key(2))
 
     @jax.jit
     def virial_pressures(configurations):

@@ -8,11 +8,10 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from snakemake_interface_logger_plugins.common import LogEvent
-
-from dynrefine.report.formatting import duration, value_with_error
 
 TARGET, UPDATE, REPORT = "all", "update_potential", "write_report"
 _TAIL = 8  # lines of the log of a failed job
@@ -98,7 +97,7 @@ class Progress:
         job = self._jobs.get(getattr(record, "job_id", -1))
         if getattr(record, "event", None) == LogEvent.JOB_FINISHED and job and job.rule != TARGET:
             objective = f": {self._objective}" if job.rule == UPDATE and self._objective else ""
-            yield f"[{self._count()}] {job.label}, {duration(job.seconds(record.created))}{objective}"
+            yield f"[{self._count()}] {job.label}, {_formatting().duration(job.seconds(record.created))}{objective}"
 
     def line(self) -> str:
         """Where the campaign stands; empty before anything is to be done."""
@@ -113,7 +112,7 @@ class Progress:
         """How it ended."""
         if self._total is None or self.dry_run:
             return
-        took = duration(self._clock() - self._begun)
+        took = _formatting().duration(self._clock() - self._begun)
         if self._done == self._total:
             report = f" Begin with {self._report}." if self._report else ""
             yield f"All {self._total} jobs done in {took}.{report}"
@@ -178,7 +177,9 @@ class Progress:
             yield f"stopped: {label}"
             return
         self._failed.add(record.jobid)
-        yield f"failed: {label}" + (f" after {duration(job.seconds(record.created))}" if job else "")
+        yield f"failed: {label}" + (
+            f" after {_formatting().duration(job.seconds(record.created))}" if job else ""
+        )
         if record.rule_msg and not errors:
             yield f"    {record.rule_msg.partition(_REFERRAL)[0]}"
         for path, lines in (telling or logs).items():
@@ -215,7 +216,7 @@ class Progress:
         try:
             with open(folder / "history.csv", newline="", encoding="utf-8") as stream:
                 *_, row = csv.DictReader(stream)
-            value = value_with_error(float(row["total"]), float(row["total_error"]))
+            value = _formatting().value_with_error(float(row["total"]), float(row["total_error"]))
             number = int(row["iteration"])
         except (OSError, KeyError, ValueError):
             return
@@ -255,6 +256,13 @@ class Progress:
         )
         side_by_side = max(spent / max(now - self._begun, 1e-3), 1.0)
         return f"{'>' if bound else '~'}{_roughly(work / side_by_side)} left"
+
+
+def _formatting() -> ModuleType:
+    # Snakemake imports this plug-in before the Snakefile has said which copy of the library runs
+    from dynrefine.report import formatting
+
+    return formatting
 
 
 def _roughly(seconds: float) -> str:
