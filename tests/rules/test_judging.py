@@ -117,7 +117,9 @@ def stage(request, finished_toy):
 
 def test_each_stage_samples_its_own_potential(finished_toy, stage):
     ensemble = load_ensemble(stage / "300K/ensemble_00.npz")
-    potential = load_model(finished_toy.results / POTENTIALS[stage.name], TOY.potential, TOY.elements)
+    potential = load_model(finished_toy.results / POTENTIALS[stage.name], TOY.potential, TOY.elements).cast(
+        np.float64
+    )
     field = force_field(potential.architecture, len(ensemble.species), ensemble.cell, TOY.ensemble)
     system = system_of(ensemble.species, ensemble.cell, TOY.elements, np.float64)
     for x, written in zip(ensemble.positions.astype(float), ensemble.energies_by_potential[0], strict=True):
