@@ -189,7 +189,7 @@ def test_liquid_has_the_energy_and_pressure_of_the_literature():
     def virial_pressures(configurations):
         def one(x):
             stress = energy_forces_stress(
-                own, parameters, system.species, x, cell, field.neighbours(x, cell)
+                own, parameters, system.species, x, system.cell, field.neighbours(x, system.cell)
             )[2]
             return -jnp.trace(stress) / 3.0
 
