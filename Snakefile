@@ -32,7 +32,8 @@ try:
     for path in workflow.overwrite_configfiles or ["config/config.yaml"]:
         read_yaml(Path(path))  # Snakemake lets the last of two equal keys win
     campaign = load_config(config)
-    check_files(campaign)
+    if workflow.is_main_process:  # jobs parse this file again
+        check_files(campaign)
 except CampaignError as error:
     sys.exit(f"The configuration cannot be used.\n{error}")
 
@@ -49,7 +50,7 @@ wildcard_constraints:
     chunk=r"\d{2}",
     state=r"\d+K(_[\d.]+(e[-+]\d+)?)?",
     stage=r"initial|refined|displaced_(above|below)_\w+",
-    surface="|".join(campaign.surface_names()),
+    surface="|".join(["potential", *campaign.trained_surfaces()]),
 
 
 report: "workflow/report/workflow.rst"

@@ -65,7 +65,7 @@ VALIDATED_ALONG = sorted(
 VALIDATED_AT_START = needed("at_start", ALL_PROPERTIES)
 OTHER_SURFACES, ALL_SURFACES = (
     {
-        name: campaign.trained_surface(name).surface
+        name: campaign.trained_surfaces()[name].surface
         for name in needed("surfaces", properties)
     }
     for properties in (OBSERVABLES, ALL_PROPERTIES)
@@ -283,7 +283,7 @@ def contents_of(dataset):
 
 def own_dataset(wildcards):
     """The data set that a surface has for itself."""
-    return campaign.trained_surface(wildcards.surface).dataset
+    return campaign.trained_surfaces()[wildcards.surface].dataset
 
 
 def frames_of_surface(wildcards):
@@ -311,7 +311,7 @@ def part_for_training(part):
 
     def path(wildcards):
         name = wildcards.surface
-        own = name != "potential" and campaign.trained_surface(name).dataset
+        own = name != "potential" and campaign.trained_surfaces()[name].dataset
         folder = f"dataset_{name}" if own else "dataset"
         return f"<results>/{folder}/{part}.extxyz"
 
@@ -323,7 +323,7 @@ def trained(wildcards):
     name = wildcards.surface
     if name == "potential":
         return campaign.potential, campaign.training, name
-    entry = campaign.trained_surface(name)
+    entry = campaign.trained_surfaces()[name]
     return entry.surface, entry.training, entry.task or name
 
 

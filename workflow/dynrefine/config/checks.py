@@ -44,30 +44,6 @@ def unsuitable_values(config: Config) -> Iterator[str]:
     )
 
 
-def missing_files(config: Config) -> Iterator[str]:
-    """A sentence for each file that is to be read and does not exist."""
-    needed = {
-        f"{key}.files[{index}]": file.path
-        for key, dataset in config.datasets().items()
-        for index, file in enumerate(dataset.files)
-        if file.url is None
-    }
-    if config.labelling.geometries is not None:
-        needed["labelling.geometries"] = config.labelling.geometries
-    for key, settings, _ in _properties(config):
-        if settings.target_files:
-            needed[f"{key}.target"] = settings.target_files[0]
-            needed |= {f"{key}.targets.{name}": path for name, path in settings.targets.items()}
-    structure = config.validation.structure
-    if structure is not None and structure.target is not None:
-        needed["validation.structure.target"] = structure.target
-    for key, path in needed.items():
-        if not Path(path).exists():
-            yield _sentence(
-                f"{key} is '{path}'", "an existing file", "correct the path or put the file there"
-            )
-
-
 def unusable_results(config: Config) -> Iterator[str]:
     """A sentence where the folder of the results can be neither made nor written to."""
     folder = Path("results", config.campaign.name)
@@ -101,7 +77,7 @@ def oversized_cutoffs(config: Config) -> Iterator[str]:
         cutoffs = {"potential": config.potential.cutoff}
         for settings in config.all_properties().values():
             for surface in settings.surfaces:
-                cutoffs[surface] = config.trained_surface(surface).surface.cutoff
+                cutoffs[surface] = config.trained_surfaces()[surface].surface.cutoff
         for surface, cutoff in cutoffs.items():
             if cutoff > LARGEST_CUTOFF * width:
                 yield _sentence(
@@ -158,9 +134,9 @@ def _without_frames(config: Config) -> Iterator[str]:
             "adam or sgd, since there are no ab initio frames to measure a step by",
             "change it",
         )
-    for key, settings, _ in _properties(config):
+    for key, settings, _ in properties_by_key(config):
         for surface in settings.surfaces:
-            if config.trained_surface(surface).dataset is None:
+            if config.trained_surfaces()[surface].dataset is None:
                 yield _sentence(
                     f"{key} is given",
                     f"no observable of a {surface} surface, which is trained on a data set",
@@ -298,8 +274,8 @@ def _states(config: Config) -> Iterator[str]:
         )
     several = len({state.short_label for state in config.states}) > 1
     labels = config.states_by_label()
-    for key, settings, _ in _properties(config):
-        own = getattr(settings, "targets", {})
+    for key, settings, _ in properties_by_key(config):
+        own = settings.own_targets
         for name in own:
             if name not in labels and name not in {state.short_label for state in config.states}:
                 yield _sentence(
@@ -406,7 +382,7 @@ def _followed(config: Config) -> Iterator[str]:
         )
 
 
-def _properties(config: Config) -> Iterator[tuple[str, PropertySettings, tuple[str, float]]]:
+def properties_by_key(config: Config) -> Iterator[tuple[str, PropertySettings, tuple[str, float]]]:
     """The key of each property, fitted or judging, its settings, and the length of its trajectories with its key."""
     refinement = ("trajectory.length", config.trajectory.length)
     for name, settings in config.objective.observables.chosen().items():
@@ -428,7 +404,7 @@ def _judges(config: Config) -> Iterator[str]:
 
 def _windows(config: Config) -> Iterator[str]:
     interval = config.trajectory.sampling_interval
-    windows = {key: getattr(settings, "window", None) for key, settings, _ in _properties(config)}
+    windows = {key: getattr(settings, "window", None) for key, settings, _ in properties_by_key(config)}
     if config.validation.diffusion is not None:
         windows["validation.diffusion"] = config.validation.diffusion.window
     for key, window in windows.items():
@@ -438,7 +414,7 @@ def _windows(config: Config) -> Iterator[str]:
                 f"at least trajectory.sampling_interval, {interval:g} fs",
                 "lengthen the window or record more often",
             )
-    for key, settings, (length_key, length) in _properties(config):
+    for key, settings, (length_key, length) in properties_by_key(config):
         window = getattr(settings, "window", 0.0)
         if window > 2 * length:
             yield _sentence(
@@ -467,7 +443,7 @@ def _named_elements(config: Config) -> Iterator[str]:
 def _spectra(config: Config) -> Iterator[str]:
     interval = config.trajectory.sampling_interval
     highest = LARGEST_BAND * math.pi / (interval * WAVENUMBER)
-    for key, settings, _ in _properties(config):
+    for key, settings, _ in properties_by_key(config):
         if not isinstance(settings, InfraredSettings):
             continue
         for index, band in enumerate(settings.bands):

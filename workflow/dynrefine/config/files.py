@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from dynrefine.config.checks import properties_by_key
 from dynrefine.config.model import Config
-from dynrefine.config.properties import InfraredSettings
+from dynrefine.config.properties import InfraredSettings, PropertySettings
 from dynrefine.datasets.deepmd import read_deepmd
 from dynrefine.datasets.extended_xyz import first_symbols, looks_like_xyz
 from dynrefine.datasets.isotopes import symbol_among, symbols_of
@@ -16,6 +17,16 @@ from dynrefine.files.tables import read_measured_columns
 # words in the name of an abscissa that tell another unit than cm⁻¹ or Å
 _NO_WAVENUMBERS = ("thz", "ev", "mev", "um", "µm", "μm", "micron", "wavelength", "nm", "hz", "hartree")
 _NO_ANGSTROMS = ("nm", "bohr", "pm", "au")
+
+
+def missing_files(config: Config) -> Iterator[str]:
+    """A sentence for each file that is to be read and does not exist."""
+    downloads = {
+        file.path for dataset in config.datasets().values() for file in dataset.files if file.url is not None
+    }
+    for key, path in _paths(config).items():
+        if path not in downloads and not Path(path).exists():
+            yield f"{key} is '{path}', expected an existing file: correct the path or put the file there."
 
 
 def braces_in_paths(config: Config) -> Iterator[str]:
@@ -76,31 +87,27 @@ def charged_compositions(config: Config) -> Iterator[str]:
 
 
 def _paths(config: Config) -> dict[str, str]:
+    """The files that are read, by their keys."""
     paths = {
         f"{key}.files[{index}]": file.path
         for key, dataset in config.datasets().items()
         for index, file in enumerate(dataset.files)
     }
-    paths |= {f"{key}": path for key, path, _ in _curves(config)}
     if config.labelling.geometries is not None:
         paths["labelling.geometries"] = config.labelling.geometries
+    paths |= {key: path for key, path, _ in _curves(config)}
     structure = config.validation.structure
     if structure is not None and structure.target is not None:
         paths["validation.structure.target"] = structure.target
     return paths
 
 
-def _curves(config: Config):
+def _curves(config: Config) -> Iterator[tuple[str, str, PropertySettings]]:
     """The key, the path and the settings of each measured curve."""
-    groups = {
-        "objective.observables": config.objective.observables,
-        "validation.properties": config.validation.properties,
-    }
-    for group, observables in groups.items():
-        for name, settings in observables.chosen().items():
-            own = getattr(settings, "targets", {})
-            keys = [f"{group}.{name}.target", *(f"{group}.{name}.targets.{state}" for state in own)]
-            for key, path in zip(keys, settings.target_files, strict=False):
+    for group, settings, _ in properties_by_key(config):
+        if settings.target_files:
+            keys = [f"{group}.target", *(f"{group}.targets.{state}" for state in settings.own_targets)]
+            for key, path in zip(keys, settings.target_files, strict=True):
                 yield key, path, settings
 
 

@@ -7,8 +7,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from dynrefine.config.checks import missing_files, oversized_cutoffs, unsuitable_values, unusable_results
-from dynrefine.config.files import braces_in_paths, charged_compositions, unsuitable_targets
+from dynrefine.config.checks import oversized_cutoffs, unsuitable_values, unusable_results
 from dynrefine.config.keys import all_keys
 from dynrefine.config.messages import key_path, sentences
 from dynrefine.config.model import Config
@@ -38,12 +37,15 @@ def check_files(config: Config) -> None:
         CampaignError: one sentence for every missing file, for every cell too small for a cutoff, and where the
             results cannot be written.
     """
+    # half a second for the readers of frames, which jobs, whose campaign has been checked, do not spend
+    from dynrefine.config import files
+
     _raise_if_any(unusable_results(config))
-    _raise_if_any(braces_in_paths(config))
-    _raise_if_any(missing_files(config))
+    _raise_if_any(files.braces_in_paths(config))
+    _raise_if_any(files.missing_files(config))
     _raise_if_any(oversized_cutoffs(config))
-    _raise_if_any(unsuitable_targets(config))
-    _raise_if_any(charged_compositions(config))
+    _raise_if_any(files.unsuitable_targets(config))
+    _raise_if_any(files.charged_compositions(config))
 
 
 def _raise_if_any(problems: Iterable[str]) -> None:

@@ -75,19 +75,10 @@ class Config(Section):
         """The states by their names in paths."""
         return dict(zip(state_labels(self.states), self.states, strict=True))
 
-    def surface_names(self) -> list[str]:
-        """The names of what can be trained, the potential first."""
-        return [
-            "potential",
-            "dipole",
-            *(surface.name for surface in self.surfaces if surface.name != "dipole"),
-        ]
-
-    def trained_surface(self, name: str) -> TrainedSurface:
-        """What is trained under this name: the dipole surface, or one of `surfaces`."""
-        named = {surface.name: surface for surface in self.surfaces}
+    def trained_surfaces(self) -> dict[str, TrainedSurface]:
+        """What can be trained beside the potential, by name: the dipole surface and those of `surfaces`."""
         dipole = TrainedSurface(name="dipole", surface=self.dipole, training=self.dipole_training)
-        return ({"dipole": dipole} | named)[name]
+        return {"dipole": dipole} | {surface.name: surface for surface in self.surfaces}
 
     def all_properties(self) -> dict[str, PropertySettings]:
         """The fitted properties and those that judge beside them, by name."""

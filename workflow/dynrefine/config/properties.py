@@ -1,5 +1,6 @@
 """Settings of the observables a potential can be refined against: a class and a line in PROPERTIES each."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import (
@@ -30,16 +31,21 @@ class PropertySettings(Section):
         """The file of the measurement, where it is read from one."""
         return None
 
+    @property
+    def own_targets(self) -> Mapping[str, Any]:
+        """The measurements of states that have their own, by the names of the states."""
+        return getattr(self, "targets", {})
+
     def of_state(self, *names: str) -> Self:
         """The settings of a state, with the measurement that is given under one of its names, if any."""
-        own = getattr(self, "targets", {})
+        own = self.own_targets
         return next((self.model_copy(update={"target": own[name]}) for name in names if name in own), self)
 
     @property
     def target_files(self) -> list[str]:
         """The files of all measurements."""
         file = self.target_file
-        return [file, *getattr(self, "targets", {}).values()] if file is not None else []
+        return [file, *self.own_targets.values()] if file is not None else []
 
     @classmethod
     def example(cls) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Iterator, Mapping
 from io import StringIO
+from itertools import islice
 from pathlib import Path
 from typing import NoReturn
 
@@ -45,11 +46,8 @@ def read_extended_xyz(
     Raises:
         CampaignError: the file breaks the format; the line is named.
     """
-    lines = [line.rstrip("\r") for line in _decoded(path).split("\n")]
-    frames = []
-    for first, count in _places(path, lines):
-        frames.append(_frame(path, lines, first, count, elements, named))
-    return frames
+    lines = _lines(path.read_bytes())
+    return [_frame(path, lines, first, count, elements, named) for first, count in _places(path, lines)]
 
 
 def first_symbols(
@@ -60,15 +58,27 @@ def first_symbols(
     Raises:
         CampaignError: the file breaks the format.
     """
-    lines = [line.rstrip("\r") for line in _decoded(path).split("\n")]
+    lines = _lines(_beginning(path))
     for first, count in _places(path, lines):
         return symbols_of(_frame(path, lines, first, count, elements, named))
     return []
 
 
-def _decoded(path: Path) -> str:
+def _beginning(path: Path) -> bytes:
+    """The first frame of a file, or all of it where it does not begin with a number of atoms in ASCII."""
+    with open(path, "rb") as stream:
+        count = stream.readline()
+        if count.strip().isdigit():
+            return b"".join([count, *islice(stream, int(count) + 1)])
+        return count + stream.read()
+
+
+def _lines(content: bytes) -> list[str]:
+    return [line.rstrip("\r") for line in _decoded(content).split("\n")]
+
+
+def _decoded(content: bytes) -> str:
     """The text of a file; the labels are ASCII in every encoding that remarks may be in."""
-    content = path.read_bytes()
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         return content.decode("utf-16")
     try:
