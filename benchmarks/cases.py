@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -23,7 +23,7 @@ from dynrefine.dynamics.force_field import ForceField, force_field
 from dynrefine.dynamics.langevin import LangevinDynamics, Thermostat
 from dynrefine.dynamics.leapfrog import ObservationTimes, Simulation
 from dynrefine.files.models import Model, create_model
-from dynrefine.geometry.system import System, system_of, thermal_velocities
+from dynrefine.geometry.system import Point, System, drawn_velocities, system_of
 from dynrefine.quantities.base import Observer
 from dynrefine.sampling.canonical import sample_chains
 from dynrefine.sampling.initial_configurations import lattice_configurations
@@ -43,8 +43,7 @@ class Case:
         observe: what is observed along its trajectories.
         timestep: fs.
         stride: steps between observed frames.
-        positions: starting points [S, N, 3], Å.
-        velocities: [S, N, 3], Å/fs.
+        starts: S starting points.
     """
 
     field: ForceField
@@ -53,8 +52,7 @@ class Case:
     observe: Observer
     timestep: float
     stride: int
-    positions: jax.Array
-    velocities: jax.Array
+    starts: Point
 
     def simulation(self, frames: ObservationTimes, parameters: Mapping[str, Any] | None = None) -> Simulation:
         """Observed at these frames, with other parameters of the potential if they are given."""
@@ -76,19 +74,15 @@ def argon(starts: int, dtype: Any, atoms: int = 346) -> Case:
     lattice = lattice_configurations(
         State(temperature=94.4, density=1.374, atoms=atoms), ARGON, starts, seed=1
     )
-    system = system_of(lattice.species, lattice.cell, ARGON, dtype)
+    system = system_of(lattice.species, ARGON, dtype)
     lists = NeighbourSettings(neighbour_skin=1.0, rebuild_interval=10)
-    field = force_field(model.architecture, atoms, lattice.cell, lists)
-    chains = sample_chains(
-        LangevinDynamics(field, Thermostat(94.4, 1e-2, 4.0), 400.0, model.parameters, system),
-        2000.0,
-        jnp.asarray(lattice.positions, dtype),
-        _thermal(system, starts, 94.4),
-        jax.random.key(2),
-    )
-    velocities = _thermal(system, starts, 94.4)
+    field = force_field(model.architecture, lattice.cells, atoms, lists)
+    begun = _thermal(system, lattice.positions, lattice.cells, 94.4)
+    dynamics = LangevinDynamics(field, Thermostat(94.4, 1e-2, 4.0), 400.0, model.parameters, system)
+    chains = sample_chains(dynamics, 2000.0, begun, jax.random.key(2))
+    melted = replace(begun, positions=chains.positions[:, -1])
     observe = Observer.of(["velocities"], {})
-    return Case(field, model.parameters, system, observe, 1.0, 20, chains.positions[:, -1], velocities)
+    return Case(field, model.parameters, system, observe, 1.0, 20, melted)
 
 
 def water(
@@ -108,14 +102,12 @@ def water(
     dipole = _tamed(DipoleSettings(**(dipole_surface or surface)), dtype)
     frame = read_frames("workflow/data/water16/frames.extxyz")[0].repeat(supercell)
     species = np.array([0 if symbol == "O" else 1 for symbol in frame.get_chemical_symbols()])
-    cell = frame.cell.array
-    system = system_of(species, cell, WATER, dtype)
-    field = force_field(potential.architecture, len(species), cell, NeighbourSettings(rebuild_interval=5))
+    cells = np.stack([frame.cell.array] * starts)
+    system = system_of(species, WATER, dtype)
+    field = force_field(potential.architecture, cells, len(species), NeighbourSettings(rebuild_interval=5))
     observe = Observer.of(["dipole_derivative"], {"dipole": dipole})
-    positions = jnp.asarray(np.stack([frame.positions] * starts), dtype)
-    return Case(
-        field, potential.parameters, system, observe, 0.5, 4, positions, _thermal(system, starts, 1.0)
-    )
+    points = _thermal(system, np.stack([frame.positions] * starts), cells, 1.0)
+    return Case(field, potential.parameters, system, observe, 0.5, 4, points)
 
 
 large_water = partial(water, surface=LARGE_SURFACE, dipole_surface=LARGE_DIPOLE)  # networks as published
@@ -128,9 +120,10 @@ def _tamed(settings: SurfaceSettings, dtype: Any) -> Model:
     return model.cast(dtype)
 
 
-def _thermal(system: System, count: int, kelvin: float) -> jax.Array:
-    draw = jax.vmap(lambda key: thermal_velocities(key, system.masses, kelvin))
-    return draw(jax.random.split(jax.random.key(0), count))
+def _thermal(system: System, positions: np.ndarray, cells: np.ndarray, kelvin: float) -> Point:
+    velocities = drawn_velocities(jax.random.key(0), system, kelvin, len(positions))
+    dtype = system.masses.dtype
+    return Point(jnp.asarray(positions, dtype), velocities, jnp.asarray(cells, dtype))
 
 
 def fastest(function: Callable[..., Any], *arguments: Any, seconds: float = 1.0) -> float:

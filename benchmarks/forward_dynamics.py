@@ -27,7 +27,7 @@ def dynrefine_run(case: Case, steps: int) -> Callable[[], object]:
     """A run of this package, its velocities observed every 20 steps."""
     frames = ObservationTimes.spanning(steps * case.timestep, case.stride * case.timestep, case.timestep)
     leg = jax.jit(propagate)
-    start = case.simulation(frames), case.positions[0], case.velocities[0], 1.0
+    start = case.simulation(frames), jax.tree.map(lambda each: each[0], case.starts), 1.0
     _, faults = leg(*start)
     if faults.overflow or faults.outrun:
         raise RuntimeError("a neighbour list did not suffice")
@@ -38,7 +38,7 @@ def jax_md_run(case: Case, steps: int, layout: str) -> Callable[[], object]:
     """A run of jax-md with one of its layouts of neighbour lists."""
     from jax_md import energy, partition, simulate, space
 
-    box = float(case.system.cell[0, 0])
+    box = float(case.starts.cell[0, 0, 0])
     sigma, epsilon = (float(case.parameters["trainable"][name]) for name in ("sigma", "epsilon"))
     displacement, shift = space.periodic(box)
     cutoff = case.field.architecture.cutoff / sigma
@@ -54,7 +54,7 @@ def jax_md_run(case: Case, steps: int, layout: str) -> Callable[[], object]:
     )
     # u, Å, kJ/mol: the unit of time is 100 fs
     init, apply = simulate.nve(energy_of, shift, dt=case.timestep / 100.0)
-    positions = jnp.mod(case.positions[0], box)
+    positions = jnp.mod(case.starts.positions[0], box)
     neighbours = find.allocate(positions)
     state = init(jax.random.key(0), positions, kT=BOLTZMANN_KJ * 94.4, mass=MASS, neighbor=neighbours)
 
@@ -77,7 +77,7 @@ def openmm_run(case: Case, steps: int) -> Callable[[], object]:
     """A run of OpenMM on its CPU platform, in mixed single and double precision."""
     import openmm
 
-    box = float(case.system.cell[0, 0]) / 10.0
+    box = float(case.starts.cell[0, 0, 0]) / 10.0
     sigma, epsilon = (float(case.parameters["trainable"][name]) for name in ("sigma", "epsilon"))
     system = openmm.System()
     system.setDefaultPeriodicBoxVectors([box, 0, 0], [0, box, 0], [0, 0, box])
@@ -92,7 +92,7 @@ def openmm_run(case: Case, steps: int) -> Callable[[], object]:
     platform = openmm.Platform.getPlatformByName("CPU")
     integrator = openmm.VerletIntegrator(1e-3 * case.timestep)
     context = openmm.Context(system, integrator, platform, {"Threads": "1"})
-    context.setPositions(np.asarray(case.positions[0], float) / 10.0)
+    context.setPositions(np.asarray(case.starts.positions[0], float) / 10.0)
     context.setVelocities(np.asarray(case.velocities[0], float) * 100.0)
     return lambda: context.getIntegrator().step(steps)
 

@@ -23,6 +23,7 @@ from dynrefine.dynamics.adjoint import adjoint_leg
 from dynrefine.dynamics.leapfrog import ObservationTimes, propagate
 from dynrefine.dynamics.mapping import for_each
 from dynrefine.dynamics.replicas import DIRECTIONS, both_ways
+from dynrefine.geometry.system import Point
 
 SYSTEMS = {
     "argon": argon,
@@ -37,9 +38,9 @@ METHODS = ("forward", "adjoint", "exact adjoint", "rematerialised", "naive")
 def forward(case: Case, frames: ObservationTimes, rematerialise: bool = False) -> Any:
     """A function from parameters and a starting point to both its legs."""
 
-    def legs(parameters: Any, positions: jax.Array, velocities: jax.Array) -> Any:
+    def legs(parameters: Any, start: Point) -> Any:
         leg = partial(propagate, case.simulation(frames, parameters), rematerialise=rematerialise)
-        return both_ways(leg)(positions, velocities)[0]
+        return both_ways(leg)(start)[0]
 
     return legs
 
@@ -48,9 +49,9 @@ def backpropagation(case: Case, frames: ObservationTimes, rematerialise: bool) -
     """A function from parameters and a starting point to the gradient of its loss."""
     legs = forward(case, frames, rematerialise)
 
-    def gradient(parameters: Any, positions: jax.Array, velocities: jax.Array) -> Any:
+    def gradient(parameters: Any, start: Point) -> Any:
         def loss(trainable: Any) -> jax.Array:
-            series = legs({**parameters, "trainable": trainable}, positions, velocities).series
+            series = legs({**parameters, "trainable": trainable}, start).series
             return sum(jnp.sum(values**2) for values in series.values())
 
         return jax.grad(loss)(parameters["trainable"])
@@ -66,9 +67,10 @@ def adjoint(case: Case, frames: ObservationTimes) -> Any:
             positions: jax.Array, velocities: jax.Array, direction: jax.Array, seeds: Any, lists: Any
         ) -> Any:
             simulation = case.simulation(frames, parameters)
-            return adjoint_leg(simulation, positions, velocities, direction, seeds, lists)[0].gradient
+            end = Point(positions, velocities, case.starts.cell[0])
+            return adjoint_leg(simulation, end, direction, seeds, lists)[0].gradient
 
-        directions = jnp.asarray(DIRECTIONS, case.positions.dtype)
+        directions = jnp.asarray(DIRECTIONS, case.system.masses.dtype)
         each = for_each(one)(legs.positions, legs.velocities, directions, seeds, legs.lists)
         return jax.tree.map(lambda leaf: leaf.sum(axis=0), each)
 
@@ -90,8 +92,8 @@ def measure(case: Case, steps: int, methods: list[str], limit: float, label: str
     floating = ObservationTimes.spanning(steps * case.timestep, case.stride * case.timestep, case.timestep)
     exact = replace(floating, reversal="exact")
 
-    def start(frames: ObservationTimes) -> tuple[jax.Array, jax.Array]:
-        return frames.arithmetic.represented(case.positions, case.velocities, case.system, case.timestep)
+    def start(frames: ObservationTimes) -> tuple[Point]:
+        return (frames.arithmetic.represented(case.starts, case.timestep),)
 
     def ends(frames: ObservationTimes) -> tuple[Any, Any]:
         legs = of_every_start(case, frames, forward(case, frames), *start(frames))(
@@ -118,7 +120,7 @@ def measure(case: Case, steps: int, methods: list[str], limit: float, label: str
             continue
         seconds = fastest(compiled, case.parameters, *arguments)
         reference = reference or seconds
-        cost = 1e3 * seconds / (steps * len(DIRECTIONS) * len(case.positions))
+        cost = 1e3 * seconds / (steps * len(DIRECTIONS) * len(case.starts.positions))
         print(f"{row} {cost:15.3g} {seconds / reference:6.2f} {1e3 * memory:12.1f}", flush=True)
 
 

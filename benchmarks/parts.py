@@ -23,29 +23,30 @@ SURFACES = {"small": water, "large": large_water}
 def parts(case: Any) -> dict[str, tuple[Any, ...]]:
     """Functions and their arguments, by name."""
     field, parameters, system = case.field, case.parameters, case.system
-    x, v = case.positions[0], case.velocities[0]
-    neighbours = jax.jit(field.neighbours)(x, system.cell)
+    point = jax.tree.map(lambda each: each[0], case.starts)
+    x, v, cell = point.positions, point.velocities, point.cell
+    neighbours = jax.jit(field.neighbours)(x, cell)
     if bool(neighbours.overflow):
         raise SystemExit("the list overflows")
 
     def energy(parameters: Any, x: jax.Array) -> jax.Array:
-        return field.architecture.energy(parameters, system.species, x, system.cell, neighbours)
+        return field.architecture.energy(parameters, system.species, x, cell, neighbours)
 
     def force(parameters: Any, x: jax.Array) -> Any:
-        return field.energy_and_forces(parameters, system, x, neighbours)
+        return field.energy_and_forces(parameters, system.species, x, cell, neighbours)
 
     def products(parameters: Any, x: jax.Array, g: jax.Array) -> Any:
-        return field.forces_and_products(parameters, system, x, neighbours, g)
+        return field.forces_and_products(parameters, system.species, x, cell, neighbours, g)
 
     def observed(x: jax.Array, v: jax.Array) -> Any:
-        return case.observe(None, system, Point(x, v, system.cell), neighbours)
+        return case.observe(None, system, Point(x, v, cell), neighbours)
 
     def pulled(x: jax.Array, v: jax.Array) -> Any:
         values, pull = jax.vjp(observed, x, v)
         return pull(jax.tree.map(jnp.ones_like, values))
 
     return {
-        "list": (lambda x: field.neighbours(x, system.cell), x),
+        "list": (lambda x: field.neighbours(x, cell), x),
         "energy": (energy, parameters, x),
         "force": (force, parameters, x),
         "force, both products": (products, parameters, x, v),

@@ -26,7 +26,7 @@ from dynrefine.dynamics.leapfrog import ObservationTimes, Simulation, propagate
 from dynrefine.dynamics.mapping import for_each
 from dynrefine.dynamics.replicas import DIRECTIONS, both_ways
 from dynrefine.files.models import create_model, load_model
-from dynrefine.geometry.system import system_of, thermal_velocities
+from dynrefine.geometry.system import Point, system_of, thermal_velocities
 from dynrefine.quantities.base import Observer, Quantity
 from dynrefine.sampling.initial_configurations import lattice_configurations
 
@@ -41,7 +41,7 @@ def argon():
     campaign = load_config(Path("config/argon-quick.yaml"))
     model = create_model(campaign.potential, campaign.elements, jax.random.key(0))
     lattice = lattice_configurations(campaign.states[0], campaign.elements, 1, seed=1)
-    return model, campaign.elements, lattice.species, lattice.cell, lattice.positions[0], 94.4, 4.0
+    return model, campaign.elements, lattice.species, lattice.cells[0], lattice.positions[0], 94.4, 4.0
 
 
 def water(path):
@@ -72,37 +72,42 @@ def there_and_back(liquid, reversal, precision, steps, runs):
     """Distance from the start in Å, and seconds of both ways."""
     model, elements, species, cell, positions, kelvin, timestep = liquid
     dtype = jnp.dtype(precision)
-    model, system = model.cast(dtype), system_of(species, cell, elements, dtype)
+    model, system = model.cast(dtype), system_of(species, elements, dtype)
     field = force_field(
         model.architecture,
+        np.asarray(cell)[None],
         len(species),
-        np.asarray(cell),
         NeighbourSettings(neighbour_skin=1.0, rebuild_interval=STRIDE),
     )
     field = field.with_capacity(field.capacity * 3 // 2)
     frames = ObservationTimes(timestep, steps // STRIDE, STRIDE, steps // STRIDE, reversal)
     x = jnp.asarray(positions, dtype)
-    v = thermal_velocities(jax.random.key(1), system_of(species, cell, elements, jnp.float32).masses, kelvin)
-    start = tuple(map(jnp.asarray, frames.arithmetic.represented(x, v.astype(dtype), system, timestep)))
+    v = thermal_velocities(jax.random.key(1), system_of(species, elements, jnp.float32).masses, kelvin)
+    given = Point(x, v.astype(dtype), jnp.asarray(cell, dtype))
+    start = frames.arithmetic.represented(given, timestep)
 
     observe = Observer({"squared": Quantity(squared, "Å²/fs²")}, {})
     simulation = Simulation(field, frames, observe, Observer({}, {}), model.parameters, system)
 
-    def go(simulation, x, v):
-        return both_ways(partial(propagate, simulation))(x, v)
+    def go(simulation, start):
+        return both_ways(partial(propagate, simulation))(start)
 
     def come_back(simulation, legs):
-        leg = partial(adjoint_leg, simulation)
+        def leg(positions, velocities, *others):
+            return adjoint_leg(simulation, Point(positions, velocities, given.cell), *others)
+
         directions = jnp.asarray(DIRECTIONS, legs.positions.dtype)
         return for_each(leg)(legs.positions, legs.velocities, directions, legs.series, legs.lists)[0]
 
-    there = jax.jit(go).lower(simulation, *start).compile()
-    (legs, faults), forth = timed(there, runs, simulation, *start)
+    there = jax.jit(go).lower(simulation, start).compile()
+    (legs, faults), forth = timed(there, runs, simulation, start)
     if any(map(np.any, jax.tree.leaves(faults))):
         sys.exit("a neighbour list did not suffice")
     back = jax.jit(come_back).lower(simulation, legs).compile()
     adjoint, hence = timed(back, runs, simulation, legs)
-    distance = frames.arithmetic.distances(adjoint.positions[None], x[None], system)[0]
+    distance = frames.arithmetic.distances(
+        adjoint.positions[None], jax.tree.map(lambda each: each[None], given)
+    )[0]
     return float(distance), forth, hence
 
 

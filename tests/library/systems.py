@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -13,8 +14,9 @@ from dynrefine.config.surfaces import DipoleSettings, EmbeddedAtomSettings, Surf
 from dynrefine.dynamics.force_field import ForceField
 from dynrefine.files.ensembles import Ensemble
 from dynrefine.files.models import Model, create_model
+from dynrefine.geometry.cell import volume
 from dynrefine.geometry.neighbours import NeighbourList, displacements, images_per_axis, neighbour_list
-from dynrefine.geometry.system import System, system_of
+from dynrefine.geometry.system import Point, System, system_of
 from dynrefine.surfaces.networks.environment_network import feature_statistics
 
 ELEMENTS = list(WATER)
@@ -27,7 +29,30 @@ TRICLINIC = np.array([[5.4, 0.0, 0.0], [0.7, 5.0, 0.0], [-0.5, 0.6, 5.6]])
 ALL = 64  # room for every neighbour in the boxes of these tests
 
 
-def water_box(molecules: int, cell: np.ndarray, seed: int = 0) -> tuple[System, jax.Array]:
+@partial(jax.tree_util.register_dataclass, data_fields=["species", "masses", "cell"], meta_fields=[])
+@dataclass(frozen=True)
+class Box(System):
+    """Atoms with the one cell that a test has them in, [3, 3] in Å."""
+
+    cell: jax.Array
+
+    @property
+    def volume(self) -> float:
+        """Å³."""
+        return volume(self.cell)
+
+    def points(self, positions: Any, velocities: Any) -> Point:
+        """One point [N, 3] or several [S, N, 3] in this cell."""
+        cells = jnp.broadcast_to(self.cell, (*positions.shape[:-2], 3, 3))
+        return Point(jnp.asarray(positions), jnp.asarray(velocities), cells)
+
+
+def box_of(species: Any, cell: Any, elements: Any, dtype: Any) -> Box:
+    """Atoms of these elements in a cell."""
+    return Box(**vars(system_of(np.asarray(species), elements, dtype)), cell=jnp.asarray(cell, dtype))
+
+
+def water_box(molecules: int, cell: np.ndarray, seed: int = 0) -> tuple[Box, jax.Array]:
     """Bent molecules O, H, H on a shaken grid, each turned at random, and their positions [N, 3] in Å."""
     generator = np.random.default_rng(seed)
     per_axis = int(np.ceil(molecules ** (1 / 3)))
@@ -37,7 +62,7 @@ def water_box(molecules: int, cell: np.ndarray, seed: int = 0) -> tuple[System, 
     positions = np.concatenate([centre + shape @ rotation(generator).T for centre in centres])
     positions += generator.normal(0.0, 0.05, positions.shape)
     species = np.tile([0, 1, 1], molecules)
-    return system_of(species, cell, ELEMENTS, jnp.float64), jnp.asarray(positions)
+    return box_of(species, cell, ELEMENTS, jnp.float64), jnp.asarray(positions)
 
 
 def rotation(generator: np.random.Generator) -> np.ndarray:
@@ -56,7 +81,7 @@ def all_neighbours(positions: Any, cell: Any, cutoff: float, **options: Any) -> 
 
 
 def random_model(
-    settings: SurfaceSettings, system: System, positions: jax.Array, seed: int = 1, scale: float = 0.3
+    settings: SurfaceSettings, system: Box, positions: jax.Array, seed: int = 1, scale: float = 0.3
 ) -> Model:
     """A random potential or dipole surface, its features normalised on one configuration so that it is tame.
 
@@ -142,17 +167,21 @@ class Springs:
 
 
 def made_up_ensemble(species: Any, cell: Any, positions: Any, **given: Any) -> Ensemble:
-    """An ensemble of starting points [S, N, 3], what is not given zero or the same as these."""
+    """An ensemble of starting points [S, N, 3] in one cell, what is not given zero or the same as these."""
     count, nothing = len(positions), np.zeros((0, len(positions)))
+    recorded = given.get("recorded_positions", positions[None])
+    cells = np.broadcast_to(cell, (count, 3, 3))
     values = {
         "velocities": np.zeros_like(positions),
         "energies_by_potential": np.zeros((1, count)),
         "sampled_by": np.zeros(count, int),
         "chain_positions": positions,
         "chain_velocities": np.zeros_like(positions),
-        "recorded_positions": positions[None],
+        "chain_cells": cells,
+        "recorded_positions": recorded,
+        "recorded_cells": np.broadcast_to(cell, (*recorded.shape[:2], 3, 3)),
         "energies": nothing,
         "temperatures": nothing,
         "metadata": {},
     }
-    return Ensemble(species=np.asarray(species), cell=np.asarray(cell), positions=positions, **values | given)
+    return Ensemble(species=np.asarray(species), cells=cells, positions=positions, **values | given)

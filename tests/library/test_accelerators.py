@@ -28,22 +28,27 @@ def simulation(reversal, dtype):
     times = ObservationTimes(timestep=0.5, count=4, stride=2, kept=4, reversal=reversal)
     field = field_of(model.architecture, CUBIC, rebuild_interval=4)
     velocities = thermal_velocities(jax.random.key(0), system.masses, 300.0)
-    starts = jnp.stack([positions, positions + 0.01]), jnp.stack([velocities, 0.9 * velocities])
-    starts = tuple(map(jnp.asarray, times.arithmetic.represented(*starts, system, times.timestep)))
+    starts = system.points(
+        jnp.stack([positions, positions + 0.01]), jnp.stack([velocities, 0.9 * velocities])
+    )
+    starts = times.arithmetic.represented(starts, times.timestep)
     return Simulation(field, times, observe, Observer({}, {}), parameters, system), starts
 
 
-def legs(simulation, positions, velocities):
+def legs(simulation, starts):
     """Forward legs of all starting points."""
-    return for_each(both_ways(partial(propagate, simulation)))(positions, velocities)
+    return for_each(both_ways(partial(propagate, simulation)))(starts)
 
 
 def legs_back(simulation, legs):
     """Their adjoint, the series as seeds."""
 
+    def one(positions, velocities, *others):
+        return adjoint_leg(simulation, simulation.system.points(positions, velocities), *others)
+
     def both(positions, velocities, seeds, lists):
         directions = jnp.asarray(DIRECTIONS, simulation.system.masses.dtype)
-        return for_each(partial(adjoint_leg, simulation))(positions, velocities, directions, seeds, lists)
+        return for_each(one)(positions, velocities, directions, seeds, lists)
 
     return for_each(both)(legs.positions, legs.velocities, legs.series, legs.lists)
 
@@ -52,8 +57,8 @@ def legs_back(simulation, legs):
 def test_trajectories_and_adjoints_are_lowered_for_cuda(reversal, monkeypatch):
     own, starts = simulation(reversal, jnp.float32)
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    there = jax.export.export(jax.jit(legs), platforms=["cuda"])(own, *starts)
-    ends = jax.eval_shape(legs, own, *starts)[0]
+    there = jax.export.export(jax.jit(legs), platforms=["cuda"])(own, starts)
+    ends = jax.eval_shape(legs, own, starts)[0]
     back = jax.export.export(jax.jit(legs_back), platforms=["cuda"])(own, ends)
     assert there.platforms == back.platforms == ("cuda",)
 
@@ -62,7 +67,7 @@ def test_replicas_all_at_once_run_as_one_by_one(monkeypatch):
     own, starts = simulation("floating", jnp.float64)
 
     def both():
-        there = jax.jit(lambda *arguments: legs(*arguments))(own, *starts)
+        there = jax.jit(lambda *arguments: legs(*arguments))(own, starts)
         return there, jax.jit(lambda *arguments: legs_back(*arguments))(own, there[0])
 
     one_by_one = both()

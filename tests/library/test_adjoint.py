@@ -52,7 +52,7 @@ def random_seeds(atoms):
 def loss(field, rematerialise, parameters, system, seeds, direction, trainable, positions, velocities):
     """The loss of one leg whose derivative by its series are the seeds."""
     own = Simulation(field, FRAMES, observe, NOTHING, {**parameters, "trainable": trainable}, system)
-    leg, _ = propagate(own, positions, velocities, direction, rematerialise)
+    leg, _ = propagate(own, system.points(positions, velocities), direction, rematerialise)
     return sum(jax.tree.leaves(jax.tree.map(lambda seed, series: jnp.sum(seed * series), seeds, leg.series)))
 
 
@@ -89,8 +89,8 @@ def by_adjoint(field, parameters, system, positions, velocities, seeds):
 
     def one(seeds, direction):
         simulation = Simulation(field, FRAMES, observe, NOTHING, parameters, system)
-        leg, _ = propagate(simulation, positions, velocities, direction)
-        return adjoint_leg(simulation, leg.positions, leg.velocities, direction, seeds)
+        leg, _ = propagate(simulation, system.points(positions, velocities), direction)
+        return adjoint_leg(simulation, system.points(leg.positions, leg.velocities), direction, seeds)
 
     return jax.vmap(one)(seeds, DIRECTIONS.astype(positions.dtype))
 
@@ -222,7 +222,7 @@ def test_seeds_of_the_first_frame_reach_the_start_and_the_parameters_of_what_is_
     simulation = Simulation(field, FRAMES, observe, NOTHING, parameters, system)
     neighbours = field.neighbours(positions, system.cell)
     _, pull = jax.vjp(
-        lambda *point: simulation.observed(observe, *point, neighbours),
+        lambda trainable, x, v: simulation.observed(observe, trainable, system.points(x, v), neighbours),
         parameters["trainable"],
         positions,
         velocities,
@@ -253,7 +253,7 @@ def test_memory_does_not_grow_with_the_length_of_the_trajectory(pairs):
                 return {"series": jnp.mean(point.velocities, axis=0)}
 
             simulation = Simulation(field, frames, mean_velocity, NOTHING, parameters, system)
-            return adjoint_leg(simulation, positions, velocities, jnp.ones(()), seeds)
+            return adjoint_leg(simulation, system.points(positions, velocities), jnp.ones(()), seeds)
 
         compiled = jax.jit(leg).lower(parameters, positions, velocities, seeds).compile()
         return compiled.memory_analysis().temp_size_in_bytes, seeds["series"].nbytes

@@ -122,7 +122,9 @@ def test_energies_forces_stresses_and_products_in_blocks_are_those_in_one(box, m
 
     def evaluated(parameters, positions, g):
         own = parameters, system.species, positions, cell, neighbours
-        products = ForceField.forces_and_products(field, parameters, system, positions, neighbours, g)
+        products = ForceField.forces_and_products(
+            field, parameters, system.species, positions, cell, neighbours, g
+        )
         return energy_forces_stress(model.architecture, *own), products
 
     same(*in_blocks(monkeypatch, evaluated, model.parameters, positions, g))
@@ -150,7 +152,9 @@ def test_both_products_are_those_of_the_plain_form_and_of_central_differences(bo
     expected = jax.jit(jax.grad(along_g, argnums=(0, 1)))(positions, model.parameters["trainable"])
     monkeypatch.setattr(blocks, "_CACHED", 1)
     _, *found = jax.jit(
-        lambda positions, g: field.forces_and_products(model.parameters, system, positions, neighbours, g)
+        lambda positions, g: field.forces_and_products(
+            model.parameters, system.species, positions, cell, neighbours, g
+        )
     )(positions, g)
     same(tuple(found), expected)
 
@@ -231,7 +235,9 @@ def test_forces_in_blocks_of_single_precision_are_those_of_double(monkeypatch):
     def forces(dtype):
         own_system, x, parameters = cast((system, positions, model.parameters), dtype)
         neighbours = field.neighbours(x, own_system.cell)
-        return jax.jit(field.energy_and_forces)(parameters, own_system, x, neighbours)[1]
+        return jax.jit(field.energy_and_forces)(
+            parameters, own_system.species, x, own_system.cell, neighbours
+        )[1]
 
     expected = forces(jnp.float64)
     # Sums of some hundred terms in single precision.

@@ -53,7 +53,7 @@ compiled = jax.jit(propagate)
 def run(field, frames, parameters, system, positions, velocities, direction=1.0):
     """One trajectory that observes its own state."""
     simulation = Simulation(field, frames, phase, NOTHING, parameters, system)
-    return compiled(simulation, positions, velocities, direction)
+    return compiled(simulation, system.points(positions, velocities), direction)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def legs(start, soft):
     system, positions, velocities = start
     field, parameters = soft
     short = Simulation(field.with_capacity(8), SHORT, phase, NOTHING, parameters, system)
-    return run_legs(short, positions[None], velocities[None])
+    return run_legs(short, system.points(positions[None], velocities[None]))
 
 
 def test_the_first_frame_is_the_start(start, soft, leg):
@@ -201,7 +201,9 @@ def test_the_state_is_kept_after_the_frames_to_keep(start, soft, leg):
     np.testing.assert_allclose(kept.positions, leg.series["positions"][3], atol=1e-12)
     # Half a kick takes the velocity of that drift to the one observed there.
     lists = all_neighbours(kept.positions, system.cell, field.architecture.cutoff)
-    _, force = jax.jit(field.energy_and_forces)(parameters, system, kept.positions, lists)
+    _, force = jax.jit(field.energy_and_forces)(
+        parameters, system.species, kept.positions, system.cell, lists
+    )
     kick = 0.5 * SHORT.timestep * ACCELERATION * force / system.masses[:, None]
     np.testing.assert_allclose(kept.velocities + kick, leg.series["velocities"][3], atol=1e-13)
 
@@ -282,7 +284,8 @@ def test_atoms_that_no_list_can_follow_are_an_error(start, soft):
         CampaignError, match=r"neighbour lists cannot follow \(skin 1e-06 Å, 1 steps.*time step"
     ):
         run_legs(
-            Simulation(hopeless, SHORT, phase, NOTHING, parameters, system), positions[None], velocities[None]
+            Simulation(hopeless, SHORT, phase, NOTHING, parameters, system),
+            system.points(positions[None], velocities[None]),
         )
 
 
@@ -292,11 +295,13 @@ def test_an_energy_that_is_not_finite_is_an_error(start, soft):
     broken = {**parameters, "trainable": {**parameters["trainable"], "a": jnp.array(jnp.nan)}}
     still = jnp.stack([positions, positions]), jnp.stack([velocities, velocities])
     with pytest.raises(CampaignError, match="replica 0 blew up.*time step .now 0.5 fs"):
-        run_legs(Simulation(field, SHORT, phase, NOTHING, broken, system), *still)
+        run_legs(Simulation(field, SHORT, phase, NOTHING, broken, system), system.points(*still))
 
 
 def test_the_force_field_is_sized_for_its_cell():
-    field = force_field(SoftPairs(), 6, TRICLINIC, NeighbourSettings(neighbour_skin=0.5, rebuild_interval=7))
+    field = force_field(
+        SoftPairs(), TRICLINIC[None], 6, NeighbourSettings(neighbour_skin=0.5, rebuild_interval=7)
+    )
     volume = abs(np.linalg.det(TRICLINIC))
     assert (field.skin, field.rebuild_interval) == (0.5, 7)
     assert field.capacity == expected_capacity(6, volume, 3.5)

@@ -46,10 +46,10 @@ def sample(masses):
     centres = np.random.default_rng(0).uniform(0.0, 12.0, (ATOMS, 3))
     parameters = {"trainable": {"stiffness": jnp.array(STIFFNESS)}, "constants": {"centres": centres}}
     starts = np.broadcast_to(centres, (REPLICAS, ATOMS, 3))
-    species, cell = np.ones(ATOMS, int), 12.0 * np.eye(3)
+    species, cells = np.ones(ATOMS, int), np.tile(12.0 * np.eye(3), (REPLICAS, 1, 1))
     ensemble = sample_ensemble(
         Model(Springs(), parameters, {}),
-        Configurations(species, cell, starts),
+        Configurations(species, cells, starts),
         settings_of(SAMPLING.model_copy(update={"masses": masses})),
         seed=3,
     )
@@ -93,7 +93,7 @@ def sample_free(velocities, **changed):
     positions = np.broadcast_to(centres, (CHAINS, MANY, 3))
     return sample_ensemble(
         Model(Springs(), parameters, {}),
-        Configurations(np.arange(MANY) % 2, 12.0 * np.eye(3), positions, velocities),
+        Configurations(np.arange(MANY) % 2, np.tile(12.0 * np.eye(3), (CHAINS, 1, 1)), positions, velocities),
         settings_of(FREE.model_copy(update=changed)),
         seed=3,
     )

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from systems import POTENTIAL, TRICLINIC, SoftPairs, cast, field_of, random_model, water_box
+from systems import POTENTIAL, TRICLINIC, Box, SoftPairs, box_of, cast, field_of, random_model, water_box
 
 from dynrefine.config.data import Element
 from dynrefine.config.dynamics import NeighbourSettings, State
@@ -20,7 +20,7 @@ from dynrefine.dynamics.replicas import run_legs
 from dynrefine.errors import CampaignError
 from dynrefine.files.models import create_model
 from dynrefine.files.trajectories import Trajectories, join_directions, load_trajectories, save_trajectories
-from dynrefine.geometry.system import System, system_of, thermal_velocities
+from dynrefine.geometry.system import Point, thermal_velocities
 from dynrefine.quantities.base import Observer, Quantity
 from dynrefine.refinement.gradient import trajectory_gradient
 from dynrefine.sampling.initial_configurations import lattice_configurations
@@ -31,13 +31,12 @@ LENNARD_JONES = LennardJonesSettings(kind="lennard_jones", sigma=3.4, epsilon=0.
 
 @dataclass(frozen=True)
 class Liquid:
-    """What trajectories need; their starting points come first in the positions and velocities."""
+    """What trajectories need."""
 
     field: ForceField
     parameters: Any
-    system: System
-    positions: jax.Array
-    velocities: jax.Array
+    system: Box
+    starts: Point
     timestep: float
 
     def frames(self, steps: int, reversal: str = "exact", stride: int = 5) -> ObservationTimes:
@@ -50,12 +49,13 @@ class Liquid:
 
     def run(self, frames: ObservationTimes) -> Leg:
         """Both directions of time from all starting points."""
-        return run_legs(self.simulation(frames), self.positions, self.velocities)
+        return run_legs(self.simulation(frames), self.starts)
 
     def walk_back(self, frames: ObservationTimes, legs: Leg, seeds: Any) -> AdjointLeg:
         """Their adjoint."""
         own = self.simulation(frames.kept_part())
-        return walk_legs_back(own, legs.positions, legs.velocities, seeds, legs.lists)
+        ends = Point(legs.positions, legs.velocities, self.starts.cell)
+        return walk_legs_back(own, ends, seeds, legs.lists)
 
     def adjoint(self, frames: ObservationTimes) -> AdjointLeg:
         """There and back, the derivative of the sum of what was observed until the kept state."""
@@ -74,21 +74,21 @@ SQUARED, NOTHING = Observer({"squared": Quantity(squared, "Å²/fs²")}, {}), Ob
 
 
 def thermal(system, positions, kelvin):
-    """Velocities of all starting points."""
+    """Starting points with thermal velocities."""
     draw = jax.vmap(lambda key: thermal_velocities(key, system.masses, kelvin))
-    return draw(jax.random.split(jax.random.key(1), len(positions)))
+    return system.points(positions, draw(jax.random.split(jax.random.key(1), len(positions))))
 
 
 @pytest.fixture(scope="module")
 def argon():
     """A lattice that melts, in single precision."""
     starts = lattice_configurations(State(temperature=94.4, density=1.374, atoms=108), ARGON, 1, seed=1)
-    system = system_of(starts.species, starts.cell, ARGON, jnp.float32)
+    system = box_of(starts.species, starts.cells[0], ARGON, jnp.float32)
     model = create_model(LENNARD_JONES, ARGON, jax.random.key(0)).cast(jnp.float32)
     lists = NeighbourSettings(neighbour_skin=1.0, rebuild_interval=10)
-    field = force_field(model.architecture, len(starts.species), starts.cell, lists)
+    field = force_field(model.architecture, starts.cells, len(starts.species), lists)
     positions = jnp.asarray(starts.positions, jnp.float32)
-    return Liquid(field, model.parameters, system, positions, thermal(system, positions, 94.4), 4.0)
+    return Liquid(field, model.parameters, system, thermal(system, positions, 94.4), 4.0)
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def water():
     model = random_model(POTENTIAL, system, positions, scale=0.1).cast(jnp.float32)
     field = field_of(model.architecture, system.cell, rebuild_interval=10)
     system, positions = cast((system, positions[None]), jnp.float32)
-    return Liquid(field, model.parameters, system, positions, thermal(system, positions, 300.0), 0.5)
+    return Liquid(field, model.parameters, system, thermal(system, positions, 300.0), 0.5)
 
 
 @pytest.fixture(scope="module")
@@ -108,10 +108,8 @@ def pairs():
     shifts = np.random.default_rng(3).normal(0.0, 0.05, (2, *positions.shape))
     architecture = SoftPairs()
     field = field_of(architecture, system.cell)
-    velocities = thermal(system, shifts, 300.0)
-    return Liquid(
-        field, architecture.initial_parameters(), system, positions[None] + shifts, velocities, timestep=0.5
-    )
+    starts = thermal(system, positions[None] + shifts, 300.0)
+    return Liquid(field, architecture.initial_parameters(), system, starts, timestep=0.5)
 
 
 @pytest.fixture(params=["argon", "water"])
@@ -122,10 +120,10 @@ def liquid(request):
 
 def assert_undone(liquid: Liquid, back: AdjointLeg) -> None:
     """The way back ends in the bits of the starting points, and of their velocities in both directions of time."""
-    starts = FixedPoint.represented(liquid.positions, liquid.velocities, liquid.system, liquid.timestep)
+    starts = FixedPoint.represented(liquid.starts, liquid.timestep)
     for direction, sign in enumerate((1, -1)):
-        np.testing.assert_array_equal(back.positions[:, direction], starts[0])
-        np.testing.assert_array_equal(back.velocities[:, direction], sign * starts[1])
+        np.testing.assert_array_equal(back.positions[:, direction], starts.positions)
+        np.testing.assert_array_equal(back.velocities[:, direction], sign * starts.velocities)
 
 
 def drift(energies: np.ndarray) -> tuple[float, float]:
@@ -139,7 +137,7 @@ def drift(energies: np.ndarray) -> tuple[float, float]:
 def test_the_way_back_meets_the_start_to_the_last_bit(liquid):
     frames = liquid.frames(200)
     legs = liquid.run(frames)
-    went = FixedPoint.distances(legs.positions, liquid.positions, liquid.system)
+    went = FixedPoint.distances(legs.positions, liquid.starts)
     assert np.all(went > 0.3)
     assert_undone(liquid, liquid.walk_back(frames, legs, legs.series))
 
@@ -148,7 +146,7 @@ def test_in_floating_point_the_start_is_missed_and_the_energy_the_same(argon):
     floating = argon.frames(200, "floating")
     legs = argon.run(floating)
     back = argon.walk_back(floating, legs, legs.series)
-    assert np.all(floating.arithmetic.distances(back.positions, argon.positions, argon.system) > 1e-7)
+    assert np.all(floating.arithmetic.distances(back.positions, argon.starts) > 1e-7)
     # What leapfrog adds to the energy is the same until the trajectories part; rounding is far below it.
     exact = argon.run(argon.frames(200)).energies
     np.testing.assert_allclose(exact, legs.energies, atol=0.05 * np.ptp(legs.energies))
@@ -206,7 +204,7 @@ def test_a_single_bit_is_missed_and_told(pairs):
     frames = pairs.frames(10)
     legs = pairs.run(frames)
     seeds = {"squared": join_directions(jnp.ones_like(legs.series["squared"]))}
-    given = pairs.simulation(frames), pairs.positions
+    given = pairs.simulation(frames), pairs.starts
     rows, distance = trajectory_gradient(*given, legs.ends, seeds, tolerance=1.0)
     assert np.isfinite(rows).all()
     np.testing.assert_array_equal(distance, 0.0)
@@ -227,20 +225,20 @@ def test_a_file_keeps_every_bit(pairs, tmp_path):
 
 
 def test_integers_are_positions_modulo_the_cell(pairs):
-    system, cell = pairs.system, np.asarray(pairs.system.cell)
-    x, v = FixedPoint.represented(pairs.positions, pairs.velocities, system, pairs.timestep)
-    far, _ = FixedPoint.represented(
-        pairs.positions + (3 * cell[1] - cell[2])[None, None], pairs.velocities, system, 0.5
-    )
+    starts, cell = pairs.starts, np.asarray(pairs.system.cell)
+    represented = FixedPoint.represented(starts, pairs.timestep)
+    x, v = represented.positions, represented.velocities
+    elsewhere = replace(starts, positions=starts.positions + (3 * cell[1] - cell[2])[None, None])
+    far = FixedPoint.represented(elsewhere, pairs.timestep).positions
     np.testing.assert_allclose((far - x).astype(float), 0.0, atol=1)
-    arithmetic = FixedPoint(pairs.field, pairs.parameters, system, pairs.timestep, jnp.asarray(-1))
-    reference = arithmetic.reference(jnp.asarray(x[0]))
+    arithmetic = pairs.simulation(pairs.frames(10)).arithmetic(pairs.system.cell, jnp.asarray(-1))
+    reference = arithmetic.reference(x[0])
     np.testing.assert_array_equal(arithmetic.reference(None, arithmetic.record(reference)), reference)
     # Half a unit of rounding in each of three cell vectors of up to 6 Å.
-    images = (arithmetic.positions(x[0], reference) - pairs.positions[0]) @ np.linalg.inv(cell)
+    images = (arithmetic.positions(x[0], reference) - starts.positions[0]) @ np.linalg.inv(cell)
     np.testing.assert_allclose(images, np.round(images), atol=0.51 * UNIT)
-    np.testing.assert_allclose(-arithmetic.velocities(v[0]), pairs.velocities[0], atol=1e-8)
+    np.testing.assert_allclose(-arithmetic.velocities(v[0]), starts.velocities[0], atol=1e-8)
     # An atom that leaves through one face comes in by the other.
     across = x + np.int32(1 << 30) + np.int32(1 << 30)
-    there = pairs.positions + 0.5 * cell.sum(axis=0)[None, None]
-    np.testing.assert_allclose(FixedPoint.distances(across[:, None], there, system), 0.0, atol=1e-8)
+    there = replace(starts, positions=starts.positions + 0.5 * cell.sum(axis=0)[None, None])
+    np.testing.assert_allclose(FixedPoint.distances(across[:, None], there), 0.0, atol=1e-8)

@@ -13,7 +13,7 @@ from dynrefine.dynamics.leapfrog import ObservationTimes, Simulation
 from dynrefine.dynamics.replicas import run_legs
 from dynrefine.errors import CampaignError
 from dynrefine.geometry.cell_lists import CellGrid
-from dynrefine.geometry.system import system_of
+from dynrefine.geometry.system import Point, system_of
 from dynrefine.quantities.base import Observer
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")
@@ -65,9 +65,11 @@ def test_atoms_that_meet_while_a_list_serves_are_not_lost(field):
             lambda potential, system, point, neighbours: point.velocities[:, 0],
             Observer({}, {}),
             parameters,
-            system_of(np.ones(2, int), CELL, ELEMENTS, jnp.float64),
+            system_of(np.ones(2, int), ELEMENTS, jnp.float64),
         )
-        return np.asarray(run_legs(simulation, positions, velocities).series[0, 0])
+        return np.asarray(
+            run_legs(simulation, Point(positions, velocities, jnp.asarray(CELL)[None])).series[0, 0]
+        )
 
     found = speeds(field)
     assert speed - found[-1, 0] > 1e-5  # for they have met

@@ -83,13 +83,14 @@ def starting_points():
     system, positions = water_box(2, TRICLINIC)
     shifts = np.random.default_rng(3).normal(0.0, 0.05, (STARTS, *positions.shape))
     draw = jax.vmap(lambda key: thermal_velocities(key, system.masses, KELVIN))
-    return system, positions[None] + shifts, draw(jax.random.split(jax.random.key(4), STARTS))
+    velocities = draw(jax.random.split(jax.random.key(4), STARTS))
+    return system, system.points(positions[None] + shifts, velocities)
 
 
 @pytest.fixture(scope="module")
 def pairs():
     """The loss of a velocity correlation on a pair potential of two parameters."""
-    system, positions, velocities = starting_points()
+    system, starts = starting_points()
     architecture = SoftPairs()
     return CheckedLoss(
         Simulation(
@@ -102,8 +103,7 @@ def pairs():
         ),
         VelocityCorrelation(),
         KELVIN,
-        positions,
-        velocities,
+        starts,
     )
 
 
@@ -117,9 +117,11 @@ def virials(pairs):
 @pytest.fixture(scope="module")
 def infrared():
     """The loss of the infrared spectrum on random networks."""
-    system, positions, velocities = starting_points()
-    potential = random_model(POTENTIAL.model_copy(update={"angular_momentum": 1}), system, positions[0])
-    dipole = random_model(DIPOLE, system, positions[0])
+    system, starts = starting_points()
+    potential = random_model(
+        POTENTIAL.model_copy(update={"angular_momentum": 1}), system, starts.positions[0]
+    )
+    dipole = random_model(DIPOLE, system, starts.positions[0])
     interval = FRAMES.timestep * FRAMES.stride
     bands = [Band(range=[200.0, 3600.0])]
     settings = InfraredSettings(target="unused", bands=bands, resolution=400.0, window=8.0)
@@ -137,8 +139,7 @@ def infrared():
         ),
         Infrared.from_settings(settings, measured, Conditions(KELVIN, volume, 6, interval)),
         KELVIN,
-        positions,
-        velocities,
+        starts,
     )
 
 
@@ -155,7 +156,7 @@ class Chunks:
 @pytest.fixture(scope="module")
 def given(pairs):
     """Ends, seeds and coefficients of all starting points."""
-    legs = run_legs(pairs.simulation, pairs.positions, pairs.velocities)
+    legs = run_legs(pairs.simulation, pairs.starts)
     observed = Observed({name: join_directions(values) for name, values in legs.series.items()}, {})
     statistics = pairs.observable.statistic(observed)
     weights = jnp.full(STARTS, 1.0 / STARTS)
@@ -170,7 +171,7 @@ def gradient_of(loss, given, part=slice(None), **changed):
     own = given if not changed else replace(given, **changed)
     return chunk_gradient(
         loss.simulation,
-        (loss.positions[part], loss.velocities[part]),
+        jax.tree.map(lambda each: each[part], loss.starts),
         tuple(end[part] for end in own.ends),
         jax.tree.map(lambda seed: seed[part], own.seeds),
         own.coefficients[part],
@@ -262,19 +263,19 @@ def test_chunks_add_up_to_the_whole(pairs, given, whole):
 
 def test_energy_gradients_are_those_of_the_energy_and_mend_short_lists(pairs):
     own = pairs.simulation
-    found = energy_gradients(own.field, own.parameters, own.system, pairs.positions[:1])
+    found = energy_gradients(own.field, own.parameters, own.system.species, pairs.starts.first(1))
 
     @jax.jit
     def energy(vector):
-        x, cell = pairs.positions[0], own.system.cell
+        x, cell = pairs.starts.positions[0], own.system.cell
         parameters = pairs.moved_to(vector).parameters
         lists = own.field.neighbours(x, cell)
         return own.field.architecture.energy(parameters, own.system.species, x, cell, lists)
 
     np.testing.assert_allclose(found[0], central_difference(energy, pairs.vector), rtol=1e-6)
     short = own.field.with_capacity(4)
-    assert short.neighbours(pairs.positions[0], own.system.cell).overflow
-    mended = energy_gradients(short, own.parameters, own.system, pairs.positions[:1])
+    assert short.neighbours(pairs.starts.positions[0], own.system.cell).overflow
+    mended = energy_gradients(short, own.parameters, own.system.species, pairs.starts.first(1))
     np.testing.assert_allclose(mended, found, rtol=1e-12)
 
 
@@ -297,7 +298,7 @@ def test_weights_of_the_check_are_equal_at_its_parameters_and_boltzmann_elsewher
     np.testing.assert_allclose(weights(pairs.vector), 1.0 / STARTS, rtol=1e-12)
     # U is linear in the first parameter: ΔU = Δa ∂U/∂a.
     own = pairs.simulation
-    slope = energy_gradients(own.field, own.parameters, own.system, pairs.positions)[:, 0]
+    slope = energy_gradients(own.field, own.parameters, own.system.species, pairs.starts)[:, 0]
     moved = pairs.vector.at[0].add(0.05)
     np.testing.assert_allclose(weights(moved), boltzmann_weights(0.05 * slope, KELVIN), rtol=1e-10)
 

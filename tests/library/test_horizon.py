@@ -53,8 +53,7 @@ def pilot():
         ),
         observables={"velocities": VelocityCorrelation()},
         weights={"velocities": 2.0},
-        positions=positions[None] + shifts,
-        velocities=draw(jax.random.split(jax.random.key(4), STARTS)),
+        starts=system.points(positions[None] + shifts, draw(jax.random.split(jax.random.key(4), STARTS))),
         tolerance=1e-6,
     )
 

@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from systems import ELEMENTS, Springs, field_of
+from systems import ELEMENTS, Springs, box_of, field_of
 
 from dynrefine.dynamics.langevin import LangevinDynamics, Thermostat, sample_chain
 from dynrefine.errors import CampaignError
-from dynrefine.geometry.system import kinetic_energy, system_of
+from dynrefine.geometry.system import kinetic_energy
 from dynrefine.sampling.canonical import sample_chains
 from dynrefine.units import ACCELERATION, BOLTZMANN
 
@@ -25,7 +25,7 @@ THERMOSTAT = Thermostat(KELVIN, friction=0.05, timestep=6.0)
 def springs():
     """Four hydrogen atoms on springs: system, force field, parameters and centres."""
     cell = np.diag([12.0, 12.0, 12.0])
-    system = system_of(np.ones(ATOMS, int), cell, ELEMENTS, jnp.float64)
+    system = box_of(np.ones(ATOMS, int), cell, ELEMENTS, jnp.float64)
     centres = jnp.asarray(np.random.default_rng(0).uniform(0.0, 12.0, (ATOMS, 3)))
     parameters = {"trainable": {"stiffness": jnp.array(STIFFNESS)}, "constants": {"centres": centres}}
     return system, field_of(Springs(), cell, skin=4.0, capacity=8, rebuild_interval=10), parameters, centres
@@ -36,7 +36,7 @@ def sample(springs, replicas=REPLICAS, duration=6000.0):
     system, field, parameters, centres = springs
     start = jnp.broadcast_to(centres, (replicas, ATOMS, 3))
     dynamics = LangevinDynamics(field, THERMOSTAT, duration, parameters, system)
-    return sample_chains(dynamics, 600.0, start, 0.0 * start, jax.random.key(7))
+    return sample_chains(dynamics, 600.0, system.points(start, 0.0 * start), jax.random.key(7))
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_the_same_key_gives_the_same_chain_and_another_another(springs):
     system, field, parameters, centres = springs
     # Records are 20 fs apart, or as long as a list serves: 60 fs.
     dynamics = LangevinDynamics(field, THERMOSTAT, 120.0, parameters, system)
-    chain = jax.jit(partial(sample_chain, dynamics, centres, 0.0 * centres))
+    chain = jax.jit(partial(sample_chain, dynamics, system.points(centres, 0.0 * centres)))
     first, again, other = (chain(key=jax.random.key(key), equilibration=0)[0].positions for key in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert jnp.max(jnp.abs(first - other)) > 0.01
@@ -114,14 +114,14 @@ def test_replicas_are_independent(chains):
 def test_a_difference_of_two_chains_goes_the_way_of_the_middle_scheme(springs):
     """On springs the noise cancels in the difference of chains of one key, which follows the scheme without it."""
     _, field, parameters, centres = springs
-    system = system_of(np.array([0, 1, 1, 0]), 12.0 * np.eye(3), ELEMENTS, jnp.float64)
+    system = box_of(np.array([0, 1, 1, 0]), 12.0 * np.eye(3), ELEMENTS, jnp.float64)
     own = replace(field, rebuild_interval=2)  # two lists of 12 fs from record to record
     chain = jax.jit(partial(sample_chain, LangevinDynamics(own, THERMOSTAT, 72.0, parameters, system)))
     generator = np.random.default_rng(5)
     x, v = generator.normal(0.0, 0.05, (ATOMS, 3)), generator.normal(0.0, 2e-3, (ATOMS, 3))
     key, before = jax.random.key(3), jnp.asarray(1)
     (with_it, _), (without, _) = (
-        chain(centres + each, 0.0 * centres + velocity, key, before)
+        chain(system.points(centres + each, 0.0 * centres + velocity), key, before)
         for each, velocity in ((x, v), (0.0 * x, 0.0 * v))
     )
     masses = np.array([15.999, 1.008, 1.008, 15.999])[:, None]
@@ -147,7 +147,8 @@ def test_free_atoms_at_rest_warm_up_as_fast_as_the_friction_says(springs):
     own = replace(field, rebuild_interval=10)  # one list of 20 fs, one record
     step = jax.jit(partial(sample_chain, LangevinDynamics(own, thermostat, 20.0, free, system)))
     keys = jax.random.split(jax.random.key(8), 2000)
-    chains = jax.lax.map(lambda key: step(centres, 0.0 * centres, key, jnp.asarray(0))[0], keys)
+    start = system.points(centres, 0.0 * centres)
+    chains = jax.lax.map(lambda key: step(start, key, jnp.asarray(0))[0], keys)
     degrees = (3 * ATOMS - 3) * len(keys)
     found = np.sum(chains.velocities**2) / degrees
     expected = BOLTZMANN * KELVIN * ACCELERATION / 1.008 * (1.0 - np.exp(-2 * 10 * 0.01 * 2.0))
@@ -166,4 +167,4 @@ def test_the_replica_that_blew_up_is_named(springs):
     start = jnp.broadcast_to(centres, (3, ATOMS, 3)).at[1, 2, 0].set(jnp.nan)
     with pytest.raises(CampaignError, match=r"replica 1 blew up.*\(now 6\.0 fs\)"):
         dynamics = LangevinDynamics(field, THERMOSTAT, 60.0, parameters, system)
-        sample_chains(dynamics, 0.0, start, jnp.zeros_like(start), jax.random.key(1))
+        sample_chains(dynamics, 0.0, system.points(start, jnp.zeros_like(start)), jax.random.key(1))

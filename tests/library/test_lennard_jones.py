@@ -9,11 +9,11 @@ import pytest
 from ase import Atoms
 from ase.calculators.lj import LennardJones as Reference
 from jax.test_util import check_grads
-from systems import TRICLINIC, all_neighbours, field_of
+from systems import TRICLINIC, all_neighbours, box_of, field_of
 
 from dynrefine.config.data import Element
 from dynrefine.dynamics.langevin import LangevinDynamics, Thermostat
-from dynrefine.geometry.system import system_of, thermal_velocities
+from dynrefine.geometry.system import thermal_velocities
 from dynrefine.sampling.canonical import sample_chains
 from dynrefine.surfaces.base import energy_forces_stress
 from dynrefine.surfaces.lennard_jones import LennardJones
@@ -173,7 +173,7 @@ def test_liquid_has_the_energy_and_pressure_of_the_literature():
     unit = np.array([[0.0, 0.0, 0.0], [0.0, 0.5, 0.5], [0.5, 0.0, 0.5], [0.5, 0.5, 0.0]])
     grid = np.stack(np.meshgrid(*[range(3)] * 3, indexing="ij"), axis=-1).reshape(-1, 1, 3)
     lattice = jnp.asarray((grid + unit).reshape(-1, 3) / 3.0 * edge)
-    system = system_of(np.zeros(atoms, int), cell, ARGON, jnp.float64)
+    system = box_of(np.zeros(atoms, int), cell, ARGON, jnp.float64)
     field = field_of(own, cell, skin=1.2, capacity=152, rebuild_interval=10)
     kelvin = temperature * EPSILON / BOLTZMANN
     parameters = own.initial_parameters(jax.random.key(0))
@@ -182,8 +182,8 @@ def test_liquid_has_the_energy_and_pressure_of_the_literature():
     dynamics = LangevinDynamics(
         field, Thermostat(kelvin, friction=2e-3, timestep=8.0), 16e3, parameters, system
     )
-    starts = jnp.broadcast_to(lattice, (chains, atoms, 3))
-    chain = sample_chains(dynamics, 4e3, starts, hot, jax.random.key(2))
+    starts = system.points(jnp.broadcast_to(lattice, (chains, atoms, 3)), hot)
+    chain = sample_chains(dynamics, 4e3, starts, jax.random.key(2))
 
     @jax.jit
     def virial_pressures(configurations):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from ase import Atoms, units
 from ase.calculators.lj import LennardJones as Reference
-from systems import POTENTIAL, TRICLINIC, field_of, random_model, water_box
+from systems import POTENTIAL, TRICLINIC, box_of, field_of, random_model, water_box
 
 from dynrefine.config.data import Element
 from dynrefine.config.properties import DiffusionSettings, PressureSettings
@@ -17,7 +17,7 @@ from dynrefine.dynamics.replicas import run_legs
 from dynrefine.dynamics.starting_points import observe_starts
 from dynrefine.errors import CampaignError
 from dynrefine.files.trajectories import Observed, join_directions
-from dynrefine.geometry.system import system_of, thermal_velocities
+from dynrefine.geometry.system import thermal_velocities
 from dynrefine.properties.base import Conditions, create_observables
 from dynrefine.quantities.base import Observer
 from dynrefine.refinement.depth_pilot import Pilot
@@ -48,7 +48,7 @@ def argon_liquid():
     grid = np.stack(np.meshgrid([0, 1], [0, 1], [0, 1], indexing="ij"), axis=-1).reshape(-1, 1, 3)
     lattice = (grid + unit).reshape(-1, 3) / 2.0 * EDGE
     shifts = np.random.default_rng(5).normal(0.0, 0.25, (STARTS, 32, 3))
-    return system_of(np.zeros(32, int), EDGE * np.eye(3), ARGON, jnp.float64), lattice + shifts
+    return box_of(np.zeros(32, int), EDGE * np.eye(3), ARGON, jnp.float64), lattice + shifts
 
 
 def lennard_jones(truncation, tail_correction):
@@ -74,14 +74,13 @@ def checked(architecture, parameters, system, positions, observable, kelvin, fra
         ),
         observable,
         kelvin,
-        jnp.asarray(positions),
-        draw(jax.random.split(jax.random.key(4), len(positions))),
+        system.points(positions, draw(jax.random.split(jax.random.key(4), len(positions)))),
     )
 
 
 def observed_at_start(loss):
     """What is observed at the starting points of a check."""
-    return observe_starts(loss.simulation, loss.positions, loss.velocities)
+    return observe_starts(loss.simulation, loss.starts)
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +172,7 @@ def test_both_parts_of_the_gradient_matter_and_each_is_its_derivative(argon):
     nowhere = jnp.zeros((STARTS, 2, 32, 3))
     found = chunk_gradient(
         argon.simulation,
-        (argon.positions, argon.velocities),
+        argon.starts,
         (nowhere, nowhere),
         seeds,
         jnp.asarray(state.coefficients),
@@ -197,10 +196,9 @@ def networks():
 
 
 def test_virial_pressure_of_networks_is_the_trace_of_their_stress(networks):
-    own, x = networks.simulation, networks.positions[0]
+    own, x, cell = networks.simulation, networks.starts.positions[0], networks.starts.cell[0]
     found = observed_at_start(networks)
     compute = jax.jit(energy_forces_stress, static_argnums=0)
-    cell = own.system.cell
     neighbours = own.field.neighbours(x, cell)
     stress = compute(own.field.architecture, own.parameters, own.system.species, x, cell, neighbours)[2]
     expected = -float(jnp.trace(stress)) / 3.0 / BAR
@@ -219,7 +217,7 @@ def test_two_observables_at_once_have_the_sum_of_their_gradients(argon, diffusio
     importance = {"pressure": 3.0, "diffusion": 0.5}
     changes = np.array([0.0, 4e-3, -3e-3, 1e-3])  # eV
     simulation = replace(diffusion.simulation, at_start=argon.simulation.at_start)
-    legs = run_legs(simulation, argon.positions, argon.velocities)
+    legs = run_legs(simulation, argon.starts)
     along = {name: join_directions(array) for name, array in legs.series.items()}
     observed = Observed(along, observed_at_start(argon))
     former = boltzmann_weights(jnp.asarray(changes), KELVIN)
@@ -229,7 +227,7 @@ def test_two_observables_at_once_have_the_sum_of_their_gradients(argon, diffusio
     )
     found = chunk_gradient(
         simulation,
-        (argon.positions, argon.velocities),
+        argon.starts,
         (legs.positions, legs.velocities),
         seeds,
         jnp.asarray(state.coefficients),
@@ -258,8 +256,7 @@ def test_a_pilot_is_not_moved_by_what_needs_no_trajectory(argon, diffusion):
         simulation=diffusion.simulation,
         observables={"diffusion": diffusion.observable},
         weights={"diffusion": 1.0, "pressure": 5.0},
-        positions=argon.positions,
-        velocities=argon.velocities,
+        starts=argon.starts,
         tolerance=1e-9,
     )
     both = replace(

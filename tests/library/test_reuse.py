@@ -32,6 +32,9 @@ def springs(stiffness):
     return Model(Springs(), parameters, {"stiffness": stiffness})
 
 
+CELLS = np.tile(12.0 * np.eye(3), (REPLICAS, 1, 1))
+
+
 def sampled(potential, seed):
     """A chunk of independent points of Boltzmann's distribution, each coordinate Gaussian of variance kT / k."""
     width = np.sqrt(BOLTZMANN * KELVIN / potential.settings["stiffness"])
@@ -41,14 +44,16 @@ def sampled(potential, seed):
     nothing = np.zeros((0, REPLICAS))
     return Ensemble(
         species=np.ones(ATOMS, int),
-        cell=12.0 * np.eye(3),
+        cells=CELLS,
         positions=positions,
         velocities=np.zeros_like(positions),
         energies_by_potential=energies[None],
         sampled_by=np.zeros(REPLICAS, int),
         chain_positions=positions,
         chain_velocities=np.zeros_like(positions),
+        chain_cells=CELLS,
         recorded_positions=positions[None, :0],
+        recorded_cells=CELLS[None, :0],
         energies=nothing,
         temperatures=nothing,
         metadata={},

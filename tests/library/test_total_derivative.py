@@ -88,7 +88,7 @@ def simulate(sigma: float, epsilon: float, seed: int) -> Simulated:
     ensemble = sample_ensemble(model, starts, SAMPLED, seed)
     trajectories = run_trajectories(model, {}, ensemble, RUN, None)
     kelvin, atoms = STATE.temperature, len(starts.species)
-    conditions = Conditions(kelvin, float(np.linalg.det(starts.cell)), atoms, INTERVAL, ("Ar",) * atoms)
+    conditions = Conditions(kelvin, float(np.linalg.det(starts.cells[0])), atoms, INTERVAL, ("Ar",) * atoms)
     chosen = DiffusionSettings(element="Ar", target=1.0, window=LENGTH)
     observable = Coefficient.from_settings(chosen, None, conditions)
     evaluated = evaluate_state(
@@ -111,7 +111,7 @@ def gradient_of(simulated: Simulated) -> tuple[np.ndarray, np.ndarray]:
     cotangents = own.evaluated.weighted_cotangents({"diffusion": 1.0})
     gradient = chunk_gradient(
         simulation_of(own.model, own.ensemble, RUN, observation_times(TRAJECTORY), observers),
-        (jnp.asarray(own.ensemble.positions), jnp.asarray(own.ensemble.velocities)),
+        own.ensemble.starts(jnp.float32),
         own.trajectories.ends(slice(None), jnp.float32),
         observed_seeds(observables, cotangents, weights, observed),
         jnp.asarray(own.evaluated.coefficients),

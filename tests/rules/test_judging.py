@@ -120,11 +120,14 @@ def test_each_stage_samples_its_own_potential(finished_toy, stage):
     potential = load_model(finished_toy.results / POTENTIALS[stage.name], TOY.potential, TOY.elements).cast(
         np.float64
     )
-    field = force_field(potential.architecture, len(ensemble.species), ensemble.cell, TOY.ensemble)
-    system = system_of(ensemble.species, ensemble.cell, TOY.elements, np.float64)
-    for x, written in zip(ensemble.positions.astype(float), ensemble.energies_by_potential[0], strict=True):
-        lists = field.neighbours(x, system.cell)
-        energy = potential.architecture.energy(potential.parameters, system.species, x, system.cell, lists)
+    field = force_field(potential.architecture, ensemble.cells, len(ensemble.species), TOY.ensemble)
+    system = system_of(ensemble.species, TOY.elements, np.float64)
+    points = ensemble.starts(np.float64)
+    for x, cell, written in zip(
+        points.positions, points.cell, ensemble.energies_by_potential[0], strict=True
+    ):
+        lists = field.neighbours(x, cell)
+        energy = potential.architecture.energy(potential.parameters, system.species, x, cell, lists)
         # Sums of some 10² eV in single precision; the energies at the two potentials are 0.1 eV apart.
         assert written == pytest.approx(float(energy), abs=1e-4)
 

@@ -70,7 +70,7 @@ def test_starting_points_fill_the_cell_of_the_state(iteration, settings):
         assert ensemble.positions.shape == ensemble.velocities.shape == (2, 48, 3)
         assert ensemble.positions.dtype == np.float32
         assert np.bincount(ensemble.species).tolist() == [16, 32]
-        density = masses_of(ensemble, settings).sum() / np.linalg.det(ensemble.cell.astype(float))
+        density = masses_of(ensemble, settings).sum() / np.linalg.det(ensemble.cells[0].astype(float))
         assert density / GRAM_PER_CUBIC_CENTIMETRE == pytest.approx(0.997, rel=1e-5)
     first, second = ensembles
     assert np.abs(first.positions - second.positions).max() > 0.1
@@ -139,7 +139,7 @@ def test_observables_are_told_the_state_of_their_atoms(finished_toy, settings):
     diffusion = observables_of(evaluation_of(chosen), state, ensemble)["diffusion"]
     np.testing.assert_array_equal(diffusion.diffusing, np.flatnonzero(ensemble.species == 1))
     assert (diffusion.depth, diffusion.interval) == (4, 2.0)
-    edge = 1e-10 * np.linalg.det(ensemble.cell.astype(float)) ** (1.0 / 3.0)  # m
+    edge = 1e-10 * np.linalg.det(ensemble.cells[0].astype(float)) ** (1.0 / 3.0)  # m
     correction = 2.837297 * 1.380649e-23 * 330.0 / (6.0 * np.pi * 0.89e-3 * edge)  # Yeh, Hummer; m²/s
     assert diffusion.correction == pytest.approx(1e9 * correction, rel=1e-6)
 

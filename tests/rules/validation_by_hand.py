@@ -75,7 +75,7 @@ def radial_distribution(
     """
     edges = np.arange(0.0, settings["longest"] + 0.5 * settings["bin"], settings["bin"])
     first, second = (ensembles[0].species == kind for kind in pair)
-    cell = ensembles[0].cell.astype(float)
+    cell = ensembles[0].cells[0].astype(float)
     counts = []
     for ensemble in ensembles:
         for chain in ensemble.recorded_positions.swapaxes(0, 1).astype(float):

@@ -20,7 +20,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Num
 
 from dynrefine.dynamics.force_field import ForceField, ListFaults, list_faults, with_sufficient_lists
@@ -28,6 +27,7 @@ from dynrefine.dynamics.leapfrog import Simulation
 from dynrefine.dynamics.mapping import for_each
 from dynrefine.dynamics.replicas import DIRECTIONS
 from dynrefine.geometry.neighbours import RecordedLists
+from dynrefine.geometry.system import Point
 from dynrefine.units import ACCELERATION
 
 
@@ -57,8 +57,7 @@ class AdjointLeg:
 
 def adjoint_leg(
     simulation: Simulation,
-    positions: Num[Array, "N 3"],
-    velocities: Num[Array, "N 3"],
+    end: Point,
     direction: Num[Array, ""],
     seeds: Any,
     lists: RecordedLists | None = None,
@@ -67,16 +66,15 @@ def adjoint_leg(
 
     Arguments:
         simulation, direction: as given to `leapfrog.propagate`.
-        positions: where the trajectory ended, `Leg.positions`.
-        velocities: at its end, `Leg.velocities`.
+        end: where the trajectory ended, `Leg.positions` and `Leg.velocities` in its cell.
         seeds: dL/d(series), a tree like `Leg.series`.
         lists: on the way there, `Leg.lists`; in floating point they are built anew.
     """
     field, times, system = simulation.field, simulation.times, simulation.system
     trainable = simulation.parameters["trainable"]
     no_gradient = jax.tree.map(jnp.zeros_like, trainable)
-    zero = jnp.zeros(positions.shape, system.masses.dtype)
-    arithmetic = times.arithmetic(field, simulation.parameters, system, times.timestep, direction)
+    zero = jnp.zeros(end.positions.shape, system.masses.dtype)
+    arithmetic = simulation.arithmetic(end.cell, direction)
     dt = arithmetic.dt
     references = None if lists is None else lists.references
     frames_per_list = (
@@ -90,8 +88,8 @@ def adjoint_leg(
         neighbours = arithmetic.neighbours(reference)
 
         def pull_observed(x: jax.Array, w: jax.Array, seed: Any) -> tuple[Any, jax.Array, jax.Array]:
-            def observed(*point: Any) -> Any:
-                return simulation.observed(simulation.along, *point, neighbours)
+            def observed(trainable: Any, x: jax.Array, v: jax.Array) -> Any:
+                return simulation.observed(simulation.along, trainable, Point(x, v, end.cell), neighbours)
 
             _, second_kick, _ = arithmetic.half_kicks(x, reference, neighbours)
             v = arithmetic.velocities(w - second_kick)
@@ -138,7 +136,7 @@ def adjoint_leg(
         built_at, last = (arithmetic.positions(x, reference) for x in (reference, carry[0]))
         return carry, list_faults(neighbours, built_at, last, field.skin)
 
-    carry = (positions, velocities, zero, zero, no_gradient)
+    carry = (end.positions, end.velocities, zero, zero, no_gradient)
     numbers = jnp.arange(times.count)
     inputs = jax.tree.map(
         lambda a: a.reshape(times.count // frames_per_list, frames_per_list, *a.shape[1:]), (numbers, seeds)
@@ -151,28 +149,36 @@ def adjoint_leg(
 
 def walk_legs_back(
     simulation: Simulation,
-    positions: Num[Array | np.ndarray, "S 2 N 3"],
-    velocities: Num[Array | np.ndarray, "S 2 N 3"],
+    ends: Point,
     seeds: Any,
     lists: RecordedLists | None = None,
 ) -> AdjointLeg:
-    """The adjoint of `run_legs`; arguments as there, but where each leg ended, its seeds and its lists.
+    """The adjoint of `run_legs`.
+
+    Arguments:
+        simulation: of the legs.
+        ends: where each leg ended, with leading axes [S, 2]; the cell [S, 3, 3].
+        seeds: dL/d(series) of each leg.
+        lists: of each leg.
 
     Returns:
         adjoint legs with two leading axes: starting point, direction of time.
     """
 
     @partial(jax.jit, compiler_options=simulation.times.arithmetic.compiler_options)
-    def all_legs(simulation: Simulation, *ends: Any) -> Any:
-        def legs(positions: Any, velocities: Any, seeds: Any, lists: Any) -> Any:
-            directions = jnp.asarray(DIRECTIONS, positions.dtype)
-            leg = partial(adjoint_leg, simulation)
-            return for_each(leg)(positions, velocities, directions, seeds, lists)
+    def all_legs(simulation: Simulation, ends: Point, seeds: Any, lists: Any) -> Any:
+        def legs(ends: Point, seeds: Any, lists: Any) -> Any:
+            def leg(positions: Any, velocities: Any, direction: Any, seeds: Any, lists: Any) -> Any:
+                end = Point(positions, velocities, ends.cell)
+                return adjoint_leg(simulation, end, direction, seeds, lists)
 
-        return for_each(legs)(*ends)
+            directions = jnp.asarray(DIRECTIONS, ends.positions.dtype)
+            return for_each(leg)(ends.positions, ends.velocities, directions, seeds, lists)
+
+        return for_each(legs)(ends, seeds, lists)
 
     def run(field: ForceField) -> Any:
-        return all_legs(replace(simulation, field=field), positions, velocities, seeds, lists)
+        return all_legs(replace(simulation, field=field), ends, seeds, lists)
 
     if lists is not None:  # they sufficed on the way there
         return run(simulation.field.with_capacity(int(jnp.max(lists.capacity))))[0]

@@ -14,7 +14,7 @@ trajectory before rounding. Fixed point for exact reversal: Levesque & Verlet, J
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import jax
@@ -23,7 +23,7 @@ import numpy as np
 
 from dynrefine.dynamics.force_field import ForceField
 from dynrefine.geometry.neighbours import NeighbourList, to_cartesian
-from dynrefine.geometry.system import System
+from dynrefine.geometry.system import Point, System
 from dynrefine.units import ACCELERATION
 
 UNIT = 2.0**-32  # of the cell
@@ -40,21 +40,26 @@ class FixedPoint:
     field: ForceField
     parameters: Mapping[str, Any]
     system: System
+    cell: jax.Array
     timestep: float
     direction: jax.Array
 
     @staticmethod
-    def represented(
-        positions: jax.Array, velocities: jax.Array, system: System, timestep: float
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Starting points (Å, Å/fs, any leading axes) as integers; in double precision, whatever the dynamics'."""
-        return _integers(positions, system), _integers(timestep * np.asarray(velocities, float), system)
+    def represented(starts: Point, timestep: float) -> Point:
+        """Starting points (any leading axes) as integers; in double precision, whatever the dynamics'."""
+        velocities = timestep * np.asarray(starts.velocities, float)
+        return replace(
+            starts,
+            positions=jnp.asarray(_integers(starts.positions, starts.cell)),
+            velocities=jnp.asarray(_integers(velocities, starts.cell)),
+        )
 
     @staticmethod
-    def distances(reached: jax.Array, starts: jax.Array, system: System) -> np.ndarray:
-        """Largest distance in Å of an atom of either leg [S, 2, N, 3] from its start [S, N, 3] (Å): [S]."""
-        apart = np.asarray(reached) - _integers(starts, system)[:, None]
-        return np.linalg.norm(UNIT * apart @ np.asarray(system.cell, float), axis=-1).max(axis=(1, 2))
+    def distances(reached: jax.Array, starts: Point) -> np.ndarray:
+        """Largest distance in Å of an atom of either leg [S, 2, N, 3] from its start: [S]."""
+        apart = np.asarray(reached) - _integers(starts.positions, starts.cell)[:, None]
+        cells = np.asarray(starts.cell, float)[:, None]
+        return np.linalg.norm(UNIT * apart @ cells, axis=-1).max(axis=(1, 2))
 
     @property
     def dt(self) -> jax.Array:
@@ -79,10 +84,10 @@ class FixedPoint:
     def neighbours(self, reference: jax.Array) -> NeighbourList:
         """The list."""
 
-        def build(system: System, reference: jax.Array) -> NeighbourList:
-            return self.field.neighbours(_positions(system, reference, reference), system.cell)
+        def build(cell: jax.Array, reference: jax.Array) -> NeighbourList:
+            return self.field.neighbours(_positions(cell, reference, reference), cell)
 
-        return self._isolated(build, self.system, reference)
+        return self._isolated(build, self.cell, reference)
 
     def half_kicks(
         self, x: jax.Array, reference: jax.Array, neighbours: NeighbourList
@@ -90,15 +95,22 @@ class FixedPoint:
         """What the force adds to the velocity before and after the node, and the potential energy, eV."""
 
         def evaluate(
-            parameters: Any, system: System, x: jax.Array, reference: jax.Array, neighbours: Any
+            parameters: Any,
+            system: System,
+            cell: jax.Array,
+            x: jax.Array,
+            reference: jax.Array,
+            neighbours: Any,
         ) -> Any:
-            positions = _positions(system, x, reference)
-            energy, force = self.field.energy_and_forces(parameters, system, positions, neighbours)
+            positions = _positions(cell, x, reference)
+            energy, force = self.field.energy_and_forces(
+                parameters, system.species, positions, cell, neighbours
+            )
             kick = self.timestep**2 * ACCELERATION * force / system.masses[:, None]
-            rows = to_cartesian(kick.T, _reciprocal(system.cell).T).T / UNIT
+            rows = to_cartesian(kick.T, _reciprocal(cell).T).T / UNIT
             return jnp.concatenate([rows, jnp.broadcast_to(energy, (1, 3))])
 
-        rows = self._isolated(evaluate, self.parameters, self.system, x, reference, neighbours)
+        rows = self._isolated(evaluate, self.parameters, self.system, self.cell, x, reference, neighbours)
         kick = jnp.round(rows[:-1]).astype(jnp.int32)
         return kick >> 1, kick - (kick >> 1), rows[-1, 0]
 
@@ -108,7 +120,7 @@ class FixedPoint:
         """The half kicks, and for g [N, 3] the products (∂F/∂x)ᵀ g and (∂F/∂θ)ᵀ g from an evaluation of its own."""
         positions = self.positions(x, reference)
         _, by_x, by_parameters = self.field.forces_and_products(
-            self.parameters, self.system, positions, neighbours, g
+            self.parameters, self.system.species, positions, self.cell, neighbours, g
         )
         before, after, _ = self.half_kicks(x, reference, neighbours)
         return before, after, by_x, by_parameters
@@ -119,11 +131,11 @@ class FixedPoint:
 
     def positions(self, x: jax.Array, reference: jax.Array) -> jax.Array:
         """Positions [N, 3] in Å, continuous in x as long as a list serves."""
-        return _positions(self.system, x, reference)
+        return _positions(self.cell, x, reference)
 
     def velocities(self, v: jax.Array) -> jax.Array:
         """Velocities [N, 3] in Å/fs."""
-        return to_cartesian(UNIT / self.dt * v.T.astype(self.dt.dtype), self.system.cell).T
+        return to_cartesian(UNIT / self.dt * v.T.astype(self.dt.dtype), self.cell).T
 
     def _isolated(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """function(*arguments), compiled apart from its surroundings."""
@@ -135,16 +147,15 @@ class FixedPoint:
         return jax.lax.cond(holds, function, absent, *arguments)
 
 
-def _integers(lengths: Any, system: System) -> np.ndarray:
-    """Vectors [..., 3] in Å in units of 2⁻³² of the cell, modulo the cell."""
-    fractions = np.asarray(lengths, float) @ np.linalg.inv(np.asarray(system.cell, float))
+def _integers(lengths: Any, cell: Any) -> np.ndarray:
+    """Vectors [..., N, 3] in Å in units of 2⁻³² of the cell [..., 3, 3], modulo the cell."""
+    fractions = np.asarray(lengths, float) @ np.linalg.inv(np.asarray(cell, float))
     return np.round(fractions / UNIT).astype(np.int64).astype(np.int32)
 
 
-def _positions(system: System, x: jax.Array, reference: jax.Array) -> jax.Array:
-    dtype = system.cell.dtype
-    fractions = UNIT * reference.astype(dtype) + UNIT * (x - reference).astype(dtype)
-    return to_cartesian(fractions.T, system.cell).T
+def _positions(cell: jax.Array, x: jax.Array, reference: jax.Array) -> jax.Array:
+    fractions = UNIT * reference.astype(cell.dtype) + UNIT * (x - reference).astype(cell.dtype)
+    return to_cartesian(fractions.T, cell).T
 
 
 def _reciprocal(cell: jax.Array) -> jax.Array:

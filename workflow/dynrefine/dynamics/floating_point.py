@@ -10,7 +10,7 @@ import numpy as np
 
 from dynrefine.dynamics.force_field import ForceField
 from dynrefine.geometry.neighbours import NeighbourList
-from dynrefine.geometry.system import System
+from dynrefine.geometry.system import Point, System
 from dynrefine.units import ACCELERATION
 
 
@@ -21,7 +21,8 @@ class FloatingPoint:
     Attributes:
         field: force field.
         parameters: of the potential.
-        system: atoms and cell.
+        system: the atoms.
+        cell: that the trajectory runs in, cell vectors as rows [3, 3], Å.
         timestep: fs.
         direction: +1 forwards, -1 backwards in time, scalar.
     """
@@ -31,20 +32,20 @@ class FloatingPoint:
     field: ForceField
     parameters: Mapping[str, Any]
     system: System
+    cell: jax.Array
     timestep: float
     direction: jax.Array
 
     @staticmethod
-    def represented(
-        positions: jax.Array, velocities: jax.Array, system: System, timestep: float
-    ) -> tuple[jax.Array, jax.Array]:
+    def represented(starts: Point, timestep: float) -> Point:
         """Starting points as this arithmetic holds them, any leading axes."""
-        return positions, velocities
+        return starts
 
     @staticmethod
-    def distances(reached: jax.Array, starts: jax.Array, system: System) -> np.ndarray:
-        """Largest distance in Å of an atom of either leg [S, 2, N, 3] from its start [S, N, 3]: [S]."""
-        return np.asarray(jnp.max(jnp.linalg.norm(reached - starts[:, None], axis=-1), axis=(1, 2)))
+    def distances(reached: jax.Array, starts: Point) -> np.ndarray:
+        """Largest distance in Å of an atom of either leg [S, 2, N, 3] from its start: [S]."""
+        apart = reached - starts.positions[:, None]
+        return np.asarray(jnp.max(jnp.linalg.norm(apart, axis=-1), axis=(1, 2)))
 
     @property
     def dt(self) -> jax.Array:
@@ -64,13 +65,15 @@ class FloatingPoint:
 
     def neighbours(self, reference: jax.Array) -> NeighbourList:
         """The list."""
-        return self.field.neighbours(reference, self.system.cell)
+        return self.field.neighbours(reference, self.cell)
 
     def half_kicks(
         self, x: jax.Array, reference: jax.Array, neighbours: NeighbourList
     ) -> tuple[jax.Array, jax.Array, jax.Array]:
         """What the force adds to the velocity before and after the node, and the potential energy, eV."""
-        energy, force = self.field.energy_and_forces(self.parameters, self.system, x, neighbours)
+        energy, force = self.field.energy_and_forces(
+            self.parameters, self.system.species, x, self.cell, neighbours
+        )
         kick = 0.5 * self.dt * ACCELERATION * force / self.system.masses[:, None]
         return kick, kick, energy
 
@@ -79,7 +82,7 @@ class FloatingPoint:
     ) -> tuple[jax.Array, jax.Array, jax.Array, Any]:
         """The half kicks, and for g [N, 3] the products (∂F/∂x)ᵀ g and (∂F/∂θ)ᵀ g, from one evaluation."""
         force, by_x, by_parameters = self.field.forces_and_products(
-            self.parameters, self.system, x, neighbours, g
+            self.parameters, self.system.species, x, self.cell, neighbours, g
         )
         kick = 0.5 * self.dt * (ACCELERATION / self.system.masses[:, None]) * force
         return kick, kick, by_x, by_parameters

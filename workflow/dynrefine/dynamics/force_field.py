@@ -9,13 +9,14 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from dynrefine.config.dynamics import NeighbourSettings
 from dynrefine.errors import CampaignError
 from dynrefine.geometry.cell import volume
 from dynrefine.geometry.cell_lists import CellGrid, cell_grid, cell_list
 from dynrefine.geometry.neighbours import NeighbourList, expected_capacity, images_per_axis, neighbour_list
-from dynrefine.geometry.system import System
+from dynrefine.geometry.system import Point
 
 logger = logging.getLogger(__name__)
 
@@ -59,19 +60,25 @@ class ForceField:
         return neighbour_list(positions, cell, cutoff, self.capacity, self.images)
 
     def energy_and_forces(
-        self, parameters: Mapping[str, Any], system: System, positions: jax.Array, neighbours: NeighbourList
+        self,
+        parameters: Mapping[str, Any],
+        species: jax.Array,
+        positions: jax.Array,
+        cell: jax.Array,
+        neighbours: NeighbourList,
     ) -> tuple[jax.Array, jax.Array]:
         """Energy in eV and forces [N, 3] in eV/Å."""
         energy, gradient = jax.value_and_grad(self.architecture.energy, argnums=2)(
-            parameters, system.species, positions, system.cell, neighbours
+            parameters, species, positions, cell, neighbours
         )
         return energy, -gradient
 
     def forces_and_products(
         self,
         parameters: Mapping[str, Any],
-        system: System,
+        species: jax.Array,
         positions: jax.Array,
+        cell: jax.Array,
         neighbours: NeighbourList,
         g: jax.Array,
     ) -> tuple[jax.Array, jax.Array, Any]:
@@ -84,14 +91,14 @@ class ForceField:
         g = _computed_once(g)
         if hasattr(self.architecture, "forces_and_pullback"):
             force, pull = self.architecture.forces_and_pullback(
-                parameters, system.species, positions, system.cell, neighbours
+                parameters, species, positions, cell, neighbours
             )
             return force, *pull(g)
 
         def gradients(positions: jax.Array) -> tuple[jax.Array, Any]:
             def energy(positions: jax.Array, trainable: Any) -> jax.Array:
                 own = {**parameters, "trainable": trainable}
-                return self.architecture.energy(own, system.species, positions, system.cell, neighbours)
+                return self.architecture.energy(own, species, positions, cell, neighbours)
 
             return jax.grad(energy, argnums=(0, 1))(positions, parameters["trainable"])
 
@@ -129,23 +136,21 @@ def list_faults(
     return ListFaults(neighbours.overflow, farthest > (0.5 * skin) ** 2)
 
 
-def over_configurations(
+def over_points(
     function: Callable[..., Any],
     field: ForceField,
     parameters: Mapping[str, Any],
-    system: System,
-    positions: jax.Array,
+    points: Point,
     *others: Any,
 ) -> Any:
-    """Map function(field, parameters, x, neighbours, *others) over configurations, each with a fresh list.
+    """Map function(field, parameters, point, neighbours, *others) over points, each with a fresh list.
 
     Arguments:
-        function: of one configuration x [N, 3], Å.
+        function: of one point.
         field: force field.
         parameters: of the potential.
-        system: atoms and cell.
-        positions: of the configurations [S, N, 3], Å.
-        others: trees of arrays [S, ...] with something more for each configuration.
+        points: S of them.
+        others: trees of arrays [S, ...] with something more for each point.
 
     Raises:
         CampaignError: the lists cannot be made long enough.
@@ -153,32 +158,35 @@ def over_configurations(
 
     def run(field: ForceField) -> tuple[Any, ListFaults]:
         @jax.jit
-        def all_configurations(parameters: Mapping[str, Any], *configurations: Any) -> Any:
-            def one(configuration: tuple[Any, ...]) -> tuple[Any, ListFaults]:
-                x, *own = configuration
-                neighbours = field.neighbours(x, system.cell)
-                faults = list_faults(neighbours, x, x, field.skin)
-                return function(field, parameters, x, neighbours, *own), faults
+        def all_points(parameters: Mapping[str, Any], points: Point, *others: Any) -> Any:
+            def one(arguments: tuple[Any, ...]) -> tuple[Any, ListFaults]:
+                point, *own = arguments
+                neighbours = field.neighbours(point.positions, point.cell)
+                faults = list_faults(neighbours, point.positions, point.positions, field.skin)
+                return function(field, parameters, point, neighbours, *own), faults
 
-            return jax.lax.map(one, configurations)
+            return jax.lax.map(one, (points, *others))
 
-        return all_configurations(parameters, positions, *others)
+        return all_points(parameters, points, *others)
 
     return with_sufficient_lists(run, field)
 
 
-def force_field(architecture: Any, atoms: int, cell: np.ndarray, settings: NeighbourSettings) -> ForceField:
-    """A force field with lists sized for a liquid in this cell, unless their capacity is set.
+def force_field(
+    architecture: Any, cells: Float[np.ndarray, "S 3 3"], atoms: int, settings: NeighbourSettings
+) -> ForceField:
+    """A force field with lists sized for a liquid in these cells, unless their capacity is set.
 
     Arguments:
         architecture: of the potential.
-        atoms: in the cell.
-        cell: cell vectors as rows [3, 3], Å.
+        cells: cell vectors as rows, Å.
+        atoms: in each cell.
         settings: of neighbour lists.
     """
     reach = architecture.cutoff + settings.neighbour_skin
-    capacity = settings.neighbour_capacity or expected_capacity(atoms, volume(cell), reach)
-    images, grid = images_per_axis(cell, reach), cell_grid(atoms, cell, reach)
+    smallest = min(np.asarray(cells, float), key=volume)
+    capacity = settings.neighbour_capacity or expected_capacity(atoms, volume(smallest), reach)
+    images, grid = images_per_axis(smallest, reach), cell_grid(atoms, smallest, reach)
     return ForceField(
         architecture, settings.neighbour_skin, capacity, images, settings.rebuild_interval, grid
     )

@@ -11,10 +11,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Int
 
 from dynrefine.dynamics.force_field import ForceField, ListFaults, list_faults
-from dynrefine.geometry.system import System, temperature, without_drift
+from dynrefine.geometry.system import Point, System, temperature, without_drift
 from dynrefine.units import ACCELERATION, BOLTZMANN
 
 RECORD_INTERVAL = 20.0  # fs between records of a chain, about
@@ -71,7 +71,7 @@ class LangevinDynamics:
         thermostat: that holds the temperature.
         duration: of the recorded part, fs.
         parameters: of the potential.
-        system: atoms and cell.
+        system: the atoms.
     """
 
     field: ForceField
@@ -99,8 +99,7 @@ class LangevinDynamics:
 
 def sample_chain(
     dynamics: LangevinDynamics,
-    positions: Float[Array, "N 3"],
-    velocities: Float[Array, "N 3"],
+    start: Point,
     key: jax.Array,
     equilibration: Int[Array, ""],
 ) -> tuple[Chain, ListFaults]:
@@ -108,14 +107,13 @@ def sample_chain(
 
     Arguments:
         dynamics: of the chain.
-        positions: at the start, Å.
-        velocities: at the start, Å/fs.
+        start: where it begins.
         key: of the noise.
         equilibration: intervals to run before the first that is recorded, traced.
     """
     field, thermostat, system = dynamics.field, dynamics.thermostat, dynamics.system
     parameters, lists_per_record = dynamics.parameters, dynamics.lists_per_record
-    dtype = positions.dtype
+    cell, dtype = start.cell, start.positions.dtype
     dt = jnp.asarray(thermostat.timestep, dtype)
     retained = jnp.exp(-thermostat.friction * dt)
     spread = jnp.sqrt(BOLTZMANN * thermostat.kelvin * ACCELERATION / system.masses)[:, None]
@@ -123,12 +121,12 @@ def sample_chain(
 
     def run_list(carry: Any, number: jax.Array) -> tuple[Any, Any]:
         positions, velocities = carry
-        neighbours = field.neighbours(positions, system.cell)
+        neighbours = field.neighbours(positions, cell)
         list_key = jax.random.fold_in(key, number)
 
         def step(carry: Any, step_key: jax.Array) -> tuple[Any, tuple[jax.Array, jax.Array]]:
             x, v = carry
-            energy, force = field.energy_and_forces(parameters, system, x, neighbours)
+            energy, force = field.energy_and_forces(parameters, system.species, x, cell, neighbours)
             v = v + dt * ACCELERATION * force / system.masses[:, None]
             x = x + 0.5 * dt * v
             v = retained * v + noise_scale * jax.random.normal(step_key, v.shape, dtype)
@@ -154,7 +152,7 @@ def sample_chain(
         return state, faults | new_faults
 
     state, faults = jax.lax.fori_loop(
-        0, equilibration, equilibrate, ((positions, velocities), ListFaults.none())
+        0, equilibration, equilibrate, ((start.positions, start.velocities), ListFaults.none())
     )
     (_, velocities), (recorded, energies, temperatures, new_faults) = jax.lax.scan(
         run_interval, state, equilibration + jnp.arange(dynamics.records)

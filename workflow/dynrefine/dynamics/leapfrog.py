@@ -17,7 +17,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Num
+from jaxtyping import Array, Num
 
 from dynrefine.dynamics.fixed_point import FixedPoint
 from dynrefine.dynamics.floating_point import FloatingPoint
@@ -101,7 +101,7 @@ class Simulation:
         along: what is observed then.
         at_start: what is observed at their starting points alone.
         parameters: of the potential.
-        system: atoms and cell.
+        system: the atoms.
     """
 
     field: ForceField
@@ -115,13 +115,18 @@ class Simulation:
         self,
         observe: Observer,
         trainable: Any,
-        positions: Float[Array, "N 3"],
-        velocities: Float[Array, "N 3"],
+        point: Point,
         neighbours: Any,
     ) -> Any:
         """What is observed at a point, as a function of the potential's trainable parameters too."""
         potential = Surface(self.field.architecture, {**self.parameters, "trainable": trainable})
-        return observe(potential, self.system, Point(positions, velocities, self.system.cell), neighbours)
+        return observe(potential, self.system, point, neighbours)
+
+    def arithmetic(self, cell: jax.Array, direction: Num[Array, ""]) -> FloatingPoint | FixedPoint:
+        """That of a trajectory in this cell [3, 3] (Å), +1 forwards or -1 backwards in time."""
+        return self.times.arithmetic(
+            self.field, self.parameters, self.system, cell, self.times.timestep, direction
+        )
 
 
 @partial(
@@ -157,8 +162,7 @@ class Leg:
 
 def propagate(
     simulation: Simulation,
-    positions: Num[Array, "N 3"],
-    velocities: Num[Array, "N 3"],
+    start: Point,
     direction: Num[Array, ""],
     rematerialise: bool = False,
 ) -> tuple[Leg, ListFaults]:
@@ -166,14 +170,13 @@ def propagate(
 
     Arguments:
         simulation: what the trajectory has in common with others.
-        positions: at the start, `represented` by the arithmetic of the times.
-        velocities: at the start, `represented` too.
+        start: where it begins, `represented` by the arithmetic of the times.
         direction: +1 forwards, -1 backwards in time.
         rematerialise: compute each step again when backpropagating through it, for comparisons.
     """
     field, times, system = simulation.field, simulation.times, simulation.system
     trainable = simulation.parameters["trainable"]
-    arithmetic = times.arithmetic(field, simulation.parameters, system, times.timestep, direction)
+    arithmetic = simulation.arithmetic(start.cell, direction)
     frames_per_list = times.per_list(field.rebuild_interval)
 
     def run_list(carry: Any, first_frame: jax.Array) -> tuple[Any, Any]:
@@ -193,7 +196,8 @@ def propagate(
             step = jax.checkpoint(node) if rematerialise else node
             state, (x, v, energy) = jax.lax.scan(step, state, is_start)
             positions, velocities = arithmetic.positions(x[0], reference), arithmetic.velocities(v[0])
-            observed = simulation.observed(simulation.along, trainable, positions, velocities, neighbours)
+            point = Point(positions, velocities, start.cell)
+            observed = simulation.observed(simulation.along, trainable, point, neighbours)
             kept = jax.tree.map(lambda new, old: jnp.where(number < times.kept, new, old), state, kept)
             total = energy[0] + kinetic_energy(system.masses, velocities)
             return (state, kept), (observed, total, temperature(system.masses, velocities))
@@ -204,8 +208,8 @@ def propagate(
         return carry, (observed, arithmetic.record(reference), faults)
 
     starts = jnp.arange(0, times.count, frames_per_list)
-    start = arithmetic.start(positions, velocities)
-    (_, kept), (observed, references, faults) = jax.lax.scan(run_list, (start, start), starts)
+    state = arithmetic.start(start.positions, start.velocities)
+    (_, kept), (observed, references, faults) = jax.lax.scan(run_list, (state, state), starts)
     observed = jax.tree.map(lambda a: a.reshape(times.count, *a.shape[2:]), observed)
     lists = None
     if references is not None:

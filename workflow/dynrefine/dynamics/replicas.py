@@ -7,24 +7,21 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
 from dynrefine.dynamics.force_field import require_finite, with_sufficient_lists
 from dynrefine.dynamics.leapfrog import Leg, Simulation, propagate
 from dynrefine.dynamics.mapping import for_each
+from dynrefine.geometry.system import Point
 
 DIRECTIONS = (1.0, -1.0)
 
 
-def run_legs(
-    simulation: Simulation, positions: Float[Array, "S N 3"], velocities: Float[Array, "S N 3"]
-) -> Leg:
+def run_legs(simulation: Simulation, starts: Point) -> Leg:
     """Trajectories both ways in time from every starting point.
 
     Arguments:
         simulation: what the trajectories have in common.
-        positions: starting points, Å.
-        velocities: Å/fs.
+        starts: S starting points.
 
     Returns:
         legs with two leading axes: starting point, direction of time (forwards, backwards).
@@ -35,22 +32,22 @@ def run_legs(
     times = simulation.times
 
     @partial(jax.jit, compiler_options=times.arithmetic.compiler_options)
-    def all_legs(simulation: Simulation, positions: Any, velocities: Any) -> Any:
-        return for_each(both_ways(partial(propagate, simulation)))(positions, velocities)
+    def all_legs(simulation: Simulation, starts: Point) -> Any:
+        return for_each(both_ways(partial(propagate, simulation)))(starts)
 
-    starts = times.arithmetic.represented(positions, velocities, simulation.system, times.timestep)
+    represented = times.arithmetic.represented(starts, times.timestep)
     legs = with_sufficient_lists(
-        lambda field: all_legs(replace(simulation, field=field), *starts), simulation.field
+        lambda field: all_legs(replace(simulation, field=field), represented), simulation.field
     )
     require_finite(legs.energies, times.timestep)
     return legs
 
 
-def both_ways(leg: Callable[[Any, Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """From leg(positions, velocities, direction) a function that takes both directions of time from a start."""
+def both_ways(leg: Callable[[Point, Any], Any]) -> Callable[[Point], Any]:
+    """From leg(start, direction) a function that takes both directions of time from a start."""
 
-    def both(positions: jax.Array, velocities: jax.Array) -> Any:
-        directions = jnp.asarray(DIRECTIONS, positions.dtype)
-        return for_each(partial(leg, positions, velocities))(directions)
+    def both(start: Point) -> Any:
+        directions = jnp.asarray(DIRECTIONS, start.positions.dtype)
+        return for_each(partial(leg, start))(directions)
 
     return both

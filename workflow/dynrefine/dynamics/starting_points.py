@@ -12,46 +12,38 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dynrefine.dynamics.force_field import over_configurations
+from dynrefine.dynamics.force_field import over_points
 from dynrefine.dynamics.leapfrog import Simulation
 from dynrefine.files.models import flat_parameters
 from dynrefine.geometry.neighbours import NeighbourList
+from dynrefine.geometry.system import Point
 
 
-def observe_starts(
-    simulation: Simulation, positions: Float[Array, "S N 3"], velocities: Float[Array, "S N 3"]
-) -> dict[str, Float[Array, "S ..."]]:
+def observe_starts(simulation: Simulation, starts: Point) -> dict[str, Float[Array, "S ..."]]:
     """What is observed at the starting points alone, by name.
 
     Arguments:
         simulation: whose `at_start` says what.
-        positions: Å.
-        velocities: Å/fs.
+        starts: of S trajectories.
     """
     if not simulation.at_start.quantities:
         return {}
 
-    def one(field: Any, parameters: Any, x: jax.Array, neighbours: NeighbourList, v: jax.Array) -> Any:
+    def one(field: Any, parameters: Any, point: Point, neighbours: NeighbourList) -> Any:
         own = replace(simulation, field=field, parameters=parameters)
-        return own.observed(own.at_start, parameters["trainable"], x, v, neighbours)
+        return own.observed(own.at_start, parameters["trainable"], point, neighbours)
 
-    return over_configurations(
-        one, simulation.field, simulation.parameters, simulation.system, positions, velocities
-    )
+    return over_points(one, simulation.field, simulation.parameters, starts)
 
 
 def starting_gradient(
-    simulation: Simulation,
-    positions: Float[Array, "S N 3"],
-    velocities: Float[Array, "S N 3"],
-    seeds: Mapping[str, Float[Array, "S ..."]],
+    simulation: Simulation, starts: Point, seeds: Mapping[str, Float[Array, "S ..."]]
 ) -> Float[Array, "S P"]:
     """The explicit part of the gradient.
 
     Arguments:
         simulation: whose `at_start` says what is observed.
-        positions: starting points, Å.
-        velocities: Å/fs.
+        starts: of S trajectories.
         seeds: dL/d(quantity) of each starting point, by name.
 
     Returns:
@@ -59,25 +51,17 @@ def starting_gradient(
     """
 
     def one(
-        field: Any, parameters: Any, x: jax.Array, neighbours: NeighbourList, v: jax.Array, own_seeds: Any
+        field: Any, parameters: Any, point: Point, neighbours: NeighbourList, own_seeds: Any
     ) -> jax.Array:
         own = replace(simulation, field=field, parameters=parameters)
 
         def linearised_loss(trainable: Any) -> jax.Array:
-            values = own.observed(own.at_start, trainable, x, v, neighbours)
-            total = jnp.zeros((), x.dtype)
+            values = own.observed(own.at_start, trainable, point, neighbours)
+            total = jnp.zeros((), point.positions.dtype)
             for name, seed in own_seeds.items():
                 total += jnp.sum(seed * values[name])
             return total
 
         return flat_parameters(jax.grad(linearised_loss)(parameters["trainable"]))[0]
 
-    return over_configurations(
-        one,
-        simulation.field,
-        simulation.parameters,
-        simulation.system,
-        positions,
-        velocities,
-        dict(seeds),
-    )
+    return over_points(one, simulation.field, simulation.parameters, starts, dict(seeds))

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from dynrefine.files.arrays import ArrayFile, read_arrays, write_arrays
+from dynrefine.geometry.system import Point
 
 _UNITS = {
     "positions": "Å",
@@ -19,7 +21,9 @@ _UNITS = {
     "energies": "eV",
     "temperatures": "K",
     "species": "1",
-    "cell": "Å",
+    "cells": "Å",
+    "chain_cells": "Å",
+    "recorded_cells": "Å",
 }
 
 
@@ -29,7 +33,7 @@ class Ensemble:
 
     Attributes:
         species: element index of each atom [N].
-        cell: cell vectors as rows [3, 3], Å.
+        cells: of the starting points, cell vectors as rows [S, 3, 3], Å.
         positions: starting points [S, N, 3], Å.
         velocities: drawn from the Maxwell-Boltzmann distribution [S, N, 3], Å/fs.
         energies_by_potential: of the starting points at each potential that may have sampled some of the state, the
@@ -37,24 +41,32 @@ class Ensemble:
         sampled_by: row of the potential that sampled them [S].
         chain_positions: last point of each chain [R, N, 3], Å.
         chain_velocities: [R, N, 3], Å/fs.
+        chain_cells: [R, 3, 3], Å.
         recorded_positions: records of the chains, for structure [records, R, N, 3], Å.
+        recorded_cells: [records, R, 3, 3], Å.
         energies: potential energy along the chains [records, R], eV.
         temperatures: kinetic temperature along the chains [records, R], K.
         metadata: provenance.
     """
 
     species: np.ndarray
-    cell: np.ndarray
+    cells: np.ndarray
     positions: np.ndarray
     velocities: np.ndarray
     energies_by_potential: np.ndarray
     sampled_by: np.ndarray
     chain_positions: np.ndarray
     chain_velocities: np.ndarray
+    chain_cells: np.ndarray
     recorded_positions: np.ndarray
+    recorded_cells: np.ndarray
     energies: np.ndarray
     temperatures: np.ndarray
     metadata: dict[str, Any]
+
+    def starts(self, dtype: Any) -> Point:
+        """The starting points in a precision."""
+        return Point(*(jnp.asarray(each, dtype) for each in (self.positions, self.velocities, self.cells)))
 
 
 def save_ensemble(path: str | Path, ensemble: Ensemble) -> None:

@@ -10,6 +10,11 @@ def volume(cell: np.ndarray) -> float:
     return float(abs(np.linalg.det(np.asarray(cell, float))))
 
 
+def mean_volume(cells: np.ndarray) -> float:
+    """Of several cells [S, 3, 3], Å³."""
+    return float(np.abs(np.linalg.det(np.asarray(cells, float))).mean())
+
+
 def face_distances(cell: np.ndarray) -> np.ndarray:
     """Distances between opposite faces [3], Å."""
     return 1.0 / np.linalg.norm(np.linalg.inv(np.asarray(cell, float)), axis=0)

@@ -1,4 +1,4 @@
-"""What is simulated: atoms in a periodic cell, and their phase-space points."""
+"""What is simulated: atoms, and their points of phase space, each in its periodic cell."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,31 +14,24 @@ from dynrefine.config.data import Element
 from dynrefine.units import BOLTZMANN, KINETIC
 
 
-@partial(jax.tree_util.register_dataclass, data_fields=["species", "masses", "cell"], meta_fields=[])
+@partial(jax.tree_util.register_dataclass, data_fields=["species", "masses"], meta_fields=[])
 @dataclass(frozen=True)
 class System:
-    """Atoms in a periodic cell; equal for all replicas of a state point.
+    """The atoms; equal for all replicas of a state.
 
     Attributes:
         species: element index of each atom, int32 [N].
         masses: u [N].
-        cell: cell vectors as rows [3, 3], Å.
     """
 
     species: jax.Array
     masses: jax.Array
-    cell: jax.Array
-
-    @property
-    def volume(self) -> Float[Array, ""]:
-        """Å³."""
-        return jnp.abs(jnp.linalg.det(self.cell))
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=["positions", "velocities", "cell"], meta_fields=[])
 @dataclass(frozen=True)
 class Point:
-    """A point of phase space, with the periodic cell it lies in.
+    """A point of phase space in its periodic cell, or several points with leading axes.
 
     Attributes:
         positions: [N, 3], Å.
@@ -50,20 +43,26 @@ class Point:
     velocities: jax.Array
     cell: jax.Array
 
+    @property
+    def volume(self) -> Float[Array, "..."]:
+        """Of the cell, Å³."""
+        return jnp.abs(jnp.linalg.det(self.cell))
 
-def system_of(
-    species: Int[np.ndarray, " N"], cell: Float[np.ndarray, "3 3"], elements: Sequence[Element], dtype: Any
-) -> System:
+    def first(self, count: int) -> "Point":
+        """The first of several points."""
+        return jax.tree.map(lambda each: each[:count], self)
+
+
+def system_of(species: Int[np.ndarray, " N"], elements: Sequence[Element], dtype: Any) -> System:
     """The system of these atoms.
 
     Arguments:
         species: element index of each atom.
-        cell: cell vectors as rows, Å.
         elements: of the configuration.
-        dtype: of the floating-point numbers.
+        dtype: of the masses.
     """
     masses = np.array([element.mass for element in elements])[species]
-    return System(jnp.asarray(species, jnp.int32), jnp.asarray(masses, dtype), jnp.asarray(cell, dtype))
+    return System(jnp.asarray(species, jnp.int32), jnp.asarray(masses, dtype))
 
 
 def with_masses(elements: Sequence[Element], masses: Mapping[str, float]) -> list[Element]:

@@ -26,7 +26,7 @@ def virial_pressure(
 
     one = jnp.ones((), point.positions.dtype)
     _, slope = jax.jvp(energy, (one,), (one,))
-    return -slope / (3.0 * BAR * system.volume)
+    return -slope / (3.0 * BAR * point.volume)
 
 
 QUANTITY = Quantity(virial_pressure, "bar")

@@ -20,6 +20,7 @@ from dynrefine.dynamics.replicas import run_legs
 from dynrefine.dynamics.starting_points import observe_starts
 from dynrefine.errors import CampaignError
 from dynrefine.files.trajectories import Observed, join_directions
+from dynrefine.geometry.system import Point
 from dynrefine.properties.base import Observable
 from dynrefine.refinement.gradient import observed_seeds, trajectory_gradient
 from dynrefine.statistics import shortened, sum_with_error
@@ -35,22 +36,21 @@ class Pilot:
         simulation: of trajectories, whose length does not matter.
         observables: by name.
         weights: of the observables in the objective, by name.
-        positions: starting points [S, N, 3], Å.
-        velocities: [S, N, 3], Å/fs.
+        starts: of the trajectories.
         tolerance: of the reversal, Å.
     """
 
     simulation: Simulation
     observables: Mapping[str, Observable]
     weights: Mapping[str, float]
-    positions: jax.Array
-    velocities: jax.Array
+    starts: Point
     tolerance: float
 
     @property
     def shares(self) -> jax.Array:
         """Weight of each starting point in averages [S]."""
-        return jnp.full(len(self.positions), 1.0 / len(self.positions), self.positions.dtype)
+        positions = self.starts.positions
+        return jnp.full(len(positions), 1.0 / len(positions), positions.dtype)
 
     def simulation_to(self, depth: float) -> Simulation:
         """That of trajectories of this length, fs."""
@@ -59,9 +59,9 @@ class Pilot:
     def trajectories(self, depth: float) -> tuple[Observed, tuple[Any, ...]]:
         """What is observed along trajectories of this length (fs) and at their starts, and where they ended."""
         own = self.simulation_to(depth)
-        legs = run_legs(own, self.positions, self.velocities)
+        legs = run_legs(own, self.starts)
         along = {name: join_directions(array) for name, array in legs.series.items()}
-        return Observed(along, observe_starts(own, self.positions, self.velocities)), legs.ends
+        return Observed(along, observe_starts(own, self.starts)), legs.ends
 
     def cotangents(self, observed: Observed) -> dict[str, jax.Array]:
         """dL/dC of each observable's mean statistic, times the observable's weight."""
@@ -87,7 +87,7 @@ class Pilot:
         """
         rows, distance = trajectory_gradient(
             self.simulation_to(depth),
-            self.positions,
+            self.starts,
             ends,
             observed_seeds(self.observables, cotangents, self.shares, observed).along,
             self.tolerance,

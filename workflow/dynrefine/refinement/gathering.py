@@ -24,7 +24,8 @@ def observables_of(settings: EvaluationSettings, state: State, ensemble: Ensembl
     """
     symbols = tuple(settings.symbols[index] for index in ensemble.species)
     interval = settings.trajectory.sampling_interval
-    conditions = Conditions(state.temperature, cell.volume(ensemble.cell), len(symbols), interval, symbols)
+    volume = cell.mean_volume(ensemble.cells)
+    conditions = Conditions(state.temperature, volume, len(symbols), interval, symbols)
     names = f"{state.short_label}_{state.density:g}", state.short_label
     chosen = {name: each.of_state(*names) for name, each in settings.objective.observables.chosen().items()}
     targets = {

@@ -6,10 +6,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from dynrefine.dynamics.adjoint import walk_legs_back
-from dynrefine.dynamics.force_field import ForceField, over_configurations
+from dynrefine.dynamics.force_field import ForceField, over_points
 from dynrefine.dynamics.leapfrog import Simulation
 from dynrefine.dynamics.starting_points import starting_gradient
 from dynrefine.errors import CampaignError
@@ -17,7 +17,7 @@ from dynrefine.files.gradients import ChunkGradient
 from dynrefine.files.models import flat_parameters
 from dynrefine.files.trajectories import Observed, split_directions
 from dynrefine.geometry.neighbours import NeighbourList
-from dynrefine.geometry.system import System
+from dynrefine.geometry.system import Point
 from dynrefine.properties.base import Observable
 
 
@@ -48,7 +48,7 @@ def observed_seeds(
 
 def chunk_gradient(
     simulation: Simulation,
-    starts: tuple[Float[Array, "S N 3"], Float[Array, "S N 3"]],
+    starts: Point,
     ends: tuple[Any, ...],
     seeds: Observed,
     coefficients: Float[Array, " S"],
@@ -58,7 +58,7 @@ def chunk_gradient(
 
     Arguments:
         simulation: its times until the kept state.
-        starts: positions (Å) and velocities (Å/fs) of the starting points.
+        starts: S starting points.
         ends: `Leg.ends` of the first F legs, kept positions and velocities first [F, 2, N, 3].
         seeds: of the first F starting points, from `observed_seeds`.
         coefficients: from `reweighting.ensemble_coefficients`, 1/eV.
@@ -67,14 +67,14 @@ def chunk_gradient(
     Raises:
         CampaignError: a reversed trajectory missed its starting point, or the gradient is not finite.
     """
-    followed = tuple(each[: len(ends[0])] for each in starts)
-    trajectory, distance = trajectory_gradient(simulation, followed[0], ends, seeds.along, tolerance)
+    followed = starts.first(len(ends[0]))
+    trajectory, distance = trajectory_gradient(simulation, followed, ends, seeds.along, tolerance)
     if seeds.at_start:
-        trajectory = trajectory + np.asarray(starting_gradient(simulation, *followed, seeds.at_start))
-    energetics = simulation.field, simulation.parameters, simulation.system
+        trajectory = trajectory + np.asarray(starting_gradient(simulation, followed, seeds.at_start))
+    energetics = simulation.field, simulation.parameters, simulation.system.species
     return ChunkGradient(
         trajectory=trajectory,
-        energy_gradients=np.asarray(energy_gradients(*energetics, starts[0])),
+        energy_gradients=np.asarray(energy_gradients(*energetics, starts)),
         coefficients=np.asarray(coefficients),
         reversal_error=distance,
     )
@@ -82,7 +82,7 @@ def chunk_gradient(
 
 def trajectory_gradient(
     simulation: Simulation,
-    starts: Float[Array, "F N 3"],
+    starts: Point,
     ends: tuple[Any, ...],
     seeds: Mapping[str, Float[Array, "F frames ..."]],
     tolerance: float,
@@ -91,7 +91,7 @@ def trajectory_gradient(
 
     Arguments:
         simulation, ends, tolerance: as for `chunk_gradient`.
-        starts: starting points, Å.
+        starts: F starting points.
         seeds: dL/d(series) joined in time, by name.
 
     Returns:
@@ -103,11 +103,12 @@ def trajectory_gradient(
     split = {name: split_directions(seed) for name, seed in seeds.items()}
     if not split:
         size = flat_parameters(simulation.parameters["trainable"])[0].size
-        return np.zeros((len(starts), size), starts.dtype), np.zeros(len(starts), starts.dtype)
+        count, dtype = len(starts.positions), starts.positions.dtype
+        return np.zeros((count, size), dtype), np.zeros(count, dtype)
     positions, velocities, *lists = ends
-    legs = walk_legs_back(simulation, positions, velocities, split, *lists)
+    legs = walk_legs_back(simulation, Point(positions, velocities, starts.cell), split, *lists)
     times = simulation.times
-    distance = times.arithmetic.distances(legs.positions, starts, simulation.system)
+    distance = times.arithmetic.distances(legs.positions, starts)
     if times.reversal == "exact":
         _require_exact_reversal(distance)
     else:
@@ -121,20 +122,20 @@ def trajectory_gradient(
 
 
 def energy_gradients(
-    field: ForceField, parameters: Mapping[str, Any], system: System, positions: Float[Array, "S N 3"]
+    field: ForceField, parameters: Mapping[str, Any], species: Int[Array, " N"], points: Point
 ) -> Float[Array, "S P"]:
-    """∂U/∂θ of configurations, eV, from their positions in Å."""
+    """∂U/∂θ at S points, eV."""
 
     def one(
-        field: ForceField, parameters: Mapping[str, Any], x: jax.Array, neighbours: NeighbourList
+        field: ForceField, parameters: Mapping[str, Any], point: Point, neighbours: NeighbourList
     ) -> jax.Array:
         def energy(trainable: Any) -> jax.Array:
             own = {**parameters, "trainable": trainable}
-            return field.architecture.energy(own, system.species, x, system.cell, neighbours)
+            return field.architecture.energy(own, species, point.positions, point.cell, neighbours)
 
         return flat_parameters(jax.grad(energy)(parameters["trainable"]))[0]
 
-    return over_configurations(one, field, parameters, system, positions)
+    return over_points(one, field, parameters, points)
 
 
 def _require_reversal(distance: np.ndarray, tolerance: float) -> None:

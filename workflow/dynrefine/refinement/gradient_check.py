@@ -19,6 +19,7 @@ from dynrefine.dynamics.replicas import both_ways, run_legs
 from dynrefine.dynamics.starting_points import observe_starts
 from dynrefine.files.models import flat_parameters
 from dynrefine.files.trajectories import Observed, join_directions
+from dynrefine.geometry.system import Point
 from dynrefine.properties.base import Observable
 from dynrefine.refinement.gradient import chunk_gradient, observed_seeds
 from dynrefine.sampling.reweighting import boltzmann_weights, ensemble_coefficients
@@ -32,15 +33,13 @@ class CheckedLoss:
         simulation: of the trajectories.
         observable: whose loss it is.
         kelvin: temperature, K.
-        positions: starting points [S, N, 3], Å.
-        velocities: [S, N, 3], Å/fs.
+        starts: of the trajectories.
     """
 
     simulation: Simulation
     observable: Observable
     kelvin: float
-    positions: jax.Array
-    velocities: jax.Array
+    starts: Point
 
     @property
     def vector(self) -> jax.Array:
@@ -58,29 +57,29 @@ class CheckedLoss:
         moved = self.moved_to(vector)
         floating = replace(moved, times=replace(moved.times, reversal="floating"))
         leg = partial(propagate, floating, rematerialise=True)
-        legs, _ = jax.vmap(both_ways(leg))(self.positions, self.velocities)
+        legs, _ = jax.vmap(both_ways(leg))(self.starts)
         along = {name: join_directions(array) for name, array in legs.series.items()}
 
-        def at_start(start: tuple[jax.Array, jax.Array]) -> dict[str, jax.Array]:
-            neighbours = moved.field.neighbours(start[0], moved.system.cell)
-            return moved.observed(moved.at_start, moved.parameters["trainable"], *start, neighbours)
+        def at_start(start: Point) -> dict[str, jax.Array]:
+            neighbours = moved.field.neighbours(start.positions, start.cell)
+            return moved.observed(moved.at_start, moved.parameters["trainable"], start, neighbours)
 
-        starts = jax.lax.map(at_start, (self.positions, self.velocities))
+        starts = jax.lax.map(at_start, self.starts)
         return self.observable.statistic(Observed(along, starts))
 
     def weights(self, vector: jax.Array) -> jax.Array:
         """w_s(θ), equal at the parameters themselves."""
-        field, system = self.simulation.field, self.simulation.system
+        field, species = self.simulation.field, self.simulation.system.species
         former, parameters = self.simulation.parameters, self.moved_to(vector).parameters
 
-        def energy(x: jax.Array, parameters: Mapping[str, Any]) -> jax.Array:
-            neighbours = field.neighbours(x, system.cell)
-            return field.architecture.energy(parameters, system.species, x, system.cell, neighbours)
+        def energy(point: Point, parameters: Mapping[str, Any]) -> jax.Array:
+            neighbours = field.neighbours(point.positions, point.cell)
+            return field.architecture.energy(parameters, species, point.positions, point.cell, neighbours)
 
-        def change(x: jax.Array) -> jax.Array:
-            return energy(x, parameters) - jax.lax.stop_gradient(energy(x, former))
+        def change(point: Point) -> jax.Array:
+            return energy(point, parameters) - jax.lax.stop_gradient(energy(point, former))
 
-        return boltzmann_weights(jax.lax.map(change, self.positions), self.kelvin)
+        return boltzmann_weights(jax.lax.map(change, self.starts), self.kelvin)
 
     def __call__(self, vector: jax.Array) -> jax.Array:
         """L(θ) at a vector of trainable parameters [P]."""
@@ -89,18 +88,17 @@ class CheckedLoss:
     def adjoint(self, tolerance: float) -> tuple[np.ndarray, float]:
         """The gradient as the campaign computes it [P], and the largest reversal error, Å."""
         own = self.simulation
-        legs = run_legs(own, self.positions, self.velocities)
+        legs = run_legs(own, self.starts)
         along = {name: join_directions(array) for name, array in legs.series.items()}
-        starts = self.positions, self.velocities
-        observed = Observed(along, observe_starts(own, *starts))
+        observed = Observed(along, observe_starts(own, self.starts))
         statistics = jax.jit(self.observable.statistic)(observed)
-        count = len(self.positions)
-        weights = jnp.full(count, 1.0 / count, self.positions.dtype)
+        count = len(self.starts.positions)
+        weights = jnp.full(count, 1.0 / count, self.starts.positions.dtype)
         cotangent = jax.jit(jax.grad(self.observable.loss))(jnp.tensordot(weights, statistics, axes=1))
         contributions = jnp.tensordot(statistics, cotangent, axes=cotangent.ndim)
         gradient = chunk_gradient(
             own,
-            starts,
+            self.starts,
             legs.ends,
             observed_seeds({"checked": self.observable}, {"checked": cotangent}, weights, observed),
             ensemble_coefficients(weights, contributions, self.kelvin),

@@ -210,7 +210,7 @@ def add_structure(
     edges = np.arange(0.0, settings.longest + 0.5 * settings.bin, settings.bin)
     first, second = (ensembles[0].species == kind for kind in species)
     recorded = np.concatenate([ensemble.recorded_positions for ensemble in ensembles], axis=1)
-    chains = radial_distribution(recorded.swapaxes(0, 1), ensembles[0].cell, first, second, edges)
+    chains = radial_distribution(recorded.swapaxes(0, 1), ensembles[0].cells[0], first, second, edges)
     value, error = chains.mean(axis=0), standard_error(chains)
     distance = 0.5 * (edges[1:] + edges[:-1])
     measured = np.full_like(distance, np.nan)

@@ -6,7 +6,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 
 from dynrefine.config.steps import SampleEnsemble
 from dynrefine.dynamics.force_field import force_field, require_finite, with_sufficient_lists
@@ -15,7 +14,7 @@ from dynrefine.dynamics.mapping import for_each
 from dynrefine.errors import CampaignError
 from dynrefine.files.ensembles import Ensemble
 from dynrefine.files.models import Model
-from dynrefine.geometry.system import drawn_velocities, system_of, with_masses
+from dynrefine.geometry.system import Point, drawn_velocities, system_of, with_masses
 from dynrefine.sampling.energies import potential_energies
 from dynrefine.sampling.initial_configurations import Configurations
 
@@ -36,15 +35,15 @@ def sample_ensemble(
     """
     dtype, sampling, kelvin = potential.dtype, settings.ensemble, settings.state.temperature
     elements = settings.elements
-    system = system_of(starts.species, starts.cell, elements, dtype)
-    sampled = system_of(starts.species, starts.cell, with_masses(elements, sampling.masses), dtype)
+    system = system_of(starts.species, elements, dtype)
+    sampled = system_of(starts.species, with_masses(elements, sampling.masses), dtype)
     key, velocity_key, noise_key = jax.random.split(jax.random.key(seed), 3)
     if starts.velocities is None:
         equilibration = 1e3 * sampling.equilibration
         velocities = drawn_velocities(key, sampled, kelvin, len(starts.positions))
     else:
         equilibration, velocities = 0.0, starts.velocities
-    field = force_field(potential.architecture, len(starts.species), starts.cell, sampling)
+    field = force_field(potential.architecture, starts.cells, len(starts.species), sampling)
     samples = sampling.samples_per_replica
     dynamics = LangevinDynamics(
         field,
@@ -53,27 +52,27 @@ def sample_ensemble(
         potential.parameters,
         sampled,
     )
-    chains = sample_chains(
-        dynamics,
-        equilibration,
-        jnp.asarray(starts.positions, dtype),
-        jnp.asarray(velocities, dtype),
-        noise_key,
-    )
+    begun = Point(*(jnp.asarray(each, dtype) for each in (starts.positions, velocities, starts.cells)))
+    chains = sample_chains(dynamics, equilibration, begun, noise_key)
     recorded = np.asarray(chains.positions)
     every = recorded.shape[1] // samples
     chosen = recorded[:, every - 1 :: every][:, :samples].reshape(-1, *recorded.shape[2:])
     _require_temperature(np.asarray(chains.temperatures), kelvin)
+    drawn = drawn_velocities(velocity_key, system, kelvin, len(chosen))
+    cells = np.repeat(starts.cells, samples, axis=0)
+    points = Point(jnp.asarray(chosen), drawn, jnp.asarray(cells, dtype))
     return Ensemble(
         species=np.asarray(system.species),
-        cell=np.asarray(system.cell),
+        cells=cells,
         positions=chosen,
-        velocities=np.asarray(drawn_velocities(velocity_key, system, kelvin, len(chosen))),
-        energies_by_potential=potential_energies(field, [potential], system, jnp.asarray(chosen, dtype)),
+        velocities=np.asarray(drawn),
+        energies_by_potential=potential_energies(field, [potential], system.species, points),
         sampled_by=np.zeros(len(chosen), int),
         chain_positions=recorded[:, -1],
         chain_velocities=np.asarray(chains.velocities),
+        chain_cells=starts.cells,
         recorded_positions=recorded.swapaxes(0, 1),
+        recorded_cells=np.broadcast_to(starts.cells, (recorded.shape[1], *starts.cells.shape)),
         energies=np.asarray(chains.energies).T,
         temperatures=np.asarray(chains.temperatures).T,
         metadata={"seed": seed, "temperature_K": kelvin},
@@ -83,8 +82,7 @@ def sample_ensemble(
 def sample_chains(
     dynamics: LangevinDynamics,
     equilibration: float,
-    positions: Float[Array, "R N 3"],
-    velocities: Float[Array, "R N 3"],
+    starts: Point,
     key: jax.Array,
 ) -> Chain:
     """Sample all replicas of a chunk.
@@ -92,8 +90,7 @@ def sample_chains(
     Arguments:
         dynamics: of the chains.
         equilibration: before the recorded part, fs.
-        positions: at the start, Å.
-        velocities: at the start, Å/fs.
+        starts: where they begin, or go on.
         key: random key of the chunk.
 
     Returns:
@@ -102,16 +99,16 @@ def sample_chains(
     Raises:
         CampaignError: neighbour lists cannot follow, or the energy is not finite.
     """
-    keys = jax.random.split(key, len(positions))
+    keys = jax.random.split(key, len(starts.positions))
 
     @jax.jit
-    def all_chains(dynamics: LangevinDynamics, intervals_before: Any, *starts: Any) -> Any:
-        return for_each(lambda *start: sample_chain(dynamics, *start, intervals_before))(*starts)
+    def all_chains(dynamics: LangevinDynamics, intervals_before: Any, starts: Point, keys: Any) -> Any:
+        return for_each(lambda *own: sample_chain(dynamics, *own, intervals_before))(starts, keys)
 
     def run(field: Any) -> Any:
         own = replace(dynamics, field=field)
         intervals_before = jnp.asarray(round(equilibration / own.interval))
-        return all_chains(own, intervals_before, positions, velocities, keys)
+        return all_chains(own, intervals_before, starts, keys)
 
     chains = with_sufficient_lists(run, dynamics.field)
     require_finite(chains.energies, dynamics.thermostat.timestep)

@@ -6,26 +6,26 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
-from dynrefine.dynamics.force_field import ForceField, over_configurations
+from dynrefine.dynamics.force_field import ForceField, over_points
 from dynrefine.files.models import Model
 from dynrefine.geometry.neighbours import NeighbourList
-from dynrefine.geometry.system import System
+from dynrefine.geometry.system import Point
 
 
 def potential_energies(
-    field: ForceField, potentials: Sequence[Model], system: System, positions: Float[Array, "S N 3"]
+    field: ForceField, potentials: Sequence[Model], species: Int[Array, " N"], points: Point
 ) -> Float[np.ndarray, "K S"]:
-    """Energies in eV at each potential, of one architecture, of configurations in Å."""
+    """Energies in eV of S points at each potential, all of one architecture."""
 
     def at_all(
-        field: ForceField, parameters: Mapping[str, Any], x: jax.Array, neighbours: NeighbourList
+        field: ForceField, parameters: Mapping[str, Any], point: Point, neighbours: NeighbourList
     ) -> jax.Array:
         def at_one(own: Mapping[str, Any]) -> jax.Array:
-            return field.architecture.energy(own, system.species, x, system.cell, neighbours)
+            return field.architecture.energy(own, species, point.positions, point.cell, neighbours)
 
         return jax.lax.map(at_one, parameters)
 
     stacked = jax.tree.map(lambda *each: jnp.stack(each), *(potential.parameters for potential in potentials))
-    return np.asarray(over_configurations(at_all, field, stacked, system, positions)).T
+    return np.asarray(over_points(at_all, field, stacked, points)).T

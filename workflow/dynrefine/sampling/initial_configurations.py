@@ -20,13 +20,13 @@ class Configurations:
 
     Attributes:
         species: element index of each atom.
-        cell: cell vectors as rows, Å.
+        cells: cell vectors as rows, Å.
         positions: Å.
         velocities: of chains that go on, Å/fs; none where they begin.
     """
 
     species: Int[np.ndarray, " N"]
-    cell: Float[np.ndarray, "3 3"]
+    cells: Float[np.ndarray, "R 3 3"]
     positions: Float[np.ndarray, "R N 3"]
     velocities: Float[np.ndarray, "R N 3"] | None = None
 
@@ -53,7 +53,7 @@ def lattice_configurations(
     generator = np.random.default_rng(seed)
     chosen = np.stack([generator.permutation(len(points))[:atoms] for _ in range(replicas)])
     positions = spacing * (points[chosen] + generator.normal(0.0, 0.03, (replicas, atoms, 3)))
-    return Configurations(np.zeros(atoms, int), edge * np.eye(3), positions)
+    return Configurations(np.zeros(atoms, int), _same(edge * np.eye(3), replicas), positions)
 
 
 def initial_configurations(
@@ -86,4 +86,10 @@ def initial_configurations(
     cell = scaled_to_density(np.asarray(frames.cells[candidates[0]], float), mass, state.density)
     shifts = np.stack(np.meshgrid(*map(np.arange, state.supercell), indexing="ij"), axis=-1).reshape(-1, 3)
     repeated = (fractional[:, None] + shifts[None, :, None]).reshape(replicas, -1, 3) @ cell
-    return Configurations(np.tile(species, len(shifts)), cell * np.array(state.supercell)[:, None], repeated)
+    cells = _same(cell * np.array(state.supercell)[:, None], replicas)
+    return Configurations(np.tile(species, len(shifts)), cells, repeated)
+
+
+def _same(cell: np.ndarray, replicas: int) -> np.ndarray:
+    """One cell for all replicas."""
+    return np.tile(cell, (replicas, 1, 1))

@@ -69,7 +69,7 @@ def serve_again(
     if number not in chunks_to_keep(evaluated, settings.ensemble.reuse, kelvin):
         return None
     kept = evaluated[number]
-    system = system_of(kept.species, kept.cell, settings.elements, potential.dtype)
+    system = system_of(kept.species, settings.elements, potential.dtype)
     velocities = drawn_velocities(jax.random.key(seed), system, kelvin, len(kept.positions))
     return replace(kept, velocities=np.asarray(velocities))
 
@@ -97,11 +97,11 @@ def _energies_at(
 ) -> Float[np.ndarray, "chunks K S"]:
     """Energies of the starting points of each chunk at each potential, eV."""
     architecture, dtype = potentials[0].architecture, potentials[0].dtype
-    species, cell = chunks[0].species, chunks[0].cell
+    points = jax.tree.map(lambda *each: jnp.concatenate(each), *(chunk.starts(dtype) for chunk in chunks))
     energies = potential_energies(
-        force_field(architecture, len(species), cell, settings.ensemble),
+        force_field(architecture, points.cell, len(chunks[0].species), settings.ensemble),
         potentials,
-        system_of(species, cell, settings.elements, dtype),
-        jnp.asarray(np.concatenate([chunk.positions for chunk in chunks]), dtype),
+        jnp.asarray(chunks[0].species, jnp.int32),
+        points,
     )
     return np.stack(np.split(energies, len(chunks), axis=1))

@@ -1,7 +1,6 @@
 """Constant-energy trajectories from the starting points of a chunk."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
@@ -57,8 +56,8 @@ def simulation_of(
         times: when the trajectories are observed.
         observers: what is observed along them, and at their starting points.
     """
-    system = system_of(ensemble.species, ensemble.cell, settings.elements, potential.dtype)
-    field = force_field(potential.architecture, len(ensemble.species), ensemble.cell, settings.ensemble)
+    system = system_of(ensemble.species, settings.elements, potential.dtype)
+    field = force_field(potential.architecture, ensemble.cells, len(ensemble.species), settings.ensemble)
     return Simulation(field, times, *observers, potential.parameters, system)
 
 
@@ -81,14 +80,12 @@ def run_trajectories(
     Raises:
         CampaignError: the dynamics blew up, drifted in energy or left the bounds of the temperature.
     """
-    starts, velocities = (
-        jnp.asarray(each, potential.dtype) for each in (ensemble.positions, ensemble.velocities)
-    )
+    starts = ensemble.starts(potential.dtype)
     along, at_start = (Observer.of(names, surfaces) for names in (settings.along, settings.at_start))
     times = observation_times(settings.trajectory, depth)
     own = simulation_of(potential, ensemble, settings, times, (along, at_start))
-    legs = run_legs(own, starts, velocities)
-    observed = observe_starts(own, starts, velocities)
+    legs = run_legs(own, starts)
+    observed = observe_starts(own, starts)
     energies = np.asarray(legs.energies)
     result = Trajectories(
         series={name: np.asarray(values) for name, values in legs.series.items()},

@@ -51,7 +51,7 @@ def adjoint_gradient(job: Job, settings: AdjointGradient) -> None:
     begun = time.monotonic()
     gradient = chunk_gradient(
         simulation_of(potential, ensemble, settings, times, (along, at_start)),
-        (jnp.asarray(ensemble.positions, dtype), jnp.asarray(ensemble.velocities, dtype)),
+        ensemble.starts(dtype),
         trajectories.ends(followed, dtype),
         seeds,
         jnp.asarray(state.coefficients.reshape(-1, count)[number], dtype),

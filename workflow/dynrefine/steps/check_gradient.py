@@ -72,6 +72,5 @@ def _loss(
         ),
         observable=observable,
         kelvin=settings.state.temperature,
-        positions=jnp.asarray(ensemble.positions[: settings.gradient.check.replicas], dtype),
-        velocities=jnp.asarray(ensemble.velocities[: settings.gradient.check.replicas], dtype),
+        starts=ensemble.starts(dtype).first(settings.gradient.check.replicas),
     )

@@ -29,8 +29,7 @@ def gradient_horizon(job: Job, settings: GradientHorizon) -> None:
         ),
         observables=observables_of(settings, settings.state, ensemble),
         weights={name: observable.weight for name, observable in chosen.items()},
-        positions=jnp.asarray(ensemble.positions[: horizon.replicas], dtype),
-        velocities=jnp.asarray(ensemble.velocities[: horizon.replicas], dtype),
+        starts=ensemble.starts(dtype).first(horizon.replicas),
         tolerance=settings.gradient.reversal_tolerance,
     )
     depths = ladder(horizon.shortest, trajectory.length, horizon.depths, trajectory.sampling_interval)

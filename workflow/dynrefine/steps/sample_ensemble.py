@@ -62,7 +62,9 @@ def _starts(job: Job, settings: SampleEnsemble) -> Configurations:
     if _goes_on(job):
         require_chunk(job.inputs.start, *job.chunk)
         former = load_ensemble(job.inputs.start)
-        return Configurations(former.species, former.cell, former.chain_positions, former.chain_velocities)
+        return Configurations(
+            former.species, former.chain_cells, former.chain_positions, former.chain_velocities
+        )
     own = settings.state, settings.elements, settings.ensemble.replicas, job.drawing_seed
     if not job.inputs.start:
         return lattice_configurations(*own)

@@ -71,7 +71,7 @@ def _add_held_out(
             settings.trajectory.sampling_interval,
             judged.diffusion,
             kelvin,
-            cell.volume(ensembles[0].cell),
+            cell.mean_volume(ensembles[0].cells),
         )
     if judged.structure is not None:
         target = judged.structure.target
