@@ -153,7 +153,7 @@ def test_the_network_potential_follows_the_trajectory_of_ase(start):
         def calculate(self, atoms=None, properties=(), system_changes=()):
             super().calculate(atoms, properties, system_changes)
             x = jnp.asarray(atoms.positions)
-            energy, force = forces(model.parameters, system, x, lists(x, system.cell))
+            energy, force = forces(model.parameters, system.species, x, system.cell, lists(x, system.cell))
             self.results = {"energy": float(energy), "forces": np.asarray(force)}
 
     units = ase.units.create_units("2018")

@@ -175,7 +175,10 @@ def run(sampled, bounds):
     centres = np.random.default_rng(1).uniform(0.0, 12.0, (MANY, 3))
     parameters = {"trainable": {"stiffness": jnp.array(STIFF)}, "constants": {"centres": centres}}
     starts = replace(
-        sampled, positions=np.stack([centres + 0.1] * CHAINS), velocities=np.asarray(velocities_of())
+        sampled,
+        cells=sampled.cells[:CHAINS],
+        positions=np.stack([centres + 0.1] * CHAINS),
+        velocities=np.asarray(velocities_of()),
     )
     settings = RunTrajectories.model_construct(
         elements=ELEMENTS,
