@@ -191,6 +191,29 @@ def test_a_wrong_key_gets_one_sentence(sections, sentence):
             "trajectories: change it, any depth will do.",
         ),
         (
+            {"ensemble": {"kind": "isobaric"}},
+            "states[0].pressure is missing, expected one, since ensemble.kind is isobaric: add it, in bar.",
+        ),
+        (
+            {"states": [{"temperature": 94.4, "density": 1.374, "atoms": 108, "pressure": 1.0}]},
+            "states[0].pressure is 1 bar where ensemble.kind is canonical, expected none, since the density is held: "
+            "remove it or set ensemble.kind: isobaric.",
+        ),
+        (
+            {"objective": {"observables": {"density": {"target": 1.374}}}},
+            "objective.observables.density is given where ensemble.kind is canonical, expected isobaric, since the "
+            "density is held otherwise: set ensemble.kind: isobaric, or compare the pressure.",
+        ),
+        (
+            {
+                "states": [{"temperature": 94.4, "density": 1.374, "atoms": 108, "pressure": 1.0}],
+                "ensemble": {"kind": "isobaric"},
+                "objective": {"observables": {"pressure": {"target": 1.0, "scale": 100}}},
+            },
+            "objective.observables.pressure is given where ensemble.kind is isobaric, expected canonical, since the "
+            "pressure is held otherwise: set ensemble.kind: canonical, or compare the density.",
+        ),
+        (
             {"validation": {"diffusion": {"element": "O"}}},
             "validation.diffusion.element is 'O', expected one of Ar: correct it.",
         ),

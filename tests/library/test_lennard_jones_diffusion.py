@@ -64,7 +64,7 @@ def test_liquid_diffuses_as_in_the_literature():
     settings = EvaluateObjective.model_construct(
         elements=ARGON, trajectory=trajectory, objective=TargetsSettings(observables=chosen)
     )
-    observable = observables_of(settings, state, ensemble)["diffusion"]
+    observable = observables_of(settings, state, [ensemble])["diffusion"]
     statistics = observable.statistic(trajectories.observed())
     found = evaluate(observable, statistics, jnp.full(len(statistics), 1.0 / len(statistics)))
 

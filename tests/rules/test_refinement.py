@@ -136,7 +136,7 @@ def test_observables_are_told_the_state_of_their_atoms(finished_toy, settings):
     ensemble = load_ensemble(finished_toy.results / "refinement/000/300K/ensemble_00.npz")
     chosen = Observables(diffusion=DiffusionSettings(element="H", target=2.0, window=8.0, viscosity=0.89))
     state = State(temperature=330.0, density=1.0)
-    diffusion = observables_of(evaluation_of(chosen), state, ensemble)["diffusion"]
+    diffusion = observables_of(evaluation_of(chosen), state, [ensemble])["diffusion"]
     np.testing.assert_array_equal(diffusion.diffusing, np.flatnonzero(ensemble.species == 1))
     assert (diffusion.depth, diffusion.interval) == (4, 2.0)
     edge = 1e-10 * np.linalg.det(ensemble.cells[0].astype(float)) ** (1.0 / 3.0)  # m
@@ -182,7 +182,7 @@ def test_the_objective_is_that_of_the_trajectories(iteration, settings):
     infrared = TOY.objective.observables.infrared
     chosen = Observables(infrared=infrared.model_copy(update={"target": str(ROOT / infrared.target)}))
     ensemble = load_ensemble(iteration / "300K/ensemble_00.npz")
-    observable = observables_of(evaluation_of(chosen), TOY.states[0], ensemble)["infrared"]
+    observable = observables_of(evaluation_of(chosen), TOY.states[0], [ensemble])["infrared"]
     chunks = of_chunks(iteration, "trajectories", load_trajectories)
     series = np.concatenate([chunk.observed().along["dipole_derivative"] for chunk in chunks])
     mean = observable.statistic(Observed({"dipole_derivative": jnp.asarray(series, float)}, {})).mean(axis=0)

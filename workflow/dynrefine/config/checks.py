@@ -12,7 +12,7 @@ from ase.data import atomic_masses, atomic_numbers
 
 from dynrefine.config.dynamics import SharedSampling
 from dynrefine.config.model import Config
-from dynrefine.config.properties import InfraredSettings, PropertySettings
+from dynrefine.config.properties import DensitySettings, InfraredSettings, PressureSettings, PropertySettings
 from dynrefine.config.surfaces import LennardJonesSettings
 from dynrefine.datasets.conversion import factor, known_units
 from dynrefine.datasets.isotopes import ISOTOPES, is_symbol
@@ -41,6 +41,7 @@ def unsuitable_values(config: Config) -> Iterator[str]:
         _named_elements(config),
         _spectra(config),
         _judged_structure(config),
+        _constant_pressure(config),
     )
 
 
@@ -400,6 +401,37 @@ def _judges(config: Config) -> Iterator[str]:
             "a property that is not fitted, since those are judged anyway",
             "remove it",
         )
+
+
+def _constant_pressure(config: Config) -> Iterator[str]:
+    """Pressures are given where they are held; density and pressure are compared where they are not."""
+    isobaric, kind = config.ensemble.kind == "isobaric", config.ensemble.kind
+    for index, state in enumerate(config.states):
+        if isobaric and state.pressure is None:
+            yield _sentence(
+                f"states[{index}].pressure is missing",
+                "one, since ensemble.kind is isobaric",
+                "add it, in bar",
+            )
+        elif kind == "canonical" and state.pressure is not None:
+            yield _sentence(
+                f"states[{index}].pressure is {state.pressure:g} bar where ensemble.kind is canonical",
+                "none, since the density is held",
+                "remove it or set ensemble.kind: isobaric",
+            )
+    for key, settings, _ in properties_by_key(config):
+        if isinstance(settings, DensitySettings) and kind == "canonical":
+            yield _sentence(
+                f"{key} is given where ensemble.kind is canonical",
+                "isobaric, since the density is held otherwise",
+                "set ensemble.kind: isobaric, or compare the pressure",
+            )
+        elif isinstance(settings, PressureSettings) and isobaric:
+            yield _sentence(
+                f"{key} is given where ensemble.kind is isobaric",
+                "canonical, since the pressure is held otherwise",
+                "set ensemble.kind: canonical, or compare the density",
+            )
 
 
 def _windows(config: Config) -> Iterator[str]:

@@ -15,6 +15,12 @@ Chunks = Annotated[int, Field(ge=1, le=100)]
 class State(Section):
     temperature: PositiveFloat = Field(description="Temperature, K.", examples=[300.0])
     density: PositiveFloat = Field(description="Mass density the cell is scaled to, g/cm³.", examples=[0.997])
+    pressure: float | None = Field(
+        None,
+        description="Pressure at which the cell fluctuates, where ensemble.kind is isobaric, bar; sampling then begins "
+        "at the density.",
+        examples=[1.0],
+    )
     supercell: Repeats = Field(
         [1, 1, 1], description="Repeats of the data set's frames along the three cell vectors."
     )
@@ -75,11 +81,22 @@ class CanonicalSettings(NeighbourSettings, SamplingSettings):
     friction: PositiveFloat = Field(2.0, description="Friction of the Langevin thermostat, 1/ps.")
 
 
+class BarostatSettings(Section):
+    compressibility: PositiveFloat = Field(
+        4.5e-5,
+        description="About that of the liquid, 1/bar: with the relaxation time it says how fast cells change.",
+    )
+    relaxation: PositiveFloat = Field(1.0, description="Time in which the volume then relaxes, ps.")
+
+
 class ReusedSettings(CanonicalSettings):
     kind: str = Field(
         "canonical",
-        description="How starting points are sampled (canonical: Langevin dynamics), or the dotted name of a module "
-        "outside the library.",
+        description="How starting points are sampled, by Langevin dynamics (canonical: at the state's density; "
+        "isobaric: at its pressure), or the dotted name of a module outside the library.",
+    )
+    barostat: BarostatSettings = Field(
+        BarostatSettings(), description="Of the isobaric sampling, by stochastic cell rescaling."
     )
     options: dict[str, Any] = Field(
         {}, description="Settings of a sampler outside the library.", examples=[{}]

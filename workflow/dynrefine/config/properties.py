@@ -153,10 +153,26 @@ class PressureSettings(MeasuredNumber):
         return {"target": 1.0, "scale": 22000.0}
 
 
+class DensitySettings(MeasuredNumber):
+    """Mass density at the state's pressure, g/cm³; needs ensemble.kind: isobaric."""
+
+    at_start: ClassVar[tuple[str, ...]] = ("density",)
+
+    target: PositiveFloat = Field(description="Measured density, g/cm³.")
+    scale: PositiveFloat = Field(
+        1.0, description="Relative difference that counts as a loss of one, pure number.", examples=[0.01]
+    )
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return {"target": 0.997}
+
+
 PROPERTIES: dict[str, type[PropertySettings]] = {
     "infrared": InfraredSettings,
     "diffusion": DiffusionSettings,
     "pressure": PressureSettings,
+    "density": DensitySettings,
 }
 
 

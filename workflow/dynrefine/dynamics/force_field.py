@@ -173,7 +173,11 @@ def over_points(
 
 
 def force_field(
-    architecture: Any, cells: Float[np.ndarray, "S 3 3"], atoms: int, settings: NeighbourSettings
+    architecture: Any,
+    cells: Float[np.ndarray, "S 3 3"],
+    atoms: int,
+    settings: NeighbourSettings,
+    least: float = 1.0,
 ) -> ForceField:
     """A force field with lists sized for a liquid in these cells, unless their capacity is set.
 
@@ -182,11 +186,12 @@ def force_field(
         cells: cell vectors as rows, Å.
         atoms: in each cell.
         settings: of neighbour lists.
+        least: factor by which the edges of the cells may shrink.
     """
     reach = architecture.cutoff + settings.neighbour_skin
     smallest = min(np.asarray(cells, float), key=volume)
     capacity = settings.neighbour_capacity or expected_capacity(atoms, volume(smallest), reach)
-    images, grid = images_per_axis(smallest, reach), cell_grid(atoms, smallest, reach)
+    images, grid = images_per_axis(least * smallest, reach), cell_grid(atoms, least * smallest, reach)
     return ForceField(
         architecture, settings.neighbour_skin, capacity, images, settings.rebuild_interval, grid
     )

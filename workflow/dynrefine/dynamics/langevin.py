@@ -1,7 +1,8 @@
-"""Canonical sampling by Langevin dynamics in the middle scheme (BAOA).
+"""Sampling by Langevin dynamics in the middle scheme (BAOA), at constant volume or pressure.
 
 One force per step: v <- v + dt F/m; x <- x + dt/2 v; v <- c v + noise; x <- x + dt/2 v. Positions of harmonic modes
-are sampled exactly at any stable time step (Zhang et al., J. Phys. Chem. A 123, 6056 (2019)).
+are sampled exactly at any stable time step (Zhang et al., J. Phys. Chem. A 123, 6056 (2019)). A barostat acts each
+time that a neighbour list has served.
 """
 
 from collections.abc import Mapping
@@ -13,8 +14,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
+from dynrefine.dynamics.barostat import Barostat
 from dynrefine.dynamics.force_field import ForceField, ListFaults, list_faults
+from dynrefine.geometry.neighbours import NeighbourList
 from dynrefine.geometry.system import Point, System, temperature, without_drift
+from dynrefine.quantities.virial_pressure import virial_pressure
+from dynrefine.surfaces.base import Surface
 from dynrefine.units import ACCELERATION, BOLTZMANN
 
 RECORD_INTERVAL = 20.0  # fs between records of a chain, about
@@ -37,7 +42,7 @@ class Thermostat:
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["positions", "velocities", "energies", "temperatures"],
+    data_fields=["positions", "velocities", "cells", "energies", "temperatures"],
     meta_fields=[],
 )
 @dataclass(frozen=True)
@@ -47,12 +52,14 @@ class Chain:
     Attributes:
         positions: at the end of each interval [records, N, 3], Å.
         velocities: after the last step [N, 3], Å/fs.
+        cells: at the end of each interval [records, 3, 3], Å.
         energies: mean potential energy of each interval [records], eV.
         temperatures: mean kinetic temperature of each interval [records], K.
     """
 
     positions: jax.Array
     velocities: jax.Array
+    cells: jax.Array
     energies: jax.Array
     temperatures: jax.Array
 
@@ -60,7 +67,7 @@ class Chain:
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["parameters", "system"],
-    meta_fields=["field", "thermostat", "duration"],
+    meta_fields=["field", "thermostat", "duration", "barostat"],
 )
 @dataclass(frozen=True)
 class LangevinDynamics:
@@ -72,6 +79,7 @@ class LangevinDynamics:
         duration: of the recorded part, fs.
         parameters: of the potential.
         system: the atoms.
+        barostat: that holds the pressure; none at constant volume.
     """
 
     field: ForceField
@@ -79,6 +87,7 @@ class LangevinDynamics:
     duration: float
     parameters: Mapping[str, Any]
     system: System
+    barostat: Barostat | None = None
 
     @property
     def lists_per_record(self) -> int:
@@ -113,15 +122,23 @@ def sample_chain(
     """
     field, thermostat, system = dynamics.field, dynamics.thermostat, dynamics.system
     parameters, lists_per_record = dynamics.parameters, dynamics.lists_per_record
-    cell, dtype = start.cell, start.positions.dtype
+    dtype = start.positions.dtype
     dt = jnp.asarray(thermostat.timestep, dtype)
     retained = jnp.exp(-thermostat.friction * dt)
     spread = jnp.sqrt(BOLTZMANN * thermostat.kelvin * ACCELERATION / system.masses)[:, None]
     noise_scale = jnp.sqrt(1.0 - retained**2) * spread
 
-    def run_list(carry: Any, number: jax.Array) -> tuple[Any, Any]:
-        positions, velocities = carry
-        neighbours = field.neighbours(positions, cell)
+    def rescaled(point: Point, neighbours: NeighbourList, key: jax.Array) -> Point:
+        if dynamics.barostat is None:
+            return point
+        potential = Surface(field.architecture, parameters)
+        virial = virial_pressure({"potential": potential}, system, point, neighbours)
+        interval = field.rebuild_interval * thermostat.timestep
+        return dynamics.barostat.rescaled(point, virial, thermostat.kelvin, interval, key)
+
+    def run_list(point: Point, number: jax.Array) -> tuple[Point, Any]:
+        cell = point.cell
+        neighbours = field.neighbours(point.positions, cell)
         list_key = jax.random.fold_in(key, number)
 
         def step(carry: Any, step_key: jax.Array) -> tuple[Any, tuple[jax.Array, jax.Array]]:
@@ -134,27 +151,29 @@ def sample_chain(
             x = x + 0.5 * dt * v
             return (x, v), (energy, temperature(system.masses, v))
 
-        carry, (energies, temperatures) = jax.lax.scan(
-            step, carry, jax.random.split(list_key, field.rebuild_interval)
+        (x, v), (energies, temperatures) = jax.lax.scan(
+            step, (point.positions, point.velocities), jax.random.split(list_key, field.rebuild_interval)
         )
-        faults = list_faults(neighbours, positions, carry[0], field.skin)
-        return carry, (jnp.mean(energies), jnp.mean(temperatures), faults)
+        faults = list_faults(neighbours, point.positions, x, field.skin)
+        # no step has this key
+        last = rescaled(Point(x, v, cell), neighbours, jax.random.fold_in(list_key, field.rebuild_interval))
+        return last, (jnp.mean(energies), jnp.mean(temperatures), faults)
 
-    def run_interval(carry: Any, number: jax.Array) -> tuple[Any, Any]:
+    def run_interval(point: Point, number: jax.Array) -> tuple[Point, Any]:
         numbers = number * lists_per_record + jnp.arange(lists_per_record)
-        carry, (energies, temperatures, faults) = jax.lax.scan(run_list, carry, numbers)
-        faults = jax.tree.map(jnp.any, faults)
-        return carry, (carry[0], jnp.mean(energies), jnp.mean(temperatures), faults)
+        last, (energies, temperatures, faults) = jax.lax.scan(run_list, point, numbers)
+        recorded = last.positions, last.cell, jnp.mean(energies), jnp.mean(temperatures)
+        return last, (recorded, jax.tree.map(jnp.any, faults))
 
-    def equilibrate(number: jax.Array, carry: Any) -> Any:
-        state, faults = carry
-        state, (*_, new_faults) = run_interval(state, number)
-        return state, faults | new_faults
+    def equilibrate(number: jax.Array, carry: tuple[Point, ListFaults]) -> tuple[Point, ListFaults]:
+        point, faults = carry
+        point, (_, new_faults) = run_interval(point, number)
+        return point, faults | new_faults
 
-    state, faults = jax.lax.fori_loop(
-        0, equilibration, equilibrate, ((start.positions, start.velocities), ListFaults.none())
+    point, faults = jax.lax.fori_loop(0, equilibration, equilibrate, (start, ListFaults.none()))
+    last, (recorded, new_faults) = jax.lax.scan(
+        run_interval, point, equilibration + jnp.arange(dynamics.records)
     )
-    (_, velocities), (recorded, energies, temperatures, new_faults) = jax.lax.scan(
-        run_interval, state, equilibration + jnp.arange(dynamics.records)
-    )
-    return Chain(recorded, velocities, energies, temperatures), faults | jax.tree.map(jnp.any, new_faults)
+    positions, cells, energies, temperatures = recorded
+    chain = Chain(positions, last.velocities, cells, energies, temperatures)
+    return chain, faults | jax.tree.map(jnp.any, new_faults)

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from dynrefine.config.dynamics import State
 from dynrefine.config.steps import EvaluationSettings
 from dynrefine.files.ensembles import Ensemble
@@ -14,17 +16,19 @@ from dynrefine.refinement.objective import evaluate_state
 from dynrefine.sampling.reweighting import weights_of
 
 
-def observables_of(settings: EvaluationSettings, state: State, ensemble: Ensemble) -> dict[str, Observable]:
+def observables_of(
+    settings: EvaluationSettings, state: State, chunks: Sequence[Ensemble]
+) -> dict[str, Observable]:
     """The observables of a state, by name.
 
     Arguments:
         settings: elements, trajectories and observables.
         state: at which they are observed.
-        ensemble: any chunk of the state.
+        chunks: of the state; their mean volume is that of the state.
     """
-    symbols = tuple(settings.symbols[index] for index in ensemble.species)
+    symbols = tuple(settings.symbols[index] for index in chunks[0].species)
     interval = settings.trajectory.sampling_interval
-    volume = cell.mean_volume(ensemble.cells)
+    volume = cell.mean_volume(np.concatenate([chunk.cells for chunk in chunks]))
     conditions = Conditions(state.temperature, volume, len(symbols), interval, symbols)
     names = f"{state.short_label}_{state.density:g}", state.short_label
     chosen = {name: each.of_state(*names) for name, each in settings.objective.observables.chosen().items()}
@@ -51,7 +55,7 @@ def evaluate_objective(
     weights = {name: each.weight for name, each in settings.objective.observables.chosen().items()}
     evaluated, observables = {}, {}
     for label, state in states.items():
-        observables = observables_of(settings, state, ensembles[label][0])
+        observables = observables_of(settings, state, ensembles[label])
         observed = Observed.joined(chunk.observed() for chunk in trajectories[label])
         shares = weights_of(ensembles[label], state.temperature)
         evaluated[label] = evaluate_state(observables, weights, observed, shares, state.temperature)

@@ -1,4 +1,4 @@
-"""Starting points from the canonical ensemble, by chains of Langevin dynamics."""
+"""Starting points from the canonical ensemble, by chains of Langevin dynamics; with a barostat the isobaric one."""
 
 from dataclasses import replace
 from typing import Any
@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dynrefine.config.steps import SampleEnsemble
+from dynrefine.dynamics.barostat import Barostat
 from dynrefine.dynamics.force_field import force_field, require_finite, with_sufficient_lists
 from dynrefine.dynamics.langevin import Chain, LangevinDynamics, Thermostat, sample_chain
 from dynrefine.dynamics.mapping import for_each
@@ -18,9 +19,15 @@ from dynrefine.geometry.system import Point, drawn_velocities, system_of, with_m
 from dynrefine.sampling.energies import potential_energies
 from dynrefine.sampling.initial_configurations import Configurations
 
+LEAST_SHRINKAGE = 0.9  # of the edges of a cell at constant pressure, which neighbour lists allow for
+
 
 def sample_ensemble(
-    potential: Model, starts: Configurations, settings: SampleEnsemble, seed: int
+    potential: Model,
+    starts: Configurations,
+    settings: SampleEnsemble,
+    seed: int,
+    barostat: Barostat | None = None,
 ) -> Ensemble:
     """Sample starting points of trajectories at a potential.
 
@@ -29,9 +36,10 @@ def sample_ensemble(
         starts: where the chains begin, or go on if they have velocities; without, they equilibrate first.
         settings: elements, state and sampling.
         seed: of the noise and of the starting points' velocities.
+        barostat: that holds the pressure; none at constant volume.
 
     Raises:
-        CampaignError: the dynamics blew up, or the temperature is not that of the thermostat.
+        CampaignError: the dynamics blew up, the temperature is not that of the thermostat, or a cell shrank too far.
     """
     dtype, sampling, kelvin = potential.dtype, settings.ensemble, settings.state.temperature
     elements = settings.elements
@@ -43,7 +51,8 @@ def sample_ensemble(
         velocities = drawn_velocities(key, sampled, kelvin, len(starts.positions))
     else:
         equilibration, velocities = 0.0, starts.velocities
-    field = force_field(potential.architecture, starts.cells, len(starts.species), sampling)
+    least = 1.0 if barostat is None else LEAST_SHRINKAGE
+    field = force_field(potential.architecture, starts.cells, len(starts.species), sampling, least)
     samples = sampling.samples_per_replica
     dynamics = LangevinDynamics(
         field,
@@ -51,28 +60,31 @@ def sample_ensemble(
         1e3 * sampling.decorrelation * samples,
         potential.parameters,
         sampled,
+        barostat,
     )
     begun = Point(*(jnp.asarray(each, dtype) for each in (starts.positions, velocities, starts.cells)))
     chains = sample_chains(dynamics, equilibration, begun, noise_key)
-    recorded = np.asarray(chains.positions)
-    every = recorded.shape[1] // samples
-    chosen = recorded[:, every - 1 :: every][:, :samples].reshape(-1, *recorded.shape[2:])
     _require_temperature(np.asarray(chains.temperatures), kelvin)
+    _require_room(np.asarray(chains.cells), starts.cells)
+    recorded, cells = np.asarray(chains.positions), np.asarray(chains.cells)
+    every = recorded.shape[1] // samples
+    chosen, chosen_cells = (
+        each[:, every - 1 :: every][:, :samples].reshape(-1, *each.shape[2:]) for each in (recorded, cells)
+    )
     drawn = drawn_velocities(velocity_key, system, kelvin, len(chosen))
-    cells = np.repeat(starts.cells, samples, axis=0)
-    points = Point(jnp.asarray(chosen), drawn, jnp.asarray(cells, dtype))
+    points = Point(jnp.asarray(chosen), drawn, jnp.asarray(chosen_cells))
     return Ensemble(
         species=np.asarray(system.species),
-        cells=cells,
+        cells=chosen_cells,
         positions=chosen,
         velocities=np.asarray(drawn),
         energies_by_potential=potential_energies(field, [potential], system.species, points),
         sampled_by=np.zeros(len(chosen), int),
         chain_positions=recorded[:, -1],
         chain_velocities=np.asarray(chains.velocities),
-        chain_cells=starts.cells,
+        chain_cells=cells[:, -1],
         recorded_positions=recorded.swapaxes(0, 1),
-        recorded_cells=np.broadcast_to(starts.cells, (recorded.shape[1], *starts.cells.shape)),
+        recorded_cells=cells.swapaxes(0, 1),
         energies=np.asarray(chains.energies).T,
         temperatures=np.asarray(chains.temperatures).T,
         metadata={"seed": seed, "temperature_K": kelvin},
@@ -122,6 +134,18 @@ def _require_temperature(temperatures: np.ndarray, kelvin: float) -> None:
         raise CampaignError(
             f"a replica ran at {worst:.0f} K where the thermostat holds {kelvin:.0f} K: the potential is releasing "
             "energy it should not have; shorten ensemble.timestep, or train on more frames "
+            "(labelling.geometries)."
+        )
+
+
+def _require_room(cells: np.ndarray, at_start: np.ndarray) -> None:
+    """Cells [R, records, 3, 3] that became no narrower than the neighbour lists were made for."""
+    scales = (np.linalg.det(cells) / np.linalg.det(at_start)[:, None]) ** (1.0 / 3.0)
+    least = float(scales.min())
+    if least < LEAST_SHRINKAGE:
+        raise CampaignError(
+            f"a cell shrank to {least:.2f} of its edges, expected {LEAST_SHRINKAGE:g} at least: the potential's own "
+            "density is far above states.density; give a higher one, or train on more frames "
             "(labelling.geometries)."
         )
 

@@ -42,7 +42,7 @@ def adjoint_gradient(job: Job, settings: AdjointGradient) -> None:
     shares = state.weights.reshape(-1, count)[:, followed]
     observed = trajectories.observed(times.count)
     seeds = observed_seeds(
-        observables_of(settings, settings.state, ensemble),
+        observables_of(settings, settings.state, [ensemble]),
         state.weighted_cotangents(objective.weights),
         jnp.asarray(shares[number] / shares.sum(), dtype),
         jax.tree.map(lambda array: array[followed], observed),

@@ -28,7 +28,7 @@ def check_gradient(job: Job, settings: CheckGradient) -> None:
     ensemble = load_ensemble(job.inputs.ensemble)
     rows = [
         {"observable": name, **row}
-        for name, observable in observables_of(settings, settings.state, ensemble).items()
+        for name, observable in observables_of(settings, settings.state, [ensemble]).items()
         for row in _compared(job, settings, ensemble, observable)
     ]
     write_table(job.outputs.table, pd.DataFrame(rows))

@@ -27,7 +27,7 @@ def gradient_horizon(job: Job, settings: GradientHorizon) -> None:
         simulation=simulation_of(
             potential, ensemble, settings, observation_times(trajectory), (along, at_start)
         ),
-        observables=observables_of(settings, settings.state, ensemble),
+        observables=observables_of(settings, settings.state, [ensemble]),
         weights={name: observable.weight for name, observable in chosen.items()},
         starts=ensemble.starts(dtype).first(horizon.replicas),
         tolerance=settings.gradient.reversal_tolerance,
