@@ -17,8 +17,8 @@ class State(Section):
     density: PositiveFloat = Field(description="Mass density the cell is scaled to, g/cm³.", examples=[0.997])
     pressure: float | None = Field(
         None,
-        description="Pressure at which the cell fluctuates, where ensemble.kind is isobaric, bar; sampling then begins "
-        "at the density.",
+        description="Pressure at which the cell fluctuates where ensemble.kind is isobaric, bar; sampling begins at "
+        "the density.",
         examples=[1.0],
     )
     supercell: Repeats = Field(
