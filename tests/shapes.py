@@ -11,6 +11,8 @@ WITH_SHAPES = [
     f"dynrefine.{name}"
     for name in (
         "dynamics.adjoint",
+        "dynamics.barostat",
+        "dynamics.force_field",
         "dynamics.langevin",
         "dynamics.leapfrog",
         "dynamics.replicas",

@@ -114,7 +114,7 @@ def expected_from(chunks, label, change=0.0, energies=0.0):
 
 @pytest.mark.parametrize("label", STATES)
 def test_observables_know_the_conditions_of_their_state(chunks, label):
-    found = observables_of(settings_of(OBSERVABLES), STATES[label], chunks[label][0])
+    found = observables_of(settings_of(OBSERVABLES), STATES[label], [chunks[label][0][0]])
     assert list(found) == ["diffusion", "pressure"]
     np.testing.assert_array_equal(found["diffusion"].diffusing, HYDROGEN[label])
     assert (found["diffusion"].depth, found["diffusion"].interval) == (5, INTERVAL)
@@ -132,7 +132,7 @@ def test_measured_curves_are_read_from_their_files(chunks, tmp_path):
     infrared = InfraredSettings(target=str(path), window=8.0, resolution=100.0, bands=bands)
     settings = settings_of(Observables(infrared=infrared))
     found = {
-        label: observables_of(settings, state, chunks[label][0])["infrared"]
+        label: observables_of(settings, state, [chunks[label][0][0]])["infrared"]
         for label, state in STATES.items()
     }
     np.testing.assert_allclose(found["280K"].abscissa, np.arange(100.0, 901.0, 100.0))

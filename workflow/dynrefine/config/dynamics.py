@@ -19,7 +19,6 @@ class State(Section):
         None,
         description="Pressure at which the cell fluctuates where ensemble.kind is isobaric, bar; sampling begins at "
         "the density.",
-        examples=[1.0],
     )
     supercell: Repeats = Field(
         [1, 1, 1], description="Repeats of the data set's frames along the three cell vectors."

@@ -48,8 +48,8 @@ class PropertySettings(Section):
         return [file, *self.own_targets.values()] if file is not None else []
 
     @classmethod
-    def example(cls) -> dict[str, Any]:
-        """What a campaign writes at least."""
+    def example(cls) -> dict[str, Any] | None:
+        """What a campaign writes at least; none of what cannot stand beside the other properties."""
         raise NotImplementedError
 
 
@@ -158,14 +158,14 @@ class DensitySettings(MeasuredNumber):
 
     at_start: ClassVar[tuple[str, ...]] = ("density",)
 
-    target: PositiveFloat = Field(description="Measured density, g/cm³.")
+    target: PositiveFloat = Field(description="Measured density, g/cm³.", examples=[0.997])
     scale: PositiveFloat = Field(
         1.0, description="Relative difference that counts as a loss of one, pure number.", examples=[0.01]
     )
 
     @classmethod
-    def example(cls) -> dict[str, Any]:
-        return {"target": 0.997}
+    def example(cls) -> None:
+        return None
 
 
 PROPERTIES: dict[str, type[PropertySettings]] = {

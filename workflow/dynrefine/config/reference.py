@@ -45,7 +45,7 @@ def reference_text() -> str:
 def _section_lines(section: Schema, example: dict[str, Any], depth: int) -> Iterator[str]:
     indent = "  " * depth
     for name, field in section["properties"].items():
-        first, *others = sections_in(field) or [None]
+        first, *others = [each for each in sections_in(field) if not _is_outside(each)] or [None]
         value = example.get(name, field["examples"][0] if "examples" in field else field.get("default"))
         if depth == 0:
             yield ""
@@ -54,7 +54,10 @@ def _section_lines(section: Schema, example: dict[str, Any], depth: int) -> Iter
         yield from textwrap.wrap(
             f"{field['description']}{note}", _WIDTH, initial_indent=comment, subsequent_indent=comment
         )
-        if first is None or _holds_plain_values(value):
+        if field.get("examples") == [None] and first is not None:
+            yield f"{indent}{name}: null"
+            others = [first]
+        elif first is None or _holds_plain_values(value):
             yield f"{indent}{name}: {_scalar(value)}"
         elif value == {} and "examples" not in field:  # described where it has to be given
             yield f"{indent}{name}: {{}}"
@@ -64,7 +67,7 @@ def _section_lines(section: Schema, example: dict[str, Any], depth: int) -> Iter
         else:
             yield f"{indent}{name}:"
             yield from _section_lines(first, value or {}, depth + 1)
-        for other in (each for each in others if kind_of(each) != OUTSIDE):
+        for other in others:
             yield f"{indent}# Or:"
             yield f"{indent}# {name}:"
             yield from (f"{indent}# {line[len(indent) :]}" for line in _section_lines(other, {}, depth + 1))
@@ -75,6 +78,10 @@ def _list_lines(section: Schema, entries: list[dict[str, Any]], depth: int) -> I
     for number, entry in enumerate(entries):
         lines = list(_section_lines(section, entry, depth + 1))
         yield from _as_list_entry(lines if number == 0 else _without_comments(lines), depth)
+
+
+def _is_outside(section: Schema) -> bool:
+    return "kind" in section["properties"] and kind_of(section) == OUTSIDE
 
 
 def _holds_plain_values(value: Any) -> bool:
