@@ -4,10 +4,12 @@ One campaign meets them all: jobs that take too long or too much memory, a lost 
 killed.
 """
 
+import os
 import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -219,6 +221,31 @@ def test_a_cancelled_job_is_tried_again(disturbed):
 def test_a_training_whose_node_was_lost_goes_on_and_is_not_counted_as_failed(disturbed):
     assert "going on from" in (disturbed.campaign.results / "logs/train_surface/potential.log").read_text()
     assert "Error in rule train_surface" not in disturbed.before
+
+
+def test_a_campaign_in_one_job_goes_back_into_the_queue_and_goes_on(cluster, toy, finished_toy):
+    """Begun with the validation, told of the time limit, and ended in its second start."""
+    shutil.rmtree(toy.results / "validation/refined")
+    (toy.results / "report.html").unlink(missing_ok=True)
+    submitted = subprocess.run(
+        ["sbatch", "--parsable", "--gpus=2", "--cpus-per-task=2", "--mem=8G", "--time=60"]
+        + ["slurm/campaign.sbatch", "--configfile", toy.configuration],
+        cwd=toy.folder,
+        env=toy.environment | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    job = submitted.stdout.strip()
+    ensembles = toy.results / "validation/refined"
+    wait_for(lambda: list(ensembles.rglob("ensemble_*.npz")), "the first job")
+    subprocess.run(["scancel", "--batch", "--signal=USR1", job], check=True)
+    wait_for(lambda: job in requeued(), "that the job goes back into the queue")
+    assert not (toy.results / "report.html").exists()
+    scontrol("update", f"jobid={job}", "starttime=now")
+    wait_for((toy.results / "report.html").exists, "the report")
+    said = (toy.folder / f"dynrefine_{job}.log").read_text()
+    assert different_results(toy, finished_toy) == set(), said
 
 
 def test_a_full_disk_is_told_in_one_sentence(cluster, toy):
