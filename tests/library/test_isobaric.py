@@ -7,20 +7,23 @@ import pytest
 
 from dynrefine.config.data import Element
 from dynrefine.config.dynamics import BarostatSettings, EnsembleSettings, State
+from dynrefine.config.properties import PROPERTIES
 from dynrefine.config.steps import SampleEnsemble
 from dynrefine.config.surfaces import LennardJonesSettings
 from dynrefine.dynamics.barostat import Barostat
 from dynrefine.dynamics.force_field import force_field
 from dynrefine.errors import CampaignError
 from dynrefine.files.models import create_model
+from dynrefine.files.trajectories import Observed
 from dynrefine.geometry.system import Point, system_of
+from dynrefine.properties.base import Conditions, create_observables
 from dynrefine.quantities.density import density
 from dynrefine.refinement.gradient import energy_gradients
 from dynrefine.sampling.canonical import _require_room
 from dynrefine.sampling.initial_configurations import lattice_configurations
 from dynrefine.sampling.isobaric import SAMPLER
 from dynrefine.sampling.reweighting import ensemble_coefficients
-from dynrefine.statistics import standard_error
+from dynrefine.statistics import jackknife_error, leave_one_out, standard_error
 from dynrefine.units import BAR, BOLTZMANN, GRAM_PER_CUBIC_CENTIMETRE, KILOJOULE_PER_MOLE
 
 KELVIN, ATOMS, REPLICAS = 300.0, 8, 64
@@ -112,6 +115,45 @@ def sampled(sigma, seed):
     return model, ensemble, 108 * 39.948 / volumes / GRAM_PER_CUBIC_CENTIMETRE
 
 
+def fluctuating(name, conditions, **settings):
+    """A property of fluctuations with a target of 2."""
+    chosen = {name: PROPERTIES[name](target=2.0, **settings)}
+    return create_observables(chosen, {name: None}, conditions)[name]
+
+
+def test_fluctuations_are_those_of_an_ideal_gas():
+    """V is distributed as V^N exp(-PV/kT): κ = 1/P (1 + 1/(N + 1)), and so on, whatever the units."""
+    atoms, kelvin, pressure, mass = 50, 300.0, 2000.0, 50 * 4.0
+    scale = BOLTZMANN * kelvin / (pressure * BAR)  # kT/P, Å³
+    volumes = np.random.default_rng(0).gamma(atoms + 1, scale, 400000)
+    observed = Observed({}, {"potential_energy": jnp.zeros(len(volumes)), "volume": jnp.asarray(volumes)})
+    conditions = Conditions(kelvin, 1.0, atoms, 1.0, (), mass, pressure)
+    found = {}
+    for name in ("compressibility", "thermal_expansion", "heat_capacity"):
+        observable = fluctuating(name, conditions, scale=0.1)
+        mean = observable.statistic(observed).mean(axis=0)
+        (found[name],) = observable.predict(mean)
+        assert float(observable.loss(mean)) == pytest.approx((float(found[name]) / 2.0 - 1.0) ** 2 / 0.01)
+    # V has the mean (N + 1) kT/P and the variance (N + 1) (kT/P)², H = PV; its variance is known to sqrt(2/samples)
+    assert found["compressibility"] == pytest.approx(1e6 / pressure, rel=0.01)
+    assert found["thermal_expansion"] == pytest.approx(1e3 / kelvin, rel=0.01)
+    gas_constant = 8.314462618e-3 / 4.0  # kJ/(g K) per mole of mass 4 g
+    assert found["heat_capacity"] == pytest.approx(1e3 * gas_constant * (2.5 + 1.0 / atoms), rel=0.01)
+    corrected = fluctuating("heat_capacity", conditions, quantum_correction=-0.5)
+    mean = corrected.statistic(observed).mean(axis=0)
+    assert corrected.predict(mean)[0] == pytest.approx(found["heat_capacity"] - 0.5)
+
+
+def test_the_enthalpy_of_vaporisation_is_that_of_atoms_that_part():
+    conditions = Conditions(94.4, 1.0, 100, 1.0)
+    observable = fluctuating("vaporisation_enthalpy", conditions, gas_energy=0.01)
+    observed = Observed({}, {"potential_energy": jnp.array([-6.0, -6.4])})
+    expected = (0.01 + 0.062) * 96.48533212 + 8.314462618e-3 * 94.4
+    mean = observable.statistic(observed).mean(axis=0)
+    assert observable.predict(mean)[0] == pytest.approx(expected, rel=1e-8)
+    assert observable.loss(mean) == pytest.approx((expected / 2.0 - 1.0) ** 2)
+
+
 @pytest.mark.slow
 def test_the_density_of_the_lennard_jones_liquid_and_its_derivative():
     """The density at a pressure that Monte Carlo found at that density, and how it changes with σ.
@@ -124,8 +166,31 @@ def test_the_density_of_the_lennard_jones_liquid_and_its_derivative():
     observed = jax.vmap(lambda point: density({}, system, point, None))(points)
     np.testing.assert_allclose(observed, densities.ravel(), rtol=1e-12)
     of_chains = densities.mean(axis=1)
-    assert standard_error(of_chains) < 0.004 * of_chains.mean()  # or the test would see nothing
+    assert standard_error(of_chains) < 0.006 * of_chains.mean()  # or the test would see nothing
     assert abs(of_chains.mean() - DENSITY * GRAMS) < 3.0 * standard_error(of_chains)
+
+    # Its derivatives, from the same simulations at neighbouring densities and temperatures.
+    by_density = (1.5781 - 0.24056) / (0.86 - 0.776)  # ∂P/∂ρ
+    by_temperature, heat = (0.82386 - 0.55355) / 0.05, 1.5 + (5.7947 - 5.7456) / 0.05  # ∂P/∂T, c_V of an atom
+    compressibility = 1.0 / (DENSITY * by_density)
+    expansion = compressibility * by_temperature
+    heat += TEMPERATURE * expansion**2 / (DENSITY * compressibility)
+    in_units = {
+        "compressibility": compressibility * 1e6 * SIGMA**3 * BAR / EPSILON,
+        "thermal_expansion": expansion * 1e3 * BOLTZMANN / EPSILON,
+        "heat_capacity": heat * 8.314462618 / 39.948,
+    }
+    observed = Observed({}, {"volume": points.volume, "potential_energy": ensemble.energies_by_potential[0]})
+    conditions = Conditions(
+        SETTINGS.state.temperature, 1.0, 108, 1.0, (), 108 * 39.948, SETTINGS.state.pressure
+    )
+    for name, expected in in_units.items():
+        observable = fluctuating(name, conditions)
+        each = observable.statistic(observed).reshape(CHAINS, SAMPLES, -1).mean(axis=1)
+        left_out = observable.predict(leave_one_out(each, jnp.full(CHAINS, 1.0 / CHAINS)))
+        error = float(jackknife_error(left_out)[0])
+        assert abs(float(observable.predict(each.mean(axis=0))[0]) - expected) < 3.0 * error, name
+        assert error < 0.5 * expected
 
     # The ensemble part of d<ρ>/dσ, by chain, and the difference of two independent ensembles.
     field = force_field(model.architecture, ensemble.cells, 108, SETTINGS.ensemble)

@@ -11,7 +11,7 @@ from ase.calculators.lj import LennardJones as Reference
 from systems import POTENTIAL, TRICLINIC, box_of, field_of, random_model, water_box
 
 from dynrefine.config.data import Element
-from dynrefine.config.properties import DiffusionSettings, PressureSettings
+from dynrefine.config.properties import DiffusionSettings, PressureSettings, ThermalExpansionSettings
 from dynrefine.dynamics.leapfrog import ObservationTimes, Simulation
 from dynrefine.dynamics.replicas import run_legs
 from dynrefine.dynamics.starting_points import observe_starts
@@ -152,6 +152,24 @@ def test_the_gradient_of_the_pressure_is_that_of_the_weighted_estimator(argon):
         assert row["relative_error"] < 1e-7, row
 
 
+def test_the_gradient_of_a_thermal_expansion_is_its_derivative(argon):
+    """Starting points in cells of their own, whose energies depend on the potential and so do their weights."""
+    factors = jnp.array([1.0, 1.01, 0.98, 1.03])[:, None, None]
+    starts = replace(
+        argon.starts, positions=factors * argon.starts.positions, cell=factors * argon.starts.cell
+    )
+    conditions = Conditions(KELVIN, EDGE**3, 32, 10.0, pressure=100.0)
+    settings = ThermalExpansionSettings(target=4.0, scale=0.5)
+    chosen = create_observables({"thermal_expansion": settings}, {"thermal_expansion": None}, conditions)
+    expansion = chosen["thermal_expansion"]
+    simulation = replace(argon.simulation, at_start=Observer.of(expansion.at_start, {}))
+    loss = replace(argon, observable=expansion, simulation=simulation, starts=starts)
+    adjoint, _ = loss.adjoint(tolerance=1e-9)
+    # Energies change by some 100 times the displacement: 1e-3 kT, whose square is the error of the difference.
+    for row in compare_with_finite_differences(loss, adjoint, displacement=1e-7, count=2, seed=0):
+        assert row["relative_error"] < 1e-6, row
+
+
 def test_both_parts_of_the_gradient_matter_and_each_is_its_derivative(argon):
     """The explicit part at equal weights, the ensemble part at the quantities of the unchanged potential."""
     loss, weights = argon.observable.loss, jnp.full(STARTS, 1.0 / STARTS)
@@ -273,5 +291,5 @@ def test_a_pilot_is_not_moved_by_what_needs_no_trajectory(argon, diffusion):
 
 
 def test_a_quantity_that_is_not_known_is_an_error():
-    with pytest.raises(CampaignError, match="'density' is not among the quantities of dynrefine"):
-        Observer.of(["density"], {})
+    with pytest.raises(CampaignError, match="'entropy' is not among the quantities of dynrefine"):
+        Observer.of(["entropy"], {})

@@ -12,7 +12,13 @@ from ase.data import atomic_masses, atomic_numbers
 
 from dynrefine.config.dynamics import SharedSampling
 from dynrefine.config.model import Config
-from dynrefine.config.properties import DensitySettings, InfraredSettings, PressureSettings, PropertySettings
+from dynrefine.config.properties import (
+    AtConstantPressure,
+    InfraredSettings,
+    PressureSettings,
+    PropertySettings,
+    VaporisationEnthalpySettings,
+)
 from dynrefine.config.surfaces import LennardJonesSettings
 from dynrefine.datasets.conversion import factor, known_units
 from dynrefine.datasets.isotopes import ISOTOPES, is_symbol
@@ -420,11 +426,17 @@ def _constant_pressure(config: Config) -> Iterator[str]:
                 "remove it or set ensemble.kind: isobaric",
             )
     for key, settings, _ in properties_by_key(config):
-        if isinstance(settings, DensitySettings) and kind == "canonical":
+        if isinstance(settings, AtConstantPressure) and kind == "canonical":
             yield _sentence(
                 f"{key} is given where ensemble.kind is canonical",
                 "isobaric, since the density is held otherwise",
                 "set ensemble.kind: isobaric, or compare the pressure",
+            )
+        elif isinstance(settings, VaporisationEnthalpySettings) and len(config.elements) > 1:
+            yield _sentence(
+                f"{key} is given where elements lists {len(config.elements)} elements",
+                "one, since the vapour is taken for one of single atoms",
+                "remove it",
             )
         elif isinstance(settings, PressureSettings) and isobaric:
             yield _sentence(

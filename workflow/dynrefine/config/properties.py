@@ -153,15 +153,71 @@ class PressureSettings(MeasuredNumber):
         return {"target": 1.0, "scale": 22000.0}
 
 
-class DensitySettings(MeasuredNumber):
+class ScaledNumber(MeasuredNumber):
+    """A number whose relative difference from the measured one is counted in units of a scale."""
+
+    scale: PositiveFloat = Field(
+        1.0, description="Relative difference that counts as a loss of one, pure number.", examples=[0.01]
+    )
+
+
+class AtConstantPressure(ScaledNumber):
+    """A property that is known where the pressure is held, not where the density is."""
+
+    @classmethod
+    def example(cls) -> None:
+        return None
+
+
+class DensitySettings(AtConstantPressure):
     """Mass density at the state's pressure, g/cm³; needs ensemble.kind: isobaric."""
 
     at_start: ClassVar[tuple[str, ...]] = ("density",)
 
     target: PositiveFloat = Field(description="Measured density, g/cm³.", examples=[0.997])
-    scale: PositiveFloat = Field(
-        1.0, description="Relative difference that counts as a loss of one, pure number.", examples=[0.01]
+
+
+class FluctuationSettings(ScaledNumber):
+    """What properties from fluctuations of volume and enthalpy need."""
+
+    at_start: ClassVar[tuple[str, ...]] = ("potential_energy", "volume")
+
+    quantum_correction: float = Field(
+        0.0,
+        description="Added to the simulated value, whose nuclei are classical, before it is compared; in the unit "
+        "of the property.",
     )
+
+
+class CompressibilitySettings(AtConstantPressure, FluctuationSettings):
+    """Isothermal compressibility, 1e-6/bar; needs ensemble.kind: isobaric."""
+
+    target: PositiveFloat = Field(description="Measured compressibility, 1e-6/bar.", examples=[45.25])
+
+
+class ThermalExpansionSettings(AtConstantPressure, FluctuationSettings):
+    """Thermal expansion, 1e-3/K; needs ensemble.kind: isobaric."""
+
+    target: float = Field(description="Measured expansion, 1e-3/K.", examples=[0.257])
+
+
+class HeatCapacitySettings(FluctuationSettings):
+    """Heat capacity, kJ/(kg K), at constant pressure where ensemble.kind is isobaric, else at constant volume."""
+
+    target: PositiveFloat = Field(description="Measured heat capacity, kJ/(kg K).")
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return {"target": 4.138}
+
+
+class VaporisationEnthalpySettings(ScaledNumber):
+    """Enthalpy of vaporisation of a liquid of single atoms, kJ/mol."""
+
+    at_start: ClassVar[tuple[str, ...]] = ("potential_energy",)
+
+    target: PositiveFloat = Field(description="Measured enthalpy of vaporisation, kJ/mol.", examples=[6.211])
+    gas_energy: float = Field(0.0, description="Potential energy of an atom in the gas, eV.")
 
     @classmethod
     def example(cls) -> None:
@@ -173,6 +229,10 @@ PROPERTIES: dict[str, type[PropertySettings]] = {
     "diffusion": DiffusionSettings,
     "pressure": PressureSettings,
     "density": DensitySettings,
+    "compressibility": CompressibilitySettings,
+    "thermal_expansion": ThermalExpansionSettings,
+    "heat_capacity": HeatCapacitySettings,
+    "vaporisation_enthalpy": VaporisationEnthalpySettings,
 }
 
 

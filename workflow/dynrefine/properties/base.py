@@ -22,6 +22,8 @@ class Conditions:
         atoms: in the cell.
         interval: between frames of the series, fs.
         symbols: chemical symbols of the atoms.
+        mass: of the cell, u.
+        pressure: bar; zero where the volume is held.
     """
 
     temperature: float
@@ -29,6 +31,8 @@ class Conditions:
     atoms: int
     interval: float
     symbols: tuple[str, ...] = ()
+    mass: float = 0.0
+    pressure: float = 0.0
 
 
 class Observable(Protocol):

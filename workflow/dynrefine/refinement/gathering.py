@@ -29,7 +29,10 @@ def observables_of(
     symbols = tuple(settings.symbols[index] for index in chunks[0].species)
     interval = settings.trajectory.sampling_interval
     volume = cell.mean_volume(np.concatenate([chunk.cells for chunk in chunks]))
-    conditions = Conditions(state.temperature, volume, len(symbols), interval, symbols)
+    mass = sum(settings.elements[index].mass for index in chunks[0].species)
+    conditions = Conditions(
+        state.temperature, volume, len(symbols), interval, symbols, mass, state.pressure or 0.0
+    )
     names = f"{state.short_label}_{state.density:g}", state.short_label
     chosen = {name: each.of_state(*names) for name, each in settings.objective.observables.chosen().items()}
     targets = {

@@ -1,0 +1,21 @@
+"""Potential energy of the cell."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from jaxtyping import Array, Float
+
+from dynrefine.geometry.neighbours import NeighbourList
+from dynrefine.geometry.system import Point, System
+from dynrefine.quantities.base import Quantity
+
+
+def potential_energy(
+    surfaces: Mapping[str, Any], system: System, point: Point, neighbours: NeighbourList
+) -> Float[Array, ""]:
+    """eV; of a trained potential less what it was trained without, the same for each atom of an element."""
+    architecture, parameters = surfaces["potential"]
+    return architecture.energy(parameters, system.species, point.positions, point.cell, neighbours)
+
+
+QUANTITY = Quantity(potential_energy, "eV")
