@@ -37,6 +37,11 @@ class Estimate:
         return cls(sum((part.value for part in parts), np.zeros(())), np.sqrt(variance))
 
 
+def weighted_sum(values: np.ndarray, errors: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
+    """The sum of independent numbers times their weights, and its standard error."""
+    return float(np.sum(weights * values)), float(np.sqrt(np.sum((weights * errors) ** 2)))
+
+
 def sum_with_error(rows: Float[np.ndarray, "S P"], weights: Float[np.ndarray, " S"]) -> Estimate:
     """The sum of rows of independent samples, each with its weight in it, and its standard error.
 

@@ -1,4 +1,4 @@
-"""Sum the gradients of all chunks, move the potential one step, and add a row to the history."""
+"""Sum the gradients of all chunks, move the potential one step, and tell the history of it."""
 
 from dynrefine.campaign.job import run_step
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from snakemake_interface_logger_plugins.common import LogEvent
 
+CONVERGED = "converged"  # a control of the history: 1 in the last iteration
 TARGET, UPDATE, REPORT = "all", "update_potential", "write_report"
 _TAIL = 8  # lines of the log of a failed job
 _UNKNOWN = 0.2  # share of the jobs to do up to which those of rules that have not run are guessed
@@ -215,13 +216,14 @@ class Progress:
         folder = Path(*parts[: parts.index(job.iteration)], iteration)
         try:
             with open(folder / "history.csv", newline="", encoding="utf-8") as stream:
-                *_, row = csv.DictReader(stream)
-            value = _formatting().value_with_error(float(row["total"]), float(row["total_error"]))
-            number = int(row["iteration"])
+                rows = list(csv.DictReader(stream))
+            *_, last = (row for row in rows if row["role"] == "objective")
+            value = _formatting().value_with_error(float(last["value"]), float(last["standard_error"]))
+            number = int(last["iteration"])
+            ended = any(float(row["value"]) for row in rows if row["quantity"] == CONVERGED)
         except (OSError, KeyError, ValueError):
             return
-        converged = ", converged" if row.get("converged") == "True" else ""
-        self._objective = f"objective {value} in {number:03d}{converged}"
+        self._objective = f"objective {value} in {number:03d}{', converged' if ended else ''}"
 
     def _of_iteration(self) -> str:
         if not self._iteration:

@@ -123,8 +123,8 @@ def surroundings(snakemake: Any) -> Generator[None]:
                 performance.waiting_seconds = time.monotonic() - asked
                 found = configure_jax(precision, snakemake.threads)
                 logger.info("device: %s, %s", chosen, found)
-                performance.device = found.partition(",")[0]
-                if chosen != CPU and found.startswith("cpu"):
+                performance.device = f"{found.platform} ({found.kind})"
+                if chosen != CPU and found.platform == "cpu":
                     logger.warning(
                         "JAX cannot use %s and computes on the CPU: install its variant for CUDA", chosen
                     )
@@ -148,15 +148,36 @@ def surroundings(snakemake: Any) -> Generator[None]:
         )
 
 
-def configure_jax(precision: str, threads: int) -> str:
+@dataclass(frozen=True)
+class JaxDevice:
+    """What JAX computes on, and how.
+
+    Attributes:
+        platform: "cpu", "gpu" ...
+        kind: the model, as JAX names it.
+        precision: "float32" or "float64".
+        threads: of the CPU.
+        version: of JAX.
+    """
+
+    platform: str
+    kind: str
+    precision: str
+    threads: int
+    version: str
+
+    def __str__(self) -> str:
+        """For the log of a job."""
+        device = f"{self.platform} ({self.kind}), {self.precision}"
+        return f"{device}, {self.threads} CPU threads, jax {self.version}"
+
+
+def configure_jax(precision: str, threads: int) -> JaxDevice:
     """Set JAX up for this process; call it before the first computation.
 
     Arguments:
         precision: "float32" or "float64".
         threads: CPU threads the computations may use.
-
-    Returns:
-        the device, in words.
 
     Raises:
         CampaignError: the installed release of jaxlib is known to be faulty.
@@ -174,9 +195,7 @@ def configure_jax(precision: str, threads: int) -> str:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     device = jax.devices()[0]
-    return (
-        f"{device.platform} ({device.device_kind}), {precision}, {threads} CPU threads, jax {jax.__version__}"
-    )
+    return JaxDevice(device.platform, device.device_kind, precision, threads, jax.__version__)
 
 
 def _require_sound_release(jaxlib: str) -> None:

@@ -38,14 +38,15 @@ def braces_in_paths(config: Config) -> Iterator[str]:
 
 def unsuitable_targets(config: Config) -> Iterator[str]:
     """A sentence for each measurement that cannot be read, or does not reach as far as it is compared."""
-    for key, path, settings in _curves(config):
-        read = _read(key, path)
-        if isinstance(read, str):
-            yield read
-        elif isinstance(settings, InfraredSettings):
-            names, values = read
-            yield from _another_unit(key, path, names[0], "wavenumbers in cm⁻¹", _NO_WAVENUMBERS)
-            yield from _bands_beyond(key, path, settings, values[:, 0])
+    for group, settings, _ in properties_by_key(config):
+        for key, path in _curves_of(group, settings):
+            read = _read(key, path)
+            if isinstance(read, str):
+                yield read
+            elif isinstance(settings, InfraredSettings):
+                names, values = read
+                yield from _another_unit(key, path, names[0], "wavenumbers in cm⁻¹", _NO_WAVENUMBERS)
+                yield from _bands_beyond(group, path, settings, values[:, 0])
     structure = config.validation.structure
     if structure is not None and structure.target is not None:
         key = "validation.structure.target"
@@ -95,20 +96,19 @@ def _paths(config: Config) -> dict[str, str]:
     }
     if config.labelling.geometries is not None:
         paths["labelling.geometries"] = config.labelling.geometries
-    paths |= {key: path for key, path, _ in _curves(config)}
+    for group, settings, _ in properties_by_key(config):
+        paths |= dict(_curves_of(group, settings))
     structure = config.validation.structure
     if structure is not None and structure.target is not None:
         paths["validation.structure.target"] = structure.target
     return paths
 
 
-def _curves(config: Config) -> Iterator[tuple[str, str, PropertySettings]]:
-    """The key, the path and the settings of each measured curve."""
-    for group, settings, _ in properties_by_key(config):
-        if settings.target_files:
-            keys = [f"{group}.target", *(f"{group}.targets.{state}" for state in settings.own_targets)]
-            for key, path in zip(keys, settings.target_files, strict=True):
-                yield key, path, settings
+def _curves_of(group: str, settings: PropertySettings) -> Iterator[tuple[str, str]]:
+    """The key and the path of each measured curve of a property, whose section has this key."""
+    if settings.target_files:
+        keys = [f"{group}.target", *(f"{group}.targets.{state}" for state in settings.own_targets)]
+        yield from zip(keys, settings.target_files, strict=True)
 
 
 def _read(key: str, path: str) -> tuple[list[str], np.ndarray] | str:
@@ -125,8 +125,7 @@ def _another_unit(key: str, path: str, name: str, expected: str, words: tuple[st
         yield f"{key} is '{path}', whose first column is '{name}', expected {expected}: convert them."
 
 
-def _bands_beyond(key: str, path: str, settings: InfraredSettings, measured: np.ndarray) -> Iterator[str]:
-    section = key.rpartition(".target")[0]
+def _bands_beyond(section: str, path: str, settings: InfraredSettings, measured: np.ndarray) -> Iterator[str]:
     for index, band in enumerate(settings.bands):
         first, last = band.range
         if first < measured[0] or last > measured[-1]:

@@ -3,7 +3,7 @@
 import json
 import os
 import zipfile
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -43,10 +43,16 @@ class ArrayFile:
 
     def group(self, name: str) -> dict[str, np.ndarray]:
         """The arrays whose names begin with "name/", by the rest of their names."""
-        prefix = f"{name}/"
-        return {
-            key.removeprefix(prefix): value for key, value in self.arrays.items() if key.startswith(prefix)
-        }
+        return _below(name, self.arrays)
+
+    def units_of(self, name: str) -> dict[str, str]:
+        """The units of the arrays of a group, by the same names."""
+        return _below(name, self.units)
+
+
+def _below(name: str, entries: Mapping[str, Content]) -> dict[str, Content]:
+    prefix = f"{name}/"
+    return {key.removeprefix(prefix): entry for key, entry in entries.items() if key.startswith(prefix)}
 
 
 @contextmanager

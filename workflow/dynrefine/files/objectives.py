@@ -72,6 +72,10 @@ class Objective:
     weights: dict[str, float] = field(default_factory=dict)
     quantities: dict[str, Quantities] = field(default_factory=dict)
 
+    def axes(self, name: str) -> tuple[str, ...]:
+        """Labels of abscissa and ordinate of an observable, like "wavenumber (cm⁻¹)"."""
+        return tuple(f"{what} ({unit})" for what, unit in self.quantities[name])
+
     def table(self) -> pd.DataFrame:
         """Losses: term, state, loss, standard_error, weight."""
         rows = [
@@ -86,11 +90,6 @@ class Objective:
             for name, evaluation in state.evaluations.items()
         ]
         return pd.DataFrame(rows)
-
-
-def axis_labels(quantities: Mapping[str, Quantities]) -> dict[str, list[str]]:
-    """Labels of the axes of each observable, like "wavenumber (cm⁻¹)"."""
-    return {name: [f"{what} ({unit})" for what, unit in pair] for name, pair in quantities.items()}
 
 
 _OF_STATE = {"weights": "1", "coefficients": "1/eV"}
@@ -115,7 +114,6 @@ def save_objective(path: str | Path, objective: Objective) -> None:
             units |= {f"observables/{name}/{label}/{part}": unit for part, unit in own_units.items()}
             losses[f"{name}/{label}"] = [evaluation.loss, evaluation.loss_error]
     metadata = {"weights": objective.weights, "losses": losses, "quantities": objective.quantities}
-    metadata["labels"] = axis_labels(objective.quantities)
     write_arrays(path, "objective", ArrayFile(arrays, units, metadata))
 
 

@@ -21,9 +21,6 @@ _UNITS_OF_FIXED_POINT = _UNITS | {
 }
 
 
-_OBSERVED = ("series/", "at_start/")
-
-
 class Observed(NamedTuple):
     """What was observed of each starting point, by the names of the quantities.
 
@@ -109,9 +106,7 @@ def load_trajectories(path: str | Path) -> Trajectories | None:
         series=content.group("series"),
         at_start=content.group("at_start"),
         lists=RecordedLists(**lists) if lists else None,
-        units={
-            path.partition("/")[2]: unit for path, unit in content.units.items() if path.startswith(_OBSERVED)
-        },
+        units=content.units_of("series") | content.units_of("at_start"),
         **arrays,
     )
 

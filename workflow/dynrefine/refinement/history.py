@@ -1,4 +1,4 @@
-"""The row of an iteration in the history."""
+"""What the history of a refinement tells of an iteration."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,34 +8,62 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
+from dynrefine.files.gradients import ChunkGradient
+from dynrefine.files.history import EFFECTIVE_SAMPLE_SIZE, TIME_PER_STEP, Entry
 from dynrefine.files.models import Model, flat_parameters, parameter_name
 from dynrefine.files.tables import rows_of
 from dynrefine.files.trajectories import Trajectories
 from dynrefine.refinement.total_gradient import Gradient
 from dynrefine.sampling.reweighting import effective_sample_size
-from dynrefine.statistics import standard_error
+from dynrefine.statistics import standard_error, weighted_sum
 
 
-def norms(gradient: Gradient) -> dict[str, float]:
-    """Norms of the gradient and its parts with their errors, and the resolved share, for the history."""
-    row = {
-        "gradient_norm": float(np.linalg.norm(gradient.total(shrink=False))),
-        "gradient_norm_error": float(np.linalg.norm(gradient.uncertain.error)),
-        "gradient_resolved": gradient.uncertain.resolved,
+def terms(table: pd.DataFrame, anchor: float | None, anchor_weight: float) -> list[Entry]:
+    """The objective, and its terms before weighting.
+
+    Arguments:
+        table: of the objective: term, state, loss, standard_error, weight.
+        anchor: loss on the ab initio frames, unweighted; none without frames.
+        anchor_weight: its weight.
+    """
+    total, error = weighted_sum(table.loss, table.standard_error, table.weight)
+    losses = [
+        Entry("loss", row.term, row.loss, row.standard_error, state=str(row.state)) for row in rows_of(table)
+    ]
+    if anchor is None:
+        return [Entry("objective", "objective", total, error), *losses]
+    total += anchor_weight * anchor
+    return [Entry("objective", "objective", total, error), *losses, Entry("anchor", "anchor", anchor)]
+
+
+def norms(gradient: Gradient, with_anchor: bool) -> list[Entry]:
+    """Norms of the gradient and its parts, and its resolved share.
+
+    Arguments:
+        gradient: of the objective in the units of the step.
+        with_anchor: whether the objective has an anchor.
+    """
+    uncertain = gradient.uncertain
+    parts = {
+        "whole": (gradient.total(shrink=False), uncertain.error),
+        "trajectory": (gradient.trajectory.value, gradient.trajectory.error),
+        "ensemble": (gradient.ensemble.value, gradient.ensemble.error),
     }
-    for name, part in (("trajectory", gradient.trajectory), ("ensemble", gradient.ensemble)):
-        row[f"{name}_norm"] = float(np.linalg.norm(part.value))
-        row[f"{name}_norm_error"] = float(np.linalg.norm(part.error))
-    return row | {"anchor_norm": float(np.linalg.norm(gradient.anchor))}
+    found = [Entry("gradient", name, _norm(value), _norm(error)) for name, (value, error) in parts.items()]
+    if with_anchor:
+        found.append(Entry("gradient", "anchor", _norm(gradient.anchor)))
+    return [*found, Entry("control", "resolved share of the gradient", uncertain.resolved)]
 
 
-def named_parameters(potential: Model) -> dict[str, float]:
-    """The trainable parameters that are single numbers, by name, for the history."""
-    return _single_numbers("parameter_{}", potential.parameters["trainable"])
+def named_parameters(potential: Model) -> list[Entry]:
+    """The trainable parameters that are single numbers."""
+    numbers = _single_numbers(potential.parameters["trainable"])
+    units = _units(potential)
+    return [Entry("parameter", name, value, unit=units.get(name, "")) for name, value in numbers.items()]
 
 
-def named_derivatives(potential: Model, gradient: Gradient, scales: np.ndarray) -> dict[str, float]:
-    """Derivatives of the objective by these parameters, with errors, for the history.
+def named_derivatives(potential: Model, gradient: Gradient, scales: np.ndarray) -> list[Entry]:
+    """Derivatives of the objective by these parameters.
 
     Arguments:
         potential: whose parameters they are.
@@ -43,50 +71,54 @@ def named_derivatives(potential: Model, gradient: Gradient, scales: np.ndarray) 
         scales: these units [P].
     """
     _, restore = flat_parameters(potential.parameters["trainable"])
-    values = restore(jnp.asarray(gradient.total(shrink=False) / scales))
-    errors = restore(jnp.asarray(gradient.uncertain.error / scales))
-    return _single_numbers("derivative_{}", values) | _single_numbers("derivative_{}_error", errors)
+    values = _single_numbers(restore(jnp.asarray(gradient.total(shrink=False) / scales)))
+    errors = _single_numbers(restore(jnp.asarray(gradient.uncertain.error / scales)))
+    units = {name: f"1/{unit}" for name, unit in _units(potential).items()}
+    return [
+        Entry("derivative", name, value, errors[name], unit=units.get(name, ""))
+        for name, value in values.items()
+    ]
 
 
-def _single_numbers(column: str, tree: Any) -> dict[str, float]:
-    leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return {column.format(parameter_name(path)): float(leaf) for path, leaf in leaves if jnp.ndim(leaf) == 0}
-
-
-def terms(table: pd.DataFrame, anchor: float | None, anchor_weight: float) -> dict[str, float]:
-    """Total objective and its terms with their errors, for the history.
-
-    Arguments:
-        table: of the objective: term, state, loss, standard_error, weight.
-        anchor: loss on the ab initio frames, unweighted; none without frames.
-        anchor_weight: its weight.
-    """
-    row = {
-        "total": float(np.sum(table.weight * table.loss) + anchor_weight * (anchor or 0.0)),
-        "total_error": float(np.sqrt(np.sum((table.weight * table.standard_error) ** 2))),
-    }
-    for term in rows_of(table):
-        row[f"{term.term}_{term.state}"] = term.loss
-        row[f"{term.term}_{term.state}_error"] = term.standard_error
-    return row if anchor is None else row | {"anchor": anchor}
-
-
-def conditions(trajectories: Mapping[str, Sequence[Trajectories]]) -> dict[str, float]:
-    """Temperature by state and the largest mean energy drift, for the history.
+def conditions(trajectories: Mapping[str, Sequence[Trajectories]]) -> list[Entry]:
+    """Temperature by state and the largest mean energy drift.
 
     Arguments:
         trajectories: the chunks of each state, by its label.
     """
-    row = {}
-    drifts = []
+    found, drifts = [], []
     for label, chunks in trajectories.items():
         temperatures = np.concatenate([chunk.temperatures.mean(axis=1) for chunk in chunks])
-        row[f"temperature_{label}"] = float(temperatures.mean())
-        row[f"temperature_{label}_error"] = float(standard_error(temperatures))
+        mean, error = float(temperatures.mean()), float(standard_error(temperatures))
+        found.append(Entry("condition", "temperature", mean, error, unit="K", state=label))
         drifts.append(float(np.mean(np.abs(np.concatenate([chunk.energy_drift for chunk in chunks])))))
-    return row | {"energy_drift_meV_per_atom": max(drifts)}
+    return [*found, Entry("control", "energy drift", max(drifts), unit="meV/atom")]
 
 
-def smallest_sample_size(states: Sequence[np.ndarray]) -> float:
+def costs(chunks: Sequence[tuple[ChunkGradient, float]]) -> list[Entry]:
+    """How exactly the adjoint met the trajectories again, and what it took: chunks with their seconds per step."""
+    error = max(float(chunk.reversal_error.max()) for chunk, _ in chunks)
+    seconds = float(np.mean([seconds for _, seconds in chunks]))
+    return [
+        Entry("control", "reversal error", error, unit="Å"),
+        Entry("control", TIME_PER_STEP, 1e3 * seconds, unit="ms"),
+    ]
+
+
+def smallest_sample_size(states: Sequence[np.ndarray]) -> Entry:
     """Effective sample size as a fraction of the starting points, the smallest of all states' weights [S]."""
-    return min(float(effective_sample_size(jnp.asarray(weights))) / len(weights) for weights in states)
+    sizes = [float(effective_sample_size(jnp.asarray(weights))) / len(weights) for weights in states]
+    return Entry("control", EFFECTIVE_SAMPLE_SIZE, min(sizes))
+
+
+def _norm(vector: np.ndarray) -> float:
+    return float(np.linalg.norm(vector))
+
+
+def _single_numbers(tree: Any) -> dict[str, float]:
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {parameter_name(path): float(leaf) for path, leaf in leaves if jnp.ndim(leaf) == 0}
+
+
+def _units(potential: Model) -> Mapping[str, str]:
+    return getattr(potential.architecture, "parameter_units", {})

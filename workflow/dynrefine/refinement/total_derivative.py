@@ -10,34 +10,39 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dynrefine.refinement.history import terms
+from dynrefine.files.history import History
+from dynrefine.statistics import weighted_sum
 
 
 def compare_with_ensembles(
-    first: pd.Series, parameter: str, displacement: float, above: pd.DataFrame, below: pd.DataFrame
+    first: History, parameter: str, displacement: float, above: pd.DataFrame, below: pd.DataFrame
 ) -> dict[str, Any]:
     """The derivative of the objective by a parameter, by the gradient and by the difference of two ensembles.
 
     Arguments:
-        first: row of the refinement's history for its first iteration.
+        first: the first iteration of the refinement.
         parameter: its name.
         displacement: of the parameter to either side, in its unit.
         above: table of the objective there.
         below: table of the objective on the other side.
 
     Returns:
-        parameter, gradient, gradient_error, difference, difference_error (1 by the parameter's unit) and
+        parameter, unit (of the derivatives), gradient, gradient_error, difference, difference_error and
         standard_errors, how far both are apart.
     """
-    upper, lower = (terms(table, None, 0.0) for table in (above, below))
-    difference = (upper["total"] - lower["total"]) / (2.0 * displacement)
-    error = np.hypot(upper["total_error"], lower["total_error"]) / (2.0 * displacement)
-    gradient, own_error = first[f"derivative_{parameter}"], first[f"derivative_{parameter}_error"]
+    (upper, upper_error), (lower, lower_error) = (
+        weighted_sum(table.loss, table.standard_error, table.weight) for table in (above, below)
+    )
+    difference = (upper - lower) / (2.0 * displacement)
+    error = np.hypot(upper_error, lower_error) / (2.0 * displacement)
+    derivatives = first.of_role("derivative")
+    own = derivatives[derivatives.quantity == parameter].iloc[0]
     return {
         "parameter": parameter,
-        "gradient": gradient,
-        "gradient_error": own_error,
+        "unit": own.unit,
+        "gradient": own.value,
+        "gradient_error": own.standard_error,
         "difference": difference,
         "difference_error": error,
-        "standard_errors": (gradient - difference) / np.hypot(own_error, error),
+        "standard_errors": (own.value - difference) / np.hypot(own.standard_error, error),
     }

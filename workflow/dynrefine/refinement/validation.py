@@ -10,6 +10,8 @@ import pandas as pd
 
 from dynrefine.config.dynamics import DiffusionJudgeSettings, StructureSettings
 from dynrefine.config.properties import MeasuredNumber, PropertySettings
+from dynrefine.files.curves import Curve
+from dynrefine.files.curves import Role as CurveRole
 from dynrefine.files.ensembles import Ensemble
 from dynrefine.files.objectives import Objective
 from dynrefine.files.trajectories import Trajectories
@@ -51,13 +53,11 @@ class Findings:
 
     Attributes:
         rows: of the table of properties.
-        curves: arrays by name, like "rdf/300K/value".
-        units: of the curves.
+        curves: as a function of something.
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
-    curves: dict[str, np.ndarray] = field(default_factory=dict)
-    units: dict[str, str] = field(default_factory=dict)
+    curves: list[Curve] = field(default_factory=list)
 
     def add_property(
         self,
@@ -87,11 +87,18 @@ class Findings:
             }
         )
 
-    def add_curves(self, prefix: str, curves: Mapping[str, tuple[np.ndarray, str]]) -> None:
-        """Curves with their units, under names that begin with the prefix."""
-        for name, (values, unit) in curves.items():
-            self.curves[f"{prefix}/{name}"] = np.asarray(values)
-            self.units[f"{prefix}/{name}"] = unit
+    def add_curve(
+        self,
+        role: CurveRole,
+        name: str,
+        state: str,
+        columns: Mapping[str, tuple[np.ndarray, str]],
+        axes: tuple[str, ...] = (),
+    ) -> None:
+        """A curve of a state, its columns with their units; see `Curve`."""
+        values = {column: np.asarray(value) for column, (value, _) in columns.items()}
+        units = {column: unit for column, (_, unit) in columns.items()}
+        self.curves.append(Curve(role, name, state, values, units, axes))
 
     def table(self) -> pd.DataFrame:
         """Properties: those of `Found`, state, value, standard_error, measured, measured_error."""
@@ -120,14 +127,17 @@ def add_evaluated(
                 uncertainty = own.target_error if isinstance(own, MeasuredNumber) else np.nan
                 target = float(state.targets[name][0]), uncertainty
                 findings.add_property(Found(name, name, "value", unit, fitted), label, estimate, target)
-            findings.add_curves(
-                f"{name}/{label}",
+            findings.add_curve(
+                "comparison",
+                name,
+                label,
                 {
                     "abscissa": (state.abscissae[name], abscissa_unit),
                     "target": (state.targets[name], unit),
                     "prediction": (evaluation.prediction, unit),
                     "prediction_error": (evaluation.prediction_error, unit),
                 },
+                objective.axes(name),
             )
 
 
@@ -159,16 +169,20 @@ def add_diffusion(
     running = np.asarray(running_diffusion(correlation, interval))
     running_error = np.asarray(jackknife_error(running_diffusion(left_out, interval)))
     lags = interval * np.arange(depth + 1)
-    findings.add_curves(
-        f"diffusion/{label}",
+    findings.add_curve(
+        "running integral",
+        "diffusion",
+        label,
         {
             "lag": (lags, "fs"),
             "running_integral": (running, "1e-9 m²/s"),
             "running_integral_error": (running_error, "1e-9 m²/s"),
         },
     )
-    findings.add_curves(
-        f"velocity_autocorrelation/{label}",
+    findings.add_curve(
+        "correlation",
+        "velocity_autocorrelation",
+        label,
         {
             "lag": (lags, "fs"),
             "value": (np.asarray(correlation), "Å²/fs²"),
@@ -216,8 +230,10 @@ def add_structure(
     measured = np.full_like(distance, np.nan)
     if target is not None:
         measured = np.interp(distance, target[:, 0], target[:, 1], left=np.nan, right=np.nan)
-    findings.add_curves(
-        f"rdf/{label}",
+    findings.add_curve(
+        "structure",
+        "rdf",
+        label,
         {
             "distance": (distance, "Å"),
             "value": (value, "1"),

@@ -11,6 +11,7 @@ from dynrefine.config.steps import TrainSurface
 from dynrefine.datasets.arrays import parts_to_arrays
 from dynrefine.datasets.reading import read_frames
 from dynrefine.files.models import create_model, save_model
+from dynrefine.files.parity import save_parity
 from dynrefine.geometry.frames_with_neighbours import parts_with_neighbours
 from dynrefine.registry import plug_in
 from dynrefine.training import tables
@@ -51,5 +52,5 @@ def train_surface(job: Job, settings: TrainSurface) -> None:
 
     tables.write_curve(job.outputs.learning_curve, curve)
     tables.write_errors(job.outputs.errors, errors)
-    tables.write_parity(job.outputs.parity, pairs)
+    save_parity(job.outputs.parity, pairs)
     save_model(output, model)

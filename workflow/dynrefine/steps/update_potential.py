@@ -10,18 +10,18 @@ from dynrefine.config.steps import UpdatePotential
 from dynrefine.files.arrays import ArrayFile, atomic_path, read_arrays, required, write_arrays
 from dynrefine.files.chunks import by_state
 from dynrefine.files.gradients import load_gradient
+from dynrefine.files.history import CONVERGED, Entry, begun, load_history, save_history
 from dynrefine.files.models import save_model
 from dynrefine.files.objectives import load_objective
-from dynrefine.files.tables import write_table
 from dynrefine.files.trajectories import Trajectories, load_trajectories
-from dynrefine.refinement import history as rows
+from dynrefine.refinement import history as entries
 from dynrefine.refinement.total_gradient import gather_gradient, parameter_scales
 from dynrefine.refinement.update import has_converged, step
 from dynrefine.steps.loading import load_potential
 
 
 def update_potential(job: Job, settings: UpdatePotential) -> None:
-    """Sum the gradients of all chunks, move the potential one step, and add a row to the history."""
+    """Sum the gradients of all chunks, move the potential one step, and tell the history of it."""
     potential = load_potential(job, settings)
     if potential.converged:
         for name in ("potential", "optimiser", "history"):
@@ -44,31 +44,27 @@ def update_potential(job: Job, settings: UpdatePotential) -> None:
     moved, state, step_norm = step(
         potential, gradient, settings.optimiser, _optimiser_state(job), _probes(job)
     )
-    timed = [chunk for of_state in chunks.values() for chunk in of_state]
-    row = {
-        "iteration": int(job.wildcards["iteration"]),
-        **rows.terms(pd.read_csv(job.inputs.table), anchor, anchor_weight),
-        **rows.norms(gradient),
-        **rows.conditions(_trajectories(job, settings)),
-        "effective_sample_size": rows.smallest_sample_size(weights),
-        "reversal_error_angstrom": max(float(chunk.reversal_error.max()) for chunk, _ in timed),
-        "milliseconds_per_step": 1e3 * float(np.mean([seconds for _, seconds in timed])),
-        "step_norm": step_norm,
-        **rows.named_parameters(potential),
-        **rows.named_derivatives(potential, gradient, scales),
-    }
-    history = pd.DataFrame([row])
-    if job.inputs.history:
-        history = pd.concat([pd.read_csv(job.inputs.history), history], ignore_index=True)
-    converged = has_converged(history.total.tolist(), settings.optimiser.stop)
-    history.loc[history.index[-1], "converged"] = converged
-    write_table(job.outputs.history, history)
+    iteration = int(job.wildcards["iteration"])
+    found = [
+        *entries.terms(pd.read_csv(job.inputs.table), anchor, anchor_weight),
+        *entries.norms(gradient, with_anchor=anchor is not None),
+        *entries.conditions(_trajectories(job, settings)),
+        *entries.costs([chunk for of_state in chunks.values() for chunk in of_state]),
+        entries.smallest_sample_size(weights),
+        Entry("control", "norm of the step", step_norm),
+        *entries.named_parameters(potential),
+        *entries.named_derivatives(potential, gradient, scales),
+    ]
+    history = (load_history(job.inputs.history) if job.inputs.history else begun()).extended(iteration, found)
+    converged = has_converged(history.objective.value.tolist(), settings.optimiser.stop)
+    history = history.extended(iteration, [Entry("control", CONVERGED, float(converged))])
+    save_history(job.outputs.history, history)
     arrays = {f"{index:03d}": leaf for index, leaf in enumerate(state)}
     write_arrays(job.outputs.optimiser, "optimiser", ArrayFile(arrays, dict.fromkeys(arrays, "1")))
     trainable = moved.parameters["trainable"]
     save_model(
         job.outputs.potential,
-        moved.with_trainable(trainable, iteration=row["iteration"], converged=converged),
+        moved.with_trainable(trainable, iteration=iteration, converged=converged),
     )
 
 

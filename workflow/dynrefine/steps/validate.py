@@ -9,10 +9,10 @@ from dynrefine.config.refinement import TargetsSettings
 from dynrefine.config.steps import Validate
 from dynrefine.datasets.arrays import to_arrays
 from dynrefine.datasets.reading import read_frames
-from dynrefine.files.arrays import ArrayFile, required, write_arrays
+from dynrefine.files.arrays import required
 from dynrefine.files.chunks import by_state
+from dynrefine.files.curves import save_curves
 from dynrefine.files.ensembles import Ensemble, load_ensemble
-from dynrefine.files.objectives import axis_labels
 from dynrefine.files.tables import read_measured, write_table
 from dynrefine.files.trajectories import Trajectories, load_trajectories
 from dynrefine.geometry import cell
@@ -34,19 +34,17 @@ def validate(job: Job, settings: Validate) -> None:
         label: [required(load_trajectories(path)) for path in paths]
         for label, paths in by_state(job.inputs.trajectories, states).items()
     }
-    findings, labels = validation.Findings(), {}
+    findings = validation.Findings()
     for chosen, fitted in ((settings.objective.observables, True), (settings.validation.properties, False)):
         if not chosen.chosen():
             continue
         own = settings.model_copy(update={"objective": TargetsSettings(observables=chosen)})
         objective = evaluate_objective(own, states, ensembles, trajectories)
         validation.add_evaluated(findings, objective, chosen.chosen(), fitted)
-        labels |= axis_labels(objective.quantities)
     for label in states:
         _add_held_out(findings, label, settings, ensembles[label], trajectories[label])
     write_table(job.outputs.properties, findings.table())
-    curves = ArrayFile(findings.curves, findings.units, {"labels": labels})
-    write_arrays(job.outputs.curves, "curves", curves)
+    save_curves(job.outputs.curves, findings.curves)
     errors = _errors(job, settings) if job.inputs.test else {}
     rows = [{"quantity": name, "value": value, "unit": unit} for name, (value, unit) in errors.items()]
     write_table(job.outputs.errors, pd.DataFrame(rows, columns=["quantity", "value", "unit"]))

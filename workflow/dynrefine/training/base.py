@@ -7,6 +7,7 @@ from typing import Any
 import jax
 
 from dynrefine.files.models import Model
+from dynrefine.files.parity import Parity
 from dynrefine.geometry.frames import LabelledFrames
 from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours
 
@@ -25,11 +26,11 @@ class Task:
         loss_of: settings of the training -> the loss.
         evaluate: (model, frames) -> what it predicts of them.
         errors: (evaluated, frames, symbols) -> by quantity the error and its unit.
-        parity: (evaluated, frames) -> by quantity labels and predictions.
+        parity: (evaluated, frames) -> labels and predictions of each quantity.
     """
 
     prepared: Callable[[Mapping[str, LabelledFrames], int], tuple[dict[str, LabelledFrames], dict[str, Any]]]
     loss_of: Callable[[Any], Loss]
     evaluate: Callable[[Model, FramesWithNeighbours], Evaluated]
     errors: Callable[[Any, LabelledFrames, Sequence[str]], dict[str, tuple[float, str]]]
-    parity: Callable[[Any, LabelledFrames], dict[str, tuple[Any, Any]]]
+    parity: Callable[[Any, LabelledFrames], list[Parity]]

@@ -9,6 +9,7 @@ import numpy as np
 
 from dynrefine.errors import CampaignError
 from dynrefine.files.models import Model
+from dynrefine.files.parity import Parity
 from dynrefine.geometry.frames import LabelledFrames
 from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours
 from dynrefine.training.base import Task
@@ -95,12 +96,10 @@ def dipole_errors(
     }
 
 
-def parity(
-    evaluated: tuple[np.ndarray, np.ndarray], frames: LabelledFrames
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Labelled and predicted dipole components, e Å, for a parity plot."""
+def parity(evaluated: tuple[np.ndarray, np.ndarray], frames: LabelledFrames) -> list[Parity]:
+    """Labelled and predicted dipole components, for a parity plot."""
     predicted, labelled = evaluated
-    return {"dipoles": (labelled.ravel(), predicted.ravel())}
+    return [Parity("dipoles", "e Å", labelled.ravel(), predicted.ravel())]
 
 
 def prepared(

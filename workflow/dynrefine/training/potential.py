@@ -11,6 +11,7 @@ import numpy as np
 
 from dynrefine.config.surfaces import PotentialTrainingSettings
 from dynrefine.files.models import Model
+from dynrefine.files.parity import Parity
 from dynrefine.geometry.frames import LabelledFrames
 from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours
 from dynrefine.surfaces.base import labels_of
@@ -118,15 +119,16 @@ def label_errors(
     return errors
 
 
-def parity(predicted: Predictions, frames: LabelledFrames) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Labelled and predicted energies (eV/atom) and force components (eV/Å), for a parity plot."""
+def parity(predicted: Predictions, frames: LabelledFrames) -> list[Parity]:
+    """Labelled and predicted energies and force components, for a parity plot."""
     energies, forces, _ = predicted
     present = np.asarray(frames.species) >= 0
     atoms = np.asarray(frames.atom_counts)
-    return {
-        "energies": (np.asarray(frames.energies) / atoms, energies / atoms),
-        "forces": (np.asarray(frames.forces)[present].ravel(), forces[present].ravel()),
-    }
+    labelled_forces = np.asarray(frames.forces)[present].ravel()
+    return [
+        Parity("energies", "eV/atom", np.asarray(frames.energies) / atoms, energies / atoms),
+        Parity("forces", "eV/Å", labelled_forces, forces[present].ravel()),
+    ]
 
 
 def evaluate(model: Model, data: FramesWithNeighbours) -> Predictions:
