@@ -20,6 +20,7 @@ import yaml
 
 from dynrefine.campaign.job import CACHE_VARIABLE
 from dynrefine.config import load_config
+from dynrefine.files.history import TIME_PER_STEP
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "workflow", "config", "envs", "profiles", "slurm")
@@ -164,7 +165,8 @@ def _told_by_no_clock(path: str, content: bytes) -> Any:
     if path.endswith("report.html"):
         return b""
     if path.endswith("history.csv"):
-        return pd.read_csv(io.BytesIO(content), dtype=str).drop(columns="milliseconds_per_step").to_csv()
+        rows = pd.read_csv(io.BytesIO(content), dtype=str)
+        return rows[rows.quantity != TIME_PER_STEP].to_csv()
     if path.endswith(".npz") and "/gradient_" in path:
         arrays = np.load(io.BytesIO(content))
         return {name: arrays[name].tobytes() for name in arrays.files if name != "__metadata__"}

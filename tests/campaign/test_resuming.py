@@ -8,12 +8,12 @@ import subprocess
 import time
 
 import numpy as np
-import pandas as pd
 from campaigns import AFTERWARDS, ITERATION, ROOT, different_results
 from toy_steps import parameters_by_optimiser, parameters_in
 
 from dynrefine.config import load_config
 from dynrefine.files.arrays import read_arrays
+from dynrefine.files.history import CONVERGED, load_history
 
 SEED = 20250116
 PATIENCE = 300.0  # s until the file appears at whose sight a campaign is killed
@@ -68,8 +68,8 @@ def test_one_more_iteration_runs_alone(toy):
     more = toy.configure("more.yaml", optimiser={"iterations": 3})
     assert toy.run("results/toy/refinement/002/history.csv", configuration=more, cores=2) == ITERATION
     assert {path: toy.contents()[path] for path in before} == before
-    history = pd.read_csv(toy.results / "refinement/002/history.csv")
-    assert history.iteration.tolist() == [0, 1, 2]
+    history = load_history(toy.results / "refinement/002/history.csv")
+    assert history.iterations == [0, 1, 2]
     settings = load_config(ROOT / "tests/config/toy.yaml").model_dump()
     expected = parameters_by_optimiser(toy.results, settings, ("000", "001", "002"))[-1]
     written = parameters_in(toy.results / "refinement/002/updated_potential.npz")
@@ -87,8 +87,8 @@ def test_after_convergence_iterations_pass_through(toy):
     last = "results/toy/refinement/002/history.csv"
     ran = toy.run(last, "--rerun-triggers", "mtime", configuration=converging, cores=2)
     assert ran == ITERATION | {"update_potential": 2}
-    history = pd.read_csv(refinement / "002/history.csv")
-    assert history.converged.tolist() == [False, True]
+    history = load_history(refinement / "002/history.csv")
+    assert history.by_quantity("control")[CONVERGED, ""].value.tolist() == [0.0, 1.0]
     for name in kept:
         assert (refinement / "002" / name).read_bytes() == (refinement / "001" / name).read_bytes(), name
     for name in ("300K/trajectories_00", "300K/gradient_00", "objective", "anchor"):

@@ -13,6 +13,7 @@ from campaigns import ROOT, Campaign, copy_workflow
 from dynrefine.datasets.reading import read_frames
 from dynrefine.datasets.writing import write_frames
 from dynrefine.files.arrays import read_arrays
+from dynrefine.files.history import load_history
 
 HERE = Path(__file__).parent
 
@@ -51,9 +52,9 @@ def test_no_file_of_the_library_knows_of_the_plug_ins():
 def test_the_campaign_comes_to_its_report(extended):
     assert (extended.results / "report.html").stat().st_size > 10_000
     assert extended.planned() == {}
-    history = pd.read_csv(extended.results / "refinement/001/history.csv")
-    assert history["toy_extension.fluctuations_300K"].notna().all()
-    assert history.gradient_norm.min() > 0.0
+    history = load_history(extended.results / "refinement/001/history.csv")
+    assert history.by_quantity("loss")["toy_extension.fluctuations", "300K"].value.notna().all()
+    assert history.by_quantity("gradient")["whole", ""].value.min() > 0.0
 
 
 @pytest.mark.slow

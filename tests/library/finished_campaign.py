@@ -1,23 +1,35 @@
 """The files of a finished campaign, made up but like those that the jobs write."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import yaml
 
 from dynrefine.config import load_config
+from dynrefine.config.model import Config
 from dynrefine.config.steps import WriteReport
-from dynrefine.files.arrays import ArrayFile, write_arrays
+from dynrefine.files.arrays import write_passed_through
+from dynrefine.files.curves import Curve, save_curves
+from dynrefine.files.history import (
+    CONVERGED,
+    EFFECTIVE_SAMPLE_SIZE,
+    TIME_PER_STEP,
+    Entry,
+    begun,
+    save_history,
+)
+from dynrefine.files.objectives import Evaluation, Objective, StateObjective, save_objective
+from dynrefine.files.parity import Parity, save_parity
 from dynrefine.report.results import Results, read_results
 
 ROOT = Path(__file__).parents[2]
-LABELS = {
-    "infrared": ["wavenumber (cm⁻¹)", "n(ν)α(ν) (cm⁻¹)"],
-    "diffusion": ["", "self-diffusion (10⁻⁹ m²/s)"],
+QUANTITIES = {
+    "infrared": (("wavenumber", "cm⁻¹"), ("n(ν)α(ν)", "cm⁻¹")),
+    "diffusion": (("temperature", "K"), ("self-diffusion", "10⁻⁹ m²/s")),
 }
 STAGES = ("initial", "refined")
 # family and role of the properties in the table of the validation
@@ -31,6 +43,7 @@ ROLES = {
     "self-diffusion, finite-size corrected": ("diffusion", "corrected"),
     "first maximum of g_OO": ("structure", "value"),
 }
+Observed = tuple[dict[str, np.ndarray], float, float]  # columns of a curve, its loss and the error of that
 SURFACES = ("potential", "dipole")
 OF_SURFACE = {"learning_curves": "learning_curve", "errors": "errors", "parities": "parity"}
 # centre (cm⁻¹), height (cm⁻¹) and width (cm⁻¹) of the bands of liquid water
@@ -62,12 +75,22 @@ class FinishedCampaign:
         return "infrared" if self.spectrum else "diffusion"
 
     @property
-    def settings(self) -> dict[str, Any]:
-        """The default configuration with the observable of this campaign."""
-        settings = load_config(yaml.safe_load((ROOT / "config/config.yaml").read_text())).model_dump()
+    def configuration(self) -> Config:
+        """The default configuration with the observable and the states of this campaign."""
+        settings = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+        (state,) = settings["states"]
+        settings["states"] = [state | {"temperature": kelvin} for kelvin in self.temperatures.values()]
+        infrared = settings["objective"]["observables"]["infrared"]
+        infrared["targets"] = dict.fromkeys(self.states[1:], infrared["target"])
         if not self.spectrum:
-            settings["objective"]["observables"] = {"diffusion": {"target": "argon.csv", "weight": 2.0}}
-        return settings
+            diffusion = {"target": 2.43, "element": "O", "window": 400.0, "weight": 2.0}
+            settings["objective"]["observables"] = {"diffusion": diffusion}
+        return load_config(settings)
+
+    @property
+    def temperatures(self) -> dict[str, float]:
+        """Of the states, by their labels."""
+        return {state: float(state.removesuffix("K")) for state in self.states}
 
     def read(self) -> Results:
         """Write all files and read them as the script does."""
@@ -98,8 +121,7 @@ class FinishedCampaign:
         for kind, name in OF_SURFACE.items():
             files[f"surface_{kind}"] = [self.folder / f"{surface}_{name}" for surface in SURFACES]
         settings = WriteReport(
-            configuration=self.settings,
-            states={label: {"temperature": float(label.removesuffix("K"))} for label in self.states},
+            configuration=self.configuration,
             surfaces=list(SURFACES),
             benchmarks=str(self.folder / "benchmarks"),
             logs=str(self.folder / "logs"),
@@ -107,43 +129,55 @@ class FinishedCampaign:
         return read_results(files, settings)
 
     def _write_refinement(self) -> None:
-        rows = []
+        history = begun()
         for number, quality in enumerate(self.quality[:-1]):
-            arrays = {}
-            row = {"iteration": number, "total": 0.012, "total_error": 0.0}
-            for state in self.states:
-                curves, loss, error = self._observe(quality, f"{number} {state}", noise=2.0)
-                name = f"observables/{self.observable}/{state}"
-                arrays |= {f"{name}/{part}": array for part, array in curves.items()}
-                row |= {f"{self.observable}_{state}": loss, f"{self.observable}_{state}_error": error}
-                row["total"], row["total_error"] = row["total"] + loss, np.hypot(row["total_error"], error)
-            row |= {
-                "anchor": 0.012 + 0.003 * quality,
-                "gradient_norm": 2.0 - 1.5 * quality,
-                "gradient_norm_error": 0.3,
-            }
-            row |= {
-                "trajectory_norm": 1.9 - 1.5 * quality,
-                "ensemble_norm": 0.5,
-                "anchor_norm": 0.05 + quality / 4,
-            }
-            row["effective_sample_size"] = 1.0
-            for state in self.states:
-                kelvin = float(state.removesuffix("K"))
-                row |= {f"temperature_{state}": kelvin + number - 2.0, f"temperature_{state}_error": 2.7}
-            row |= {"energy_drift_meV_per_atom": 0.021, "reversal_error_angstrom": 3.1e-6}
-            row |= {"milliseconds_per_step": 6.42, "step_norm": 0.051, "converged": False}
-            rows.append(row)
-            content = ArrayFile(arrays, dict.fromkeys(arrays, "1"), {"labels": LABELS})
-            write_arrays(self.folder / f"objective_{number}.npz", "objective", content)
-        for number in range(len(rows), len(rows) + self.passed_through):
-            empty = ArrayFile({}, metadata={"passed_through": True})
-            write_arrays(self.folder / f"objective_{number}.npz", "objective", empty)
-        pd.DataFrame(rows).to_csv(self.folder / "history.csv", index=False)
+            states = {state: self._observe(quality, f"{number} {state}", noise=2.0) for state in self.states}
+            history = history.extended(number, self._entries(number, quality, states))
+            evaluated = {state: self._evaluated(*observed) for state, observed in states.items()}
+            observables = self.configuration.objective.observables.chosen()
+            weights = {name: settings.weight for name, settings in observables.items()}
+            objective = Objective(evaluated, weights, QUANTITIES)
+            save_objective(self.folder / f"objective_{number}.npz", objective)
+        ran = len(self.quality) - 1
+        for number in range(ran, ran + self.passed_through):
+            write_passed_through(self.folder / f"objective_{number}.npz", "objective")
+        save_history(self.folder / "history.csv", history)
 
-    def _observe(
-        self, quality: float, seed: str, noise: float = 1.0
-    ) -> tuple[dict[str, np.ndarray], float, float]:
+    def _entries(self, number: int, quality: float, states: dict[str, Observed]) -> list[Entry]:
+        """What the history tells of an iteration."""
+        losses = [
+            Entry("loss", self.observable, loss, error, state=state)
+            for state, (_, loss, error) in states.items()
+        ]
+        total = 0.012 + sum(loss.value for loss in losses)
+        error = float(np.linalg.norm([loss.standard_error for loss in losses]))
+        return [
+            Entry("objective", "objective", total, error),
+            *losses,
+            Entry("anchor", "anchor", 0.012 + 0.003 * quality),
+            Entry("gradient", "whole", 2.0 - 1.5 * quality, 0.3),
+            Entry("gradient", "trajectory", 1.9 - 1.5 * quality, 0.2),
+            Entry("gradient", "ensemble", 0.5, 0.2),
+            Entry("gradient", "anchor", 0.05 + quality / 4),
+            Entry("control", EFFECTIVE_SAMPLE_SIZE, 1.0),
+            *(
+                Entry("condition", "temperature", kelvin + number - 2.0, 2.7, "K", state)
+                for state, kelvin in self.temperatures.items()
+            ),
+            Entry("control", "energy drift", 0.021, unit="meV/atom"),
+            Entry("control", TIME_PER_STEP, 6.42, unit="ms"),
+            Entry("control", CONVERGED, 0.0),
+        ]
+
+    def _evaluated(self, curves: Mapping[str, np.ndarray], loss: float, error: float) -> StateObjective:
+        """A state of an objective, without what the gradient needs of it."""
+        nothing, name = np.zeros(1), self.observable
+        prediction, uncertainty = curves["prediction"], curves["prediction_error"]
+        evaluation = Evaluation(loss, error, prediction, uncertainty, nothing, nothing)
+        abscissae, targets = {name: curves["abscissa"]}, {name: curves["target"]}
+        return StateObjective(np.ones(1), nothing, abscissae, targets, {name: evaluation})
+
+    def _observe(self, quality: float, seed: str, noise: float = 1.0) -> Observed:
         """Curves of the fitted observable, its loss and the error of that."""
         loss, error = 0.52 * (1.0 - quality) ** 0.5, 0.02 * noise
         if not self.spectrum:
@@ -169,12 +203,13 @@ class FinishedCampaign:
         return curves, loss, error
 
     def _write_validation(self, stage: str, quality: float) -> None:
-        properties, arrays = [], {}
-        for state in self.states:
-            curves, loss, error = self._observe(quality, f"{stage} {state}")
-            arrays |= {f"{self.observable}/{state}/{name}": array for name, array in curves.items()}
-            arrays |= _transport_and_structure(state, quality)
-            kelvin = float(state.removesuffix("K"))
+        properties, curves = [], []
+        for state, kelvin in self.temperatures.items():
+            columns, loss, error = self._observe(quality, f"{stage} {state}")
+            units = dict.fromkeys(columns, "1")
+            axes = tuple(f"{name} ({unit})" for name, unit in QUANTITIES[self.observable])
+            curves.append(Curve("comparison", self.observable, state, columns, units, axes))
+            curves += _transport_and_structure(state, quality)
             for name, value, uncertainty, unit, measured, measured_error in (
                 (f"{self.observable} loss", loss, error, "1", np.nan, np.nan),
                 ("temperature", kelvin + 1.3, 2.1, "K", kelvin, 0.0),
@@ -190,10 +225,9 @@ class FinishedCampaign:
                 ),
                 ("first maximum of g_OO", 3.21 - 0.3 * quality, 0.031, "1", 2.57, 0.05),
             ):
-                fitted = name.endswith("loss")
-                properties.append(
-                    (name, *ROLES[name], state, value, uncertainty, unit, measured, measured_error, fitted)
-                )
+                family, role = ROLES[name]
+                row = (name, family, role, state, value, uncertainty, unit, measured, measured_error)
+                properties.append((*row, role == "loss"))
         columns = [
             "property",
             "family",
@@ -217,8 +251,7 @@ class FinishedCampaign:
             [(name, value * (1.0 + 0.062 * quality), unit) for name, (value, unit) in errors.items()],
             columns=["quantity", "value", "unit"],
         ).to_csv(self.folder / f"{stage}_errors", index=False)
-        content = ArrayFile(arrays, dict.fromkeys(arrays, "1"), {"labels": LABELS})
-        write_arrays(self.folder / f"{stage}_curves", "curves", content)
+        save_curves(self.folder / f"{stage}_curves", curves)
 
     def _write_training(self) -> None:
         random, parts = _random("training"), {"train": 90, "validation": 15, "test": 20}
@@ -242,15 +275,13 @@ class FinishedCampaign:
             pd.DataFrame(rows, columns=["part", "quantity", "value", "unit"]).to_csv(
                 self.folder / f"{surface}_errors", index=False
             )
-            arrays = {}
+            parity: dict[str, list[Parity]] = {part: [] for part in parts}
             for part, frames in parts.items():
                 for name, (spread, error) in quantities.items():
                     labelled = spread * random.normal(size=frames * (144 if name == "forces" else 1))
-                    arrays[f"{name}/{part}/labelled"] = labelled
-                    arrays[f"{name}/{part}/predicted"] = labelled + error * random.normal(size=len(labelled))
-            write_arrays(
-                self.folder / f"{surface}_parity", "parity", ArrayFile(arrays, dict.fromkeys(arrays, "1"))
-            )
+                    predicted = labelled + error * random.normal(size=len(labelled))
+                    parity[part].append(Parity(name, "1", labelled, predicted))
+            save_parity(self.folder / f"{surface}_parity", parity)
 
     def _write_dataset(self) -> None:
         random, count = _random("dataset"), 127
@@ -292,8 +323,11 @@ class FinishedCampaign:
         check = pd.DataFrame(rows, columns=columns).assign(observable=self.observable)
         check.to_csv(self.folder / "gradient_check.csv", index=False)
         columns = ["gradient", "gradient_error", "difference", "difference_error", "standard_errors"]
-        rows = [("sigma", -1.294, 0.278, -1.139, 0.111, -0.52), ("epsilon", -24.9, 5.4, -29.5, 2.6, 0.77)]
-        total = pd.DataFrame(rows, columns=["parameter", *columns])
+        rows = [
+            ("sigma", "1/Å", -1.294, 0.278, -1.139, 0.111, -0.52),
+            ("epsilon", "1/eV", -24.9, 5.4, -29.5, 2.6, 0.77),
+        ]
+        total = pd.DataFrame(rows, columns=["parameter", "unit", *columns])
         total.to_csv(self.folder / "total_derivative.csv", index=False)
 
     def _write_horizon(self) -> None:
@@ -358,23 +392,25 @@ def _random(seed: str) -> np.random.Generator:
     return np.random.default_rng(list(seed.encode()))
 
 
-def _transport_and_structure(state: str, quality: float) -> dict[str, np.ndarray]:
+def _transport_and_structure(state: str, quality: float) -> list[Curve]:
     lag = np.arange(0.0, 1001.0, 4.0)
     correlation = 1.5e-5 * np.exp(-lag / 60.0) * np.cos(lag / 45.0) / np.sqrt(1 + lag / 400.0)
     running = (1.52 + 0.4 * quality) * (1.0 - np.exp(-lag / 90.0) * np.cos(lag / 60.0))
     r = np.arange(0.05, 6.0, 0.1)
-    return {
-        f"velocity_autocorrelation/{state}/lag": lag,
-        f"velocity_autocorrelation/{state}/value": correlation,
-        f"velocity_autocorrelation/{state}/error": np.full_like(lag, 3e-7),
-        f"diffusion/{state}/lag": lag,
-        f"diffusion/{state}/running_integral": running,
-        f"diffusion/{state}/running_integral_error": 0.061 * np.sqrt(lag / 1000.0),
-        f"rdf/{state}/distance": r,
-        f"rdf/{state}/value": _pair_distribution(r, 3.4 - 0.4 * quality),
-        f"rdf/{state}/error": np.full_like(r, 0.03),
-        f"rdf/{state}/target": np.where(r < 2.35, np.nan, _pair_distribution(r, 2.75)),
-    }
+    correlations = {"lag": lag, "value": correlation, "error": np.full_like(lag, 3e-7)}
+    integrals = {"lag": lag, "running_integral": running}
+    integrals["running_integral_error"] = 0.061 * np.sqrt(lag / 1000.0)
+    structure = {"distance": r, "value": _pair_distribution(r, 3.4 - 0.4 * quality)}
+    structure["error"] = np.full_like(r, 0.03)
+    structure["target"] = np.where(r < 2.35, np.nan, _pair_distribution(r, 2.75))
+    return [
+        Curve(role, name, state, columns, dict.fromkeys(columns, "1"))
+        for role, name, columns in (
+            ("correlation", "velocity_autocorrelation", correlations),
+            ("running integral", "diffusion", integrals),
+            ("structure", "rdf", structure),
+        )
+    ]
 
 
 def _pair_distribution(r: np.ndarray, height: float) -> np.ndarray:

@@ -21,7 +21,7 @@ from snakemake_logger_plugin_dynrefine import QUIET_JOBS, LogHandler
 from snakemake_logger_plugin_dynrefine.progress import Progress
 
 WORKFLOW = Path(__file__).parents[2] / "workflow"
-HISTORY = "iteration,total,total_error,converged\n"
+HISTORY = "iteration,role,quantity,value,standard_error,unit,state\n"
 
 
 class Campaign:
@@ -62,10 +62,19 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def history(number, *rows):
+def rows_of(iteration, objective, error, converged=0):
+    """Some of the rows of an iteration in a history."""
+    return (
+        f"{iteration},objective,objective,{objective},{error},1,\n"
+        f"{iteration},loss,infrared,9.9,9.9,1,300K\n"
+        f"{iteration},control,converged,{converged}.0,,1,\n"
+    )
+
+
+def history(number, *iterations):
     path = Path(f"results/water/refinement/{number:03d}/history.csv")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(HISTORY + "".join(f"{row}\n" for row in rows))
+    path.write_text(HISTORY + "".join(rows_of(*each) for each in iterations))
     return str(path)
 
 
@@ -85,7 +94,7 @@ def test_the_line_says_where_a_campaign_stands(folder):
             assert (
                 campaign.progress.line() == "iteration 000 (1/2) · 1/5 jobs · >2 min left · update_potential"
             )
-        history(number, "0,0.5,0.02,False", *(["1,0.4,0.015,False"] if number else []))
+        history(number, (0, 0.5, 0.02), *([(1, 0.4, 0.015)] if number else []))
         campaign.finish(2, after=50.0)
         if number == 0:
             line = "iteration 000 (1/2) done · objective 0.50(2) in 000 · 2/5 jobs · >2 min left"
@@ -116,8 +125,8 @@ def test_time_left_counts_jobs_side_by_side_and_is_a_bound_where_a_rule_is_unkno
 
 
 def test_a_resumed_campaign_knows_its_iteration_and_the_objective_before_it(folder):
-    history(2, "1,0.6,0.02,False", "2,0.5,0.02,False")
-    history(3, "3,9.9,0.02,False")  # of a run with other settings; its iteration is not up to date
+    history(2, (1, 0.6, 0.02), (2, 0.5, 0.02))
+    history(3, (3, 9.9, 0.02))  # of a run with other settings; its iteration is not up to date
     campaign = Campaign()
     campaign.plan(update_potential=2)
     campaign.start(1, "update_potential", "results/water/refinement/003/history.csv", iteration="003")
@@ -128,7 +137,7 @@ def test_a_resumed_campaign_knows_its_iteration_and_the_objective_before_it(fold
 def test_iterations_that_pass_through_have_the_objective_of_the_last_one_that_did_not(folder):
     campaign = Campaign()
     campaign.plan(update_potential=3)
-    path = history(7, "6,0.6,0.02,False", "5,0.5,0.02,True")
+    path = history(7, (4, 0.6, 0.02), (5, 0.5, 0.02, 1))
     campaign.start(1, "update_potential", path, iteration="007")
     campaign.finish(1)
     assert "objective 0.50(2) in 005, converged" in campaign.progress.line()
@@ -293,7 +302,7 @@ if snakemake.wildcards.iteration == "001" and not failed.exists():
     log.write_text("error: the disk is full: make room.\\n")
     raise SystemExit(1)
 log.write_text("done\\n")
-Path(snakemake.output[0]).write_text({HISTORY!r} + "0,0.5,0.02,False\\n")
+Path(snakemake.output[0]).write_text({HISTORY + rows_of(0, 0.5, 0.02)!r})
 """
 
 

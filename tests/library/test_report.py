@@ -7,11 +7,13 @@ import pandas as pd
 import pytest
 from finished_campaign import ROLES, FinishedCampaign
 
+from dynrefine.config.dynamics import State, state_labels
+from dynrefine.files.history import Entry, History
 from dynrefine.report import blocks
 from dynrefine.report.comparison import Change, changes, judge
-from dynrefine.report.curves import _passed_through, spectra_section, structure_section, transport_section
+from dynrefine.report.curves import _passed_through, spectra_chapter, structure_chapter, transport_chapter
 from dynrefine.report.figures import dataset_figure, save_figure, to_svg, training_figure
-from dynrefine.report.formatting import duration, number, percent, state_name, value_with_error
+from dynrefine.report.formatting import duration, number, percent, value_with_error
 from dynrefine.report.page import render_page, write_page
 from dynrefine.report.results import read_timings
 
@@ -68,13 +70,21 @@ def test_numbers_are_written_for_people():
     assert percent(41.2, 42.48) == "+3.1\u00a0%"
     assert percent(0.0, 1.0) == "–"
     assert [duration(seconds) for seconds in (3.21, 300.0, 9000.0)] == ["3.2 s", "5.0 min", "2.5 h"]
-    assert [state_name(label) for label in ("298K", "298K_0.95")] == ["298 K", "298 K, 0.95 g/cm³"]
+
+
+def test_states_are_named_with_their_density_where_that_tells_them_apart():
+    states = [State(temperature=298.15, density=density) for density in (0.95, 1.0)]
+    hot = State(temperature=350.0, density=0.95)
+    labels = state_labels([*states, hot])
+    names = [state.name(label) for state, label in zip([*states, hot], labels, strict=True)]
+    assert names == ["298 K, 0.95 g/cm³", "298 K, 1 g/cm³", "350 K"]
 
 
 def loss(before, after, error=0.02, **changed):
     values = {"name": "infrared loss", "state": "300K", "unit": "1", "fitted": True}
     values |= {"before": (before, error), "after": (after, error), "measured": (NOT_A_NUMBER, NOT_A_NUMBER)}
     values |= changed
+    values["state_name"] = values["state"].replace("K", " K")
     family, role = ROLES.get(values["name"], (values["name"].removesuffix(" loss"), "loss"))
     return Change(**{"family": family, "role": role, **values})
 
@@ -186,6 +196,9 @@ def test_the_page_holds_verdict_and_numbers(page):
     assert "127 frames were read, 2 were left out: a force above 20 eV/Å (2)." in text
     assert "Measured: N. Obody &amp; sons &lt;nobody&gt;, doi:10.1000/1" in text
     assert re.search(r"Configuration [0-9a-f]{12} , seed 1\.", text)
+    assert "iteration objective infrared anchor 0 0.53(4) 0.52(4) 0.0120 1" in text
+    assert "gradient, whole gradient, trajectory gradient, ensemble gradient, anchor" in text
+    assert "energy drift (meV/atom) time per step (ms) 0 2.0(3) 1.9(2) 0.5(2)" in text
     assert "nan" not in text.lower().split()
 
 
@@ -228,7 +241,7 @@ def test_the_depth_of_the_gradient_is_told_where_a_pilot_chose_it(page):
 def test_the_gradient_stands_beside_independent_ensembles_where_they_were_asked_for(improved, page):
     text = text_of(page)
     assert "independent ensembles within 0.77 standard errors." in text
-    assert "sigma −1.3(3) −1.14(11) −0.5" in text
+    assert "sigma 1/Å −1.3(3) −1.14(11) −0.5" in text
     without = text_of(render_page(replace(improved, total_derivative=pd.DataFrame())))
     assert "independent ensembles" not in without
 
@@ -236,6 +249,8 @@ def test_the_gradient_stands_beside_independent_ensembles_where_they_were_asked_
 def test_a_campaign_that_got_worse_says_so(tmp_path):
     results = FinishedCampaign(tmp_path, states=("280K", "300K"), quality=(0.4, 0.2, 0.0)).read()
     text, sections = text_of(page := render_page(results)), headings(page)
+    assert "iteration objective infrared, 280 K infrared, 300 K anchor" in text
+    assert "0 0.82(6) 0.40(4) 0.40(4) 0.0132" in text
     assert "Worse Of 2 fitted properties, 2 moved significantly away from the measurement" in text
     assert text.count("Infrared, 280 K: from the validation runs") == 1
     assert text.count("Infrared, 300 K: from the validation runs") == 1
@@ -300,39 +315,30 @@ def test_curves_are_drawn_with_the_name_of_the_potential_they_belong_to(campaign
     results = request.getfixturevalue(campaign)
     figures, to_svg = [], blocks.to_svg
     monkeypatch.setattr(blocks, "to_svg", lambda figure, text: figures.append(figure) or to_svg(figure, text))
-    sections = (spectra_section, structure_section)
-    for section in sections:
-        section(results)
-    transport_section(results, [])
+    for chapter in (spectra_chapter, structure_chapter):
+        chapter(results)
+    transport_chapter(results, [])
     drawn = [line for figure in figures for axes in figure.axes for line in axes.get_lines()]
-    for stage in ("initial", "refined"):
-        arrays = results.curves[stage].arrays
-        named = [line.get_ydata() for line in drawn if line.get_label() == stage]
-        for name in (
-            "infrared/300K/prediction",
-            "rdf/300K/value",
-            "diffusion/300K/running_integral",
-        ):
-            assert any(is_part_of(values, arrays[name]) for values in named), name
-            assert not any(is_part_of(values, other(results, stage)[name]) for values in named), name
+    shown = {"comparison": "prediction", "structure": "value", "running integral": "running_integral"}
+    for role, column in shown.items():
+        ((initial, refined),) = results.before_and_after(role)
+        for stage, own, other in (("initial", initial, refined), ("refined", refined, initial)):
+            named = [line.get_ydata() for line in drawn if line.get_label() == stage]
+            assert any(is_part_of(values, own.columns[column]) for values in named), role
+            assert not any(is_part_of(values, other.columns[column]) for values in named), role
 
 
 @pytest.mark.parametrize(("campaign", "highest"), [("improved", "initial"), ("opposite", "refined")])
 def test_curves_are_read_from_the_files_of_their_stage(campaign, highest, request):
     """The better a potential of these campaigns is, the lower is the first maximum of its structure."""
-    curves = request.getfixturevalue(campaign).curves
-    maxima = {stage: file.arrays["rdf/300K/value"].max() for stage, file in curves.items()}
+    ((initial, refined),) = request.getfixturevalue(campaign).before_and_after("structure")
+    maxima = {"initial": initial.columns["value"].max(), "refined": refined.columns["value"].max()}
     assert max(maxima, key=maxima.get) == highest
 
 
 def is_part_of(values, curve):
     """Whether these are some values of a curve."""
     return len(values) > 1 and np.isin(values, curve).all()
-
-
-def other(results, stage):
-    """The curves of the other stage."""
-    return results.curves["refined" if stage == "initial" else "initial"].arrays
 
 
 def test_properties_are_compared_with_those_of_the_same_name_and_state():
@@ -348,10 +354,15 @@ def test_properties_are_compared_with_those_of_the_same_name_and_state():
     found = changes(
         pd.DataFrame(initial, columns=columns),
         pd.DataFrame([(*row, "other", 7.0, 7.0, False) for row in refined], columns=columns),
+        {"280K": "280 K", "300K": "300 K"},
     )
     assert found == [
-        Change("density", "density", "value", "280K", "g/cm³", True, (1.0, 0.1), (4.0, 0.8), (0.9, 0.2)),
-        Change("density", "density", "value", "300K", "g/cm³", True, (2.0, 0.3), (3.0, 0.7), (0.8, 0.4)),
+        Change(
+            "density", "density", "value", "280K", "280 K", "g/cm³", True, (1.0, 0.1), (4.0, 0.8), (0.9, 0.2)
+        ),
+        Change(
+            "density", "density", "value", "300K", "300 K", "g/cm³", True, (2.0, 0.3), (3.0, 0.7), (0.8, 0.4)
+        ),
     ]
 
 
@@ -366,16 +377,25 @@ def test_a_campaign_without_spectra_has_no_section_of_them(tmp_path):
 
 def test_a_campaign_without_a_data_set_has_no_sections_of_it(tmp_path):
     results = FinishedCampaign(tmp_path, spectrum=False).read()
-    history = results.history.drop(columns=["anchor", "anchor_norm"])
-    history = history.assign(parameter_sigma=3.38 + 0.002 * history.iteration, parameter_epsilon=0.0093)
-    history = history.assign(derivative_sigma=-50.0, derivative_epsilon=-80.0)
+    table = results.history.table
+    history = History(table[(table.role != "anchor") & (table.quantity != "anchor")])
+    for iteration in results.history.iterations:
+        history = history.extended(
+            iteration,
+            [
+                Entry("parameter", "sigma", 3.38 + 0.002 * iteration, unit="Å"),
+                Entry("parameter", "epsilon", 0.0093, unit="eV"),
+                Entry("derivative", "sigma", -50.0, unit="1/Å"),
+                Entry("derivative", "epsilon", -80.0, unit="1/eV"),
+            ],
+        )
     nothing = pd.DataFrame(columns=["quantity", "value", "unit"])
     results = replace(
         results,
-        settings=results.settings | {"dataset": None},
+        campaign=results.campaign.model_copy(update={"dataset": None}),
         history=history,
         errors=dict.fromkeys(results.errors, nothing),
-        surfaces={},
+        trainings={},
         frames=pd.DataFrame(),
         summary=pd.DataFrame(),
     )
@@ -407,18 +427,28 @@ def test_what_jobs_measured_is_gathered_by_rule(improved):
 
 
 def test_figures_are_written_as_pictures(improved, tmp_path):
-    surface = improved.surfaces["potential"]
-    save_figure(tmp_path / "potential.png", training_figure(surface.learning_curve, surface.parity.arrays))
+    training = improved.trainings["potential"]
+    save_figure(tmp_path / "potential.png", training_figure(training.learning_curve, training.parity))
     picture = (tmp_path / "potential.png").read_bytes()
     assert picture.startswith(b"\x89PNG")
     assert list(tmp_path.iterdir()) == [tmp_path / "potential.png"]
 
 
 def test_frames_without_a_label_are_left_out_of_the_parity(improved):
-    surface = improved.surfaces["dipole"]
-    arrays = {name: array.copy() for name, array in surface.parity.arrays.items()}
-    arrays["dipoles/test/labelled"][::2] = np.nan
-    assert "NaN" not in to_svg(training_figure(surface.learning_curve, arrays), "training")
+    training = improved.trainings["dipole"]
+    (test,) = training.parity["test"]
+    labelled = np.where(np.arange(len(test.labelled)) % 2, test.labelled, np.nan)
+    parity = training.parity | {"test": [replace(test, labelled=labelled)]}
+    assert "NaN" not in to_svg(training_figure(training.learning_curve, parity), "training")
+
+
+def test_a_quantity_that_the_library_does_not_know_is_drawn_by_its_own_name(improved):
+    training = improved.trainings["dipole"]
+    parity = {
+        part: [replace(pairs, quantity="charges", unit="e") for pairs in own]
+        for part, own in training.parity.items()
+    }
+    assert "ab initio charges (e)" in to_svg(training_figure(training.learning_curve, parity), "training")
 
 
 def test_a_single_iteration_that_passed_through_is_named():

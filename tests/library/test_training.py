@@ -226,9 +226,10 @@ def test_errors_and_parity_count_atoms_not_padding(labelled):
     expected = np.sqrt(np.mean([5.0**2, 5.0**2, 6.0**2]))
     assert errors["energy"] == (pytest.approx(expected), "meV/atom")
     assert errors["stress"] == (pytest.approx(0.0, abs=1e-9), "MPa")
-    pairs = parity(predicted, frames)
-    assert len(pairs["forces"][0]) == 3 * 17
-    np.testing.assert_allclose(pairs["energies"][0] - pairs["energies"][1], [0.005, 0.005, 0.006], rtol=1e-9)
+    energies, forces = parity(predicted, frames)
+    assert (energies.quantity, energies.unit, forces.quantity) == ("energies", "eV/atom", "forces")
+    assert len(forces.labelled) == 3 * 17
+    np.testing.assert_allclose(energies.labelled - energies.predicted, [0.005, 0.005, 0.006], rtol=1e-9)
 
 
 def test_energy_offsets_are_found_and_taken_away():

@@ -14,6 +14,7 @@ from dynrefine.config.refinement import StepSettings, StopSettings
 from dynrefine.config.surfaces import LennardJonesSettings
 from dynrefine.errors import CampaignError
 from dynrefine.files.gradients import ChunkGradient
+from dynrefine.files.history import Entry, begun, load_history, save_history
 from dynrefine.files.models import create_model, flat_parameters
 from dynrefine.files.trajectories import Trajectories
 from dynrefine.refinement.history import (
@@ -434,18 +435,17 @@ def test_terms_of_the_history_add_up_with_their_weights():
             "weight": [1.0, 2.0],
         }
     )
-    row = terms(table, anchor=1e-3, anchor_weight=100.0)
-    assert row["total"] == pytest.approx(0.5 + 2 * 0.25 + 0.1)
-    assert row["total_error"] == pytest.approx(np.hypot(0.03, 2 * 0.04))
-    assert row["infrared_300K"] == 0.25
-    assert row["infrared_280K_error"] == 0.03
-    assert row["anchor"] == 1e-3
-    assert row.keys() == {"total", "total_error", "anchor"} | {
-        f"infrared_{state}{error}" for state in ("280K", "300K") for error in ("", "_error")
-    }
-    without = terms(table, anchor=None, anchor_weight=100.0)
-    assert without["total"] == pytest.approx(0.5 + 2 * 0.25)
-    assert "anchor" not in without
+    objective, *losses, pull = terms(table, anchor=1e-3, anchor_weight=100.0)
+    assert (objective.role, objective.value) == ("objective", pytest.approx(0.5 + 2 * 0.25 + 0.1))
+    assert objective.standard_error == pytest.approx(np.hypot(0.03, 2 * 0.04))
+    assert losses == [
+        Entry("loss", "infrared", 0.5, 0.03, state="280K"),
+        Entry("loss", "infrared", 0.25, 0.04, state="300K"),
+    ]
+    assert (pull.role, pull.value) == ("anchor", 1e-3) and np.isnan(pull.standard_error)
+    objective, *losses = terms(table, anchor=None, anchor_weight=100.0)
+    assert objective.value == pytest.approx(0.5 + 2 * 0.25)
+    assert {loss.role for loss in losses} == {"loss"}
 
 
 def test_norms_of_the_history():
@@ -454,12 +454,14 @@ def test_norms_of_the_history():
         Estimate(np.array([0.0, 1.0]), np.array([1.0, 0.0])),
         np.ones(2),
     )
-    row = norms(gradient)
-    assert row["gradient_norm"] == pytest.approx(np.hypot(4.0, 6.0))
-    assert row["gradient_norm_error"] == pytest.approx(np.sqrt(5.0))
-    assert (row["trajectory_norm"], row["ensemble_norm"]) == (5.0, 1.0)
-    assert row["gradient_resolved"] == pytest.approx(1 - 5 / 34)
-    assert row["anchor_norm"] == pytest.approx(np.sqrt(2))
+    *parts, resolved = norms(gradient, with_anchor=True)
+    assert {part.role for part in parts} == {"gradient"}
+    sizes = {part.quantity: (part.value, part.standard_error) for part in parts}
+    assert sizes["whole"] == pytest.approx((np.hypot(4.0, 6.0), np.sqrt(5.0)))
+    assert (sizes["trajectory"], sizes["ensemble"]) == ((5.0, 2.0), (1.0, 1.0))
+    assert sizes["anchor"][0] == pytest.approx(np.sqrt(2))
+    assert (resolved.role, resolved.value) == ("control", pytest.approx(1 - 5 / 34))
+    assert "anchor" not in [entry.quantity for entry in norms(gradient, with_anchor=False)]
 
 
 def test_conditions_of_the_history():
@@ -474,12 +476,32 @@ def test_conditions_of_the_history():
         ],
         "340K": [chunk([[340.0, 340.0], [350.0, 330.0]], [[0.0, 0.1], [0.0, 0.1]])],
     }
-    row = conditions(trajectories)
-    assert row["temperature_300K"] == pytest.approx(302.5)
-    assert row["temperature_300K_error"] == pytest.approx(np.std([300, 320, 300, 290], ddof=1) / 2)
-    assert row["temperature_340K"] == pytest.approx(340.0)
-    assert row["energy_drift_meV_per_atom"] == pytest.approx(0.15)
+    cold, warm, drift = conditions(trajectories)
+    assert (cold.role, cold.quantity, cold.state, cold.unit) == ("condition", "temperature", "300K", "K")
+    assert cold.value == pytest.approx(302.5)
+    assert cold.standard_error == pytest.approx(np.std([300, 320, 300, 290], ddof=1) / 2)
+    assert (warm.state, warm.value) == ("340K", pytest.approx(340.0))
+    assert (drift.role, drift.unit, drift.value) == ("control", "meV/atom", pytest.approx(0.15))
 
 
 def test_the_smallest_sample_size_of_all_states():
-    assert smallest_sample_size([np.full(4, 0.25), np.array([0.5, 0.5, 0.0, 0.0])]) == pytest.approx(0.5)
+    assert smallest_sample_size([np.full(4, 0.25), np.array([0.5, 0.5, 0.0, 0.0])]).value == pytest.approx(
+        0.5
+    )
+
+
+def test_a_history_is_read_as_it_was_written(tmp_path):
+    """With its empty cells; iterations are told apart by their numbers."""
+    first = [
+        Entry("objective", "objective", 1 / 3, 1e-17),
+        Entry("loss", "infrared", 0.1 + 0.2, state="300K"),
+    ]
+    second = [Entry("objective", "objective", 2 / 3), Entry("parameter", "scale", 1e-300, unit="")]
+    history = begun().extended(0, first).extended(1, second)
+    save_history(tmp_path / "history.csv", history)
+    read = load_history(tmp_path / "history.csv")
+    pd.testing.assert_frame_equal(read.table, history.table, rtol=1e-14)
+    assert read.iterations == [0, 1] and read.objective.value.tolist() == [1 / 3, 2 / 3]
+    assert list(read.by_quantity("loss")) == [("infrared", "300K")]
+    pd.testing.assert_frame_equal(read.without([1]).table, begun().extended(0, first).table)
+    assert read.at(1).of_role("parameter").value.tolist() == [1e-300]

@@ -73,18 +73,20 @@ def test_diffusion_is_that_of_plain_loops(velocities):
     add_diffusion(findings, "310K", velocities, INTERVAL, DIFFUSION, KELVIN, VOLUME)
     correlations = [correlation_of(each) for chunk in velocities for each in chunk]
     integrals = [integral_of(each) for each in correlations]
-    curves = findings.curves
-    for prefix in ("diffusion/310K", "velocity_autocorrelation/310K"):
-        np.testing.assert_allclose(curves[f"{prefix}/lag"], INTERVAL * np.arange(DEPTH + 1))
-    for name, values in (
-        ("velocity_autocorrelation/310K/value", np.mean(correlations, axis=0)),
-        ("velocity_autocorrelation/310K/error", error_of(correlations)),
-        ("diffusion/310K/running_integral", np.mean(integrals, axis=0)),
-        ("diffusion/310K/running_integral_error", error_of(integrals)),
+    integral, correlation = findings.curves
+    assert (integral.role, correlation.role) == ("running integral", "correlation")
+    assert (integral.state, correlation.state) == ("310K", "310K")
+    for curve in (integral, correlation):
+        np.testing.assert_allclose(curve.columns["lag"], INTERVAL * np.arange(DEPTH + 1))
+    for found, values in (
+        (correlation.columns["value"], np.mean(correlations, axis=0)),
+        (correlation.columns["error"], error_of(correlations)),
+        (integral.columns["running_integral"], np.mean(integrals, axis=0)),
+        (integral.columns["running_integral_error"], error_of(integrals)),
     ):
-        np.testing.assert_allclose(curves[name], values, rtol=1e-9, atol=1e-15)
-    assert findings.units["diffusion/310K/running_integral"] == "1e-9 m²/s"
-    assert findings.units["velocity_autocorrelation/310K/error"] == "Å²/fs²"
+        np.testing.assert_allclose(found, values, rtol=1e-9, atol=1e-15)
+    assert integral.units["running_integral"] == "1e-9 m²/s"
+    assert correlation.units["error"] == "Å²/fs²"
     value, error, unit, *measured, fitted = found_in(findings)["self-diffusion", "310K"]
     assert value == pytest.approx(np.mean(integrals, axis=0)[-1], rel=1e-9)
     assert error == pytest.approx(error_of(integrals)[-1], rel=1e-9)
@@ -146,7 +148,7 @@ def test_a_window_longer_than_the_trajectories_ends_with_them(velocities):
     add_diffusion(
         findings, "310K", short, INTERVAL, DIFFUSION.model_copy(update={"window": 1e3}), KELVIN, VOLUME
     )
-    np.testing.assert_array_equal(findings.curves["diffusion/310K/lag"], [0.0, INTERVAL])
+    np.testing.assert_array_equal(findings.curves[0].columns["lag"], [0.0, INTERVAL])
     assert set(found_in(findings)) == {("self-diffusion", "310K")}
 
 
@@ -189,12 +191,13 @@ def test_structure_is_that_of_plain_loops(chains, pair):
     findings = Findings()
     add_structure(findings, "300K", chains, pair, STRUCTURE, None)
     expected = distribution_of(chains, *pair)
-    curves = findings.curves
-    np.testing.assert_allclose(curves["rdf/300K/distance"], [0.25, 0.75, 1.25, 1.75, 2.25, 2.75])
-    np.testing.assert_allclose(curves["rdf/300K/value"], expected.mean(axis=0), rtol=1e-9)
+    (curve,) = findings.curves
+    assert (curve.role, curve.state) == ("structure", "300K")
+    np.testing.assert_allclose(curve.columns["distance"], [0.25, 0.75, 1.25, 1.75, 2.25, 2.75])
+    np.testing.assert_allclose(curve.columns["value"], expected.mean(axis=0), rtol=1e-9)
     error = np.std(expected, axis=0, ddof=1) / np.sqrt(5)
-    np.testing.assert_allclose(curves["rdf/300K/error"], error, rtol=1e-9)
-    assert np.isnan(curves["rdf/300K/target"]).all()
+    np.testing.assert_allclose(curve.columns["error"], error, rtol=1e-9)
+    assert np.isnan(curve.columns["target"]).all()
     highest = np.argmax(expected.mean(axis=0))
     value, own_error, unit, measured, _, _ = found_in(findings)["first maximum of g_OH", "300K"]
     assert (value, own_error) == pytest.approx((expected.mean(axis=0)[highest], error[highest]), rel=1e-9)
@@ -205,7 +208,7 @@ def test_the_measured_structure_is_read_between_its_points_and_nowhere_else(chai
     findings, target = Findings(), np.array([[1.0, 0.2, 0.01], [2.0, 3.4, 0.07], [2.5, 1.4, 0.02]])
     add_structure(findings, "300K", chains, (0, 1), STRUCTURE, target)
     expected = [np.nan, np.nan, 0.2 + 0.25 * 3.2, 0.2 + 0.75 * 3.2, 2.4, np.nan]
-    np.testing.assert_allclose(findings.curves["rdf/300K/target"], expected)
+    np.testing.assert_allclose(findings.curves[0].columns["target"], expected)
     assert found_in(findings)["first maximum of g_OH", "300K"][3:5] == (3.4, 0.07)
 
 
@@ -271,12 +274,14 @@ def test_fitted_observables_are_told_by_state_with_loss_value_and_measurement():
         assert unit == "1" and np.isnan(measured) and fitted
     assert found["diffusion", "280K"] == (1.7, pytest.approx(0.017), "1e-9 m²/s", 2.1, 0.04, True)
     assert found["diffusion", "300K"] == (1.9, pytest.approx(0.019), "1e-9 m²/s", 2.1, 0.04, True)
-    curves = {name.removeprefix("infrared/300K/"): findings.curves[name] for name in findings.curves}
+    curves = {(curve.name, curve.state): curve for curve in findings.curves}
+    assert set(curves) == set(product(("diffusion", "infrared"), ("280K", "300K")))
+    infrared = curves["infrared", "300K"]
     for name, expected in {
         "abscissa": [20.0, 40.0],
         "target": [5.0, 6.0],
         "prediction": [4.5, 6.5],
         "prediction_error": [0.045, 0.065],
     }.items():
-        np.testing.assert_allclose(curves[name], expected)
-        assert findings.units[f"infrared/300K/{name}"] == ("cm⁻¹" if name == "abscissa" else "1/cm")
+        np.testing.assert_allclose(infrared.columns[name], expected)
+        assert infrared.units[name] == ("cm⁻¹" if name == "abscissa" else "1/cm")

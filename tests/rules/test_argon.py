@@ -28,6 +28,7 @@ from dynrefine.config import load_config
 from dynrefine.files.arrays import read_arrays
 from dynrefine.files.ensembles import Ensemble, load_ensemble
 from dynrefine.files.gradients import load_gradient
+from dynrefine.files.history import EFFECTIVE_SAMPLE_SIZE, load_history
 from dynrefine.files.models import load_model
 from dynrefine.files.objectives import load_objective
 from dynrefine.files.trajectories import Trajectories, load_trajectories
@@ -413,25 +414,30 @@ def test_a_step_of_sgd_follows_the_gradient_as_far_as_the_norm_allows(finished_a
 
 
 def test_the_history_tells_the_derivatives_with_their_errors(results):
-    history = pd.read_csv(results / "refinement/001/history.csv")
-    for row, part in zip(history.itertuples(), ITERATIONS, strict=True):
+    history = load_history(results / "refinement/001/history.csv")
+    for number, part in zip(history.iterations, ITERATIONS, strict=True):
+        told = history.at(number).table.set_index(["role", "quantity", "state"])
+        found, error = told.value, told.standard_error
         value, variance = gathered(results, part)
         table = pd.read_csv(results / f"refinement/{part}/objective.csv")
-        assert row.total == pytest.approx((table.weight * table.loss).sum())
-        assert row.total_error == pytest.approx(np.linalg.norm(table.weight * table.standard_error))
-        assert row.gradient_norm == pytest.approx(np.linalg.norm(value))
-        derivatives = np.array([row.derivative_epsilon, row.derivative_sigma])
-        errors = np.array([row.derivative_epsilon_error, row.derivative_sigma_error])
+        objective = "objective", "objective", ""
+        assert found[objective] == pytest.approx((table.weight * table.loss).sum())
+        assert error[objective] == pytest.approx(np.linalg.norm(table.weight * table.standard_error))
+        assert found["gradient", "whole", ""] == pytest.approx(np.linalg.norm(value))
+        names = ["epsilon", "sigma"]
+        derivatives = found["derivative"].droplevel("state")[names]
+        errors = error["derivative"].droplevel("state")[names]
+        assert told.unit["derivative"].droplevel("state")[names].tolist() == ["1/eV", "1/Å"]
         np.testing.assert_allclose(derivatives, value / SCALES, rtol=1e-6)
         np.testing.assert_allclose(errors, np.sqrt(variance) / SCALES, rtol=1e-6)
-        before = [row.parameter_epsilon, row.parameter_sigma]
+        before = found["parameter"].droplevel("state")[names]
         np.testing.assert_allclose(before, parameters_in(potential_of(results, part)), rtol=1e-9)
         shares = [effective_share(read_state(results, part, label).weights) for label in STATES]
-        assert row.effective_sample_size == pytest.approx(min(shares), rel=1e-5)
+        assert found["control", EFFECTIVE_SAMPLE_SIZE, ""] == pytest.approx(min(shares), rel=1e-5)
         for label in STATES:
             chunks = read_state(results, part, label).trajectories
             temperatures = np.concatenate([chunk.temperatures for chunk in chunks])
-            assert getattr(row, f"temperature_{label}") == pytest.approx(temperatures.mean())
+            assert found["condition", "temperature", label] == pytest.approx(temperatures.mean())
 
 
 def loss_of_displaced(results, side):

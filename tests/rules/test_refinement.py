@@ -24,6 +24,7 @@ from dynrefine.config.steps import EvaluateObjective
 from dynrefine.files.arrays import read_arrays
 from dynrefine.files.ensembles import load_ensemble
 from dynrefine.files.gradients import load_gradient
+from dynrefine.files.history import CONVERGED, EFFECTIVE_SAMPLE_SIZE, load_history
 from dynrefine.files.models import flat_parameters, load_model
 from dynrefine.files.objectives import load_objective
 from dynrefine.files.trajectories import Observed, load_trajectories
@@ -281,21 +282,29 @@ def test_a_potential_knows_the_iteration_it_is_from(iteration, settings):
 
 def test_the_history_adds_up(finished_toy, settings):
     folder = finished_toy.results / "refinement"
-    history = pd.read_csv(folder / ITERATIONS[-1] / "history.csv")
-    assert history.iteration.tolist() == [0, 1]
-    pd.testing.assert_frame_equal(pd.read_csv(folder / "000/history.csv"), history.iloc[:1])
-    for row in history.itertuples():
-        iteration = folder / f"{row.iteration:03d}"
+    history = load_history(folder / ITERATIONS[-1] / "history.csv")
+    assert history.iterations == [0, 1]
+    pd.testing.assert_frame_equal(load_history(folder / "000/history.csv").table, history.at(0).table)
+    for number in history.iterations:
+        iteration = folder / f"{number:03d}"
+        rows = history.at(number).table.set_index(["role", "quantity", "state"])
+        value, error = rows.value, rows.standard_error
         anchor = read_arrays(iteration / "anchor.npz", "anchor").arrays
         table = pd.read_csv(iteration / "objective.csv")
         weight = settings["objective"]["anchor"]["weight"]
-        assert row.infrared_300K == pytest.approx(table.loss[0])
-        assert row.total == pytest.approx((table.weight * table.loss).sum() + weight * float(anchor["loss"]))
+        assert value["loss", "infrared", "300K"] == pytest.approx(table.loss[0])
+        total = (table.weight * table.loss).sum() + weight * float(anchor["loss"])
+        assert value["objective", "objective", ""] == pytest.approx(total)
         (trajectory, _), (ensemble, _), pull = parts_of_gradient(iteration, settings)
-        assert row.gradient_norm == pytest.approx(np.linalg.norm(trajectory + ensemble + pull))
-        assert row.gradient_resolved == pytest.approx(resolved_share(iteration, settings))
+        whole = "gradient", "whole", ""
+        assert value[whole] == pytest.approx(np.linalg.norm(trajectory + ensemble + pull))
+        controls = value["control"].droplevel("state")
+        assert controls["resolved share of the gradient"] == pytest.approx(
+            resolved_share(iteration, settings)
+        )
         chunks = of_chunks(iteration, "trajectories", load_trajectories)
         temperatures = np.concatenate([chunk.temperatures for chunk in chunks])
-        assert row.temperature_300K == pytest.approx(temperatures.mean(), rel=1e-5)
-        assert row.gradient_norm_error > 0.0 and row.step_norm > 0.0 and not row.converged
-        assert row.effective_sample_size == pytest.approx(1.0)
+        temperature = value["condition", "temperature", "300K"]
+        assert temperature == pytest.approx(temperatures.mean(), rel=1e-5)
+        assert error[whole] > 0.0 and controls["norm of the step"] > 0.0
+        assert (controls[CONVERGED], controls[EFFECTIVE_SAMPLE_SIZE]) == pytest.approx((0.0, 1.0))

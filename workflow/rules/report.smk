@@ -77,8 +77,7 @@ rule write_report:
     params:
         settings=settings_of(
             "write_report",
-            configuration=campaign.model_dump(exclude={"labelling": {"command"}}),
-            states={label: state.model_dump() for label, state in STATES.items()},
+            configuration=campaign.without_command(),
             surfaces=TRAINED,
             benchmarks=f"results/{campaign.campaign.name}/benchmarks",  # timings make no report stale
             logs=f"results/{campaign.campaign.name}/logs",

@@ -33,6 +33,11 @@ class State(Section):
         """The rounded temperature, as in "298K"."""
         return f"{self.temperature:.0f}K"
 
+    def name(self, label: str) -> str:
+        """The state as people read it, "298 K", with its density where its label has it."""
+        density = "" if label == self.short_label else f", {self.density:g} g/cm³"
+        return f"{self.temperature:.0f} K{density}"
+
 
 def state_labels(states: Sequence[State]) -> list[str]:
     """The names of the states in paths: the rounded temperature, and the density where states share it."""

@@ -90,6 +90,11 @@ class Config(Section):
         own = {index: each.dataset for index, each in enumerate(self.surfaces) if each.dataset}
         return main | {f"surfaces[{index}].dataset": dataset for index, dataset in own.items()}
 
+    def without_command(self) -> "Config":
+        """The campaign with the default command for labelling: it changes nothing that is computed."""
+        labelling = self.labelling.model_copy(update={"command": LabellingSettings().command})
+        return self.model_copy(update={"labelling": labelling})
+
     def of_validation(self) -> "Config":
         """The campaign with the sampling and the trajectories of the validation, which reuses nothing."""
         sampling = self.validation.model_dump(include=set(SharedSampling.model_fields)) | {"reuse": 1.0}

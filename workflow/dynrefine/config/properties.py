@@ -1,6 +1,6 @@
 """Settings of the observables a potential can be refined against: a class and a line in PROPERTIES each."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import (
@@ -40,6 +40,11 @@ class PropertySettings(Section):
         """The settings of a state, with the measurement that is given under one of its names, if any."""
         own = self.own_targets
         return next((self.model_copy(update={"target": own[name]}) for name in names if name in own), self)
+
+    @property
+    def compared_bands(self) -> Sequence["Band"]:
+        """The parts of the abscissa that are compared, where they are chosen."""
+        return getattr(self, "bands", ())
 
     @property
     def target_files(self) -> list[str]:

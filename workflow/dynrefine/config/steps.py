@@ -160,8 +160,7 @@ class DrawFigures(Section):
 
 
 class WriteReport(Section):
-    configuration: dict[str, Any]
-    states: dict[str, Any]
+    configuration: Config
     surfaces: list[str]
     benchmarks: str
     logs: str

@@ -95,6 +95,6 @@ def save_history(path: str | Path, history: History) -> None:
 
 
 def load_history(path: str | Path) -> History:
-    """Read the table of a history, numbers to the last bit."""
-    table = pd.read_csv(path, dtype={"state": str, "unit": str}, float_precision="round_trip")
+    """Read the table of a history."""
+    table = pd.read_csv(path, dtype={"state": str, "unit": str})
     return History(table.fillna({"state": "", "unit": ""}))

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dynrefine.files.arrays import ArrayFile, read_arrays, write_arrays
+from dynrefine.files.curves import Curve
 
 # name and unit of the abscissa, and of the property
 Quantities = Sequence[Sequence[str]]
@@ -72,9 +73,19 @@ class Objective:
     weights: dict[str, float] = field(default_factory=dict)
     quantities: dict[str, Quantities] = field(default_factory=dict)
 
-    def axes(self, name: str) -> tuple[str, ...]:
-        """Labels of abscissa and ordinate of an observable, like "wavenumber (cm⁻¹)"."""
-        return tuple(f"{what} ({unit})" for what, unit in self.quantities[name])
+    def comparison(self, name: str, label: str) -> Curve:
+        """An observable of a state beside its measurement."""
+        state = self.states[label]
+        (_, abscissa_unit), (_, unit) = self.quantities[name]
+        columns = {
+            "abscissa": state.abscissae[name],
+            "target": state.targets[name],
+            "prediction": state.evaluations[name].prediction,
+            "prediction_error": state.evaluations[name].prediction_error,
+        }
+        units = dict.fromkeys(columns, unit) | {"abscissa": abscissa_unit}
+        axes = tuple(f"{what} ({unit})" for what, unit in self.quantities[name])
+        return Curve("comparison", name, label, columns, units, axes)
 
     def table(self) -> pd.DataFrame:
         """Losses: term, state, loss, standard_error, weight."""

@@ -93,12 +93,11 @@ class Findings:
         name: str,
         state: str,
         columns: Mapping[str, tuple[np.ndarray, str]],
-        axes: tuple[str, ...] = (),
     ) -> None:
         """A curve of a state, its columns with their units; see `Curve`."""
         values = {column: np.asarray(value) for column, (value, _) in columns.items()}
         units = {column: unit for column, (_, unit) in columns.items()}
-        self.curves.append(Curve(role, name, state, values, units, axes))
+        self.curves.append(Curve(role, name, state, values, units))
 
     def table(self) -> pd.DataFrame:
         """Properties: those of `Found`, state, value, standard_error, measured, measured_error."""
@@ -120,25 +119,14 @@ def add_evaluated(
         for name, evaluation in state.evaluations.items():
             loss = Found(f"{name} loss", name, "loss", "1", fitted)
             findings.add_property(loss, label, (evaluation.loss, evaluation.loss_error))
-            (_, abscissa_unit), (_, unit) = objective.quantities[name]
+            _, (_, unit) = objective.quantities[name]
             if len(evaluation.prediction) == 1:
                 estimate = evaluation.prediction[0], evaluation.prediction_error[0]
                 own = settings[name]
                 uncertainty = own.target_error if isinstance(own, MeasuredNumber) else np.nan
                 target = float(state.targets[name][0]), uncertainty
                 findings.add_property(Found(name, name, "value", unit, fitted), label, estimate, target)
-            findings.add_curve(
-                "comparison",
-                name,
-                label,
-                {
-                    "abscissa": (state.abscissae[name], abscissa_unit),
-                    "target": (state.targets[name], unit),
-                    "prediction": (evaluation.prediction, unit),
-                    "prediction_error": (evaluation.prediction_error, unit),
-                },
-                objective.axes(name),
-            )
+            findings.curves.append(objective.comparison(name, label))
 
 
 def add_diffusion(

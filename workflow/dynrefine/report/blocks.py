@@ -28,8 +28,8 @@ class Folded:
 
 
 @dataclass(frozen=True)
-class Section:
-    """A section of the page: a title, some text, then figures and tables."""
+class Chapter:
+    """A part of the page: a title, some text, then figures and tables."""
 
     identifier: str
     title: str

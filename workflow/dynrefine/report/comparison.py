@@ -1,7 +1,7 @@
 """What changed between the initial and the refined potential, and whether that is more than noise."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 
 from dynrefine.files.tables import rows_of
-from dynrefine.report.formatting import number, percent, state_name, value_with_error, with_unit
+from dynrefine.report.formatting import number, value_with_error, with_unit
 
 SIGNIFICANT = 2.0  # standard errors
 ALARMING = 4.0  # standard errors by which a temperature may miss the wanted one by chance
+
+UNCHANGED = 5e-4  # of the force error: less than is written
 
 _WHERE = "on the independent validation run"
 
@@ -28,6 +30,7 @@ class Change:
         family: what it belongs to; changes of one family tell of the same measurement.
         role: "loss", "value", "corrected", "other estimate", "condition" or "control", as in the validation's table.
         state: label of the state.
+        state_name: as people read it.
         unit: of the values.
         fitted: whether the refinement saw it.
         before: value with the initial potential, and its standard error.
@@ -39,6 +42,7 @@ class Change:
     family: str
     role: str
     state: str
+    state_name: str
     unit: str
     fitted: bool
     before: tuple[float, float]
@@ -114,12 +118,13 @@ class Verdict:
     further: tuple[str, ...]
 
 
-def changes(initial: pd.DataFrame, refined: pd.DataFrame) -> list[Change]:
+def changes(initial: pd.DataFrame, refined: pd.DataFrame, state_names: Mapping[str, str]) -> list[Change]:
     """The properties of both stages side by side, in their order.
 
     Arguments:
         initial: property, family, role, unit, fitted, state, value, standard_error, measured, measured_error.
         refined: the same.
+        state_names: the states as people read them, by their labels.
     """
     both = initial.merge(
         refined[["property", "state", "value", "standard_error"]],
@@ -132,6 +137,7 @@ def changes(initial: pd.DataFrame, refined: pd.DataFrame) -> list[Change]:
             family=row.family,
             role=row.role,
             state=str(row.state),
+            state_name=state_names[row.state],
             unit="" if pd.isna(row.unit) else row.unit,
             fitted=bool(row.fitted),
             before=(row.value, row.standard_error),
@@ -153,8 +159,7 @@ def judge(compared: list[Change], force_errors: tuple[float, float] | None) -> V
     fitted = _fitted(compared)
     several_states = len({change.state for change in compared}) > 1
     sentences = [
-        change.sentence(f"at {state_name(change.state)} {_WHERE}" if several_states else _WHERE)
-        for change in fitted
+        change.sentence(f"at {change.state_name} {_WHERE}" if several_states else _WHERE) for change in fitted
     ]
     if len(sentences) == 1:
         headline, rest = sentences[0], []
@@ -230,12 +235,12 @@ def _missed(condition: Change) -> Iterator[str]:
 
 def _force_sentence(before: float, after: float) -> str:
     subject = "the force error on the test frames"
-    if not (np.isfinite(before) and np.isfinite(after)):
+    if not (np.isfinite(before) and np.isfinite(after)) or before == 0.0:
         return f"{subject} is not known"
-    change = percent(before, after)
-    if change[1:].startswith("0.0"):
+    change = abs(after / before - 1.0)
+    if change < UNCHANGED:
         return f"{subject} did not change"
-    return f"{subject} {'grew' if after > before else 'fell'} by {change[1:]}"
+    return f"{subject} {'grew' if after > before else 'fell'} by {100.0 * change:.1f}\u00a0%"
 
 
 def _over_errors(difference: float, *errors: float) -> float:

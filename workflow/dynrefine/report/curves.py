@@ -1,37 +1,37 @@
-"""The sections that are mostly figures: the refinement, spectra, transport and structure."""
+"""The chapters that are mostly figures: the refinement, spectra, transport and structure."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
+from dynrefine.config.properties import Band
+from dynrefine.files.curves import Curve
 from dynrefine.report import tables
-from dynrefine.report.blocks import Folded, Picture, Section, listed, picture
+from dynrefine.report.blocks import Chapter, Folded, Picture, listed, picture
 from dynrefine.report.comparison import Change
 from dynrefine.report.figures import (
     diffusion_figure,
     parameters_figure,
-    parameters_of,
     refinement_figure,
     spectra_by_iteration_figure,
     spectrum_figure,
     structure_figure,
     values_by_iteration_figure,
 )
-from dynrefine.report.formatting import state_name, value_with_error
-from dynrefine.report.results import STAGES, Results
+from dynrefine.report.formatting import value_with_error
+from dynrefine.report.results import Results
 
 _BANDS = "Bands are one standard error to both sides."
 
 
-def refinement_section(results: Results) -> Section:
+def refinement_chapter(results: Results) -> Chapter:
     """Objective and gradients by iteration."""
     history = results.history
-    first, last = history.iloc[0], history.iloc[-1]
+    first, last = history.objective.iloc[0], history.objective.iloc[-1]
     text = (
         f"The objective is the sum of {_weighted_terms(results)}. It went from "
-        f"{value_with_error(first.total, first.total_error)} at iteration {first.iteration:.0f} to "
-        f"{value_with_error(last.total, last.total_error)} at iteration {last.iteration:.0f}. "
+        f"{value_with_error(first.value, first.standard_error)} at iteration {first.iteration} to "
+        f"{value_with_error(last.value, last.standard_error)} at iteration {last.iteration}. "
         f"{_passed_through(results.passed_through)}"
     )
     caption = (
@@ -40,86 +40,84 @@ def refinement_section(results: Results) -> Section:
         "standard errors of its components. Each point belongs to the potential with which the iteration began; "
         "what the last step came to shows in the validation alone."
     )
-    temperatures = {label: state["temperature"] for label, state in results.states.items()}
     blocks = [
-        picture(
-            refinement_figure(history, list(results.settings["objective"]["observables"]), temperatures),
-            caption,
-        ),
+        picture(refinement_figure(history, results.campaign.states_by_label()), caption),
         *_values_by_iteration(results),
         *_parameters(results),
-        Folded("Table of the iterations", tables.history_table(history, "")),
+        Folded("Table of the losses", tables.losses_table(history, results.state_names)),
+        Folded("Table of gradients and controls", tables.history_table(history, results.state_names)),
     ]
-    return Section("refinement", "Objective and gradients by iteration", text, blocks)
+    return Chapter("refinement", "Objective and gradients by iteration", text, blocks)
 
 
-def spectra_section(results: Results) -> Section:
-    """The fitted curves before, after and measured."""
-    blocks = []
-    initial, refined = (results.curves[stage] for stage in STAGES)
-    for observable, state in _compared(initial.arrays):
-        before, after = (file.group(f"{observable}/{state}") for file in (initial, refined))
-        if len(before["abscissa"]) == 1:
+def spectra_chapter(results: Results) -> Chapter:
+    """The compared curves before, after and measured."""
+    properties, blocks = results.campaign.all_properties(), []
+    for initial, refined in results.before_and_after("comparison"):
+        if _is_number(initial):
             continue
-        bands = results.settings["objective"]["observables"].get(observable, {}).get("bands", [])
-        ranges = [band["range"] for band in bands]
-        title = f"{observable.capitalize()}, {state_name(state)}"
+        bands = properties[initial.name].compared_bands
+        ranges = [band.range for band in bands]
+        title = _title(initial, results)
         caption = (
             f"{title}: from the validation runs, and below the difference from the measured one. {_BANDS}"
         )
-        figure = spectrum_figure(before, after, initial.metadata["labels"][observable], ranges)
+        figure = spectrum_figure(initial, refined, ranges)
         blocks.append(picture(figure, f"{caption} {_weighted_bands(bands)}"))
-        blocks += _spectra_by_iteration(results, observable, state, ranges)
-    return Section("spectra", "Spectra before, after and measured", "", blocks)
+        spectra = _by_iteration(results, initial.name, initial.state)
+        if spectra:
+            figure = spectra_by_iteration_figure(spectra, ranges)
+            blocks.append(picture(figure, f"{title}: by iteration, from the shorter runs of the refinement."))
+    return Chapter("spectra", "Spectra before, after and measured", "", blocks)
 
 
-def transport_section(results: Results, compared: Sequence[Change]) -> Section:
+def transport_chapter(results: Results, compared: Sequence[Change]) -> Chapter:
     """Self-diffusion.
 
     Arguments:
         results: of the campaign.
         compared: all properties before and after.
     """
-    blocks = []
-    initial, refined = (results.curves[stage] for stage in STAGES)
     diffusion = [change for change in compared if change.family == "diffusion" and not change.is_loss]
-    for state in _states_with(initial.arrays, "diffusion", "lag"):
-        correlations, integrals = (
-            tuple(file.group(f"{kind}/{state}") for file in (initial, refined))
-            for kind in ("velocity_autocorrelation", "diffusion")
-        )
+    correlations = {
+        before.state: (before, after) for before, after in results.before_and_after("correlation")
+    }
+    blocks = []
+    for integrals in results.before_and_after("running integral"):
+        state = integrals[0].state
         measured = [change.measured[0] for change in diffusion if change.state == state]
         known = [value for value in measured if np.isfinite(value)]
-        figure = diffusion_figure(correlations, integrals, known[0] if known else None)
+        figure = diffusion_figure(correlations[state], integrals, known[0] if known else None)
         caption = (
-            f"{state_name(state)}: velocity autocorrelation, and the self-diffusion coefficient by Green and Kubo "
-            f"up to a longest lag, in the finite cell. {_BANDS}"
+            f"{results.state_names[state]}: velocity autocorrelation, and the self-diffusion coefficient by Green "
+            f"and Kubo up to a longest lag, in the finite cell. {_BANDS}"
         )
         blocks.append(picture(figure, caption))
-    sentences = [change.sentence() for change in diffusion] if len(results.states) == 1 else []
+    sentences = [change.sentence() for change in diffusion] if len(results.state_names) == 1 else []
     text = " ".join(f"T{sentence[1:]}." for sentence in sentences)
-    return Section("transport", "Transport", text, blocks)
+    return Chapter("transport", "Transport", text, blocks)
 
 
-def structure_section(results: Results) -> Section:
+def structure_chapter(results: Results) -> Chapter:
     """Pair distribution functions."""
-    initial, refined = (results.curves[stage] for stage in STAGES)
-    pair = "-".join((results.settings["validation"]["structure"] or {}).get("pair", ()))
+    settings = results.campaign.validation.structure
+    pair = "-".join(settings.pair) if settings is not None else ""
     blocks = [
         picture(
-            structure_figure(initial.group(f"rdf/{state}"), refined.group(f"rdf/{state}")),
-            f"{state_name(state)}: {pair} pair distribution function from the validation runs. {_BANDS}",
+            structure_figure(initial, refined),
+            f"{results.state_names[initial.state]}: {pair} pair distribution function from the validation runs. "
+            f"{_BANDS}",
         )
-        for state in _states_with(initial.arrays, "rdf", "distance")
+        for initial, refined in results.before_and_after("structure")
     ]
-    return Section("structure", "Structure", "", blocks)
+    return Chapter("structure", "Structure", "", blocks)
 
 
 def _weighted_terms(results: Results) -> str:
-    objective = results.settings["objective"]
-    weights = {f"the {name} loss": chosen["weight"] for name, chosen in objective["observables"].items()}
-    if results.settings["dataset"] is not None:
-        weights["the anchor to the ab initio frames"] = objective["anchor"]["weight"]
+    objective = results.campaign.objective
+    weights = {f"the {name} loss": chosen.weight for name, chosen in objective.observables.chosen().items()}
+    if results.campaign.dataset is not None:
+        weights["the anchor to the ab initio frames"] = objective.anchor.weight
     return listed([f"{weight:g} times {name}" for name, weight in weights.items()])
 
 
@@ -132,30 +130,29 @@ def _passed_through(iterations: Sequence[int]) -> str:
     return f"{ends} passed through, the refinement having converged, and are left out."
 
 
-def _weighted_bands(bands: Sequence[Mapping[str, Any]]) -> str:
+def _weighted_bands(bands: Sequence[Band]) -> str:
     if not bands:
         return ""
-    parts = [f"{band['range'][0]:g} to {band['range'][1]:g} with weight {band['weight']:g}" for band in bands]
+    parts = [f"{band.range[0]:g} to {band.range[1]:g} with weight {band.weight:g}" for band in bands]
     return f"The objective compares {listed(parts)}."
 
 
 def _values_by_iteration(results: Results) -> Iterator[Picture]:
     """Fitted properties that are a single number."""
     first = next(iter(results.objectives.values()))
-    for observable, state in _compared(first.group("observables")):
-        files = [file.group(f"observables/{observable}/{state}") for file in results.objectives.values()]
-        if len(files[0]["abscissa"]) == 1:
-            values, errors = (
-                np.concatenate([file[name] for file in files]) for name in ("prediction", "prediction_error")
-            )
-            label, target = first.metadata["labels"][observable][1], float(files[0]["target"][0])
-            figure = values_by_iteration_figure(list(results.objectives), values, errors, target, label)
-            yield picture(figure, f"{observable.capitalize()}, {state_name(state)}, by iteration.")
+    for state, evaluated in first.states.items():
+        for name in evaluated.evaluations:
+            comparisons = _by_iteration(results, name, state)
+            curve = next(iter(comparisons.values()))
+            if _is_number(curve):
+                yield picture(
+                    values_by_iteration_figure(comparisons), f"{_title(curve, results)}, by iteration."
+                )
 
 
 def _parameters(results: Results) -> Iterator[Picture]:
     """The parameters of a potential that has few of them."""
-    if parameters_of(results.history):
+    if len(results.history.of_role("parameter")):
         caption = (
             "Parameters with which each iteration began; the colour of their path is the objective there, the "
             "contours are the quadratic surface nearest to the objective and its gradients along the path."
@@ -163,32 +160,18 @@ def _parameters(results: Results) -> Iterator[Picture]:
         yield picture(parameters_figure(results.history), caption)
 
 
-def _spectra_by_iteration(
-    results: Results, observable: str, state: str, bands: Sequence[Sequence[float]]
-) -> Iterator[Picture]:
-    name = f"observables/{observable}/{state}"
-    files = {number: file for number, file in results.objectives.items() if f"{name}/abscissa" in file.arrays}
-    if files:
-        first = next(iter(files.values()))
-        figure = spectra_by_iteration_figure(
-            list(files),
-            first.arrays[f"{name}/abscissa"],
-            np.stack([file.arrays[f"{name}/prediction"] for file in files.values()]),
-            first.arrays[f"{name}/target"],
-            first.metadata["labels"][observable],
-            bands,
-        )
-        title = f"{observable.capitalize()}, {state_name(state)}"
-        yield picture(figure, f"{title}: by iteration, from the shorter runs of the refinement.")
+def _by_iteration(results: Results, name: str, state: str) -> Mapping[int, Curve]:
+    """A fitted property of a state beside its measurement, by iteration; none where it was not fitted."""
+    return {
+        number: objective.comparison(name, state)
+        for number, objective in results.objectives.items()
+        if name in objective.states[state].evaluations
+    }
 
 
-def _compared(arrays: Mapping[str, np.ndarray]) -> list[tuple[str, str]]:
-    """Observable and state of all curves that have a target."""
-    names = (name.split("/") for name in arrays if name.endswith("/abscissa"))
-    return [(observable, state) for observable, state, _ in names]
+def _is_number(curve: Curve) -> bool:
+    return len(curve.columns["abscissa"]) == 1
 
 
-def _states_with(arrays: Mapping[str, np.ndarray], kind: str, part: str) -> list[str]:
-    return [
-        name.split("/")[1] for name in arrays if name.startswith(f"{kind}/") and name.endswith(f"/{part}")
-    ]
+def _title(curve: Curve, results: Results) -> str:
+    return f"{curve.name.capitalize()}, {results.state_names[curve.state]}"

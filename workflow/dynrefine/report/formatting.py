@@ -1,6 +1,7 @@
 """Numbers as they are written in tables and sentences."""
 
 import math
+from decimal import Decimal
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 NONE = "–"
@@ -30,8 +31,8 @@ def value_with_error(value: float, error: float) -> str:
     size = _exponent(max(abs(value), error))
     if not -4 < size < 5:
         return f"{value_with_error(value / 10.0**size, error / 10.0**size)}\u00a0×\u00a0{_power_of_ten(size)}"
-    leading, exponent = f"{error:.1e}".split("e")
-    decimals = -int(exponent) + (1 if leading.startswith("1") else 0)
+    _, (leading, _), exponent = Decimal(f"{error:.1e}").as_tuple()
+    decimals = -int(exponent) - (0 if leading == 1 else 1)
     rounded = f"{round(value, decimals):.{max(decimals, 0)}f}"
     last_digits = round(error, decimals) * 10.0 ** max(decimals, 0)
     return f"{_signed(rounded)}({last_digits:.0f})"
@@ -63,13 +64,6 @@ def with_unit(text: str, unit: str) -> str:
 def unit_name(unit: str) -> str:
     """A unit as one reads it: "1e-9 m²/s" is "10⁻⁹ m²/s"."""
     return "" if unit == "1" else unit.replace("1e-9", "10⁻⁹")
-
-
-def state_name(label: str) -> str:
-    """A state as one reads it: "298K_0.997" is "298 K, 0.997 g/cm³"."""
-    temperature, _, density = label.partition("_")
-    temperature = temperature.replace("K", " K")
-    return f"{temperature}, {density} g/cm³" if density else temperature
 
 
 def _exponent(value: float) -> int:

@@ -7,9 +7,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from dynrefine.campaign.provenance import config_hash, library_versions
 from dynrefine.files.arrays import atomic_path
+from dynrefine.report.chapters import all_chapters, force_error, tiles
 from dynrefine.report.comparison import changes, judge
 from dynrefine.report.results import STAGES, Results
-from dynrefine.report.sections import all_sections, force_error, tiles
 
 
 def write_page(path: str | Path, results: Results) -> None:
@@ -33,19 +33,21 @@ def render_page(results: Results) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    compared = changes(results.properties["initial"], results.properties["refined"])
+    campaign = results.campaign
+    compared = changes(results.properties["initial"], results.properties["refined"], results.state_names)
     errors = None
-    if results.settings["dataset"]:
+    if campaign.dataset is not None:
         initial, refined = (force_error(results, stage) for stage in STAGES)
         errors = initial, refined
+    settings = campaign.model_dump(exclude={"labelling": {"command"}})  # a matter of the machine
     return environment.get_template("page.html").render(
-        name=results.settings["campaign"]["name"],
+        name=campaign.campaign.name,
         verdict=judge(compared, errors),
         tiles=tiles(results, compared),
-        sections=all_sections(results, compared),
-        settings=yaml.safe_dump(results.settings, sort_keys=False, allow_unicode=True),
-        config_hash=config_hash(results.settings),
-        seed=results.settings["campaign"]["seed"],
+        chapters=all_chapters(results, compared),
+        settings=yaml.safe_dump(settings, sort_keys=False, allow_unicode=True),
+        config_hash=config_hash(settings),
+        seed=campaign.campaign.seed,
         versions=library_versions(),
         citations=results.citations,
     )

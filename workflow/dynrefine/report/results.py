@@ -1,15 +1,19 @@
 """The files of a finished campaign, as the report needs them."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from dynrefine.config.model import Config
 from dynrefine.config.steps import WriteReport
-from dynrefine.files.arrays import ArrayFile, read_arrays
+from dynrefine.files.curves import Curve, Role, load_curves
+from dynrefine.files.history import History, load_history
+from dynrefine.files.objectives import Objective, load_objective
+from dynrefine.files.parity import Parity, load_parity
 
 STAGES = ("initial", "refined")
 
@@ -17,12 +21,12 @@ Files = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Surface:
-    """What the training of a surface left: learning curve, errors by part, predictions and labels."""
+class Training:
+    """What the training of a surface left: learning curve, errors by part, labels and predictions by part."""
 
     learning_curve: pd.DataFrame
     errors: pd.DataFrame
-    parity: ArrayFile
+    parity: dict[str, list[Parity]]
 
 
 @dataclass(frozen=True)
@@ -30,15 +34,14 @@ class Results:
     """A finished campaign.
 
     Attributes:
-        settings: its whole configuration.
-        states: the states by their labels.
-        history: a row per iteration that was run.
+        campaign: its configuration.
+        history: of the iterations that were run.
         objectives: of these iterations, by their numbers.
         passed_through: the iterations that were not run, since the refinement had converged.
         properties: of both stages of the validation.
         errors: on the ab initio test frames, of both stages.
         curves: of both stages.
-        surfaces: training of each; none without a data set.
+        trainings: of each surface; none without a data set.
         frames: of the data set, a row each; no rows without one.
         summary: of the data set by part and series.
         gradient_check: comparisons of the gradient.
@@ -48,15 +51,14 @@ class Results:
         citations: of the measured properties, by file name.
     """
 
-    settings: dict[str, Any]
-    states: dict[str, dict[str, Any]]
-    history: pd.DataFrame
-    objectives: dict[int, ArrayFile]
+    campaign: Config
+    history: History
+    objectives: dict[int, Objective]
     passed_through: tuple[int, ...]
     properties: dict[str, pd.DataFrame]
     errors: dict[str, pd.DataFrame]
-    curves: dict[str, ArrayFile]
-    surfaces: dict[str, Surface]
+    curves: dict[str, list[Curve]]
+    trainings: dict[str, Training]
     frames: pd.DataFrame
     summary: pd.DataFrame
     gradient_check: pd.DataFrame
@@ -64,6 +66,17 @@ class Results:
     horizon: pd.DataFrame
     timings: pd.DataFrame
     citations: dict[str, str]
+
+    @property
+    def state_names(self) -> dict[str, str]:
+        """The states as people read them, by their labels."""
+        return {label: state.name(label) for label, state in self.campaign.states_by_label().items()}
+
+    def before_and_after(self, role: Role) -> Iterator[tuple[Curve, Curve]]:
+        """Each curve of a role with the initial potential, and the same with the refined one."""
+        initial, refined = (self.curves[stage] for stage in STAGES)
+        after = {(curve.role, curve.name, curve.state): curve for curve in refined}
+        return ((curve, after[role, curve.name, curve.state]) for curve in initial if curve.role == role)
 
 
 def read_results(files: Files, settings: WriteReport) -> Results:
@@ -77,22 +90,18 @@ def read_results(files: Files, settings: WriteReport) -> Results:
     Raises:
         CampaignError: an array file is missing or broken.
     """
-    objectives = {number: read_arrays(path, "objective") for number, path in enumerate(files["objectives"])}
-    passed_through = tuple(number for number, file in objectives.items() if file.passed_through)
-    history = pd.read_csv(files["history"])
+    objectives = {number: load_objective(path) for number, path in enumerate(files["objectives"])}
+    passed_through = tuple(number for number, objective in objectives.items() if objective is None)
     return Results(
-        settings=settings.configuration,
-        states=settings.states,
-        history=history[~history.iteration.isin(passed_through)],
-        objectives={number: file for number, file in objectives.items() if number not in passed_through},
+        campaign=settings.configuration,
+        history=load_history(files["history"]).without(passed_through),
+        objectives={number: objective for number, objective in objectives.items() if objective is not None},
         passed_through=passed_through,
         properties=_tables_by_stage(files["properties"]),
         errors=_tables_by_stage(files["errors"]),
-        curves={
-            stage: read_arrays(path, "curves") for stage, path in zip(STAGES, files["curves"], strict=True)
-        },
-        surfaces={
-            name: Surface(pd.read_csv(learning_curve), pd.read_csv(errors), read_arrays(parity, "parity"))
+        curves={stage: load_curves(path) for stage, path in zip(STAGES, files["curves"], strict=True)},
+        trainings={
+            name: Training(pd.read_csv(learning_curve), pd.read_csv(errors), load_parity(parity))
             for name, learning_curve, errors, parity in zip(
                 settings.surfaces,
                 *(files[f"surface_{kind}"] for kind in ("learning_curves", "errors", "parities")),
@@ -126,7 +135,7 @@ def read_timings(benchmarks: str | Path, logs: str | Path) -> pd.DataFrame:
     columns += ["cpu_total", "memory_peak", "steps_per_second"]
     jobs = [
         pd.read_csv(path, sep="\t", na_values="-").assign(
-            rule=path.relative_to(benchmarks).parts[0].removesuffix(".tsv"),
+            rule=path.relative_to(benchmarks).with_suffix("").parts[0],
             **_measured(Path(logs, path.relative_to(benchmarks)).with_suffix(".json")),
         )
         for path in sorted(benchmarks.rglob("*.tsv"))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from dynrefine.files.history import CONVERGED, History, Role
 from dynrefine.files.tables import rows_of
 from dynrefine.report.comparison import Change
 from dynrefine.report.formatting import (
@@ -13,7 +14,6 @@ from dynrefine.report.formatting import (
     duration,
     number,
     percent,
-    state_name,
     unit_name,
     value_with_error,
 )
@@ -50,7 +50,7 @@ def properties_table(changes: Iterable[Change]) -> Table:
     rows = [
         (
             change.name + (" (fitted)" if change.fitted else ""),
-            state_name(change.state),
+            change.state_name,
             unit_name(change.unit),
             value_with_error(*change.before),
             value_with_error(*change.after),
@@ -134,32 +134,46 @@ def dataset_table(summary: pd.DataFrame) -> Table:
     return Table(header, rows, (False, False, *(True for _ in header[2:])), caption)
 
 
-def history_table(history: pd.DataFrame, caption: str) -> Table:
-    """Objective, gradient and the health of the trajectories by iteration."""
-    header = (
-        "iteration",
-        "objective",
-        "norm of the gradient",
-        "norm of the step",
-        "effective sample size",
-        "energy drift (meV/atom)",
-        "reversal error (Å)",
-        "adjoint (ms per step and replica)",
-    )
+def losses_table(history: History, state_names: Mapping[str, str]) -> Table:
+    """The objective and its terms by iteration.
+
+    Arguments:
+        history: of the refinement.
+        state_names: the states as people read them, by their labels; named where there are several.
+    """
+    caption = "The objective, and its terms before weighting, with the potential each iteration began with."
+    return _by_iteration(history, ("objective", "loss", "anchor"), state_names, caption)
+
+
+def history_table(history: History, state_names: Mapping[str, str]) -> Table:
+    """Gradient and the health of the simulations by iteration; arguments as of `losses_table`."""
+    return _by_iteration(history, ("gradient", "condition", "control"), state_names, "")
+
+
+def _by_iteration(
+    history: History, roles: Sequence[Role], state_names: Mapping[str, str], caption: str
+) -> Table:
+    columns = {
+        _header(role, quantity, rows.unit.iloc[0], state_names.get(state, "") if several else ""): {
+            row.iteration: value_with_error(row.value, row.standard_error) for row in rows_of(rows)
+        }
+        for several in [len(state_names) > 1]
+        for role in roles
+        for (quantity, state), rows in history.by_quantity(role).items()
+        if quantity != CONVERGED
+    }
     rows = [
-        (
-            str(row.iteration),
-            value_with_error(row.total, row.total_error),
-            value_with_error(row.gradient_norm, row.gradient_norm_error),
-            number(row.step_norm, 2),
-            f"{100.0 * row.effective_sample_size:.0f} %",
-            number(row.energy_drift_meV_per_atom, 2),
-            number(row.reversal_error_angstrom, 2),
-            number(row.milliseconds_per_step),
-        )
-        for row in rows_of(history)
+        (str(iteration), *(cells.get(iteration, NONE) for cells in columns.values()))
+        for iteration in history.iterations
     ]
+    header = ("iteration", *columns)
     return Table(header, rows, tuple(True for _ in header), caption)
+
+
+def _header(role: Role, quantity: str, unit: str, state: str) -> str:
+    name = f"gradient, {quantity}" if role == "gradient" else quantity
+    unit = f" ({unit_name(unit)})" if unit_name(unit) else ""
+    return f"{name}{f', {state}' if state else ''}{unit}"
 
 
 def gradient_check_table(check: pd.DataFrame) -> Table:
@@ -207,6 +221,7 @@ def total_derivative_table(compared: pd.DataFrame) -> Table:
     """
     header = (
         "parameter",
+        "unit",
         "gradient of the first iteration",
         "independent ensembles",
         "standard errors apart",
@@ -214,6 +229,7 @@ def total_derivative_table(compared: pd.DataFrame) -> Table:
     rows = [
         (
             row.parameter,
+            row.unit,
             value_with_error(row.gradient, row.gradient_error),
             value_with_error(row.difference, row.difference_error),
             _signed_ratio(row.standard_errors),
@@ -221,10 +237,10 @@ def total_derivative_table(compared: pd.DataFrame) -> Table:
         for row in rows_of(compared)
     ]
     caption = (
-        "Derivatives of the objective by single parameters (1/Å, 1/eV): through the trajectories and the probability "
+        "Derivatives of the objective by single parameters: through the trajectories and the probability "
         "of their starting points, and from ensembles sampled anew at displaced parameters."
     )
-    return Table(header, rows, (False, True, True, True), caption)
+    return Table(header, rows, (False, False, True, True, True), caption)
 
 
 def timings_table(timings: pd.DataFrame) -> Table:

@@ -4,7 +4,7 @@ import pandas as pd
 
 from dynrefine.campaign.job import Job
 from dynrefine.config.base import Section
-from dynrefine.files.arrays import read_arrays
+from dynrefine.files.parity import load_parity
 from dynrefine.report.figures import dataset_figure, save_figure, training_figure
 
 
@@ -13,5 +13,4 @@ def draw_figures(job: Job, settings: Section) -> None:
     save_figure(job.outputs.dataset, dataset_figure(pd.read_csv(job.inputs.frames)))
     files = zip(job.inputs.learning_curves, job.inputs.parities, job.outputs.surfaces, strict=True)
     for learning_curve, parity, figure in files:
-        pairs = read_arrays(parity, "parity").arrays
-        save_figure(figure, training_figure(pd.read_csv(learning_curve), pairs))
+        save_figure(figure, training_figure(pd.read_csv(learning_curve), load_parity(parity)))

@@ -5,7 +5,6 @@ from dynrefine.report.figures.horizon import horizon_figure
 from dynrefine.report.figures.properties import diffusion_figure, structure_figure
 from dynrefine.report.figures.refinement import (
     parameters_figure,
-    parameters_of,
     refinement_figure,
     timings_figure,
     values_by_iteration_figure,
@@ -18,7 +17,6 @@ __all__ = [
     "diffusion_figure",
     "horizon_figure",
     "parameters_figure",
-    "parameters_of",
     "refinement_figure",
     "save_figure",
     "spectra_by_iteration_figure",

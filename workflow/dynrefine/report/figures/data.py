@@ -1,6 +1,6 @@
 """Figures of the ab initio data and of what was trained on them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,9 +8,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from dynrefine.files.parity import Parity
 from dynrefine.report.figures.style import FAINT, INK, PARTS, new_figure, styled
 
-# how a quantity of a parity file is drawn: name, factor from the file's unit, unit
+# how a quantity is drawn where not by its own name and unit: name, factor from the file's unit, unit
 _PARITY = {
     "energies": ("energy", 1e3, "meV/atom"),
     "forces": ("force", 1.0, "eV/Å"),
@@ -19,20 +20,18 @@ _PARITY = {
 
 
 @styled
-def training_figure(curve: pd.DataFrame, parity: Mapping[str, np.ndarray]) -> Figure:
+def training_figure(curve: pd.DataFrame, parity: Mapping[str, Sequence[Parity]]) -> Figure:
     """Learning curve of a surface, and its predictions against the labels.
 
     Arguments:
         curve: epoch, training_loss, validation_loss.
-        parity: "<quantity>/<part>/labelled" and "<quantity>/<part>/predicted" [values] of the quantities
-            energies (eV/atom), forces (eV/Å) or dipoles (e Å), of the parts train and test.
+        parity: labels and predictions of each quantity, by part; train and test are drawn.
     """
-    quantities = list(dict.fromkeys(name.split("/")[0] for name in parity))
     figure = new_figure(2.8)
-    learning, *panels = figure.subplots(1, 1 + len(quantities))
+    learning, *panels = figure.subplots(1, 1 + len(parity["train"]))
     _draw_learning_curve(learning, curve)
-    for axes, quantity in zip(panels, quantities, strict=True):
-        _draw_parity(axes, quantity, parity)
+    for axes, train, test in zip(panels, parity["train"], parity["test"], strict=True):
+        _draw_parity(axes, train, test)
     return figure
 
 
@@ -66,19 +65,23 @@ def dataset_figure(frames: pd.DataFrame) -> Figure:
 
 
 def _draw_learning_curve(axes: Axes, curve: pd.DataFrame) -> None:
-    for part, column in (("train", "training_loss"), ("validation", "validation_loss")):
-        axes.plot(curve.epoch, curve[column], ".-", color=PARTS[part], label=column.removesuffix("_loss"))
+    for part, label, loss in (
+        ("train", "training", curve.training_loss),
+        ("validation", "validation", curve.validation_loss),
+    ):
+        axes.plot(curve.epoch, loss, ".-", color=PARTS[part], label=label)
     best = curve.validation_loss.idxmin()
     axes.plot(curve.epoch[best], curve.validation_loss[best], "o", color=INK, markersize=4, label="kept")
     axes.set(xlabel="epoch", ylabel="loss", yscale="log")
     axes.legend()
 
 
-def _draw_parity(axes: Axes, quantity: str, parity: Mapping[str, np.ndarray]) -> None:
-    name, factor, unit = _PARITY[quantity]
-    pairs = {part: factor * _labelled_and_predicted(parity, quantity, part) for part in ("train", "test")}
+def _draw_parity(axes: Axes, train: Parity, test: Parity) -> None:
+    name, factor, unit = _PARITY.get(train.quantity, (train.quantity, 1.0, train.unit))
+    pairs = {"train": factor * _labelled_and_predicted(train), "test": factor * _labelled_and_predicted(test)}
     # energies differ by far less than they are: they are drawn relative to their mean
-    origin = np.mean(pairs["train"][0]) if quantity == "energies" else 0.0
+    is_energy = train.quantity == "energies"
+    origin = np.mean(pairs["train"][0]) if is_energy else 0.0
     ends = [np.min(pairs["train"]) - origin, np.max(pairs["train"]) - origin]
     axes.plot(ends, ends, color=FAINT, linewidth=0.8)
     for part, (labelled, predicted) in pairs.items():
@@ -92,14 +95,14 @@ def _draw_parity(axes: Axes, quantity: str, parity: Mapping[str, np.ndarray]) ->
             "rasterized": True,
         }
         axes.scatter(labelled - origin, predicted - origin, label=f"{part} {error:.3g}", **style)
-    relative = " − mean" if quantity == "energies" else ""
+    relative = " − mean" if is_energy else ""
     axes.set(xlabel=f"ab initio {name}{relative} ({unit})", ylabel=f"predicted ({unit})")
     axes.set_aspect("equal", adjustable="datalim")
     small: dict[str, Any] = {"fontsize": 7.5, "title_fontsize": 7.5, "handletextpad": 0.0, "borderpad": 0.0}
     axes.legend(title=f"r.m.s. error ({unit})", alignment="left", loc="upper left", markerscale=2.0, **small)
 
 
-def _labelled_and_predicted(parity: Mapping[str, np.ndarray], quantity: str, part: str) -> np.ndarray:
+def _labelled_and_predicted(parity: Parity) -> np.ndarray:
     """[2, values], without the frames that have no such label."""
-    pairs = np.stack([parity[f"{quantity}/{part}/{kind}"].ravel() for kind in ("labelled", "predicted")])
+    pairs = np.stack([parity.labelled.ravel(), parity.predicted.ravel()])
     return pairs[:, np.all(np.isfinite(pairs), axis=0)]

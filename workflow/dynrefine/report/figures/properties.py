@@ -1,10 +1,9 @@
 """Structure and transport before and after, beside the measured ones."""
 
-from collections.abc import Mapping
-
 import numpy as np
 from matplotlib.figure import Figure
 
+from dynrefine.files.curves import Curve
 from dynrefine.report.figures.style import (
     FAINT,
     MEASURED,
@@ -14,8 +13,6 @@ from dynrefine.report.figures.style import (
     new_figure,
     styled,
 )
-
-Curve = Mapping[str, np.ndarray]
 
 
 @styled
@@ -30,13 +27,14 @@ def structure_figure(initial: Curve, refined: Curve) -> Figure:
     figure = new_figure(3.2)
     axes = figure.subplots()
     axes.axhline(1.0, color=FAINT, linewidth=0.8)
-    measured = np.isfinite(initial["target"])
-    if measured.any():
-        axes.plot(initial["distance"], initial["target"], color=MEASURED, linestyle="--", label="measured")
+    distance, measured = initial.columns["distance"], initial.columns["target"]
+    if np.isfinite(measured).any():
+        axes.plot(distance, measured, color=MEASURED, linestyle="--", label="measured")
     for (stage, colour), curve in zip(STAGES.items(), (initial, refined), strict=True):
-        line_with_band(axes, curve["distance"], curve["value"], curve["error"], colour, stage)
+        columns = curve.columns
+        line_with_band(axes, columns["distance"], columns["value"], columns["error"], colour, stage)
     axes.set(xlabel="distance (Å)", ylabel="g(r)", ylim=(0.0, None))
-    axes.set_xlim(initial["distance"][0], initial["distance"][-1])
+    axes.set_xlim(distance[0], distance[-1])
     legend_above(figure, axes)
     return figure
 
@@ -61,23 +59,12 @@ def diffusion_figure(
         coefficient.axhline(measured, color=MEASURED, linestyle="--", linewidth=1.3, label="measured")
     pairs = zip(velocity_autocorrelation, running_integral, strict=True)
     for (stage, colour), (autocorrelation, integral) in zip(STAGES.items(), pairs, strict=True):
-        value = autocorrelation["value"][0]
-        line_with_band(
-            correlation,
-            autocorrelation["lag"],
-            autocorrelation["value"] / value,
-            autocorrelation["error"] / value,
-            colour,
-            stage,
+        lag, value, error = (autocorrelation.columns[column] for column in ("lag", "value", "error"))
+        line_with_band(correlation, lag, value / value[0], error / value[0], colour, stage)
+        lag, value, error = (
+            integral.columns[column] for column in ("lag", "running_integral", "running_integral_error")
         )
-        line_with_band(
-            coefficient,
-            integral["lag"],
-            integral["running_integral"],
-            integral["running_integral_error"],
-            colour,
-            stage,
-        )
+        line_with_band(coefficient, lag, value, error, colour, stage)
     correlation.axhline(0.0, color=FAINT, linewidth=0.8)
     correlation.set(xlabel="lag (fs)", ylabel="velocity autocorrelation\n(relative to lag 0)")
     coefficient.set(xlabel="upper limit of the integral (fs)", ylabel="self-diffusion (10⁻⁹ m²/s)")

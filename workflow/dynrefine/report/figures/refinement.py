@@ -1,7 +1,7 @@
 """Figures of the refinement: objective and gradient by iteration, and what the jobs cost."""
 
-from collections.abc import Sequence
-from itertools import cycle, product
+from collections.abc import Callable, Mapping
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from dynrefine.config.dynamics import State
+from dynrefine.files.curves import Curve
+from dynrefine.files.history import EFFECTIVE_SAMPLE_SIZE, History
 from dynrefine.report.figures.style import (
     FAINT,
     INK,
@@ -20,28 +23,28 @@ from dynrefine.report.figures.style import (
     new_figure,
     styled,
 )
-from dynrefine.report.formatting import state_name
 from dynrefine.report.loss_surface import fitted_quadratic
+
+_PARTS = {"whole": INK, "trajectory": SERIES[2], "ensemble": SERIES[3], "anchor": FAINT}
+_SYMBOLS = {"sigma": "σ", "epsilon": "ε"}  # of parameters
 
 
 @styled
-def refinement_figure(
-    history: pd.DataFrame, observables: Sequence[str], temperatures: dict[str, float]
-) -> Figure:
+def refinement_figure(history: History, states: Mapping[str, State]) -> Figure:
     """Losses, gradient norms, effective sample size and temperatures by iteration.
 
     Arguments:
-        history: a row per iteration, see `update_potential`; without the iterations that passed through.
-        observables: names of the fitted properties.
-        temperatures: of the states by their labels, K.
+        history: without the iterations that passed through.
+        states: by their labels.
     """
     figure = new_figure(5.4)
     (losses, gradients), (samples, thermometer) = figure.subplots(2, 2, sharex=True)
-    _draw_losses(losses, history, list(product(temperatures, observables)))
+    _draw_losses(losses, history, states)
     _draw_gradients(gradients, history)
-    samples.plot(history.iteration, history.effective_sample_size, "o-", color=INK, markersize=4)
+    sizes = history.by_quantity("control")[EFFECTIVE_SAMPLE_SIZE, ""]
+    samples.plot(sizes.iteration, sizes.value, "o-", color=INK, markersize=4)
     samples.set(ylabel="effective sample size\n(fraction of the replicas)", ylim=(0.0, 1.05))
-    _draw_temperatures(thermometer, history, temperatures)
+    _draw_temperatures(thermometer, history, states)
     for axes in (samples, thermometer):
         axes.set_xlabel("iteration")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -49,68 +52,57 @@ def refinement_figure(
 
 
 @styled
-def values_by_iteration_figure(
-    iterations: Sequence[int],
-    values: np.ndarray,
-    errors: np.ndarray,
-    target: float,
-    label: str,
-) -> Figure:
+def values_by_iteration_figure(comparisons: Mapping[int, Curve]) -> Figure:
     """How a fitted number moved from iteration to iteration.
 
     Arguments:
-        iterations: their numbers [I].
-        values: [I], in the unit of the label.
-        errors: standard errors [I].
-        target: the measured number.
-        label: of the number.
+        comparisons: with the measured number, by the number of the iteration.
     """
     figure = new_figure(2.8)
     axes = figure.subplots()
-    axes.axhline(target, color=MEASURED, linestyle="--", linewidth=1.3, label="measured")
-    axes.errorbar(
-        iterations, values, errors, fmt="o-", color=REFINED, markersize=4, capsize=2, label="simulated"
+    curves = list(comparisons.values())
+    target = float(curves[0].columns["target"][0])
+    values, errors = (
+        np.concatenate([curve.columns[name] for curve in curves])
+        for name in ("prediction", "prediction_error")
     )
-    axes.set(xlabel="iteration", ylabel=label)
+    axes.axhline(target, color=MEASURED, linestyle="--", linewidth=1.3, label="measured")
+    style: dict[str, Any] = {"fmt": "o-", "color": REFINED, "markersize": 4, "capsize": 2}
+    axes.errorbar(list(comparisons), values, errors, label="simulated", **style)
+    axes.set(xlabel="iteration", ylabel=curves[0].axes[1])
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend()
     return figure
 
 
 @styled
-def parameters_figure(history: pd.DataFrame) -> Figure:
-    """The named parameters by iteration, and for two of them their path over the objective.
-
-    Arguments:
-        history: a row per iteration with columns "parameter_<name>", in the units inside, and for the contours
-            "derivative_<name>".
-    """
-    columns = parameters_of(history)
+def parameters_figure(history: History) -> Figure:
+    """The named parameters by iteration, and for two of them their path over the objective."""
+    parameters = {quantity: rows for (quantity, _), rows in history.by_quantity("parameter").items()}
+    labels = {quantity: _axis_label(quantity, rows) for quantity, rows in parameters.items()}
     figure = new_figure(2.9)
-    panels = figure.subplots(1, len(columns) + (len(columns) == 2), squeeze=False)[0]
-    for axes, (column, label) in zip(panels, columns.items(), strict=False):
-        axes.plot(history.iteration, history[column], "o-", color=REFINED, markersize=4)
-        axes.set(xlabel="iteration", ylabel=label)
+    panels = figure.subplots(1, len(parameters) + (len(parameters) == 2), squeeze=False)[0]
+    for axes, (quantity, rows) in zip(panels, parameters.items(), strict=False):
+        axes.plot(rows.iteration, rows.value, "o-", color=REFINED, markersize=4)
+        axes.set(xlabel="iteration", ylabel=labels[quantity])
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    if len(columns) == 2:
-        (second, second_label), (first, first_label) = columns.items()
-        panels[-1].plot(history[first], history[second], "-", color=FAINT, linewidth=1.0)
-        points = panels[-1].scatter(
-            history[first], history[second], c=history.total, s=22, cmap="viridis_r", zorder=3
-        )
-        panels[-1].set(xlabel=first_label, ylabel=second_label)
-        if len(history) >= 3:
-            _draw_loss_surface(panels[-1], history, first, second)
+    if len(parameters) == 2:
+        second, first = parameters
+        path = np.stack([parameters[quantity].value for quantity in (first, second)], axis=-1)
+        objective = history.objective.value.to_numpy()
+        panels[-1].plot(*path.T, "-", color=FAINT, linewidth=1.0)
+        points = panels[-1].scatter(*path.T, c=objective, s=22, cmap="viridis_r", zorder=3)
+        panels[-1].set(xlabel=labels[first], ylabel=labels[second])
+        if len(path) >= 3:
+            slopes = history.by_quantity("derivative")
+            gradients = np.stack([slopes[quantity, ""].value for quantity in (first, second)], axis=-1)
+            _draw_loss_surface(panels[-1], fitted_quadratic(path, objective, gradients))
         figure.colorbar(points, ax=panels[-1], label="objective")
     return figure
 
 
-def _draw_loss_surface(axes: Axes, history: pd.DataFrame, first: str, second: str) -> None:
+def _draw_loss_surface(axes: Axes, surface: Callable[[np.ndarray], np.ndarray]) -> None:
     """Contours of the objective as far as the axes reach."""
-    derivatives = [column.replace("parameter_", "derivative_") for column in (first, second)]
-    surface = fitted_quadratic(
-        history[[first, second]].to_numpy(), history.total.to_numpy(), history[derivatives].to_numpy()
-    )
     ranges = [np.linspace(*limits, 80) for limits in (axes.get_xlim(), axes.get_ylim())]
     grid = np.stack(np.meshgrid(*ranges), axis=-1)
     objective = surface(grid)
@@ -120,14 +112,9 @@ def _draw_loss_surface(axes: Axes, history: pd.DataFrame, first: str, second: st
     axes.contour(*ranges, objective, levels=levels, **style)
 
 
-def parameters_of(history: pd.DataFrame) -> dict[str, str]:
-    """The columns of a history that are parameters, with labels for axes."""
-    names = {"sigma": "σ (Å)", "epsilon": "ε (eV)"}
-    columns = [column for column in history if column.startswith("parameter_")]
-    return {
-        column: names.get(column.removeprefix("parameter_"), column.removeprefix("parameter_"))
-        for column in columns
-    }
+def _axis_label(parameter: str, rows: pd.DataFrame) -> str:
+    symbol, unit = _SYMBOLS.get(parameter, parameter), rows.unit.iloc[0]
+    return f"{symbol} ({unit})" if unit else symbol
 
 
 @styled
@@ -150,41 +137,39 @@ def timings_figure(timings: pd.DataFrame) -> Figure:
     return figure
 
 
-def _draw_losses(axes: Axes, history: pd.DataFrame, terms: list[tuple[str, str]]) -> None:
-    """The terms are a state and an observable each; states are named where there are several."""
+def _draw_losses(axes: Axes, history: History, states: Mapping[str, State]) -> None:
+    """The objective and its terms; states are named where there are several."""
     # rings, since where one term outweighs all others the two coincide
-    _errorbar(axes, history, "total", INK, "objective", markersize=6.5, markerfacecolor="none")
-    several = len({state for state, _ in terms}) > 1
-    for (state, observable), colour in zip(terms, cycle(SERIES), strict=False):
-        label = f"{observable}, {state_name(state)}" if several else observable
-        _errorbar(axes, history, f"{observable}_{state}", colour, label)
-    if "anchor" in history:
-        _errorbar(axes, history, "anchor", FAINT, "anchor")
+    _errorbar(axes, history.objective, INK, "objective", markersize=6.5, markerfacecolor="none")
+    for ((quantity, state), rows), colour in zip(
+        history.by_quantity("loss").items(), cycle(SERIES), strict=False
+    ):
+        label = f"{quantity}, {states[state].name(state)}" if len(states) > 1 else quantity
+        _errorbar(axes, rows, colour, label)
+    for (quantity, _), rows in history.by_quantity("anchor").items():
+        _errorbar(axes, rows, FAINT, quantity)
     axes.set(ylabel="loss", ylim=(0.0, None))
     legend_over_panel(axes)
 
 
-def _draw_gradients(axes: Axes, history: pd.DataFrame) -> None:
-    _errorbar(axes, history, "gradient_norm", INK, "whole")
-    parts = {"trajectory": SERIES[2], "ensemble": SERIES[3]}
-    if "anchor" in history:
-        parts["anchor"] = FAINT
-    for part, colour in parts.items():
-        _errorbar(axes, history, f"{part}_norm", colour, part)
+def _draw_gradients(axes: Axes, history: History) -> None:
+    for (part, _), rows in history.by_quantity("gradient").items():
+        _errorbar(axes, rows, _PARTS[part], part)
     axes.set(ylabel="norm of the gradient", yscale="log")
     legend_over_panel(axes)
 
 
-def _draw_temperatures(axes: Axes, history: pd.DataFrame, temperatures: dict[str, float]) -> None:
-    for (state, wanted), colour in zip(temperatures.items(), cycle(SERIES), strict=False):
-        axes.axhline(wanted, color=colour, linestyle="--", linewidth=1.0)
-        _errorbar(axes, history, f"temperature_{state}", colour, state_name(state))
+def _draw_temperatures(axes: Axes, history: History, states: Mapping[str, State]) -> None:
+    found = history.by_quantity("condition")
+    for ((_, state), rows), colour in zip(found.items(), cycle(SERIES), strict=False):
+        axes.axhline(states[state].temperature, color=colour, linestyle="--", linewidth=1.0)
+        _errorbar(axes, rows, colour, states[state].name(state))
     axes.set_ylabel("temperature (K)")
     legend_over_panel(axes)
 
 
-def _errorbar(axes: Axes, history: pd.DataFrame, column: str, colour: str, label: str, **style: Any) -> None:
-    """A column by iteration, with its error where the history holds one."""
-    error = history.get(f"{column}_error")
+def _errorbar(axes: Axes, rows: pd.DataFrame, colour: str, label: str, **style: Any) -> None:
+    """Values by iteration, with their errors where they have some."""
+    error = rows.standard_error if rows.standard_error.notna().any() else None
     style = {"fmt": "o-", "markersize": 4, "capsize": 2, "linewidth": 1.3} | style
-    axes.errorbar(history.iteration, history[column], error, color=colour, label=label, **style)
+    axes.errorbar(rows.iteration, rows.value, error, color=colour, label=label, **style)

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
+from dynrefine.files.curves import Curve
 from dynrefine.report.figures.style import (
     INITIAL,
     MEASURED,
@@ -18,7 +19,6 @@ from dynrefine.report.figures.style import (
     styled,
 )
 
-Curve = Mapping[str, np.ndarray]
 Band = Sequence[float]
 
 _DRAWN_ITERATIONS = 7  # more spectra than these cannot be told apart
@@ -26,28 +26,24 @@ _FROM_INITIAL_TO_REFINED = LinearSegmentedColormap.from_list("iterations", [INIT
 
 
 @styled
-def spectrum_figure(
-    initial: Curve, refined: Curve, labels: Sequence[str], bands: Sequence[Band] = ()
-) -> Figure:
+def spectrum_figure(initial: Curve, refined: Curve, bands: Sequence[Band] = ()) -> Figure:
     """A spectrum before and after the refinement beside the measured one, and the differences from it below.
 
     Arguments:
-        initial: abscissa, target, prediction and prediction_error [W] with the initial potential, in the
-            units of the labels.
+        initial: the comparison with the initial potential.
         refined: the same with the refined potential.
-        labels: of abscissa and spectrum.
         bands: first and last abscissa of parts that are drawn beside each other, each on its own scale; the
             whole spectrum where there are none.
     """
     figure = new_figure(4.2)
-    bands = _drawn_bands(initial["abscissa"], bands)
+    bands = _drawn_bands(initial.columns["abscissa"], bands)
     panels = figure.subplots(
         2, len(bands), sharex="col", squeeze=False, height_ratios=(2.2, 1), width_ratios=_widths(bands)
     )
     for (spectrum, difference), band in zip(panels.T, bands, strict=True):
         _draw_spectrum(spectrum, difference, initial, refined, band)
-        difference.set_xlabel(labels[0])
-    panels[0, 0].set_ylabel(labels[1])
+        difference.set_xlabel(initial.axes[0])
+    panels[0, 0].set_ylabel(initial.axes[1])
     panels[1, 0].set_ylabel("simulated −\nmeasured")
     figure.align_ylabels(panels[:, 0])
     legend_above(figure, panels[0, 0])
@@ -55,25 +51,16 @@ def spectrum_figure(
 
 
 @styled
-def spectra_by_iteration_figure(
-    iterations: Sequence[int],
-    abscissa: np.ndarray,
-    predictions: np.ndarray,
-    target: np.ndarray,
-    labels: Sequence[str],
-    bands: Sequence[Band] = (),
-) -> Figure:
+def spectra_by_iteration_figure(spectra: Mapping[int, Curve], bands: Sequence[Band] = ()) -> Figure:
     """How the fitted spectrum moved from the first to the last iteration.
 
     Arguments:
-        iterations: their numbers [I].
-        abscissa: [W], in the unit of its label.
-        predictions: [I, W], in the unit of their label.
-        target: the measured spectrum [W].
-        labels: of abscissa and spectrum.
+        spectra: the comparison of each iteration, by its number.
         bands: parts that are drawn beside each other, see `spectrum_figure`.
     """
     figure = new_figure(3.2)
+    iterations, curves = list(spectra), list(spectra.values())
+    abscissa, target = curves[0].columns["abscissa"], curves[0].columns["target"]
     bands = _drawn_bands(abscissa, bands)
     panels = figure.subplots(1, len(bands), squeeze=False, width_ratios=_widths(bands))[0]
     last = len(iterations) - 1
@@ -84,20 +71,21 @@ def spectra_by_iteration_figure(
         for row in chosen:
             colour = _FROM_INITIAL_TO_REFINED(row / max(last, 1))
             name = "iteration 0" if iterations[row] == 0 else str(iterations[row])
-            axes.plot(abscissa[inside], predictions[row][inside], color=colour, linewidth=1.2, label=name)
-        axes.set(xlabel=labels[0], xlim=(abscissa[inside][0], abscissa[inside][-1]))
-    panels[0].set_ylabel(labels[1])
+            prediction = curves[row].columns["prediction"][inside]
+            axes.plot(abscissa[inside], prediction, color=colour, linewidth=1.2, label=name)
+        axes.set(xlabel=curves[0].axes[0], xlim=(abscissa[inside][0], abscissa[inside][-1]))
+    panels[0].set_ylabel(curves[0].axes[1])
     legend_above(figure, panels[0])
     return figure
 
 
 def _draw_spectrum(spectrum: Axes, difference: Axes, initial: Curve, refined: Curve, band: Band) -> None:
-    inside = _within(initial["abscissa"], band)
-    x, target = initial["abscissa"][inside], initial["target"][inside]
+    inside = _within(initial.columns["abscissa"], band)
+    x, target = initial.columns["abscissa"][inside], initial.columns["target"][inside]
     spectrum.plot(x, target, color=MEASURED, linestyle="--", label="measured")
     difference.axhline(0.0, color=MEASURED, linestyle="--", linewidth=1.0)
     for (stage, colour), curve in zip(STAGES.items(), (initial, refined), strict=True):
-        prediction, error = curve["prediction"][inside], curve["prediction_error"][inside]
+        prediction, error = (curve.columns[name][inside] for name in ("prediction", "prediction_error"))
         line_with_band(spectrum, x, prediction, error, colour, stage)
         line_with_band(difference, x, prediction - target, error, colour, None)
     spectrum.set(xlim=(x[0], x[-1]))
