@@ -363,16 +363,23 @@ def test_steps_are_counted_in_the_units_of_the_parameters_and_shorten():
     by_name = {"epsilon": -3e5, "sigma": 8.0}
     gradient = Gradient(zero, zero, scales * flat_parameters(by_name)[0])
     np.testing.assert_allclose(gradient.anchor, [-30.0, 0.016])
-    derivatives = named_derivatives(argon, gradient, scales)
-    assert derivatives["derivative_epsilon"] == pytest.approx(-3e5)
-    assert derivatives["derivative_sigma"] == pytest.approx(8.0)
-    assert derivatives["derivative_sigma_error"] == 0.0
+    units = {"sigma": "Å"}
+    derivatives = named_derivatives(argon, gradient, scales, units)
+    assert [(each.role, each.quantity, each.unit) for each in derivatives] == [
+        ("derivative", "epsilon", ""),
+        ("derivative", "sigma", "1/Å"),
+    ]
+    assert [each.value for each in derivatives] == pytest.approx([-3e5, 8.0])
+    assert derivatives[1].standard_error == 0.0
     first, state, norm = step(argon, gradient, chosen, None)
     second, _, _ = step(first, gradient, chosen, state)
     assert norm == pytest.approx(np.sqrt(2.0), rel=1e-4)
-    models = [named_parameters(model) for model in (argon, first, second)]
+    models = [
+        {each.quantity: each for each in named_parameters(model, units)} for model in (argon, first, second)
+    ]
+    assert models[0]["sigma"].unit == "Å" and models[0]["sigma"].role == "parameter"
     for name, unit, direction in (("sigma", 0.002, -1.0), ("epsilon", 1e-4, 1.0)):
-        values = [model[f"parameter_{name}"] for model in models]
+        values = [model[name].value for model in models]
         np.testing.assert_allclose(np.diff(values), [direction * unit, 0.5 * direction * unit], rtol=1e-4)
 
 

@@ -14,6 +14,7 @@ from dynrefine.config.dynamics import SharedSampling
 from dynrefine.config.model import Config
 from dynrefine.config.properties import (
     AtConstantPressure,
+    DiffusionSettings,
     InfraredSettings,
     PressureSettings,
     PropertySettings,
@@ -474,14 +475,16 @@ def _named_elements(config: Config) -> Iterator[str]:
         yield _sentence(
             f"ensemble.masses.{symbol} is given", f"elements: {', '.join(symbols)}", "remove or correct it"
         )
-    wanted = {"objective.observables.diffusion": config.objective.observables.diffusion}
-    wanted["validation.properties.diffusion"] = config.validation.properties.diffusion
-    wanted["validation.diffusion"] = config.validation.diffusion
-    for key, settings in wanted.items():
-        if settings is not None and settings.element not in symbols:
-            yield _sentence(
-                f"{key}.element is '{settings.element}'", f"one of {', '.join(symbols)}", "correct it"
-            )
+    wanted = {
+        key: settings.element
+        for key, settings, _ in properties_by_key(config)
+        if isinstance(settings, DiffusionSettings)
+    }
+    if config.validation.diffusion is not None:
+        wanted["validation.diffusion"] = config.validation.diffusion.element
+    for key, element in wanted.items():
+        if element not in symbols:
+            yield _sentence(f"{key}.element is '{element}'", f"one of {', '.join(symbols)}", "correct it")
 
 
 def _spectra(config: Config) -> Iterator[str]:

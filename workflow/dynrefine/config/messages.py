@@ -62,10 +62,10 @@ def _sentence(kind: str, location: tuple[str | int, ...], value: Any, context: d
 
 
 def _unknown_key(location: tuple[str | int, ...], value: Any, keys: dict[tuple[str, ...], Key]) -> str:
-    *parents, name = ("*" if isinstance(part, int) else part for part in location)
+    *parents, name = ("*" if isinstance(part, int) else str(part) for part in location)
     siblings = sorted(key[-1] for key in keys if list(key[:-1]) == parents and key[-1] != "*")
     found = f"{key_path(location)} (value {_shown(value)}) is not a known key"
-    elsewhere = [".".join(_without_kinds(path)) for path, key in keys.items() if path[-1] == name]
+    elsewhere = [".".join(map(str, _without_kinds(path))) for path, key in keys.items() if path[-1] == name]
     elsewhere = [path for path in dict.fromkeys(elsewhere) if path != key_path(location)]
     if elsewhere:
         return f"{found} here, expected at {' or '.join(elsewhere)}: move it there."

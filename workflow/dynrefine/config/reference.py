@@ -45,7 +45,8 @@ def reference_text() -> str:
 def _section_lines(section: Schema, example: dict[str, Any], depth: int) -> Iterator[str]:
     indent = "  " * depth
     for name, field in section["properties"].items():
-        first, *others = [each for each in sections_in(field) if not _is_outside(each)] or [None]
+        sections = [each for each in sections_in(field) if not _is_outside(each)]
+        first, others = sections[0] if sections else None, sections[1:]
         value = example.get(name, field["examples"][0] if "examples" in field else field.get("default"))
         if depth == 0:
             yield ""

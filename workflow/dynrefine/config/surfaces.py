@@ -1,5 +1,6 @@
 """Settings of the potential energy surface, the dipole surface and their training."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, SerializeAsAny, Tag
@@ -13,12 +14,12 @@ class SurfaceSettings(Section):
     """What every surface says of itself.
 
     A potential is `trained` on the data set of the campaign or begins with the parameters of its settings, may know
-    `mixtures` of elements, and its `parameters` may be single numbers with names.
+    `mixtures` of elements, and its `parameters` may be single numbers with names: these, with their units.
     """
 
     trained: ClassVar[bool] = True
     mixtures: ClassVar[bool] = True
-    parameters: ClassVar[tuple[str, ...]] = ()
+    parameters: ClassVar[Mapping[str, str]] = {}
 
     kind: str = Field(description="Kind of surface.")
     cutoff: PositiveFloat = Field(description="Distance beyond which atoms do not see each other, Å.")
@@ -46,7 +47,7 @@ class EmbeddedAtomSettings(DescriptorSettings):
 class LennardJonesSettings(SurfaceSettings):
     trained: ClassVar[bool] = False
     mixtures: ClassVar[bool] = False
-    parameters: ClassVar[tuple[str, ...]] = ("sigma", "epsilon")
+    parameters: ClassVar[Mapping[str, str]] = {"sigma": "Å", "epsilon": "eV"}
 
     kind: Literal["lennard_jones"] = Field(
         description="Kind of potential (lennard_jones: 12-6 potential of one element, without a data set).",

@@ -88,8 +88,8 @@ def require_elements(frames: Sequence[Atoms], elements: Sequence[str], name: str
 
 
 def _species(frame: Atoms, elements: Sequence[str]) -> np.ndarray:
-    symbols = (symbol_among(symbol, elements) for symbol in symbols_of(frame))
-    return np.array([list(elements).index(symbol) for symbol in symbols], np.int32)
+    numbers: dict[str | None, int] = {symbol: number for number, symbol in enumerate(elements)}
+    return np.array([numbers[symbol_among(symbol, elements)] for symbol in symbols_of(frame)], np.int32)
 
 
 def _padded(array: np.ndarray, length: int, value: float) -> np.ndarray:

@@ -92,7 +92,7 @@ def unit_faults(frames: Sequence[Atoms], name: str, conventions: Conventions) ->
 
 
 def _has_sound(frame: Atoms, label: str) -> bool:
-    return frame.calc is not None and np.all(np.isfinite(frame.calc.results.get(label, np.nan)))
+    return frame.calc is not None and bool(np.all(np.isfinite(frame.calc.results.get(label, np.nan))))
 
 
 def _positions(frames: Sequence[Atoms]) -> str | None:
@@ -277,8 +277,9 @@ def _bond_stiffness(frames: Sequence[Atoms]) -> tuple[float, float, float] | Non
 
 def _badger(kind: tuple[int, int], length: float) -> float:
     """Stiffness of a bond by Badger's rule, k = 1.86 mdyn/Å · Å³ / (r - d)³ with d by rows, in eV/Å²."""
-    rows = tuple(sorted(0 if number == 1 else 1 if number <= 10 else 2 for number in kind))
-    shift = {(0, 0): 0.025, (0, 1): 0.335, (0, 2): 0.585, (1, 1): 0.68, (1, 2): 0.90, (2, 2): 1.18}[rows]
+    first, second = sorted(0 if number == 1 else 1 if number <= 10 else 2 for number in kind)
+    shifts = {(0, 0): 0.025, (0, 1): 0.335, (0, 2): 0.585, (1, 1): 0.68, (1, 2): 0.90, (2, 2): 1.18}
+    shift = shifts[first, second]
     return 1.86 / max(length - shift, 0.3) ** 3 * _MILLIDYNE
 
 
@@ -458,7 +459,7 @@ def _stress_unit(ratio: float, frames: Sequence[Atoms], conventions: Conventions
         unit: np.inf if value / stated * ratio <= 0 else abs(np.log(value / stated * ratio))
         for unit, value in names.items()
     }
-    unit = min(costs, key=costs.get)
+    unit = min(costs, key=lambda unit: costs[unit])
     if costs[unit] > 0.6:
         return f"they seem to be in other units; state units.{key}"
     change = names[unit] / stated

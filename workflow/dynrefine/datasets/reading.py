@@ -54,9 +54,10 @@ def read_frames(
 
 def _read_other(path: Path) -> list[Atoms]:
     try:
-        return read(path, ":")
+        frames = read(path, ":")
     except Exception as error:  # each of ASE's many readers raises its own kinds
         raise CampaignError(
             f"{path} could not be read ({type(error).__name__}: {error}): expected complete frames in a "
             "format of ASE, best extended XYZ; convert it."
         ) from error
+    return [frames] if isinstance(frames, Atoms) else frames

@@ -14,8 +14,9 @@ from dynrefine.errors import CampaignError
 
 def series_and_index(frame: Atoms) -> tuple[str, int]:
     """The series a frame belongs to and its place in it: "340K_12" is ("340K", 12); 0 where none is given."""
-    series, _, index = re.fullmatch(r"(.*?)(_(\d+))?", str(frame.info["source"])).groups()
-    return series, int(index or 0)
+    source = str(frame.info["source"])
+    numbered = re.fullmatch(r"(.*)_(\d+)", source)
+    return (numbered[1], int(numbered[2])) if numbered else (source, 0)
 
 
 def split_by_blocks(

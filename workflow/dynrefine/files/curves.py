@@ -9,7 +9,7 @@ import numpy as np
 
 from dynrefine.files.arrays import ArrayFile, read_arrays, write_arrays
 
-Role = Literal["comparison", "correlation", "running integral", "structure"]
+CurveRole = Literal["comparison", "correlation", "running integral", "structure"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Curve:
         axes: labels of abscissa and ordinate, like "wavenumber (cm⁻¹)", where curves of the role differ in them.
     """
 
-    role: Role
+    role: CurveRole
     name: str
     state: str
     columns: Mapping[str, np.ndarray]

@@ -10,7 +10,9 @@ import pandas as pd
 
 from dynrefine.files.tables import write_table
 
-Role = Literal["objective", "loss", "anchor", "gradient", "condition", "control", "parameter", "derivative"]
+EntryRole = Literal[
+    "objective", "loss", "anchor", "gradient", "condition", "control", "parameter", "derivative"
+]
 
 EFFECTIVE_SAMPLE_SIZE, TIME_PER_STEP, CONVERGED = "effective sample size", "time per step", "converged"
 
@@ -30,7 +32,7 @@ class Entry:
         state: label of the state; empty where it is of all states.
     """
 
-    role: Role
+    role: EntryRole
     quantity: str
     value: float
     standard_error: float = np.nan
@@ -58,11 +60,11 @@ class History:
         """The objective of each iteration: iteration, value, standard_error ..."""
         return self.of_role("objective")
 
-    def of_role(self, role: Role) -> pd.DataFrame:
+    def of_role(self, role: EntryRole) -> pd.DataFrame:
         """The rows of a role."""
         return self.table[self.table.role == role]
 
-    def by_quantity(self, role: Role) -> dict[tuple[str, str], pd.DataFrame]:
+    def by_quantity(self, role: EntryRole) -> dict[tuple[str, str], pd.DataFrame]:
         """The rows of a role, apart for each quantity and state."""
         rows = self.of_role(role)
         return {

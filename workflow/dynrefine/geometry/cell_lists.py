@@ -44,7 +44,8 @@ def cell_grid(atoms: int, cell: np.ndarray, cutoff: float) -> CellGrid | None:
         cell: its vectors as rows [3, 3], Å.
         cutoff: of the list, skin included, Å.
     """
-    counts = tuple(int(distance / cutoff) for distance in face_distances(cell))
+    along_a, along_b, along_c = (int(distance / cutoff) for distance in face_distances(cell))
+    counts = along_a, along_b, along_c
     if min(counts) < _FEWEST:
         return None
     mean = atoms / math.prod(counts)

@@ -72,8 +72,10 @@ def images_per_axis(cell: np.ndarray, cutoff: float) -> tuple[int, int, int]:
         number of images centred on the nearest one in smaller cells.
     """
     heights = face_distances(cell)
-    counts = [1 if h >= 2 * cutoff else 2 if h >= cutoff else 2 * math.ceil(cutoff / h) + 1 for h in heights]
-    return tuple(counts)
+    along_a, along_b, along_c = (
+        1 if h >= 2 * cutoff else 2 if h >= cutoff else 2 * math.ceil(cutoff / h) + 1 for h in heights
+    )
+    return along_a, along_b, along_c
 
 
 def expected_capacity(atoms: int, volume: float, cutoff: float) -> int:

@@ -152,15 +152,17 @@ class CP2K(Calculator):
             CampaignError: CP2K is not there, stopped, or did not converge.
         """
         super().calculate(atoms, properties, system_changes)
+        geometry = self.atoms
+        assert geometry is not None  # ASE has just set it
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / f"{_PROJECT}-RESTART.wfn").unlink(missing_ok=True)
         for number, stage in enumerate(stages(self.settings)):
-            output = self._run(stage, restart=number > 0)
-        self.results = parse_output(output, f"{self.folder / _PROJECT}.out", len(self.atoms))
+            output = self._run(geometry, stage, restart=number > 0)
+        self.results = parse_output(output, f"{self.folder / _PROJECT}.out", len(geometry))
         self.version = version(output)
 
-    def _run(self, stage: CP2KSettings, *, restart: bool) -> str:
-        text = input_text(self.atoms, stage, restart=restart)
+    def _run(self, geometry: Atoms, stage: CP2KSettings, *, restart: bool) -> str:
+        text = input_text(geometry, stage, restart=restart)
         (self.folder / f"{_PROJECT}.inp").write_text(text)
         output = self.folder / f"{_PROJECT}.out"
         command = [*shlex.split(self.program), "-i", f"{_PROJECT}.inp"]

@@ -55,27 +55,28 @@ def norms(gradient: Gradient, with_anchor: bool) -> list[Entry]:
     return [*found, Entry("control", "resolved share of the gradient", uncertain.resolved)]
 
 
-def named_parameters(potential: Model) -> list[Entry]:
-    """The trainable parameters that are single numbers."""
+def named_parameters(potential: Model, units: Mapping[str, str]) -> list[Entry]:
+    """The trainable parameters that are single numbers, with those units that are known by their names."""
     numbers = _single_numbers(potential.parameters["trainable"])
-    units = _units(potential)
     return [Entry("parameter", name, value, unit=units.get(name, "")) for name, value in numbers.items()]
 
 
-def named_derivatives(potential: Model, gradient: Gradient, scales: np.ndarray) -> list[Entry]:
+def named_derivatives(
+    potential: Model, gradient: Gradient, scales: np.ndarray, units: Mapping[str, str]
+) -> list[Entry]:
     """Derivatives of the objective by these parameters.
 
     Arguments:
         potential: whose parameters they are.
         gradient: of the objective in the units of the step.
         scales: these units [P].
+        units: of the parameters, by their names.
     """
     _, restore = flat_parameters(potential.parameters["trainable"])
     values = _single_numbers(restore(jnp.asarray(gradient.total(shrink=False) / scales)))
     errors = _single_numbers(restore(jnp.asarray(gradient.uncertain.error / scales)))
-    units = {name: f"1/{unit}" for name, unit in _units(potential).items()}
     return [
-        Entry("derivative", name, value, errors[name], unit=units.get(name, ""))
+        Entry("derivative", name, value, errors[name], unit=f"1/{units[name]}" if name in units else "")
         for name, value in values.items()
     ]
 
@@ -118,7 +119,3 @@ def _norm(vector: np.ndarray) -> float:
 def _single_numbers(tree: Any) -> dict[str, float]:
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     return {parameter_name(path): float(leaf) for path, leaf in leaves if jnp.ndim(leaf) == 0}
-
-
-def _units(potential: Model) -> Mapping[str, str]:
-    return getattr(potential.architecture, "parameter_units", {})

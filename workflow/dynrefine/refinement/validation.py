@@ -10,8 +10,7 @@ import pandas as pd
 
 from dynrefine.config.dynamics import DiffusionJudgeSettings, StructureSettings
 from dynrefine.config.properties import MeasuredNumber, PropertySettings
-from dynrefine.files.curves import Curve
-from dynrefine.files.curves import Role as CurveRole
+from dynrefine.files.curves import Curve, CurveRole
 from dynrefine.files.ensembles import Ensemble
 from dynrefine.files.objectives import Objective
 from dynrefine.files.trajectories import Trajectories

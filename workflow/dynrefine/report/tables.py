@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from dynrefine.files.history import CONVERGED, History, Role
+from dynrefine.files.history import CONVERGED, EntryRole, History
 from dynrefine.files.tables import rows_of
 from dynrefine.report.comparison import Change
 from dynrefine.report.formatting import (
@@ -151,7 +151,7 @@ def history_table(history: History, state_names: Mapping[str, str]) -> Table:
 
 
 def _by_iteration(
-    history: History, roles: Sequence[Role], state_names: Mapping[str, str], caption: str
+    history: History, roles: Sequence[EntryRole], state_names: Mapping[str, str], caption: str
 ) -> Table:
     columns = {
         _header(role, quantity, rows.unit.iloc[0], state_names.get(state, "") if several else ""): {
@@ -170,7 +170,7 @@ def _by_iteration(
     return Table(header, rows, tuple(True for _ in header), caption)
 
 
-def _header(role: Role, quantity: str, unit: str, state: str) -> str:
+def _header(role: EntryRole, quantity: str, unit: str, state: str) -> str:
     name = f"gradient, {quantity}" if role == "gradient" else quantity
     unit = f" ({unit_name(unit)})" if unit_name(unit) else ""
     return f"{name}{f', {state}' if state else ''}{unit}"

@@ -52,8 +52,8 @@ def update_potential(job: Job, settings: UpdatePotential) -> None:
         *entries.costs([chunk for of_state in chunks.values() for chunk in of_state]),
         entries.smallest_sample_size(weights),
         Entry("control", "norm of the step", step_norm),
-        *entries.named_parameters(potential),
-        *entries.named_derivatives(potential, gradient, scales),
+        *entries.named_parameters(potential, settings.potential.parameters),
+        *entries.named_derivatives(potential, gradient, scales, settings.potential.parameters),
     ]
     history = (load_history(job.inputs.history) if job.inputs.history else begun()).extended(iteration, found)
     converged = has_converged(history.objective.value.tolist(), settings.optimiser.stop)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -39,8 +39,6 @@ class LennardJones:
     tail_correction: bool
     sigma: float
     epsilon: float
-
-    parameter_units: ClassVar[Mapping[str, str]] = {"sigma": "Å", "epsilon": "eV"}
 
     @classmethod
     def from_settings(cls, settings: LennardJonesSettings, elements: Sequence[Element]) -> "LennardJones":

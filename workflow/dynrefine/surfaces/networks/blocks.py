@@ -67,7 +67,7 @@ def _loop(function: Callable[[Any, Any], tuple[Any, Any]], shared: Any, blocks: 
         total, own = function(shared, jax.tree.map(lambda array: array[0], blocks))
         return total, jax.tree.map(lambda array: array[None], own)
 
-    def block(number: jax.Array) -> Any:
+    def block(number: int | jax.Array) -> Any:
         return jax.tree.map(lambda a: jax.lax.dynamic_index_in_dim(a, number, keepdims=False), blocks)
 
     def step(carry: Any, number: jax.Array) -> Any:
@@ -93,10 +93,10 @@ def _over_blocks_along(
 
     def along(shared: Any, block: Any) -> tuple[Any, Any]:
         point = (shared[0], block[0])
-        values, changes = jax.jvp(
+        (total, own), (total_change, own_change) = jax.jvp(
             lambda *moved: function(*changing.put(point, moved)), changing.of(point), (shared[1], block[1])
         )
-        return tuple(zip(values, changes, strict=True))
+        return (total, total_change), (own, own_change)
 
     shared, blocks = zip(primals, changing.of(tangents), strict=True)
     (total, total_change), (own, own_change) = _loop(along, shared, blocks)
@@ -145,10 +145,11 @@ class _Changing:
 
     def of(self, pair: tuple[Any, Any]) -> tuple[list[Any], list[Any]]:
         """Their values."""
-        return tuple(
+        first, second = (
             [leaf for leaf, changes in zip(jax.tree.leaves(tree), flags, strict=True) if changes]
             for tree, flags in zip(pair, self.flags, strict=True)
         )
+        return first, second
 
     def put(self, pair: tuple[Any, Any], values: tuple[list[Any], list[Any]]) -> list[Any]:
         """The pair with other values of them."""

@@ -112,7 +112,7 @@ class Environments(NamedTuple):
 
 def fitted_constants(
     network: EnvironmentNetwork, parameters: Mapping[str, Any], training: FramesWithNeighbours
-) -> dict[str, jax.Array]:
+) -> dict[str, np.ndarray]:
     """The constants that normalise the features over the training frames."""
 
     def features(species: Any, positions: Any, cell: Any, neighbours: Any) -> jax.Array:

@@ -1,0 +1,20 @@
+"""Draw the infrared spectrum of a finished campaign before, after and measured.
+
+python docs/spectrum.py config/config.yaml docs/images/spectrum.svg
+"""
+
+import sys
+from pathlib import Path
+
+from dynrefine.config import load_config
+from dynrefine.files.curves import load_curves
+from dynrefine.report.figures import save_figure, spectrum_figure
+
+campaign = load_config(sys.argv[1])
+results = Path("results", campaign.campaign.name, "validation")
+bands = campaign.all_properties()["infrared"].compared_bands
+initial, refined = (
+    next(curve for curve in load_curves(results / stage / "curves.npz") if curve.name == "infrared")
+    for stage in ("initial", "refined")
+)
+save_figure(sys.argv[2], spectrum_figure(initial, refined, [band.range for band in bands]))
