@@ -241,7 +241,8 @@ class Progress:
     def _left(self) -> str:
         """The time left, from how long jobs of the same rules took and how many ran side by side.
 
-        Jobs of rules that have not run count as the median of all; where they are many, as nothing: a lower bound.
+        Jobs of rules that have not run count as the median of all; where they are many, as nothing: a lower bound,
+        which is left out where it is zero.
         """
         if not self._done or self._total is None or self._done == self._total:
             return ""
@@ -253,6 +254,8 @@ class Progress:
         work = sum(count * typical.get(rule, other) for rule, count in self._waiting.items())
         for job in self._running.values():
             work -= min(job.seconds(now), typical.get(job.rule, other))
+        if bound and work <= 0.0:
+            return ""
         spent = sum(map(sum, self._seconds.values())) + sum(
             job.seconds(now) for job in self._running.values()
         )

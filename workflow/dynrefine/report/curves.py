@@ -21,6 +21,7 @@ from dynrefine.report.figures import (
 from dynrefine.report.formatting import value_with_error
 from dynrefine.report.results import Results
 
+_SHOWN = 12  # longer tables are folded
 _BANDS = "Bands are one standard error to both sides."
 
 
@@ -40,11 +41,12 @@ def refinement_chapter(results: Results) -> Chapter:
         "standard errors of its components. Each point belongs to the potential with which the iteration began; "
         "what the last step came to shows in the validation alone."
     )
+    losses = tables.losses_table(history, results.state_names)
     blocks = [
         picture(refinement_figure(history, results.campaign.states_by_label()), caption),
         *_values_by_iteration(results),
         *_parameters(results),
-        Folded("Table of the losses", tables.losses_table(history, results.state_names)),
+        losses if len(losses.rows) <= _SHOWN else Folded("Table of the losses", losses),
         Folded("Table of gradients and controls", tables.history_table(history, results.state_names)),
     ]
     return Chapter("refinement", "Objective and gradients by iteration", text, blocks)
