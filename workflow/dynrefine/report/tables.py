@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -153,11 +154,12 @@ def history_table(history: History, state_names: Mapping[str, str]) -> Table:
 def _by_iteration(
     history: History, roles: Sequence[EntryRole], state_names: Mapping[str, str], caption: str
 ) -> Table:
+    """A row for each iteration, a column for each number of these roles."""
+    shown = state_names if len(state_names) > 1 else {}
     columns = {
-        _header(role, quantity, rows.unit.iloc[0], state_names.get(state, "") if several else ""): {
+        _header(rows.iloc[0], shown.get(state, "")): {
             row.iteration: value_with_error(row.value, row.standard_error) for row in rows_of(rows)
         }
-        for several in [len(state_names) > 1]
         for role in roles
         for (quantity, state), rows in history.by_quantity(role).items()
         if quantity != CONVERGED
@@ -170,10 +172,10 @@ def _by_iteration(
     return Table(header, rows, tuple(True for _ in header), caption)
 
 
-def _header(role: EntryRole, quantity: str, unit: str, state: str) -> str:
-    name = f"gradient, {quantity}" if role == "gradient" else quantity
-    unit = f" ({unit_name(unit)})" if unit_name(unit) else ""
-    return f"{name}{f', {state}' if state else ''}{unit}"
+def _header(row: Any, state_name: str) -> str:
+    name = f"gradient, {row.quantity}" if row.role == "gradient" else row.quantity
+    unit = f" ({unit_name(row.unit)})" if unit_name(row.unit) else ""
+    return f"{name}{f', {state_name}' if state_name else ''}{unit}"
 
 
 def gradient_check_table(check: pd.DataFrame) -> Table:
