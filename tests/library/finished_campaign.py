@@ -29,7 +29,7 @@ from dynrefine.report.results import Results, read_results
 ROOT = Path(__file__).parents[2]
 QUANTITIES = {
     "infrared": (("wavenumber", "cm⁻¹"), ("n(ν)α(ν)", "cm⁻¹")),
-    "diffusion": (("temperature", "K"), ("self-diffusion", "10⁻⁹ m²/s")),
+    "diffusion": (("temperature", "K"), ("self-diffusion", "1e-9 m²/s")),
 }
 STAGES = ("initial", "refined")
 # family and role of the properties in the table of the validation

@@ -21,7 +21,7 @@ from snakemake_logger_plugin_dynrefine import QUIET_JOBS, LogHandler
 from snakemake_logger_plugin_dynrefine.progress import Progress
 
 WORKFLOW = Path(__file__).parents[2] / "workflow"
-HISTORY = "iteration,role,quantity,value,standard_error,unit,state\n"
+HISTORY = "iteration,role,quantity,state,value,standard_error,unit\n"
 
 
 class Campaign:
@@ -65,9 +65,9 @@ def folder(tmp_path, monkeypatch):
 def rows_of(iteration, objective, error, converged=0):
     """Some of the rows of an iteration in a history."""
     return (
-        f"{iteration},objective,objective,{objective},{error},1,\n"
-        f"{iteration},loss,infrared,9.9,9.9,1,300K\n"
-        f"{iteration},control,converged,{converged}.0,,1,\n"
+        f"{iteration},objective,objective,,{objective},{error},1\n"
+        f"{iteration},loss,infrared,300K,9.9,9.9,1\n"
+        f"{iteration},control,converged,,{converged}.0,,1\n"
     )
 
 

@@ -372,6 +372,7 @@ def test_a_campaign_without_spectra_has_no_section_of_them(tmp_path):
     assert "Spectra before, after and measured" not in headings(page)
     assert "The diffusion loss on the independent validation run fell" in text_of(page)
     assert "Diffusion, 300 K, by iteration." in text_of(page)
+    assert "self-diffusion (10⁻⁹ m²/s)" in page and "1e-9" not in page.split("Settings and versions")[0]
     assert "2 times the diffusion loss and 10 times the anchor" in text_of(page)
 
 

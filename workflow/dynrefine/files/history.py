@@ -16,6 +16,8 @@ EntryRole = Literal[
 
 EFFECTIVE_SAMPLE_SIZE, TIME_PER_STEP, CONVERGED = "effective sample size", "time per step", "converged"
 
+_COLUMNS = ["iteration", "role", "quantity", "state", "value", "standard_error", "unit"]
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -82,13 +84,14 @@ class History:
 
     def extended(self, iteration: int, entries: Sequence[Entry]) -> "History":
         """The history with one more iteration."""
-        rows = pd.DataFrame([{"iteration": iteration, **asdict(entry)} for entry in entries])
+        told = [{"iteration": iteration, **asdict(entry)} for entry in entries]
+        rows = pd.DataFrame(told, columns=_COLUMNS)
         return History(pd.concat([self.table, rows], ignore_index=True) if len(self.table) else rows)
 
 
 def begun() -> History:
     """The history before the first iteration."""
-    return History(pd.DataFrame(columns=["iteration", *Entry.__dataclass_fields__]))
+    return History(pd.DataFrame(columns=_COLUMNS))
 
 
 def save_history(path: str | Path, history: History) -> None:

@@ -19,10 +19,12 @@ from dynrefine.report.figures.style import (
     MEASURED,
     REFINED,
     SERIES,
+    legend_above,
     legend_over_panel,
     new_figure,
     styled,
 )
+from dynrefine.report.formatting import unit_name
 from dynrefine.report.loss_surface import fitted_quadratic
 
 _PARTS = {"whole": INK, "trajectory": SERIES[2], "ensemble": SERIES[3], "anchor": FAINT}
@@ -69,9 +71,9 @@ def values_by_iteration_figure(comparisons: Mapping[int, Curve]) -> Figure:
     axes.axhline(target, color=MEASURED, linestyle="--", linewidth=1.3, label="measured")
     style: dict[str, Any] = {"fmt": "o-", "color": REFINED, "markersize": 4, "capsize": 2}
     axes.errorbar(list(comparisons), values, errors, label="simulated", **style)
-    axes.set(xlabel="iteration", ylabel=curves[0].axes[1])
+    axes.set(xlabel="iteration", ylabel=unit_name(curves[0].axes[1]))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend()
+    legend_above(figure, axes)
     return figure
 
 

@@ -18,6 +18,7 @@ from dynrefine.report.figures.style import (
     new_figure,
     styled,
 )
+from dynrefine.report.formatting import unit_name
 
 Band = Sequence[float]
 
@@ -43,7 +44,7 @@ def spectrum_figure(initial: Curve, refined: Curve, bands: Sequence[Band] = ()) 
     for (spectrum, difference), band in zip(panels.T, bands, strict=True):
         _draw_spectrum(spectrum, difference, initial, refined, band)
         difference.set_xlabel(initial.axes[0])
-    panels[0, 0].set_ylabel(initial.axes[1])
+    panels[0, 0].set_ylabel(unit_name(initial.axes[1]))
     panels[1, 0].set_ylabel("simulated −\nmeasured")
     figure.align_ylabels(panels[:, 0])
     legend_above(figure, panels[0, 0])
@@ -74,7 +75,7 @@ def spectra_by_iteration_figure(spectra: Mapping[int, Curve], bands: Sequence[Ba
             prediction = curves[row].columns["prediction"][inside]
             axes.plot(abscissa[inside], prediction, color=colour, linewidth=1.2, label=name)
         axes.set(xlabel=curves[0].axes[0], xlim=(abscissa[inside][0], abscissa[inside][-1]))
-    panels[0].set_ylabel(curves[0].axes[1])
+    panels[0].set_ylabel(unit_name(curves[0].axes[1]))
     legend_above(figure, panels[0])
     return figure
 
