@@ -307,3 +307,25 @@ def test_a_dangling_link_in_the_place_of_the_results_is_told(folder):
         "folder or "
         "remove the link."
     ]
+
+
+def test_the_cell_of_a_cutoff_is_read_in_the_unit_of_the_file(folder):
+    """Snakemake's configuration is checked against the first frame as the readers of frames see it."""
+    lines = (ROOT / "workflow/data/water16/frames.extxyz").read_text(encoding="utf-8").splitlines()[:50]
+    Path("one.extxyz").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    cutoff = (("potential", "cutoff"), 16.0)
+    (sentence,) = sentences((("dataset", "files"), ["one.extxyz"]), cutoff)
+    assert sentence.startswith(
+        "potential.cutoff is 16 Å, expected at most 15.66 Å, 2 widths of that state's cell"
+    )
+    in_nanometres = {"path": "one.extxyz", "units": {"positions": "nm"}}
+    check_files(load_config(toy((("dataset", "files"), [in_nanometres]), cutoff)))
+
+
+def test_paths_that_the_locale_cannot_write_are_told(folder, monkeypatch):
+    Path("wässer.extxyz").touch()
+    monkeypatch.setattr("sys.getfilesystemencoding", lambda: "ascii")
+    assert sentences((("dataset", "files"), ["wässer.extxyz"])) == [
+        "dataset.files[0] is 'w\\xe4sser.extxyz', expected a path in ASCII where the locale names files in ascii: set "
+        "PYTHONUTF8=1 or LC_ALL=C.UTF-8, or rename it."
+    ]

@@ -173,7 +173,7 @@ def test_doubtful_frames_are_left_out_with_a_reason():
     assert reasons[1] == "a force above 10 eV/Å"
     assert reasons[2] == "atoms nearer than 0.6 Å"
     assert reasons[3] == "energy more than 8 deviations from the median"
-    assert reasons[4] == "a net force above 0.5 eV/Å"
+    assert reasons[4] == "a net force above 0.1 eV/Å times the root of the number of atoms"
     assert reasons[5] == "the geometry of an earlier frame"
     assert reasons[6] == "self-consistency not converged"
     assert (table.verdict == "kept").sum() == 6
@@ -378,3 +378,17 @@ def test_a_large_download_tells_the_log_how_far_it_is(tmp_path, address, monkeyp
     with caplog.at_level("INFO"):
         fetch(f"{address}/whole", hashlib.sha256(b"data").hexdigest(), tmp_path / "copy.xyz")
     assert caplog.messages == [f"0 MB of {address}/whole"]
+
+
+def test_frames_with_dipoles_alone_make_a_data_set():
+    """A surface of dipoles needs neither energies nor forces."""
+    frames = [with_labels(frame, {"dipole": frame.calc.results["dipole"]}) for frame in frames_of(12)]
+    frames.append(frames[0].copy())
+    kept, table = check_frames(frames[:12], ELEMENTS, force_limit=30.0, needed=())
+    assert len(kept) == 12
+    assert table.energy.isna().all()
+    described = summary(split_by_blocks(kept, FRACTIONS, 1, seed=1))
+    assert described.frames.sum() == described.dipoles.sum() == 12
+    assert described.force.isna().all()
+    with pytest.raises(CampaignError, match="has no dipole: expected dipole of every frame"):
+        check_frames(frames, ELEMENTS, force_limit=30.0, needed=["dipole"])

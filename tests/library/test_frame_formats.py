@@ -382,3 +382,33 @@ def test_dipoles_of_wannier_centres_are_completed_where_that_is_stated(tmp_path)
     folder = deepmd(tmp_path / "water", WATER, dipole=sums)
     same_labels(read_frames(folder, Conventions(wannier=True, charges={"O": -2, "H": 1})), WATER)
     same_labels(read_frames(folder, Conventions(wannier=True, charges={"O": -2, "D": 1})), WATER)
+
+
+def test_types_may_lie_in_the_folder_above(tmp_path):
+    folder = deepmd(tmp_path / "data/water", WATER)
+    for name in ("type.raw", "type_map.raw"):
+        (folder / name).rename(folder.parent / name)
+    for given in (folder, folder.parent):
+        same_labels(read_frames(given), WATER)
+        assert folder.parent / "type.raw" in files_of(given)
+
+
+def test_missing_types_are_told_with_the_number_of_atoms(tmp_path):
+    folder = deepmd(tmp_path / "water", WATER[:2])
+    (folder / "type.raw").unlink()
+    assert sentence_of(folder) == (
+        f"{folder} has no type.raw, nor has the folder above: expected the type of each atom in the order of coord.npy "
+        "(48 atoms); add the file."
+    )
+
+
+@pytest.mark.parametrize("atoms", [48, 16])
+def test_dipoles_of_atoms_add_up_to_that_of_the_cell(tmp_path, atoms):
+    """Of all atoms, or of the oxygens alone, which come first."""
+    per_atom = np.random.default_rng(1).normal(size=(len(WATER), atoms, 3))
+    folder = deepmd(tmp_path / "water", WATER, dipole=None)
+    np.save(folder / "set.000/atomic_dipole.npy", per_atom[: len(WATER)].reshape(len(WATER), -1))
+    dipoles = [frame.calc.results["dipole"] for frame in read_frames(folder)]
+    np.testing.assert_allclose(dipoles, per_atom.sum(axis=1), rtol=1e-12)
+    np.save(folder / "set.000/atomic_dipole.npy", per_atom[:, :, :2])
+    assert "atomic_dipole.npy has the shape" in sentence_of(folder)

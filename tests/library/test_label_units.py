@@ -16,6 +16,7 @@ from dynrefine.datasets.conventions import ORDERS, VOIGT, Conventions, in_intern
 from dynrefine.datasets.conversion import factor
 from dynrefine.datasets.judging import unit_faults
 from dynrefine.datasets.reading import read_frames
+from dynrefine.datasets.sources import Source
 from dynrefine.errors import CampaignError
 
 WATER = read_frames(Path(__file__).parents[2] / "workflow/data/water16/frames.extxyz")
@@ -81,12 +82,90 @@ def test_one_label_in_another_unit_is_named_with_its_factor(quantity, unit, coun
     change = factor(quantity, unit) * (48 if unit.endswith("/atom") else 1)
     assert sentence.startswith("mine.extxyz: ")
     assert sentence.endswith("in the dataset, or convert them.")
-    assert f"state units.{quantity}: {unit} (factor {change:.6g})" in sentence
+    assert re.search(
+        rf"state units\.{quantity}: (\S+ \(factor \S+\) or |10 kJ.*)?{re.escape(unit)} ", sentence
+    )
+    assert f"{unit} (factor {change:.6g})" in sentence
 
 
-def test_units_too_alike_to_be_told_apart_are_both_named():
-    (sentence,) = faults(in_units(FEW, forces="meV/angstrom"))
-    assert "(kJ/mol/nm? meV/angstrom?)" in sentence
+@pytest.mark.parametrize(
+    ("unit", "sizes", "choices"),
+    [
+        (
+            "meV/angstrom",
+            "in kJ/mol/nm 965 times, in meV/angstrom 1e+03 times",
+            "kJ/mol/nm (factor 0.00103643) or meV/angstrom (factor 0.001)",
+        ),
+        (
+            "10 kJ/mol/angstrom",
+            "in kJ/mol/nm with nm converted the wrong way 9.65 times, in eV/nm 10 times",
+            "10 kJ/mol/angstrom (factor 0.103643) or eV/nm (factor 0.1)",
+        ),
+    ],
+)
+def test_units_too_alike_to_be_told_apart_are_both_named(unit, sizes, choices):
+    """Each with how large it makes forces, beside how large they are."""
+    (sentence,) = faults(in_units(FEW, forces=unit))
+    found = re.search(r"about (\S+) times as large as in eV/angstrom", sentence)
+    assert float(found[1]) == pytest.approx(1.0 / factor("forces", unit), rel=0.2)
+    assert all(part in sentence for part in sizes.split(", "))
+    assert all(f"{part}" in sentence for part in choices.split(" or "))
+
+
+@pytest.mark.parametrize("change", [0.5291772, 1.8, 1 / 1.8, -1.0])
+@pytest.mark.parametrize("first", [0, 30, 60])
+def test_two_frames_tell_forces_in_ev_per_bohr(first, change):
+    """The stiffness of 64 bonds is known within a few per cent."""
+    frames = WATER[first : first + 2]
+    assert not faults(frames)
+    assert faults(
+        [with_labels(each, {"energy": 0.0, "forces": change * each.get_forces()}) for each in frames]
+    )
+
+
+@pytest.mark.parametrize("unit", ["kJ/mol", "kcal/mol", "meV"])
+def test_few_frames_tell_energies_that_are_too_large(unit):
+    assert f"state units.energy: {unit} (" in faults(in_units(WATER[3:7], energy=unit))[0]
+
+
+def by_molecules(frame):
+    """The same atoms, H O H by H O H."""
+    oxygens, hydrogens = (np.flatnonzero(frame.numbers == number) for number in (8, 1))
+    distances = frame.get_all_distances(mic=True)[np.ix_(hydrogens, oxygens)]
+    owners = distances.argmin(axis=1)
+    pairs = [hydrogens[owners == index] for index in range(len(oxygens))]
+    return frame[
+        [atom for oxygen, (one, two) in zip(oxygens, pairs, strict=True) for atom in (one, oxygen, two)]
+    ]
+
+
+GROUPED = FEW[0][np.argsort(FEW[0].numbers == 1, kind="stable")]
+
+
+@pytest.mark.parametrize(
+    ("frame", "order"),
+    [(GROUPED, "all O, then all H"), (by_molecules(FEW[0]), "H O H by H O H")],
+)
+def test_symbols_in_another_order_than_the_positions_are_named(frame, order):
+    assert not faults([frame])
+    frame = frame.copy()
+    frame.numbers = np.tile([8, 1, 1], 16)
+    (sentence,) = faults([frame])
+    assert re.match(r"mine\.extxyz: only \d+ % of the hydrogens are bonded to one heavier atom", sentence)
+    assert f"the atoms seem to be {order}, where type.raw or the file says another order" in sentence
+
+
+def test_frames_that_the_campaign_labelled_are_judged_all_together():
+    misread = in_units(FEW[:6], forces="eV/bohr")
+    batches = [Source(f"batch_{number:03d}", misread[2 * number : 2 * number + 2]) for number in range(3)]
+    with pytest.raises(CampaignError) as refusal:
+        check_frames(misread, ["O", "H"], force_limit=30.0, sources=batches)
+    assert re.fullmatch(
+        r"batch_000 to batch_002: the force that holds a bond to hydrogen grows by \d\d\.\d eV/Å², expected about "
+        r"4\d: label_frames must have misread the program; compare the frames with its output, and report the "
+        r"version\.",
+        str(refusal.value),
+    )
 
 
 @pytest.mark.parametrize(
@@ -217,15 +296,33 @@ def test_most_frames_dropped_by_one_limit_are_told_as_a_matter_of_units():
     assert re.search(r"\d+ of 40 frames have a force above 2.8 eV/Å", str(refusal.value))
 
 
-def test_noisy_forces_of_many_atoms_are_left_out_not_refused():
-    """Net forces of 0.6 eV/Å in most frames, as independent errors of 0.09 eV/Å of 48 atoms make them."""
-    noisy = []
-    for index, frame in enumerate(FEW):
-        forces = frame.get_forces() + (0.6 / 48 if index % 4 else 0.0)
-        noisy.append(with_labels(frame, frame.calc.results | {"forces": forces}))
-    kept, table = check_frames(noisy, ["O", "H"], force_limit=30.0)
-    assert len(kept) == 10
-    assert (table.reason == "a net force above 0.5 eV/Å").sum() == 30
+def test_net_forces_grow_with_the_root_of_the_number_of_atoms():
+    """Independent errors of 0.06 eV/Å leave large cells and small ones in; whoever has larger ones is left out."""
+    generator = np.random.default_rng(1)
+
+    def noisy(frames, error):
+        changed = (frame.get_forces() + generator.normal(0.0, error, (len(frame), 3)) for frame in frames)
+        return [
+            with_labels(f, {"energy": f.get_potential_energy(), "forces": c})
+            for f, c in zip(frames, changed, strict=True)
+        ]
+
+    large = [labelled_copies(frame, 16) for frame in FEW[:3]]
+    kept, table = check_frames([*noisy(FEW[3:7], 0.02), *noisy(large, 0.02)], ["O", "H"], force_limit=30.0)
+    assert len(kept) == 7
+    assert table.net_force[4:].max() > 0.5 / 2
+    table = check_frames([*FEW[:9], *noisy(FEW[9:13], 0.3)], ["O", "H"], force_limit=30.0)[1]
+    reason = "a net force above 0.1 eV/Å times the root of the number of atoms"
+    assert (table.reason[9:] == reason).sum() >= 3
+    with pytest.raises(CampaignError, match=r"errors of the forces or their units are the likely cause"):
+        check_frames(noisy(FEW[:5], 0.4), ["O", "H"], force_limit=30.0)
+
+
+def labelled_copies(frame, count):
+    """So many copies of a frame beside each other."""
+    whole = frame.repeat((count, 1, 1))
+    forces = np.tile(frame.get_forces(), (count, 1))
+    return with_labels(whole, {"energy": count * frame.get_potential_energy(), "forces": forces})
 
 
 @pytest.mark.parametrize(
@@ -239,6 +336,8 @@ def test_noisy_forces_of_many_atoms_are_left_out_not_refused():
         ("forces", "kcal/mol/Å", 0.0433641042),
         ("forces", "kJ/mol/nm", 0.0010364269656),
         ("forces", "a.u.", 51.422067476),
+        ("forces", "10 kJ/mol/angstrom", 0.103642696),
+        ("energy", "-1e-3 hartree", -0.0272113862),
         ("stress", "GPa", 0.0062415091),
         ("stress", "eV/A^3", 1.0),
         ("stress", "eV/Å³", 1.0),

@@ -297,8 +297,8 @@ def contents_of_surface(wildcards):
 
 
 def own_dataset_settings(wildcards):
-    """The settings of the preparation of a surface's own data set."""
-    return settings_of("prepare_dataset", dataset=own_dataset(wildcards))
+    """The settings of the preparation of a surface's own data set; its training tells which labels it lacks."""
+    return settings_of("prepare_dataset", dataset=own_dataset(wildcards), needed=[])
 
 
 def own_dataset_seed(wildcards):

@@ -71,7 +71,7 @@ rule prepare_dataset:
         mem_mb=growing(2000),
         runtime=growing(20),
     params:
-        settings=settings_of("prepare_dataset"),
+        settings=settings_of("prepare_dataset", needed=["energy", "forces"]),
         seed=seed("prepare_dataset"),
         code=code("prepare_dataset"),
     script:

@@ -2,12 +2,10 @@
 
 import math
 import os
-import re
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-import numpy as np
 from ase.data import atomic_masses, atomic_numbers
 
 from dynrefine.config.dynamics import SharedSampling
@@ -23,10 +21,8 @@ from dynrefine.config.properties import (
 from dynrefine.config.surfaces import LennardJonesSettings
 from dynrefine.datasets.conversion import factor, known_units
 from dynrefine.datasets.isotopes import ISOTOPES, is_symbol
-from dynrefine.geometry.cell import cubic_edge, face_distances
 from dynrefine.units import WAVENUMBER
 
-LARGEST_CUTOFF = 2.0  # in widths of the cell: beyond it an atom sees more than its second images
 LARGEST_DENSITY = 30.0  # g/cm³
 LARGEST_BAND = 0.7  # of the highest wavenumber that the sampling interval resolves
 
@@ -68,31 +64,6 @@ def unusable_results(config: Config) -> Iterator[str]:
         yield _sentence(f"{present} is a file", "a folder for the results", "rename or remove the file")
     elif not os.access(present, os.W_OK):
         yield _sentence(f"{present} cannot be written to", "write permission", "change its permissions")
-
-
-def oversized_cutoffs(config: Config) -> Iterator[str]:
-    """A sentence for each cutoff that reaches too far for the cell of a state."""
-    files = config.dataset.files if config.dataset else []
-    present = [file.path for file in files if Path(file.path).is_file()]
-    cell = _first_cell(Path(present[0])) if present else None
-    for index, state in enumerate(config.states):
-        if state.atoms is not None:
-            width = cubic_edge(state.atoms * config.elements[0].mass, state.density)
-        elif cell is not None:
-            width = min(face_distances(cell * np.asarray(state.supercell)[:, None]))
-        else:
-            continue
-        cutoffs = {"potential": config.potential.cutoff}
-        for settings in config.all_properties().values():
-            for surface in settings.surfaces:
-                cutoffs[surface] = config.trained_surfaces()[surface].surface.cutoff
-        for surface, cutoff in cutoffs.items():
-            if cutoff > LARGEST_CUTOFF * width:
-                yield _sentence(
-                    f"{surface}.cutoff is {cutoff:g} Å",
-                    f"at most {LARGEST_CUTOFF * width:.2f} Å, {LARGEST_CUTOFF:g} widths of that state's cell",
-                    f"lower it or enlarge states[{index}].{'supercell' if state.atoms is None else 'atoms'}",
-                )
 
 
 def _sentence(found: str, expected: str, remedy: str) -> str:
@@ -532,11 +503,3 @@ def _judged_structure(config: Config) -> Iterator[str]:
             f"at most validation.structure.longest, {structure.longest:g} Å",
             "lower it",
         )
-
-
-def _first_cell(path: Path) -> np.ndarray | None:
-    """The cell vectors as rows [3, 3], Å, of the first frame of an extended XYZ file, if it has one."""
-    with open(path, encoding="utf-8", errors="replace") as stream:
-        header = "".join(line for _, line in zip(range(2), stream, strict=False))
-    lattice = re.search(r'Lattice="((?:\s*[-+.\deE]+){9})\s*"', header)
-    return np.array(lattice[1].split(), dtype=float).reshape(3, 3) if lattice else None

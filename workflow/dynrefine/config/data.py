@@ -164,7 +164,9 @@ class _FramesAndLimits(Section):
         description="Frames with an energy farther from the median are left out, robust standard deviations.",
     )
     net_force_limit: PositiveFloat = Field(
-        0.5, description="Frames with a larger component of the net force are left out, eV/Å."
+        0.1,
+        description="Frames with a larger component of the net force, over the root of the number of atoms, are left "
+        "out, eV/Å.",
     )
 
 

@@ -1,18 +1,24 @@
 """What the files of a campaign tell before its first job: measured ranges, and the charge of the frames."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from ase import Atoms
 
 from dynrefine.config.checks import properties_by_key
 from dynrefine.config.model import Config
 from dynrefine.config.properties import InfraredSettings, PropertySettings
+from dynrefine.datasets.conversion import factor
 from dynrefine.datasets.deepmd import read_deepmd
-from dynrefine.datasets.extended_xyz import first_symbols, looks_like_xyz
+from dynrefine.datasets.extended_xyz import first_frame, looks_like_xyz
 from dynrefine.datasets.isotopes import symbol_among, symbols_of
 from dynrefine.errors import CampaignError
 from dynrefine.files.tables import read_measured_columns
+from dynrefine.geometry.cell import cubic_edge, face_distances
+
+LARGEST_CUTOFF = 2.0  # in widths of the cell: beyond it an atom sees more than its second images
 
 # words in the name of an abscissa that tell another unit than cm⁻¹ or Å
 _NO_WAVENUMBERS = ("thz", "ev", "mev", "um", "µm", "μm", "micron", "wavelength", "nm", "hz", "hartree")
@@ -34,6 +40,19 @@ def braces_in_paths(config: Config) -> Iterator[str]:
     for key, path in _paths(config).items():
         if "{" in path or "}" in path:
             yield f"{key} is '{path}', expected no braces, which Snakemake takes for wildcards: rename it."
+
+
+def paths_beyond_the_locale(config: Config) -> Iterator[str]:
+    """A sentence where paths have letters that this locale cannot write: they would be told as missing files."""
+    encoding = sys.getfilesystemencoding()
+    if encoding == "utf-8":
+        return
+    for key, path in {"the working directory": str(Path.cwd()), **_paths(config)}.items():
+        if not path.isascii():
+            yield (
+                f"{key} is {ascii(path)}, expected a path in ASCII where the locale names files in {encoding}: set "
+                "PYTHONUTF8=1 or LC_ALL=C.UTF-8, or rename it."
+            )
 
 
 def unsuitable_targets(config: Config) -> Iterator[str]:
@@ -64,13 +83,36 @@ def unsuitable_targets(config: Config) -> Iterator[str]:
             )
 
 
+def oversized_cutoffs(config: Config) -> Iterator[str]:
+    """A sentence for each cutoff that reaches too far for the cell of a state."""
+    cell = next((frame.cell.array for frame in _first_frames(config) if frame.cell.rank == 3), None)
+    for index, state in enumerate(config.states):
+        if state.atoms is not None:
+            width = cubic_edge(state.atoms * config.elements[0].mass, state.density)
+        elif cell is not None:
+            width = min(face_distances(cell * np.asarray(state.supercell)[:, None]))
+        else:
+            continue
+        cutoffs = {"potential": config.potential.cutoff}
+        for settings in config.all_properties().values():
+            for surface in settings.surfaces:
+                cutoffs[surface] = config.trained_surfaces()[surface].surface.cutoff
+        for surface, cutoff in cutoffs.items():
+            if cutoff > LARGEST_CUTOFF * width:
+                yield (
+                    f"{surface}.cutoff is {cutoff:g} Å, expected at most {LARGEST_CUTOFF * width:.2f} Å, "
+                    f"{LARGEST_CUTOFF:g} widths of that state's cell: lower it or enlarge "
+                    f"states[{index}].{'supercell' if state.atoms is None else 'atoms'}."
+                )
+
+
 def charged_compositions(config: Config) -> Iterator[str]:
     """A sentence where formal charges do not add up to zero, so that dipoles would depend on the origin."""
     if not any("dipole" in settings.surfaces for settings in config.objective.observables.chosen().values()):
         return
     charges = {element.symbol: element.charge for element in config.elements}
-    for index, file in enumerate(config.dataset.files if config.dataset else []):
-        symbols = _first_composition(Path(file.path), config, index)
+    for frame in _first_frames(config):
+        symbols = symbols_of(frame)
         known = [each for symbol in symbols if (each := symbol_among(symbol, charges)) is not None]
         if not known or len(known) < len(symbols):
             continue
@@ -81,8 +123,8 @@ def charged_compositions(config: Config) -> Iterator[str]:
                 f"{number} {symbol} of {charges[symbol]:+d}" for symbol, number in counts.items()
             )
             yield (
-                f"elements gives the first frame of {file.path} the charge {total:+d} e ({terms}), expected 0, since "
-                "the dipole of charged cells depends on the origin: correct elements[*].charge."
+                f"elements gives the first frame of {frame.info['path']} the charge {total:+d} e ({terms}), expected "
+                "0, since the dipole of charged cells depends on the origin: correct elements[*].charge."
             )
             return
 
@@ -135,16 +177,25 @@ def _bands_beyond(section: str, path: str, settings: InfraredSettings, measured:
             )
 
 
-def _first_composition(path: Path, config: Config, index: int) -> list[str]:
-    """The symbols of the first frame of a file, none where they cannot be told before it is read."""
-    assert config.dataset is not None
-    named = config.dataset.symbols | config.dataset.files[index].symbols
+def _first_frames(config: Config) -> Iterator[Atoms]:
+    """The first frame of each file, in Å, its path in `info`; of those that can be read before the first job."""
+    dataset = config.dataset
+    if dataset is None:
+        return
     elements = [element.symbol for element in config.elements]
-    try:
-        if path.is_dir():
-            return symbols_of(next(read_deepmd(path, elements, named)))
-        if path.is_file() and looks_like_xyz(path):
-            return first_symbols(path, elements, named)
-    except (CampaignError, StopIteration):
-        return []  # what is wrong with the file is told when all of it is read
-    return []
+    for file in dataset.files:
+        path = Path(file.path)
+        named = dataset.symbols | file.symbols
+        try:
+            if path.is_dir():
+                frame = next(read_deepmd(path, elements, named))
+            elif path.is_file() and looks_like_xyz(path):
+                frame = first_frame(path, elements, named)
+            else:
+                continue
+        except (CampaignError, StopIteration):
+            continue  # what is wrong with the file is told when all of it is read
+        unit = dataset.conventions_of(file)["units"].get("positions") or "angstrom"
+        frame.set_cell(factor("positions", unit) * frame.cell.array)
+        frame.info["path"] = file.path
+        yield frame

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from dynrefine.config.checks import oversized_cutoffs, unsuitable_values, unusable_results
+from dynrefine.config.checks import unsuitable_values, unusable_results
 from dynrefine.config.keys import all_keys
 from dynrefine.config.messages import key_path, sentences
 from dynrefine.config.model import Config
@@ -42,8 +42,9 @@ def check_files(config: Config) -> None:
 
     _raise_if_any(unusable_results(config))
     _raise_if_any(files.braces_in_paths(config))
+    _raise_if_any(files.paths_beyond_the_locale(config))
     _raise_if_any(files.missing_files(config))
-    _raise_if_any(oversized_cutoffs(config))
+    _raise_if_any(files.oversized_cutoffs(config))
     _raise_if_any(files.unsuitable_targets(config))
     _raise_if_any(files.charged_compositions(config))
 

@@ -73,6 +73,7 @@ class LabelFrames(Section):
 
 class PrepareDataset(_OfElements):
     dataset: DatasetSettings
+    needed: list[str]  # labels that every frame must have
 
 
 class InitialPotential(PotentialStep):

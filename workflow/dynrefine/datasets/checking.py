@@ -14,7 +14,6 @@ from dynrefine.datasets.sources import Source, mixed_levels
 from dynrefine.datasets.writing import geometry_key
 from dynrefine.errors import CampaignError
 
-_NOISE = 0.1  # of the force on an atom, eV/Å, beyond which a net force is no noise
 _MOST_DROPPED = 0.5  # part of the frames that one limit may leave out before it is the limit that is doubted
 
 
@@ -25,9 +24,10 @@ def check_frames(
     force_limit: float,
     minimum_distance: float = 0.6,
     energy_limit: float = 8.0,
-    net_force_limit: float = 0.5,
+    net_force_limit: float = 0.1,
     name: str = "the data set",
     sources: Sequence[Source] | None = None,
+    needed: Sequence[str] = ("energy", "forces"),
 ) -> tuple[list[Atoms], pd.DataFrame]:
     """Judge every frame; leave doubtful ones out and refuse what cannot be right.
 
@@ -38,10 +38,12 @@ def check_frames(
         minimum_distance: shortest distance of two atoms, Å.
         energy_limit: largest deviation of the energy from the median of its composition and method, in robust
             standard deviations (1.4826 times the median absolute deviation).
-        net_force_limit: largest component of the net force, removed by the labelling or left in the frame,
-            eV/Å.
+        net_force_limit: largest component of the net force, removed by the labelling or left in the frame, over
+            the root of the number of atoms, eV/Å: independent errors of the forces on N atoms add up to as much as
+            root N of them.
         name: the file or files, for messages.
         sources: the files one by one, where frames are of several; the units of each are judged apart.
+        needed: the labels that every frame must have.
 
     Returns:
         the frames kept, and a table with a row per frame: frame, source, atoms, verdict (kept, removed),
@@ -55,21 +57,23 @@ def check_frames(
     """
     require_elements(frames, elements, name)
     for index, frame in enumerate(frames):
-        _require_sound(frame, f"{name}, frame {index} ({frame.info.get('source', 'without a source')})")
+        place = f"{name}, frame {index} ({frame.info.get('source', 'without a source')})"
+        _require_sound(frame, place, needed)
     sources = sources or [Source(name, list(frames), Conventions())]
-    faults = [fault for source in sources for fault in _faults(source)]
+    faults = [fault for source in _judged_together(sources) for fault in _faults(source)]
     faults = faults or [fault for fault in [mixed_levels(sources)] if fault]
     if faults:
         raise CampaignError("\n".join(faults))
     table = _measures(frames)
     first = table.groupby("geometry").frame.transform("min")
+    net_force = f"a net force above {net_force_limit:g} eV/Å times the root of the number of atoms"
     conditions = {
         "self-consistency not converged": ~table.converged,
         f"a force above {force_limit:g} eV/Å": table.largest_force > force_limit,
         f"atoms nearer than {minimum_distance:g} Å": table.shortest_distance < minimum_distance,
         f"energy more than {energy_limit:g} deviations from the median": table.energy_deviation
         > energy_limit,
-        f"a net force above {net_force_limit:g} eV/Å": table.net_force > net_force_limit,
+        net_force: table.net_force > net_force_limit * np.sqrt(table.atoms),
         "the geometry of an earlier frame": table.frame != first,
     }
     table["reason"] = np.select(list(conditions.values()), list(conditions), default="")
@@ -85,8 +89,8 @@ def check_frames(
                 "the unit of the positions is the likely cause; state units.positions in the dataset, or lower "
                 "minimum_distance"
             ),
-            f"a net force above {net_force_limit:g} eV/Å": (
-                f"the units of the forces are the likely cause (half the frames exceed "
+            net_force: (
+                f"errors of the forces or their units are the likely cause (half the frames exceed "
                 f"{table.net_force.median():.3g} eV/Å); state units.forces in the dataset, or raise net_force_limit"
             ),
         },
@@ -101,12 +105,12 @@ def check_frames(
     return kept, table.drop(columns=["geometry", "converged"])
 
 
-def _require_sound(frame: Atoms, name: str) -> None:
+def _require_sound(frame: Atoms, name: str, needed: Sequence[str]) -> None:
     labels = frame.calc.results if frame.calc else {}
-    missing = [label for label in ("energy", "forces") if label not in labels]
+    missing = [label for label in needed if label not in labels]
     if missing:
         raise CampaignError(
-            f"{name} has no {missing[0]}: expected energy and forces of every frame; label it or remove it."
+            f"{name} has no {missing[0]}: expected {' and '.join(needed)} of every frame; label it or remove it."
         )
     numbers = {"positions": frame.positions, "cell": frame.cell.array, **labels}
     broken = [label for label, value in numbers.items() if not np.all(np.isfinite(value))]
@@ -119,10 +123,17 @@ def _require_sound(frame: Atoms, name: str) -> None:
         )
 
 
+def _judged_together(sources: Sequence[Source]) -> list[Source]:
+    """The files, those that the campaign labelled as one, since batches are small."""
+    own = [source for source in sources if source.conventions is None]
+    if len(own) < 2:
+        return list(sources)
+    whole = Source(f"{own[0].name} to {own[-1].name}", [frame for each in own for frame in each.frames], None)
+    return [*(source for source in sources if source.conventions is not None), whole]
+
+
 def _faults(source: Source) -> list[str]:
     """What is wrong with the units of a file, or that two levels of theory in it hide that."""
-    if source.conventions is None:
-        return []
     faults = unit_faults(source.frames, source.name, source.conventions)
     mixed = mixed_levels([source]) if faults else None
     return [mixed] if mixed else faults
@@ -131,10 +142,7 @@ def _faults(source: Source) -> list[str]:
 def _require_few_dropped(table: pd.DataFrame, limits: dict[str, str], name: str) -> None:
     """Refuse to leave out most frames for one limit: then the units or the limit are wrong, not the frames."""
     for reason, remedy in limits.items():
-        excessive = table.reason == reason
-        if "net force" in reason:  # which grows with the number of atoms where forces are noisy, in any unit
-            excessive &= table.net_force > _NOISE * np.sqrt(table.atoms)
-        dropped = int(excessive.sum())
+        dropped = int((table.reason == reason).sum())
         if dropped > max(_MOST_DROPPED * len(table), 1):
             found = f"{dropped} of {len(table)} frames have {reason}"
             if (table.verdict == "removed").all():
@@ -154,15 +162,16 @@ def _measures(frames: Sequence[Atoms]) -> pd.DataFrame:
 
 
 def _measure(frame: Atoms) -> dict[str, float | str | bool]:
-    forces = frame.calc.results["forces"]
+    labels = frame.calc.results if frame.calc else {}
+    forces = labels.get("forces", np.full((len(frame), 3), np.nan))
     left = np.abs(forces.sum(axis=0)).max()
     return {
         "source": frame.info.get("source", ""),
         "atoms": len(frame),
         "largest_force": np.linalg.norm(forces, axis=1).max(),
         "shortest_distance": pairs_of(frame).distances.min(initial=np.inf),
-        "energy": frame.calc.results["energy"] / len(frame),
-        "net_force": max(left, frame.info.get("net_force_removed", 0.0)),
+        "energy": labels.get("energy", np.nan) / len(frame),
+        "net_force": np.fmax(left, frame.info.get("net_force_removed", 0.0)),
         "converged": bool(frame.info.get("scf_converged", True)),
         "kind": f"{frame.get_chemical_formula()} {frame.info.get('label_method', '')}",
         "geometry": geometry_key(frame),

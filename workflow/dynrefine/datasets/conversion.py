@@ -1,6 +1,7 @@
 """Units by the names people write, as factors to eV, Å and e; a leading minus tells the opposite sign."""
 
 import re
+from collections.abc import Iterable, Iterator
 
 from dynrefine import units
 
@@ -55,6 +56,7 @@ _EXAMPLES = {
     "dipole": "e*angstrom, debye or e*bohr",
 }
 QUANTITIES = tuple(_EXAMPLES)
+_MULTIPLE = re.compile(r"(?:(\d+\.?\d*(?:[eE][-+]?\d+)?)\s*[*·x]?\s+)?(.*)", re.DOTALL)
 
 
 def factor(quantity: str, unit: str) -> float:
@@ -62,15 +64,23 @@ def factor(quantity: str, unit: str) -> float:
 
     Arguments:
         quantity: positions, energy, forces, stress, virial or dipole.
-        unit: its name, such as "kJ/mol/nm"; case counts only where it tells units apart. A minus before it
-            means the opposite sign, as of gradients.
+        unit: its name, such as "kJ/mol/nm"; case counts only where it tells units apart. A number before it
+            means a multiple, as in "10 kJ/mol/angstrom", a minus the opposite sign, as of gradients.
 
     Raises:
         ValueError: no such unit.
     """
     text = unit.strip()
     sign = -1.0 if text.startswith(("-", "−")) else 1.0
-    return sign * _FACTORS[quantity](text.lstrip("-− ").strip())
+    number, name = _MULTIPLE.fullmatch(text.lstrip("-− ").strip()).groups()
+    return sign * float(number or 1.0) * _FACTORS[quantity](name)
+
+
+def signed(quantity: str, names: Iterable[str]) -> Iterator[tuple[str, float]]:
+    """Units and their factors, then the same of the opposite sign."""
+    for sign in ("", "-"):
+        for unit in names:
+            yield f"{sign}{unit}", factor(quantity, f"{sign}{unit}")
 
 
 def is_per_atom(unit: str) -> bool:

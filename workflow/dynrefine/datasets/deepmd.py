@@ -1,7 +1,8 @@
 """Frames from folders in DeePMD's npy layout, of one composition or of mixed types, alone or in a tree."""
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +12,19 @@ from dynrefine.datasets.conventions import with_labels
 from dynrefine.datasets.isotopes import atoms_of, symbol_of_label
 from dynrefine.errors import CampaignError
 
-_ARRAYS = ("coord", "box", "energy", "force", "virial", "dipole")
+_ARRAYS = ("coord", "box", "energy", "force", "virial", "dipole", "atomic_dipole")
 _LABELS = {"force": "forces", "dipole": "dipole"}
 
 
 def systems(folder: Path) -> list[Path]:
-    """The folders that hold a type.raw: this one, or all below it, in natural order."""
-    if (folder / "type.raw").exists() or any(folder.glob("set.*")):
+    """The folders that hold sets: this one, or all below it, in natural order; else those that hold a type.raw."""
+    if any(folder.glob("set.*")):
         return [folder]
-    return sorted({path.parent for path in folder.rglob("type.raw")}, key=_natural)
+    for name in ("set.*", "type.raw"):
+        found = {path.parent for path in folder.rglob(name)}
+        if found:
+            return sorted(found, key=_natural)
+    return []
 
 
 def files_of(path: Path) -> list[Path]:
@@ -30,11 +35,21 @@ def files_of(path: Path) -> list[Path]:
         each
         for system in systems(path)
         for each in (
-            *(system / name for name in ("type.raw", "type_map.raw", "nopbc")),
+            *(_types(system, path).with_name(name) for name in ("type.raw", "type_map.raw")),
+            system / "nopbc",
             *(part / f"{name}.npy" for part in _sets(system) for name in (*_ARRAYS, "real_atom_types")),
         )
         if each.exists()
     ]
+
+
+def _types(system: Path, folder: Path) -> Path:
+    """The type.raw of a system: its own, or that of the nearest folder above it, up to the one above `folder`."""
+    above = [system, *system.parents]
+    places = above[: above.index(folder) + 2]
+    return next(
+        (place / "type.raw" for place in places if (place / "type.raw").exists()), system / "type.raw"
+    )
 
 
 def read_deepmd(
@@ -53,12 +68,12 @@ def read_deepmd(
     found = systems(folder)
     if not found:
         raise CampaignError(
-            f"{folder} is not a DeePMD folder (type.raw is missing, here and in all folders below): expected "
-            "type.raw, type_map.raw and set.*/coord.npy; give the folder that holds them."
+            f"{folder} is not a DeePMD folder (set.* and type.raw are missing, here and in all folders below): "
+            "expected type.raw, type_map.raw and set.*/coord.npy; give the folder that holds them."
         )
     for system in found:
         name = str(system.relative_to(folder)).replace("/", ".") if system != folder else folder.name
-        for index, frame in enumerate(_read_system(system, elements, named)):
+        for index, frame in enumerate(_read_system(system, _types(system, folder), elements, named)):
             frame.info["source"] = f"{name}_{index}"
             yield frame
 
@@ -74,47 +89,59 @@ def _natural(path: Path) -> list[tuple[int, str]]:
 
 
 def _read_system(
-    system: Path, elements: Collection[str] | None, named: Mapping[str, str] | None
+    system: Path, types: Path, elements: Collection[str] | None, named: Mapping[str, str] | None
 ) -> Iterator[Atoms]:
     sets = _sets(system)
-    needed = [system / "type.raw", *(part / "coord.npy" for part in sets)]
-    missing = [path.name for path in needed if not path.exists()]
+    missing = [path.name for path in (part / "coord.npy" for part in sets) if not path.exists()]
     if missing or not sets:
         raise CampaignError(
             f"{system} is not a DeePMD folder ({(missing or ['set.*'])[0]} is missing): expected "
             "type.raw, type_map.raw and set.*/coord.npy; give the folder that holds them."
         )
-    names = _type_map(system, named)
-    kinds = _kinds(system, (system / "type.raw").read_text(encoding="utf-8").split(), len(names))
+    if not types.exists():
+        raise CampaignError(
+            f"{system} has no type.raw, nor has the folder above: expected the type of each atom in the order of "
+            f"coord.npy ({_coordinates(sets[0])}); add the file."
+        )
+    names = _type_map(types.parent, named)
+    kinds = _kinds(types, names)
     symbols = [symbol_of_label(name, elements, named) for name in names]
     periodic = not (system / "nopbc").exists()
     for part in sets:
-        yield from _read_set(part, kinds, names, symbols, periodic)
+        yield from _read_set(part, _System(types.parent, kinds, names, symbols, periodic))
 
 
-def _type_map(system: Path, named: Mapping[str, str] | None) -> list[str]:
+def _coordinates(part: Path) -> str:
+    try:
+        shape = np.load(part / "coord.npy", mmap_mode="r").shape
+    except (ValueError, EOFError, OSError):
+        return "which cannot be read"
+    return f"{shape[-1] // 3 if len(shape) == 2 else shape[-2]} atoms" if len(shape) > 1 else "of no frames"
+
+
+def _type_map(folder: Path, named: Mapping[str, str] | None) -> list[str]:
     """The names of the types; their numbers where the user states what these are."""
-    path = system / "type_map.raw"
+    path = folder / "type_map.raw"
     if path.exists():
         return path.read_text(encoding="utf-8").split()
     numbers = sorted(int(name) for name in named or {} if name.isdigit())
     if not numbers:
         raise CampaignError(
-            f"{system} is not a DeePMD folder (type_map.raw is missing): expected the symbols of the types in it; "
+            f"{folder} is not a DeePMD folder (type_map.raw is missing): expected the symbols of the types in it; "
             'add it, or state them in dataset.symbols, such as {"0": O, "1": H}.'
         )
     return [str(number) for number in range(numbers[-1] + 1)]
 
 
-def _kinds(system: Path, texts: list[str], known: int) -> np.ndarray:
+def _kinds(types: Path, names: Sequence[str]) -> np.ndarray:
     """Types as indices of the type map."""
     try:
-        kinds = np.array([float(text) for text in texts])
+        kinds = np.array([float(text) for text in types.read_text(encoding="utf-8").split()])
     except ValueError as error:
         raise CampaignError(
-            f"{system}/type.raw holds something else than numbers ({error}): expected a type per atom; correct it."
+            f"{types} holds something else than numbers ({error}): expected a type per atom; correct it."
         ) from None
-    _require_known(f"{system}/type.raw", kinds, known, system)
+    _require_known(f"{types}", kinds, len(names), types.parent)
     return kinds.astype(int)
 
 
@@ -127,26 +154,25 @@ def _require_known(path: str, kinds: np.ndarray, known: int, system: Path) -> No
         )
 
 
-def _read_set(
-    part: Path, kinds: np.ndarray, names: list[str], symbols: list[str | None], periodic: bool
-) -> Iterator[Atoms]:
-    arrays = _read_arrays(part, len(kinds))
+def _read_set(part: Path, system: "_System") -> Iterator[Atoms]:
+    arrays = _read_arrays(part, len(system.kinds))
     mixed = arrays.pop("real_atom_types", None)
     if mixed is not None:
         # -1 stands for no atom, where systems of several sizes share an array
-        _require_known(f"{part}/real_atom_types.npy", mixed[mixed != -1], len(names), part.parent)
-    if periodic and "box" not in arrays:
+        known = len(system.names)
+        _require_known(f"{part}/real_atom_types.npy", mixed[mixed != -1], known, system.folder)
+    if system.periodic and "box" not in arrays:
         raise CampaignError(
             f"{part} has no box.npy and {part.parent} no file nopbc: expected the cell of each frame; add box.npy."
         )
-    if not periodic and "virial" in arrays:
+    if not system.periodic and "virial" in arrays:
         arrays.pop("virial")  # of a cluster in empty space: no cell, no stress
     for index in range(len(arrays["coord"])):
         row = {name: array[index] for name, array in arrays.items()}
-        own = kinds if mixed is None else mixed[index].astype(int)
+        own = system.kinds if mixed is None else mixed[index].astype(int)
         present = own >= 0
-        labels_of_atoms = [_known_symbol(part.parent, names[kind], symbols[kind]) for kind in own[present]]
-        frame = atoms_of(labels_of_atoms, row["coord"][present], cell=row.get("box"), pbc=periodic)
+        symbols = [system.symbol(kind) for kind in own[present]]
+        frame = atoms_of(symbols, row["coord"][present], cell=row.get("box"), pbc=system.periodic)
         labels = {name: row[key] for key, name in _LABELS.items() if key in row}
         if "forces" in labels:
             labels["forces"] = labels["forces"][present]
@@ -158,13 +184,24 @@ def _read_set(
         yield frame
 
 
-def _known_symbol(system: Path, name: str, symbol: str | None) -> str:
-    if symbol is None:
-        raise CampaignError(
-            f"{system}/type_map.raw names '{name}', expected chemical symbols: correct it, or state what it is in "
-            f"dataset.symbols, such as {{{name}: {name[0].upper()}}}."
-        )
-    return symbol
+@dataclass(frozen=True)
+class _System:
+    """What the sets of a system share: where its types are told, each atom's type, names and symbols of the types."""
+
+    folder: Path
+    kinds: np.ndarray
+    names: list[str]
+    symbols: list[str | None]
+    periodic: bool
+
+    def symbol(self, kind: int) -> str:
+        symbol, name = self.symbols[kind], self.names[kind]
+        if symbol is None:
+            raise CampaignError(
+                f"{self.folder}/type_map.raw names '{name}', expected chemical symbols: correct it, or state what it "
+                f"is in dataset.symbols, such as {{{name}: {name[0].upper()}}}."
+            )
+        return symbol
 
 
 def _read_arrays(part: Path, atoms: int) -> dict[str, np.ndarray]:
@@ -178,7 +215,7 @@ def _read_arrays(part: Path, atoms: int) -> dict[str, np.ndarray]:
         "dipole": (3,),
         "real_atom_types": (atoms,),
     }
-    paths = {name: part / f"{name}.npy" for name in shapes}
+    paths = {name: part / f"{name}.npy" for name in (*shapes, "atomic_dipole")}
     try:
         arrays = {name: np.load(path).astype(float) for name, path in paths.items() if path.exists()}
     except (ValueError, EOFError, OSError) as error:
@@ -186,6 +223,9 @@ def _read_arrays(part: Path, atoms: int) -> dict[str, np.ndarray]:
             f"{part} could not be read ({error}): expected arrays of numbers; make or download the folder again."
         ) from error
     count = len(arrays["coord"]) if arrays["coord"].ndim else 0
+    per_atom = arrays.pop("atomic_dipole", None)
+    if per_atom is not None and "dipole" not in arrays:
+        arrays["dipole"] = _total(per_atom, count, part)
     for name, array in arrays.items():
         wanted = (count, *shapes[name])
         if array.size != np.prod(wanted) or not count:
@@ -195,3 +235,13 @@ def _read_arrays(part: Path, atoms: int) -> dict[str, np.ndarray]:
                 "folder again."
             )
     return {name: array.reshape(count, *shapes[name]) for name, array in arrays.items()}
+
+
+def _total(per_atom: np.ndarray, count: int, part: Path) -> np.ndarray:
+    """The sum of the dipoles of all atoms, or of those of some types; the others have none."""
+    if not count or not per_atom.size or per_atom.size % (3 * count):
+        raise CampaignError(
+            f"{part} could not be read (atomic_dipole.npy has the shape {per_atom.shape}): expected three numbers "
+            f"per atom in {count} frames as in coord.npy; make or download the folder again."
+        )
+    return per_atom.reshape(count, -1, 3).sum(axis=1)

@@ -11,7 +11,7 @@ import numpy as np
 from ase import Atoms
 from ase.io.extxyz import key_val_dict_to_str, key_val_str_to_dict, read_xyz
 
-from dynrefine.datasets.isotopes import atoms_of, element_of, symbol_of_label, symbols_of
+from dynrefine.datasets.isotopes import atoms_of, element_of, symbol_of_label
 from dynrefine.errors import CampaignError
 
 _PLAIN = "species:S:1:pos:R:3"
@@ -50,18 +50,18 @@ def read_extended_xyz(
     return [_frame(path, lines, first, count, elements, named) for first, count in _places(path, lines)]
 
 
-def first_symbols(
+def first_frame(
     path: Path, elements: Collection[str] | None = None, named: Mapping[str, str] | None = None
-) -> list[str]:
-    """The symbols of the first frame of a file.
+) -> Atoms:
+    """The first frame of a file, of which no more is read.
 
     Raises:
-        CampaignError: the file breaks the format.
+        CampaignError: the file breaks the format or holds no frame.
     """
     lines = _lines(_beginning(path))
     for first, count in _places(path, lines):
-        return symbols_of(_frame(path, lines, first, count, elements, named))
-    return []
+        return _frame(path, lines, first, count, elements, named)
+    raise CampaignError(f"{path} holds no frames: expected at least one; give another file.")
 
 
 def _beginning(path: Path) -> bytes:

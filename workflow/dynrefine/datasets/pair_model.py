@@ -13,7 +13,7 @@ import numpy as np
 from ase import Atoms
 from scipy.sparse import csr_matrix
 
-from dynrefine.datasets.pairs import Pairs, pairs_of, width
+from dynrefine.datasets.pairs import Pairs, pairs_of, spread, width
 
 _REACH = 6.0  # Å
 _SPACING = 0.25  # of the Gaussians, and their width, Å
@@ -82,7 +82,7 @@ class _Basis:
 
 def fit_pair_model(frames: Sequence[Atoms]) -> PairModel | None:
     """Fit pair potentials to the forces; nothing where they are too few for the number of parameters."""
-    fitted, judged = _spread(frames, _PAIRS_FITTED), _spread(frames, _PAIRS_JUDGED)
+    fitted, judged = (spread(frames, _MOST_FRAMES, pairs) for pairs in (_PAIRS_FITTED, _PAIRS_JUDGED))
     if not fitted:
         return None
     reach = min(_REACH, *(width(frame) / 2.0 for frame in judged))
@@ -117,16 +117,6 @@ def fit_pair_model(frames: Sequence[Atoms]) -> PairModel | None:
         sum(curvatures),
         sum(float(np.sum(frame.calc.results["forces"] ** 2)) for frame in judged),
     )
-
-
-def _spread(frames: Sequence[Atoms], most_pairs: int) -> list[Atoms]:
-    """Frames spread evenly over all, with no more pairs than can be looked at in a few seconds."""
-    usable = [frame for frame in frames if len(frame) > 1]
-    if not usable:
-        return []
-    pairs = np.mean([len(frame) * (len(frame) - 1) / 2 for frame in usable])
-    count = int(min(len(usable), _MOST_FRAMES, max(8, most_pairs / pairs)))
-    return [usable[index] for index in np.linspace(0, len(usable) - 1, count).round().astype(int)]
 
 
 def _forces(frame: Atoms, basis: _Basis) -> np.ndarray:

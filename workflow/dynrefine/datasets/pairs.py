@@ -1,5 +1,6 @@
 """Pairs of atoms at their nearest images."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,3 +68,13 @@ def width(frame: Atoms) -> float:
     if not frame.pbc.any() or frame.cell.rank < 3:
         return np.inf
     return float((1.0 / np.linalg.norm(frame.cell.reciprocal().array, axis=1)).min())
+
+
+def spread(frames: Sequence[Atoms], most: int, most_pairs: float = 1e6) -> list[Atoms]:
+    """Frames of more than an atom, evenly spread: at most so many, fewer where they are large, but eight."""
+    usable = [frame for frame in frames if len(frame) > 1]
+    if not usable:
+        return []
+    pairs = np.mean([len(frame) * (len(frame) - 1) / 2 for frame in usable])
+    count = int(min(len(usable), most, max(8, most_pairs / pairs)))
+    return [usable[index] for index in np.linspace(0, len(usable) - 1, count).round().astype(int)]

@@ -88,16 +88,21 @@ def _series(frames: Sequence[Atoms]) -> list[list[Atoms]]:
 
 
 def _describe(frames: Sequence[Atoms]) -> dict[str, float]:
-    results = [frame.calc.results for frame in frames]
-    energies = [result["energy"] / len(frame) for frame, result in zip(frames, results, strict=True)]
+    results = [frame.calc.results if frame.calc else {} for frame in frames]
+    energies = [
+        result["energy"] / len(frame)
+        for frame, result in zip(frames, results, strict=True)
+        if "energy" in result
+    ]
+    forces = [result["forces"].ravel() for result in results if "forces" in result]
     densities = [frame.get_masses().sum() / frame.get_volume() for frame in frames]
     pressures = [-np.mean(result["stress"][:3]) / units.BAR for result in results if "stress" in result]
     return {
         "frames": len(frames),
         "atoms": max(len(frame) for frame in frames),
-        "energy": np.mean(energies),
-        "energy_spread": np.std(energies),
-        "force": np.sqrt(np.mean(np.concatenate([result["forces"].ravel() for result in results]) ** 2)),
+        "energy": np.mean(energies) if energies else np.nan,
+        "energy_spread": np.std(energies) if energies else np.nan,
+        "force": np.sqrt(np.mean(np.concatenate(forces) ** 2)) if forces else np.nan,
         "density": np.mean(densities) / units.GRAM_PER_CUBIC_CENTIMETRE,
         "pressure": np.mean(pressures) if pressures else np.nan,
         "dipoles": sum("dipole" in result for result in results),

@@ -27,6 +27,7 @@ def prepare_dataset(job: Job, settings: PrepareDataset) -> None:
         net_force_limit=chosen.net_force_limit,
         name=", ".join(path for path, _ in files),
         sources=sources,
+        needed=settings.needed,
     )
     parts = split_by_blocks(kept, chosen.fractions.model_dump(), chosen.block_length, job.drawing_seed)
     part_of = {id(frame): part for part, members in parts.items() for frame in members}

@@ -51,8 +51,8 @@ def require_dipoles(frames: LabelledFrames, part: str) -> LabelledFrames:
     labelled = np.all(np.isfinite(frames.dipoles), axis=1)
     if not labelled.any():
         raise CampaignError(
-            f"no frame of dataset/{part}.extxyz has a dipole: give frames with Berry-phase dipoles (key `dipole`, "
-            "e Å) in dataset.files, or compute them with label_frames (labelling.geometries)."
+            f"no frame of {part}.extxyz has a dipole: give frames with Berry-phase dipoles (key `dipole`, e Å) in "
+            "the files of the data set, or compute them with label_frames (labelling.geometries)."
         )
     return frames[labelled]
 
