@@ -326,6 +326,6 @@ def test_paths_that_the_locale_cannot_write_are_told(folder, monkeypatch):
     Path("wässer.extxyz").touch()
     monkeypatch.setattr("sys.getfilesystemencoding", lambda: "ascii")
     assert sentences((("dataset", "files"), ["wässer.extxyz"])) == [
-        "dataset.files[0] is 'w\\xe4sser.extxyz', expected a path in ASCII where the locale names files in ascii: set "
-        "PYTHONUTF8=1 or LC_ALL=C.UTF-8, or rename it."
+        "dataset.files[0] is 'w\\xe4sser.extxyz', expected a path in ASCII where the locale names files in ascii: "
+        "set PYTHONUTF8=1 or LC_ALL=C.UTF-8, or rename it."
     ]

@@ -397,7 +397,7 @@ def test_missing_types_are_told_with_the_number_of_atoms(tmp_path):
     folder = deepmd(tmp_path / "water", WATER[:2])
     (folder / "type.raw").unlink()
     assert sentence_of(folder) == (
-        f"{folder} has no type.raw, nor has the folder above: expected the type of each atom in the order of coord.npy "
+        "water has no type.raw, nor has the folder above: expected the type of each atom in the order of coord.npy "
         "(48 atoms); add the file."
     )
 
@@ -412,3 +412,11 @@ def test_dipoles_of_atoms_add_up_to_that_of_the_cell(tmp_path, atoms):
     np.testing.assert_allclose(dipoles, per_atom.sum(axis=1), rtol=1e-12)
     np.save(folder / "set.000/atomic_dipole.npy", per_atom[:, :, :2])
     assert "atomic_dipole.npy has the shape" in sentence_of(folder)
+
+
+@pytest.mark.parametrize("lattice", ['Lattice="7.8 7.8 7.8"', ""])
+def test_a_cell_that_is_none_is_told(tmp_path, lattice):
+    path = tmp_path / "mine.extxyz"
+    path.write_text(f'2\n{lattice} Properties=species:S:1:pos:R:3 pbc="T T T" energy=1\nO 0 0 0\nH 0 0 1\n')
+    with pytest.raises(CampaignError, match=r"line 2 cannot be read|has the cell|has no forces"):
+        check_frames(read_frames(path), ELEMENTS, force_limit=30.0, needed=["energy"])

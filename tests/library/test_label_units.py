@@ -155,6 +155,38 @@ def test_symbols_in_another_order_than_the_positions_are_named(frame, order):
     assert f"the atoms seem to be {order}, where type.raw or the file says another order" in sentence
 
 
+MISPLACED = {
+    "axes": lambda frames: [np.roll(frame.get_forces(), 1, axis=1) for frame in frames],
+    "the sign of one axis": lambda frames: [frame.get_forces() * [1, 1, -1] for frame in frames],
+    "atoms": lambda frames: [frame.get_forces()[::-1] for frame in frames],
+    "frames": lambda frames: [frame.get_forces() for frame in [*frames[1:], frames[0]]],
+}
+
+
+@pytest.mark.parametrize("what", MISPLACED)
+def test_forces_of_other_atoms_axes_or_frames_are_refused(what):
+    frames = FEW[:3]
+    forces = MISPLACED[what](frames)
+    (sentence,) = faults(
+        [
+            with_labels(each, {"energy": float(i), "forces": own})
+            for i, (each, own) in enumerate(zip(frames, forces, strict=True))
+        ]
+    )
+    assert "forces along bonds to hydrogen do not follow the lengths of the bonds" in sentence
+
+
+@pytest.mark.parametrize(
+    ("label", "said"),
+    [("forces", "all forces are 0, expected some"), ("energy", "all 8 frames have the energy 0 eV")],
+)
+def test_labels_that_are_no_labels_are_refused(label, said):
+    empty = [
+        with_labels(each, {**each.calc.results, label: 0 * each.calc.results[label]}) for each in FEW[:8]
+    ]
+    assert any(said in sentence for sentence in faults(empty))
+
+
 def test_frames_that_the_campaign_labelled_are_judged_all_together():
     misread = in_units(FEW[:6], forces="eV/bohr")
     batches = [Source(f"batch_{number:03d}", misread[2 * number : 2 * number + 2]) for number in range(3)]

@@ -5,6 +5,7 @@ import hashlib
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from campaigns import ROOT, copy_workflow
 
 from dynrefine.datasets.reading import read_frames, with_labels
@@ -88,3 +89,38 @@ def test_a_posix_locale_reads_the_rules(campaign, monkeypatch):
     for name, value in (("PYTHONCOERCECLOCALE", "0"), ("PYTHONUTF8", "0"), ("LC_ALL", "POSIX")):
         monkeypatch.setenv(name, value)
     assert campaign.planned()["write_report"] == 1
+
+
+def test_a_posix_locale_reads_files_with_other_letters(tmp_path, monkeypatch):
+    """Python is in its UTF-8 mode then, unless it is told not to be; that is one sentence."""
+    monkeypatch.setenv("LC_ALL", "POSIX")
+    campaign = copy_workflow(tmp_path / "Wässer µ")
+    shipped = (ROOT / "workflow/data/water16/frames.extxyz").read_text(encoding="utf-8")
+    remarked = shipped.replace(" energy=", ' remark="bei 25 °C" energy=')
+    (campaign.folder / "wässer.extxyz").write_text(remarked, encoding="utf-8")
+    campaign.configure("toy.yaml", dataset={"files": ["wässer.extxyz"]})
+    assert campaign.run(TRAIN) == {"prepare_dataset": 1}
+    frames = pd.read_csv(campaign.results / "dataset/frames.csv", encoding="utf-8")
+    assert (frames.verdict == "kept").all()
+    for name in ("PYTHONCOERCECLOCALE", "PYTHONUTF8"):
+        monkeypatch.setenv(name, "0")
+    finished = campaign.snakemake("--dry-run")
+    assert finished.returncode == 1
+    assert (
+        "expected a path in ASCII where the locale names files in ascii: set PYTHONUTF8=1" in finished.stderr
+    )
+
+
+def test_a_surface_of_dipoles_needs_no_energies(campaign):
+    """Its own data set; that of the potential has no dipoles."""
+    for name, label in (("mine", "forces"), ("dipoles", "dipole")):
+        chosen = [label, *(["energy"] if label == "forces" else [])]
+        frames = [with_labels(each, {key: each.calc.results[key] for key in chosen}) for each in WATER]
+        write_frames(campaign.folder / f"{name}.extxyz", frames)
+    values = yaml.safe_load((campaign.folder / "toy.yaml").read_text())
+    own = {"name": "dipole", "surface": values["dipole"], "dataset": {"files": ["dipoles.extxyz"]}}
+    own["surface"] |= {"kind": "dipole"}
+    campaign.configure("toy.yaml", dataset={"files": ["mine.extxyz"]}, surfaces=[own])
+    assert campaign.run("results/toy/dataset_dipole/train.extxyz") == {"prepare_own_dataset": 1}
+    table = pd.read_csv(campaign.results / "dataset_dipole/summary.csv")
+    assert table.dipoles.sum() == table.frames.sum() == len(WATER)

@@ -116,7 +116,7 @@ def _require_sound(frame: Atoms, name: str, needed: Sequence[str]) -> None:
     broken = [label for label, value in numbers.items() if not np.all(np.isfinite(value))]
     if broken:
         raise CampaignError(f"{name} has {broken[0]} that are not finite: label it again or remove it.")
-    if not frame.pbc.all() or frame.get_volume() < 1e-3:
+    if not frame.pbc.all() or frame.cell.rank < 3 or frame.get_volume() < 1e-3:
         raise CampaignError(
             f"{name} has the cell {frame.cell.array.tolist()} with periodicity {frame.pbc.tolist()}: "
             "expected three periodic directions and a volume; complete the cell or remove the frame."

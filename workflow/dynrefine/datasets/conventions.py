@@ -153,7 +153,7 @@ def _converted(
         stresses["stress"] = _voigt(labels.pop("stress"), conventions.stress_order, name)
     if "virial" in labels:
         virial = _voigt(labels.pop("virial"), conventions.stress_order, name)
-        if not frame.pbc.all() or frame.get_volume() < 1e-3:
+        if not frame.pbc.all() or frame.cell.rank < 3 or frame.get_volume() < 1e-3:
             raise CampaignError(
                 f"{name} has a virial in a cell without volume, periodic {frame.pbc.tolist()}: expected three "
                 "periodic directions and a volume; complete the cell or leave the virial out."

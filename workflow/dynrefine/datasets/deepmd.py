@@ -225,7 +225,7 @@ def _read_arrays(part: Path, atoms: int) -> dict[str, np.ndarray]:
     count = len(arrays["coord"]) if arrays["coord"].ndim else 0
     per_atom = arrays.pop("atomic_dipole", None)
     if per_atom is not None and "dipole" not in arrays:
-        arrays["dipole"] = _total(per_atom, count, part)
+        arrays["dipole"] = _total(per_atom, count, atoms, part)
     for name, array in arrays.items():
         wanted = (count, *shapes[name])
         if array.size != np.prod(wanted) or not count:
@@ -237,9 +237,12 @@ def _read_arrays(part: Path, atoms: int) -> dict[str, np.ndarray]:
     return {name: array.reshape(count, *shapes[name]) for name, array in arrays.items()}
 
 
-def _total(per_atom: np.ndarray, count: int, part: Path) -> np.ndarray:
+def _total(per_atom: np.ndarray, count: int, atoms: int, part: Path) -> np.ndarray:
     """The sum of the dipoles of all atoms, or of those of some types; the others have none."""
-    if not count or not per_atom.size or per_atom.size % (3 * count):
+    threes = (
+        per_atom.ndim == 2 and per_atom.shape[1] % 3 == 0 or per_atom.ndim == 3 and per_atom.shape[2] == 3
+    )
+    if not threes or len(per_atom) != count or not 0 < per_atom.size <= 3 * count * atoms:
         raise CampaignError(
             f"{part} could not be read (atomic_dipole.npy has the shape {per_atom.shape}): expected three numbers "
             f"per atom in {count} frames as in coord.npy; make or download the folder again."

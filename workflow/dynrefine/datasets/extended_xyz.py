@@ -188,7 +188,10 @@ def _require_whole_values(path: Path, index: int, comment: str) -> None:
             "none, since it hides what follows",
             "remove the backslash",
         )
-    values = key_val_str_to_dict(re.sub(_SIX, "", comment)) if comment else {}
+    try:
+        values = key_val_str_to_dict(re.sub(_SIX, "", comment)) if comment else {}
+    except ValueError as error:
+        _refuse(path, index, f"cannot be read ({error})", "key=value pairs", "correct it")
     for key, value in values.items():
         if isinstance(value, str) and re.search(rf"(?:^|\s){_KEPT}=", value):
             _refuse(

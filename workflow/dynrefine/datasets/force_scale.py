@@ -19,6 +19,9 @@ _KNOWN_STIFFNESS = 1.4  # the same for bonds of hydrogen that are as long as in 
 _KNOWN = {6: (1.05, 1.15, 1.12), 7: (0.98, 1.07, 1.08), 8: (0.94, 1.02, 0.95), 9: (0.90, 0.99, 0.95)}
 _FEW_BONDS = 12  # too few for a curved fit
 _STRETCHED = 0.1  # Å from the median length, within which a parabola describes the force
+_MANY_BONDS = 24  # enough to say that forces do not belong to them
+_LEAST_SPREAD, _LEAST_PULL = 0.012, 0.4  # of bonds to hydrogen that move, Å and eV/Å
+_LEAST_CORRELATION = 0.6  # of force and length of such bonds; of liquid water 0.9
 _NOBLE_STIFFNESS = 4.0  # the same for pair potentials of noble gases
 _BONDED_FORCE = (0.05, 20.0)  # root mean square force component where hydrogen is bonded and moving, eV/Å
 _HOTTEST = 20000.0  # temperature of frames of other elements that their forces may say, K
@@ -61,6 +64,35 @@ def force_scale(frames: Sequence[Atoms], model: PairModel | None) -> Scale | Non
         model: pair potentials fitted to them.
     """
     return _of_bonds(frames) or _of_noble_gas(frames) or _of_hydrogen(frames) or _of_heat(model)
+
+
+def unrelated_sentence(frames: Sequence[Atoms]) -> str | None:
+    """A sentence where forces do not belong to the bonds they are said to act on.
+
+    Arguments:
+        frames: with forces.
+    """
+    moved = [frame for frame in frames if 1 in frame.numbers and len(frame) > 1]
+    if len(moved) > 1 and not any(frame.calc.results["forces"].any() for frame in moved):
+        return (
+            "all forces are 0, expected some: they seem to stand for labels that are missing; label the frames or "
+            "leave them out."
+        )
+    for kind, (lengths, pulls) in _bonds(frames).items():
+        if kind[0] != 1 or kind[1] not in _KNOWN or len(lengths) < _MANY_BONDS:
+            continue
+        low, high, _ = _KNOWN[kind[1]]
+        moving = np.std(lengths) > _LEAST_SPREAD and np.sqrt(np.mean(pulls**2)) > _LEAST_PULL
+        if not moving or not low < np.median(lengths) < high:
+            continue
+        _, correlation = _stiffness(lengths, pulls)
+        if abs(correlation) < _LEAST_CORRELATION:
+            return (
+                f"forces along bonds to hydrogen do not follow the lengths of the bonds (correlation "
+                f"{correlation:.2f}), expected nearly all of them to: they seem to be of other atoms, axes or frames "
+                "than the positions; put them in the same order."
+            )
+    return None
 
 
 def _of_bonds(frames: Sequence[Atoms]) -> Scale | None:
@@ -128,11 +160,8 @@ def _stiffness(lengths: np.ndarray, pulls: np.ndarray) -> tuple[Slope, float]:
     variance = np.sum(weights * left**2) / max(1, len(stretch) - powers.shape[1])
     error = float(np.sqrt(variance * np.linalg.pinv(normal)[1, 1]))
     spread_of_lengths = np.std(stretch)
-    correlation = (
-        -coefficients[1]
-        * spread_of_lengths
-        / np.hypot(coefficients[1] * spread_of_lengths, np.sqrt(variance))
-    )
+    told = -coefficients[1] * spread_of_lengths
+    correlation = told / max(np.hypot(told, np.sqrt(variance)), 1e-30)
     return Slope(-float(coefficients[1]), error, float(correlation)), float(correlation)
 
 

@@ -9,7 +9,7 @@ from ase import Atoms
 from dynrefine.datasets.conventions import Conventions
 from dynrefine.datasets.conversion import factor, signed
 from dynrefine.datasets.differences import work_between_frames
-from dynrefine.datasets.force_scale import Scale, force_scale
+from dynrefine.datasets.force_scale import Scale, force_scale, unrelated_sentence
 from dynrefine.datasets.pair_model import PairModel
 from dynrefine.datasets.slopes import Slope, slope_of
 
@@ -37,6 +37,7 @@ _SUREST = 0.25  # largest relative error of a slope that few frames may be judge
 _EXCESS = 5.0  # energies so many times as large as the forces allow are in another unit, few as they may be
 _SAME_VOLUME = 0.01  # relative spread of volumes beyond which they change energies, too
 _NOISE_OF_VOLUMES = 4.0  # how much more is left undescribed then
+_MANY_EQUAL = 5  # frames that have one energy only if it is no label
 _LARGEST_COST, _EQUAL_COST = 6.0, 2.5  # of a guess, and by which two are not told apart
 
 
@@ -61,6 +62,9 @@ def mechanics(
         model: pair potentials fitted to them.
         conventions: the units that are stated.
     """
+    strange = unrelated_sentence(frames) or _equal_energies(frames)
+    if strange:
+        return strange, 1.0
     scale = force_scale(frames, model)
     ratio = _energies_to_forces(frames, model)
     soft = scale is not None and scale.wrong
@@ -82,6 +86,19 @@ def mechanics(
     size = _size(scale, ratio, guesses[0])
     remedies = [*_of_forces(guesses, size, conventions), *_of_energies(guesses[0])]
     return f"{found}: {' and '.join(remedies)} in the dataset, or convert them.", guesses[0].force_change
+
+
+def _equal_energies(frames: Sequence[Atoms]) -> str | None:
+    """A sentence where frames that differ in their forces have one energy."""
+    energies = [frame.calc.results["energy"] for frame in frames if has_sound(frame, "energy")]
+    if len(energies) < _MANY_EQUAL or np.ptp(energies) > 0.0:
+        return None
+    if not any(np.ptp(frame.calc.results["forces"]) > 0.1 for frame in frames):
+        return None
+    return (
+        f"all {len(energies)} frames have the energy {energies[0]:.6g} eV, expected one of each: it seems to stand "
+        "for labels that are missing; label the frames or leave them out."
+    )
 
 
 def width_of(model: PairModel | None) -> float:

@@ -14,6 +14,7 @@ from dynrefine.datasets.slopes import slope_of
 
 STRESS_UNITS = ("eV/angstrom^3", "GPa", "kbar", "bar", "hartree/bohr^3", "Ry/bohr^3", "MPa", "Pa")
 _LARGEST_PRESSURE = 1e6  # bar
+_NEAR = 0.6  # in logarithms, within which a ratio is that of a unit
 
 
 def stress_sentences(
@@ -87,7 +88,7 @@ def _stress_unit(ratio: float, frames: Sequence[Atoms], conventions: Conventions
         for unit, value in names.items()
     }
     unit = min(costs, key=costs.get)
-    if costs[unit] > 0.6:
+    if costs[unit] > _NEAR:
         return f"they seem to be in other units; state units.{key}"
     change = names[unit] / stated
     if unit == "a virial in eV":
@@ -97,7 +98,12 @@ def _stress_unit(ratio: float, frames: Sequence[Atoms], conventions: Conventions
             "they seem to be virials in eV of the opposite sign; state virial_key: stress and units.virial: -eV "
             f"(factor 1/volume, {change:.3g}/Å³)"
         )
-    return f"they seem to be in {unit}; state units.{key}: {unit} (factor {change:.6g})"
+    remedy = f"they seem to be in {unit}; state units.{key}: {unit} (factor {change:.6g})"
+    virials = {name: value * ratio for name, value in signed("virial", ENERGY_UNITS) if value * ratio > 0.0}
+    nearest = min(virials, key=lambda name: abs(np.log(virials[name])))
+    if key == "stress" and abs(np.log(virials[nearest])) < _NEAR:
+        remedy += f", or units.virial: {nearest} where the file holds virials"
+    return remedy
 
 
 def _tensors(numbers: np.ndarray, order: str) -> np.ndarray:
