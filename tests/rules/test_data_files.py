@@ -94,6 +94,7 @@ def test_a_posix_locale_reads_the_rules(campaign, monkeypatch):
 def test_a_posix_locale_reads_files_with_other_letters(tmp_path, monkeypatch):
     """Python is in its UTF-8 mode then, unless it is told not to be; that is one sentence."""
     monkeypatch.setenv("LC_ALL", "POSIX")
+    (tmp_path / "Wässer µ").mkdir()
     campaign = copy_workflow(tmp_path / "Wässer µ")
     shipped = (ROOT / "workflow/data/water16/frames.extxyz").read_text(encoding="utf-8")
     remarked = shipped.replace(" energy=", ' remark="bei 25 °C" energy=')

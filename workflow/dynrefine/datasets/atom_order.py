@@ -11,10 +11,8 @@ from ase.data import chemical_symbols
 from dynrefine.datasets.pairs import BONDED, pairs_of, spread
 
 _REACH = 2.2  # Å, beyond the bonds of hydrogen
-_FEW_BONDED, _ALL_BONDED = (
-    0.65,
-    0.95,
-)  # parts of the hydrogens that have one bond, in a wrong order and in a right one
+# parts of the hydrogens that have one bond, in a wrong order at most and in a right one at least
+_FEW_BONDED, _ALL_BONDED = 0.8, 0.95
 _MOST_ELEMENTS = 4
 
 
