@@ -96,8 +96,8 @@ def _equal_energies(frames: Sequence[Atoms]) -> str | None:
     if not any(np.ptp(frame.calc.results["forces"]) > 0.1 for frame in frames):
         return None
     return (
-        f"all {len(energies)} frames have the energy {energies[0] + 0.0:.6g} eV, expected one of each: it seems to stand "
-        "for labels that are missing; label the frames or leave them out."
+        f"all {len(energies)} frames have the energy {energies[0] + 0.0:.6g} eV, expected one of each: it seems to "
+        "stand for labels that are missing; label the frames or leave them out."
     )
 
 
