@@ -14,6 +14,7 @@ from dynrefine.datasets.sources import Source, mixed_levels
 from dynrefine.datasets.writing import geometry_key
 from dynrefine.errors import CampaignError
 
+_FEWEST_OF_CAMPAIGN = 5  # frames that tell how the output of a program was read
 _MOST_DROPPED = 0.5  # part of the frames that one limit may leave out before it is the limit that is doubted
 
 
@@ -134,6 +135,8 @@ def _judged_together(sources: Sequence[Source]) -> list[Source]:
 
 def _faults(source: Source) -> list[str]:
     """What is wrong with the units of a file, or that two levels of theory in it hide that."""
+    if source.conventions is None and len(source.frames) < _FEWEST_OF_CAMPAIGN:
+        return []
     faults = unit_faults(source.frames, source.name, source.conventions)
     mixed = mixed_levels([source]) if faults else None
     return [mixed] if mixed else faults
