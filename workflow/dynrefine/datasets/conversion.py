@@ -56,7 +56,7 @@ _EXAMPLES = {
     "dipole": "e*angstrom, debye or e*bohr",
 }
 QUANTITIES = tuple(_EXAMPLES)
-_MULTIPLE = re.compile(r"(?:(\d+\.?\d*(?:[eE][-+]?\d+)?)\s*[*·x]?\s+)?(.*)", re.DOTALL)
+_MULTIPLE = re.compile(r"(\d+\.?\d*(?:[eE][-+]?\d+)?)\s*[*·x]?\s+")
 
 
 def factor(quantity: str, unit: str) -> float:
@@ -72,8 +72,11 @@ def factor(quantity: str, unit: str) -> float:
     """
     text = unit.strip()
     sign = -1.0 if text.startswith(("-", "−")) else 1.0
-    number, name = _MULTIPLE.fullmatch(text.lstrip("-− ").strip()).groups()
-    return sign * float(number or 1.0) * _FACTORS[quantity](name)
+    plain = text.lstrip("-− ").strip()
+    number = _MULTIPLE.match(plain)
+    if number is None:
+        return sign * _FACTORS[quantity](plain)
+    return sign * float(number[1]) * _FACTORS[quantity](plain[number.end() :])
 
 
 def signed(quantity: str, names: Iterable[str]) -> Iterator[tuple[str, float]]:

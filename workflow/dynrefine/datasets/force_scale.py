@@ -167,8 +167,9 @@ def _stiffness(lengths: np.ndarray, pulls: np.ndarray) -> tuple[Slope, float]:
 
 def _badger(kind: tuple[int, int], length: float) -> float:
     """Stiffness of a bond by Badger's rule, k = 1.86 mdyn/Å · Å³ / (r - d)³ with d by rows, in eV/Å²."""
-    rows = tuple(sorted(0 if number == 1 else 1 if number <= 10 else 2 for number in kind))
-    shift = {(0, 0): 0.025, (0, 1): 0.335, (0, 2): 0.585, (1, 1): 0.68, (1, 2): 0.90, (2, 2): 1.18}[rows]
+    first, second = sorted(0 if number == 1 else 1 if number <= 10 else 2 for number in kind)
+    shifts = {(0, 0): 0.025, (0, 1): 0.335, (0, 2): 0.585, (1, 1): 0.68, (1, 2): 0.90, (2, 2): 1.18}
+    shift = shifts[first, second]
     return 1.86 / max(length - shift, 0.3) ** 3 * _MILLIDYNE
 
 

@@ -87,7 +87,7 @@ def _stress_unit(ratio: float, frames: Sequence[Atoms], conventions: Conventions
         unit: np.inf if value / stated * ratio <= 0 else abs(np.log(value / stated * ratio))
         for unit, value in names.items()
     }
-    unit = min(costs, key=costs.get)
+    unit = min(costs, key=lambda unit: costs[unit])
     if costs[unit] > _NEAR:
         return f"they seem to be in other units; state units.{key}"
     change = names[unit] / stated
