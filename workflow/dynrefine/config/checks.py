@@ -13,11 +13,15 @@ from ase.data import atomic_masses, atomic_numbers
 from dynrefine.config.dynamics import SharedSampling
 from dynrefine.config.model import Config
 from dynrefine.config.properties import (
+    FINEST_BIN,
     AtConstantPressure,
     InfraredSettings,
     PressureSettings,
     PropertySettings,
+    RadialDistributionSettings,
+    StructureFactorSettings,
     VaporisationEnthalpySettings,
+    VibrationsSettings,
 )
 from dynrefine.config.surfaces import LennardJonesSettings
 from dynrefine.datasets.conversion import factor, known_units
@@ -25,6 +29,7 @@ from dynrefine.datasets.isotopes import ISOTOPES, is_symbol
 from dynrefine.geometry.cell import cubic_edge, face_distances
 from dynrefine.units import WAVENUMBER
 
+LARGEST_DISTANCE = 1.5  # in widths of the cell: how far all images of a pair are counted
 LARGEST_CUTOFF = 2.0  # in widths of the cell: beyond it an atom sees more than its second images
 LARGEST_DENSITY = 30.0  # g/cm³
 LARGEST_BAND = 0.7  # of the highest wavenumber that the sampling interval resolves
@@ -46,7 +51,7 @@ def unsuitable_values(config: Config) -> Iterator[str]:
         _judges(config),
         _named_elements(config),
         _spectra(config),
-        _judged_structure(config),
+        _structure(config),
         _constant_pressure(config),
     )
 
@@ -81,6 +86,14 @@ def oversized_cutoffs(config: Config) -> Iterator[str]:
             width = min(face_distances(cell * np.asarray(state.supercell)[:, None]))
         else:
             continue
+        for key, settings, _ in properties_by_key(config):
+            longest = getattr(settings, "longest", None)
+            if longest is not None and longest > LARGEST_DISTANCE * width:
+                yield _sentence(
+                    f"{key}.longest is {longest:g} Å",
+                    f"at most {LARGEST_DISTANCE * width:.2f} Å, {LARGEST_DISTANCE:g} widths of that state's cell",
+                    f"lower it or enlarge states[{index}].{'supercell' if state.atoms is None else 'atoms'}",
+                )
         cutoffs = {"potential": config.potential.cutoff}
         for settings in config.all_properties().values():
             for surface in settings.surfaces:
@@ -399,14 +412,20 @@ def properties_by_key(config: Config) -> Iterator[tuple[str, PropertySettings, t
 
 
 def _judges(config: Config) -> Iterator[str]:
-    for name in sorted(
-        set(config.objective.observables.chosen()) & set(config.validation.properties.chosen())
-    ):
+    fitted, judging = config.objective.observables.chosen(), config.validation.properties.chosen()
+    for name in sorted(set(fitted) & set(judging)):
         yield _sentence(
             f"validation.properties.{name} is given",
             "a property that is not fitted, since those are judged anyway",
-            "remove it",
+            f"remove it, or give it a name of its own and kind: {judging[name].kind or name}",
         )
+    for name, settings in fitted.items():
+        if not settings.is_measured:
+            yield _sentence(
+                f"objective.observables.{name}.target is missing",
+                "a measurement to fit",
+                "add it, or move the property to validation.properties",
+            )
 
 
 def _constant_pressure(config: Config) -> Iterator[str]:
@@ -449,8 +468,6 @@ def _constant_pressure(config: Config) -> Iterator[str]:
 def _windows(config: Config) -> Iterator[str]:
     interval = config.trajectory.sampling_interval
     windows = {key: getattr(settings, "window", None) for key, settings, _ in properties_by_key(config)}
-    if config.validation.diffusion is not None:
-        windows["validation.diffusion"] = config.validation.diffusion.window
     for key, window in windows.items():
         if window is not None and window < interval:
             yield _sentence(
@@ -474,20 +491,24 @@ def _named_elements(config: Config) -> Iterator[str]:
         yield _sentence(
             f"ensemble.masses.{symbol} is given", f"elements: {', '.join(symbols)}", "remove or correct it"
         )
-    wanted = {"objective.observables.diffusion": config.objective.observables.diffusion}
-    wanted["validation.properties.diffusion"] = config.validation.properties.diffusion
-    wanted["validation.diffusion"] = config.validation.diffusion
-    for key, settings in wanted.items():
-        if settings is not None and settings.element not in symbols:
-            yield _sentence(
-                f"{key}.element is '{settings.element}'", f"one of {', '.join(symbols)}", "correct it"
-            )
+    for key, settings, _ in properties_by_key(config):
+        for symbol in settings.elements:
+            if symbol not in symbols:
+                yield _sentence(
+                    f"{key} names the element '{symbol}'", f"one of {', '.join(symbols)}", "correct it"
+                )
 
 
 def _spectra(config: Config) -> Iterator[str]:
     interval = config.trajectory.sampling_interval
     highest = LARGEST_BAND * math.pi / (interval * WAVENUMBER)
     for key, settings, _ in properties_by_key(config):
+        if isinstance(settings, VibrationsSettings) and settings.range[1] > highest:
+            yield _sentence(
+                f"{key}.range is [{settings.range[0]:g}, {settings.range[1]:g}] cm⁻¹",
+                f"an end of at most {highest:.0f} cm⁻¹ with trajectory.sampling_interval {interval:g} fs",
+                "record more often or end it earlier",
+            )
         if not isinstance(settings, InfraredSettings):
             continue
         for index, band in enumerate(settings.bands):
@@ -512,23 +533,27 @@ def _spectra(config: Config) -> Iterator[str]:
                 )
 
 
-def _judged_structure(config: Config) -> Iterator[str]:
-    structure, symbols = config.validation.structure, [element.symbol for element in config.elements]
-    if structure is None:
-        return
-    for index, symbol in enumerate(structure.pair):
-        if symbol not in symbols:
+def _structure(config: Config) -> Iterator[str]:
+    for key, settings, _ in properties_by_key(config):
+        if isinstance(settings, RadialDistributionSettings):
+            if settings.bin > settings.longest:
+                yield _sentence(
+                    f"{key}.bin is {settings.bin:g} Å",
+                    f"at most {key}.longest, {settings.longest:g} Å",
+                    "lower it",
+                )
+            bins = round(settings.bin / FINEST_BIN)
+            if bins < 1 or not math.isclose(bins * FINEST_BIN, settings.bin, rel_tol=1e-6):
+                yield _sentence(
+                    f"{key}.bin is {settings.bin:g} Å", f"a multiple of {FINEST_BIN:g} Å", "change it"
+                )
+        own = isinstance(settings, RadialDistributionSettings | StructureFactorSettings | VibrationsSettings)
+        if own and settings.range is not None and settings.range[0] >= settings.range[1]:
             yield _sentence(
-                f"validation.structure.pair[{index}] is '{symbol}'",
-                f"one of {', '.join(symbols)}",
-                "correct it",
+                f"{key}.range is [{settings.range[0]:g}, {settings.range[1]:g}]",
+                "the lower end first",
+                "exchange them",
             )
-    if structure.bin > structure.longest:
-        yield _sentence(
-            f"validation.structure.bin is {structure.bin:g} Å",
-            f"at most validation.structure.longest, {structure.longest:g} Å",
-            "lower it",
-        )
 
 
 def _first_cell(path: Path) -> np.ndarray | None:

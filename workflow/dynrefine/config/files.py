@@ -7,7 +7,13 @@ import numpy as np
 
 from dynrefine.config.checks import properties_by_key
 from dynrefine.config.model import Config
-from dynrefine.config.properties import InfraredSettings, PropertySettings
+from dynrefine.config.properties import (
+    InfraredSettings,
+    PropertySettings,
+    RadialDistributionSettings,
+    StructureFactorSettings,
+    VibrationsSettings,
+)
 from dynrefine.datasets.deepmd import read_deepmd
 from dynrefine.datasets.extended_xyz import first_symbols, looks_like_xyz
 from dynrefine.datasets.isotopes import symbol_among, symbols_of
@@ -46,21 +52,12 @@ def unsuitable_targets(config: Config) -> Iterator[str]:
             names, values = read
             yield from _another_unit(key, path, names[0], "wavenumbers in cm⁻¹", _NO_WAVENUMBERS)
             yield from _bands_beyond(key, path, settings, values[:, 0])
-    structure = config.validation.structure
-    if structure is not None and structure.target is not None:
-        key = "validation.structure.target"
-        read = _read(key, structure.target)
-        if isinstance(read, str):
-            yield read
-            return
-        names, values = read
-        yield from _another_unit(key, structure.target, names[0], "distances in Å", _NO_ANGSTROMS)
-        first, last = values[0, 0], values[-1, 0]
-        if first >= structure.longest or last <= 0.0:
-            yield (
-                f"{key} is '{structure.target}', measured from {first:g} to {last:g} Å, expected distances below "
-                f"validation.structure.longest, {structure.longest:g} Å: raise it or give another file."
-            )
+        elif isinstance(settings, RadialDistributionSettings):
+            names, values = read
+            yield from _another_unit(key, path, names[0], "distances in Å", _NO_ANGSTROMS)
+            yield from _distances_beyond(key, path, settings, values[:, 0])
+        elif isinstance(settings, StructureFactorSettings | VibrationsSettings):
+            yield from _range_beyond(key, path, settings, read[1][:, 0])
 
 
 def charged_compositions(config: Config) -> Iterator[str]:
@@ -96,9 +93,6 @@ def _paths(config: Config) -> dict[str, str]:
     if config.labelling.geometries is not None:
         paths["labelling.geometries"] = config.labelling.geometries
     paths |= {key: path for key, path, _ in _curves(config)}
-    structure = config.validation.structure
-    if structure is not None and structure.target is not None:
-        paths["validation.structure.target"] = structure.target
     return paths
 
 
@@ -134,6 +128,31 @@ def _bands_beyond(key: str, path: str, settings: InfraredSettings, measured: np.
                 f"{section}.bands[{index}].range is [{first:g}, {last:g}] cm⁻¹, expected a part of what {path} "
                 f"holds, {measured[0]:g} to {measured[-1]:g} cm⁻¹, all that was measured: narrow the band."
             )
+
+
+def _distances_beyond(
+    key: str, path: str, settings: RadialDistributionSettings, measured: np.ndarray
+) -> Iterator[str]:
+    first, last = settings.range or (0.0, settings.longest)
+    if max(first, measured[0]) >= min(last, settings.longest, measured[-1]):
+        section = key.rpartition(".target")[0]
+        yield (
+            f"{key} is '{path}', measured from {measured[0]:g} to {measured[-1]:g} Å, expected distances between "
+            f"{first:g} and {min(last, settings.longest):g} Å: change {section}.range or {section}.longest, or give "
+            "another file."
+        )
+
+
+def _range_beyond(
+    key: str, path: str, settings: StructureFactorSettings | VibrationsSettings, measured: np.ndarray
+) -> Iterator[str]:
+    first, last = settings.range
+    unit = "1/Å" if isinstance(settings, StructureFactorSettings) else "cm⁻¹"
+    if first < measured[0] or last > measured[-1]:
+        yield (
+            f"{key.rpartition('.target')[0]}.range is [{first:g}, {last:g}], expected a part of what {path} holds, "
+            f"{measured[0]:g} to {measured[-1]:g} {unit}: narrow it."
+        )
 
 
 def _first_composition(path: Path, config: Config, index: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""The sections that are mostly figures: the refinement, spectra, transport and structure."""
+"""The sections that are mostly figures: the refinement, and curves before and after."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -7,18 +7,16 @@ import numpy as np
 
 from dynrefine.report import tables
 from dynrefine.report.blocks import Folded, Picture, Section, listed, picture
-from dynrefine.report.comparison import Change
 from dynrefine.report.figures import (
-    diffusion_figure,
+    is_measured,
     parameters_figure,
     parameters_of,
     refinement_figure,
     spectra_by_iteration_figure,
     spectrum_figure,
-    structure_figure,
     values_by_iteration_figure,
 )
-from dynrefine.report.formatting import state_name, value_with_error
+from dynrefine.report.formatting import in_words, state_name, value_with_error
 from dynrefine.report.results import STAGES, Results
 
 _BANDS = "Bands are one standard error to both sides."
@@ -54,7 +52,7 @@ def refinement_section(results: Results) -> Section:
 
 
 def spectra_section(results: Results) -> Section:
-    """The fitted curves before, after and measured."""
+    """Spectra, correlations and structure before, after and, where there is a measurement, as measured."""
     blocks = []
     initial, refined = (results.curves[stage] for stage in STAGES)
     for observable, state in _compared(initial.arrays):
@@ -63,56 +61,13 @@ def spectra_section(results: Results) -> Section:
             continue
         bands = results.settings["objective"]["observables"].get(observable, {}).get("bands", [])
         ranges = [band["range"] for band in bands]
-        title = f"{observable.capitalize()}, {state_name(state)}"
-        caption = (
-            f"{title}: from the validation runs, and below the difference from the measured one. {_BANDS}"
-        )
+        title = f"{in_words(observable)}, {state_name(state)}"
+        below = ", and below the difference from the measured one" if is_measured(before) else ""
+        caption = f"{title}: from the validation runs{below}. {_BANDS}"
         figure = spectrum_figure(before, after, initial.metadata["labels"][observable], ranges)
         blocks.append(picture(figure, f"{caption} {_weighted_bands(bands)}"))
         blocks += _spectra_by_iteration(results, observable, state, ranges)
-    return Section("spectra", "Spectra before, after and measured", "", blocks)
-
-
-def transport_section(results: Results, compared: Sequence[Change]) -> Section:
-    """Self-diffusion.
-
-    Arguments:
-        results: of the campaign.
-        compared: all properties before and after.
-    """
-    blocks = []
-    initial, refined = (results.curves[stage] for stage in STAGES)
-    diffusion = [change for change in compared if change.family == "diffusion" and not change.is_loss]
-    for state in _states_with(initial.arrays, "diffusion", "lag"):
-        correlations, integrals = (
-            tuple(file.group(f"{kind}/{state}") for file in (initial, refined))
-            for kind in ("velocity_autocorrelation", "diffusion")
-        )
-        measured = [change.measured[0] for change in diffusion if change.state == state]
-        known = [value for value in measured if np.isfinite(value)]
-        figure = diffusion_figure(correlations, integrals, known[0] if known else None)
-        caption = (
-            f"{state_name(state)}: velocity autocorrelation, and the self-diffusion coefficient by Green and Kubo "
-            f"up to a longest lag, in the finite cell. {_BANDS}"
-        )
-        blocks.append(picture(figure, caption))
-    sentences = [change.sentence() for change in diffusion] if len(results.states) == 1 else []
-    text = " ".join(f"T{sentence[1:]}." for sentence in sentences)
-    return Section("transport", "Transport", text, blocks)
-
-
-def structure_section(results: Results) -> Section:
-    """Pair distribution functions."""
-    initial, refined = (results.curves[stage] for stage in STAGES)
-    pair = "-".join((results.settings["validation"]["structure"] or {}).get("pair", ()))
-    blocks = [
-        picture(
-            structure_figure(initial.group(f"rdf/{state}"), refined.group(f"rdf/{state}")),
-            f"{state_name(state)}: {pair} pair distribution function from the validation runs. {_BANDS}",
-        )
-        for state in _states_with(initial.arrays, "rdf", "distance")
-    ]
-    return Section("structure", "Structure", "", blocks)
+    return Section("spectra", "Spectra, correlations and structure", "", blocks)
 
 
 def _weighted_terms(results: Results) -> str:
@@ -150,7 +105,7 @@ def _values_by_iteration(results: Results) -> Iterator[Picture]:
             )
             label, target = first.metadata["labels"][observable][1], float(files[0]["target"][0])
             figure = values_by_iteration_figure(list(results.objectives), values, errors, target, label)
-            yield picture(figure, f"{observable.capitalize()}, {state_name(state)}, by iteration.")
+            yield picture(figure, f"{in_words(observable)}, {state_name(state)}, by iteration.")
 
 
 def _parameters(results: Results) -> Iterator[Picture]:
@@ -178,7 +133,7 @@ def _spectra_by_iteration(
             first.metadata["labels"][observable],
             bands,
         )
-        title = f"{observable.capitalize()}, {state_name(state)}"
+        title = f"{in_words(observable)}, {state_name(state)}"
         yield picture(figure, f"{title}: by iteration, from the shorter runs of the refinement.")
 
 
@@ -186,9 +141,3 @@ def _compared(arrays: Mapping[str, np.ndarray]) -> list[tuple[str, str]]:
     """Observable and state of all curves that have a target."""
     names = (name.split("/") for name in arrays if name.endswith("/abscissa"))
     return [(observable, state) for observable, state, _ in names]
-
-
-def _states_with(arrays: Mapping[str, np.ndarray], kind: str, part: str) -> list[str]:
-    return [
-        name.split("/")[1] for name in arrays if name.startswith(f"{kind}/") and name.endswith(f"/{part}")
-    ]

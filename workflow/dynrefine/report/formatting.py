@@ -65,6 +65,12 @@ def unit_name(unit: str) -> str:
     return "" if unit == "1" else unit.replace("1e-9", "10⁻⁹")
 
 
+def in_words(name: str) -> str:
+    """The name of a property as a heading: "Structure factor"."""
+    words = name.replace("_", " ")
+    return words[:1].upper() + words[1:]
+
+
 def state_name(label: str) -> str:
     """A state as one reads it: "298K_0.997" is "298 K, 0.997 g/cm³"."""
     temperature, _, density = label.partition("_")

@@ -8,7 +8,7 @@ import pandas as pd
 from dynrefine.report import tables
 from dynrefine.report.blocks import Section, Tile, listed, picture
 from dynrefine.report.comparison import Change
-from dynrefine.report.curves import refinement_section, spectra_section, structure_section, transport_section
+from dynrefine.report.curves import refinement_section, spectra_section
 from dynrefine.report.figures import dataset_figure, horizon_figure, timings_figure, training_figure
 from dynrefine.report.formatting import duration, number, percent, state_name, value_with_error
 from dynrefine.report.results import STAGES, Results
@@ -25,8 +25,6 @@ def all_sections(results: Results, compared: Sequence[Change]) -> list[Section]:
         _properties(compared),
         refinement_section(results),
         spectra_section(results),
-        transport_section(results, compared),
-        structure_section(results),
         _ab_initio_errors(results),
         _gradient_check(results),
         _horizon(results),
