@@ -15,7 +15,7 @@ from dynrefine.files.trajectories import Trajectories
 from dynrefine.properties.base import Detail
 from dynrefine.quantities.base import Observer, Quantity
 from dynrefine.refinement.validation import Findings, Judged, add_conditions, add_judged
-from dynrefine.sampling.trajectories import observe_records
+from dynrefine.sampling.records import observe_records
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")
 

@@ -1,11 +1,8 @@
 """Constant-energy trajectories from the starting points of a chunk."""
 
-from dataclasses import replace
-
 import jax
 import numpy as np
 import pandas as pd
-from jaxtyping import Array, Float
 
 from dynrefine.config.dynamics import TrajectorySettings
 from dynrefine.config.steps import RunTrajectories, SimulationSettings
@@ -102,36 +99,6 @@ def run_trajectories(
     )
     _require_bounds(result, settings.trajectory, settings.state.temperature)
     return result
-
-
-def observe_records(
-    potential: Model, ensemble: Ensemble, settings: SimulationSettings, observer: Observer
-) -> dict[str, Float[Array, "R records ..."]]:
-    """What is observed at the records of the chains of a chunk, by name.
-
-    Velocities, which are independent of positions in the canonical ensemble, are those of the starting points.
-
-    Arguments:
-        potential: at which the chains ran.
-        ensemble: of the chains.
-        settings: elements and neighbour lists.
-        observer: of the quantities.
-    """
-    records, chains = ensemble.recorded_positions.shape[:2]
-    samples = len(ensemble.velocities) // chains
-    drawn = np.arange(records) * samples // records
-    recorded = {
-        "positions": ensemble.recorded_positions.swapaxes(0, 1),
-        "cells": ensemble.recorded_cells.swapaxes(0, 1),
-        "velocities": ensemble.velocities.reshape(chains, samples, *ensemble.velocities.shape[1:])[:, drawn],
-    }
-    points = replace(
-        ensemble, **{name: values.reshape(-1, *values.shape[2:]) for name, values in recorded.items()}
-    )
-    once = ObservationTimes(timestep=1.0, count=1, stride=1, kept=1)
-    simulation = simulation_of(potential, points, settings, once, (Observer({}, {}), observer))
-    observed = observe_starts(simulation, points.starts(potential.dtype))
-    return {name: values.reshape(chains, records, *values.shape[1:]) for name, values in observed.items()}
 
 
 def _require_bounds(trajectories: Trajectories, settings: TrajectorySettings, kelvin: float) -> None:

@@ -22,7 +22,7 @@ from dynrefine.geometry.frames_with_neighbours import with_neighbours
 from dynrefine.quantities.base import Observer
 from dynrefine.refinement import validation
 from dynrefine.refinement.gathering import observables_of
-from dynrefine.sampling.trajectories import observe_records
+from dynrefine.sampling.records import observe_records
 from dynrefine.steps.loading import load_potential, load_surfaces
 from dynrefine.training.potential import evaluate, label_errors, less_offsets
 
