@@ -18,18 +18,20 @@ ROOT = Path(__file__).parents[2]
 LABELS = {
     "infrared": ["wavenumber (cm⁻¹)", "n(ν)α(ν) (cm⁻¹)"],
     "diffusion": ["", "self-diffusion (10⁻⁹ m²/s)"],
+    "diffusion: velocity autocorrelation": ["lag (fs)", "velocity autocorrelation (relative)"],
+    "diffusion: running integral": ["upper limit of the integral (fs)", "self-diffusion (1e-9 m²/s)"],
+    "rdf": ["distance (Å)", "g(r) (1)"],
 }
 STAGES = ("initial", "refined")
 # family and role of the properties in the table of the validation
 ROLES = {
     "infrared loss": ("infrared", "loss"),
-    "diffusion loss": ("diffusion", "loss"),
+    "diffusion loss": ("self-diffusion of O", "loss"),
     "temperature": ("temperature", "condition"),
     "energy drift": ("energy drift", "control"),
-    "self-diffusion": ("diffusion", "value"),
-    "self-diffusion, Einstein": ("diffusion", "other estimate"),
-    "self-diffusion, finite-size corrected": ("diffusion", "corrected"),
-    "first maximum of g_OO": ("structure", "value"),
+    "diffusion": ("self-diffusion of O", "value"),
+    "diffusion: in the finite cell": ("self-diffusion of O", "value"),
+    "rdf: first maximum": ("rdf", "value"),
 }
 SURFACES = ("potential", "dipole")
 OF_SURFACE = {"learning_curves": "learning_curve", "errors": "errors", "parities": "parity"}
@@ -179,16 +181,9 @@ class FinishedCampaign:
                 (f"{self.observable} loss", loss, error, "1", np.nan, np.nan),
                 ("temperature", kelvin + 1.3, 2.1, "K", kelvin, 0.0),
                 ("energy drift", 0.0213, 0.0012, "meV/atom", np.nan, np.nan),
-                ("self-diffusion", 1.52 + 0.4 * quality, 0.061, "1e-9 m²/s", 2.299, 0.005),
-                (
-                    "self-diffusion, finite-size corrected",
-                    1.98 + 0.4 * quality,
-                    0.061,
-                    "1e-9 m²/s",
-                    2.299,
-                    0.005,
-                ),
-                ("first maximum of g_OO", 3.21 - 0.3 * quality, 0.031, "1", 2.57, 0.05),
+                ("diffusion", 1.98 + 0.4 * quality, 0.061, "1e-9 m²/s", 2.299, 0.005),
+                ("diffusion: in the finite cell", 1.52 + 0.4 * quality, 0.061, "1e-9 m²/s", np.nan, np.nan),
+                ("rdf: first maximum", 3.21 - 0.3 * quality, 0.031, "1", 2.57, 0.05),
             ):
                 fitted = name.endswith("loss")
                 properties.append(
@@ -363,17 +358,21 @@ def _transport_and_structure(state: str, quality: float) -> dict[str, np.ndarray
     correlation = 1.5e-5 * np.exp(-lag / 60.0) * np.cos(lag / 45.0) / np.sqrt(1 + lag / 400.0)
     running = (1.52 + 0.4 * quality) * (1.0 - np.exp(-lag / 90.0) * np.cos(lag / 60.0))
     r = np.arange(0.05, 6.0, 0.1)
+    curves = {
+        "diffusion: velocity autocorrelation": (lag, np.nan, correlation / correlation[0], 0.02),
+        "diffusion: running integral": (lag, 2.299, running, 0.061 * np.sqrt(lag / 1000.0)),
+        "rdf": (
+            r,
+            np.where(r < 2.35, np.nan, _pair_distribution(r, 2.75)),
+            _pair_distribution(r, 3.4 - 0.4 * quality),
+            0.03,
+        ),
+    }
+    parts = ("abscissa", "target", "prediction", "prediction_error")
     return {
-        f"velocity_autocorrelation/{state}/lag": lag,
-        f"velocity_autocorrelation/{state}/value": correlation,
-        f"velocity_autocorrelation/{state}/error": np.full_like(lag, 3e-7),
-        f"diffusion/{state}/lag": lag,
-        f"diffusion/{state}/running_integral": running,
-        f"diffusion/{state}/running_integral_error": 0.061 * np.sqrt(lag / 1000.0),
-        f"rdf/{state}/distance": r,
-        f"rdf/{state}/value": _pair_distribution(r, 3.4 - 0.4 * quality),
-        f"rdf/{state}/error": np.full_like(r, 0.03),
-        f"rdf/{state}/target": np.where(r < 2.35, np.nan, _pair_distribution(r, 2.75)),
+        f"{name}/{state}/{part}": np.broadcast_to(values, curve[0].shape)
+        for name, curve in curves.items()
+        for part, values in zip(parts, curve, strict=True)
     }
 
 
