@@ -230,9 +230,22 @@ def test_a_wrong_key_gets_one_sentence(sections, sentence):
             "property to validation.properties.",
         ),
         (
+            {
+                "objective": {"observables": {"einstein_diffusion": DIFFUSION}},
+                "gradient": {"depth": 150, "check": {"steps": 400}},
+            },
+            "gradient.depth is 150 fs, expected at least 200 fs, half of objective.observables.einstein_diffusion."
+            "window: change one of them, or fit diffusion, by Green-Kubo.",
+        ),
+        (
+            {"objective": {"observables": {"einstein_diffusion": DIFFUSION}}, "gradient": {"depth": 200}},
+            "gradient.check.steps is 40, expected at least 400, half of objective.observables.einstein_diffusion."
+            "window: change one of them.",
+        ),
+        (
             {"validation": {"properties": {"long": {"kind": "difusion"}}}},
-            "long.kind is 'difusion', expected one of infrared, diffusion, einstein_diffusion, pressure, density, "
-            "rdf, structure_factor, vibrations or the dotted name of a module outside the library: correct it.",
+            "long.kind is 'difusion', expected one of " + ", ".join(PROPERTIES) + " or the dotted name of a module "
+            "outside the library: correct it.",
         ),
         (
             {"validation": {"properties": {"a/b": {"kind": "vibrations"}}}},

@@ -15,6 +15,7 @@ from dynrefine.config.model import Config
 from dynrefine.config.properties import (
     FINEST_BIN,
     AtConstantPressure,
+    EinsteinDiffusionSettings,
     InfraredSettings,
     PressureSettings,
     PropertySettings,
@@ -47,6 +48,7 @@ def unsuitable_values(config: Config) -> Iterator[str]:
         _error_bars("ensemble", config.ensemble),
         _error_bars("validation", config.validation),
         _followed(config),
+        _slopes(config),
         _windows(config),
         _judges(config),
         _named_elements(config),
@@ -381,6 +383,27 @@ def _error_bars(key: str, sampling: SharedSampling) -> Iterator[str]:
             "two or more in all for error bars",
             f"raise {key}.replicas",
         )
+
+
+def _slopes(config: Config) -> Iterator[str]:
+    """The slope of a displacement is that of the longest lags, which a shallow gradient would see in part."""
+    gradient, step = config.gradient, config.trajectory.timestep
+    for name, settings in config.objective.observables.chosen().items():
+        if not isinstance(settings, EinsteinDiffusionSettings):
+            continue
+        least = 0.5 * settings.window
+        if gradient.depth == "auto" or gradient.depth < least:
+            yield _sentence(
+                f"gradient.depth is {gradient.depth if gradient.depth == 'auto' else f'{gradient.depth:g} fs'}",
+                f"at least {least:g} fs, half of objective.observables.{name}.window",
+                "change one of them, or fit diffusion, by Green-Kubo",
+            )
+        if gradient.check.steps * step < least:
+            yield _sentence(
+                f"gradient.check.steps is {gradient.check.steps}",
+                f"at least {math.ceil(least / step)}, half of objective.observables.{name}.window",
+                "change one of them",
+            )
 
 
 def _followed(config: Config) -> Iterator[str]:

@@ -197,6 +197,10 @@ class EinsteinDiffusionSettings(DiffusionSettings):
         description="Longest lag, fs, at most twice the trajectory's length; the slope is that of its second half.",
     )
 
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return {"target": 2.299, "element": "O", "window": 40.0}
+
 
 class PressureSettings(MeasuredNumber):
     """Pressure at the state's density, bar; where it is as measured, so is the density at that pressure."""
