@@ -244,7 +244,9 @@ def test_a_wrong_key_gets_one_sentence(sections, sentence):
         ),
         (
             {"validation": {"properties": {"long": {"kind": "difusion"}}}},
-            "long.kind is 'difusion', expected one of " + ", ".join(PROPERTIES) + " or the dotted name of a module "
+            "long.kind is 'difusion', expected one of "
+            + ", ".join(PROPERTIES)
+            + " or the dotted name of a module "
             "outside the library: correct it.",
         ),
         (
