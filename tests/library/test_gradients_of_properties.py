@@ -30,7 +30,7 @@ STATIC = {"rdf", "structure_factor"}
 def properties():
     """Of 32 atoms, by name."""
     system, _ = argon_liquid()
-    conditions = Conditions(KELVIN, float(system.volume), 32, INTERVAL, ("Ar",) * 32, ("Ar",))
+    conditions = Conditions(KELVIN, float(system.volume), 32, INTERVAL, ("Ar",) * 32, elements=("Ar",))
     settings = {name: PROPERTIES[name].model_validate(own) for name, (own, _) in SETTINGS.items()}
     return create_observables(
         settings, {name: measured for name, (_, measured) in SETTINGS.items()}, conditions

@@ -106,7 +106,7 @@ def test_the_cell_is_that_of_the_point():
 def rdf(measured=None, **settings):
     """The property of water."""
     elements = ("O", "H")
-    conditions = Conditions(300.0, 140.0, 12, 1.0, ("O", "H", "H") * 4, elements)
+    conditions = Conditions(300.0, 140.0, 12, 1.0, ("O", "H", "H") * 4, elements=elements)
     chosen = {"pair_of_interest": RadialDistributionSettings(kind="rdf", **settings)}
     return create_observables(chosen, {"pair_of_interest": measured}, conditions)["pair_of_interest"]
 

@@ -20,7 +20,7 @@ HEIGHTS = np.array([-1.0, 0.8, 0.5])
 
 
 def structure_factor(measured=None, symbols=WATER, elements=("O", "H"), volume=VOLUME, **settings):
-    conditions = Conditions(300.0, volume, len(symbols), 1.0, symbols, elements)
+    conditions = Conditions(300.0, volume, len(symbols), 1.0, symbols, elements=elements)
     chosen = {"structure_factor": StructureFactorSettings(**settings)}
     return create_observables(chosen, {"structure_factor": measured}, conditions)["structure_factor"]
 
