@@ -60,8 +60,8 @@ def differences(properties, observing):
         )
         return jnp.stack(list(each))
 
-    # 1e-4 of each parameter: the error of the difference is of the order of its square
-    steps = 1e-4 * np.diag(observing.vector)
+    # 1e-5 of each parameter: the error of the difference is its square times some thousands, of r⁻¹² and of weights
+    steps = 1e-5 * np.diag(observing.vector)
     rows = [(losses(observing.vector + d) - losses(observing.vector - d)) / (2.0 * d.sum()) for d in steps]
     return dict(zip(properties, np.array(rows).T, strict=True))
 
