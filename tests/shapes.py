@@ -22,6 +22,7 @@ WITH_SHAPES = [
         "quantities",
         "refinement.gradient",
         "refinement.objective",
+        "refinement.validation",
         "sampling",
         "statistics",
         "surfaces.base",

@@ -13,7 +13,7 @@ from dynrefine.config import load_config
 from dynrefine.config.model import Config
 from dynrefine.config.steps import WriteReport
 from dynrefine.files.arrays import write_passed_through
-from dynrefine.files.curves import Curve, save_curves
+from dynrefine.files.curves import Curve, curve_of, save_curves
 from dynrefine.files.history import (
     CONVERGED,
     EFFECTIVE_SAMPLE_SIZE,
@@ -30,18 +30,20 @@ ROOT = Path(__file__).parents[2]
 QUANTITIES = {
     "infrared": (("wavenumber", "cm⁻¹"), ("n(ν)α(ν)", "cm⁻¹")),
     "diffusion": (("temperature", "K"), ("self-diffusion", "1e-9 m²/s")),
+    "diffusion: velocity autocorrelation": (("lag", "fs"), ("velocity autocorrelation", "relative")),
+    "diffusion: running integral": (("upper limit of the integral", "fs"), ("self-diffusion", "1e-9 m²/s")),
+    "rdf": (("distance", "Å"), ("g(r)", "1")),
 }
 STAGES = ("initial", "refined")
 # family and role of the properties in the table of the validation
 ROLES = {
     "infrared loss": ("infrared", "loss"),
-    "diffusion loss": ("diffusion", "loss"),
+    "diffusion loss": ("self-diffusion of O", "loss"),
     "temperature": ("temperature", "condition"),
     "energy drift": ("energy drift", "control"),
-    "self-diffusion": ("diffusion", "value"),
-    "self-diffusion, Einstein": ("diffusion", "other estimate"),
-    "self-diffusion, finite-size corrected": ("diffusion", "corrected"),
-    "first maximum of g_OO": ("structure", "value"),
+    "diffusion": ("self-diffusion of O", "value"),
+    "diffusion: in the finite cell": ("self-diffusion of O", "value"),
+    "rdf: first maximum": ("rdf", "value"),
 }
 Observed = tuple[dict[str, np.ndarray], float, float]  # columns of a curve, its loss and the error of that
 SURFACES = ("potential", "dipole")
@@ -206,24 +208,17 @@ class FinishedCampaign:
         properties, curves = [], []
         for state, kelvin in self.temperatures.items():
             columns, loss, error = self._observe(quality, f"{stage} {state}")
-            units = dict.fromkeys(columns, "1")
-            axes = tuple(f"{name} ({unit})" for name, unit in QUANTITIES[self.observable])
-            curves.append(Curve("comparison", self.observable, state, columns, units, axes))
+            measured = columns["abscissa"], columns["target"]
+            predicted = columns["prediction"], columns["prediction_error"]
+            curves.append(curve_of(self.observable, state, QUANTITIES[self.observable], measured, predicted))
             curves += _transport_and_structure(state, quality)
             for name, value, uncertainty, unit, measured, measured_error in (
                 (f"{self.observable} loss", loss, error, "1", np.nan, np.nan),
                 ("temperature", kelvin + 1.3, 2.1, "K", kelvin, 0.0),
                 ("energy drift", 0.0213, 0.0012, "meV/atom", np.nan, np.nan),
-                ("self-diffusion", 1.52 + 0.4 * quality, 0.061, "1e-9 m²/s", 2.299, 0.005),
-                (
-                    "self-diffusion, finite-size corrected",
-                    1.98 + 0.4 * quality,
-                    0.061,
-                    "1e-9 m²/s",
-                    2.299,
-                    0.005,
-                ),
-                ("first maximum of g_OO", 3.21 - 0.3 * quality, 0.031, "1", 2.57, 0.05),
+                ("diffusion", 1.98 + 0.4 * quality, 0.061, "1e-9 m²/s", 2.299, 0.005),
+                ("diffusion: in the finite cell", 1.52 + 0.4 * quality, 0.061, "1e-9 m²/s", np.nan, np.nan),
+                ("rdf: first maximum", 3.21 - 0.3 * quality, 0.031, "1", 2.57, 0.05),
             ):
                 family, role = ROLES[name]
                 row = (name, family, role, state, value, uncertainty, unit, measured, measured_error)
@@ -397,18 +392,19 @@ def _transport_and_structure(state: str, quality: float) -> list[Curve]:
     correlation = 1.5e-5 * np.exp(-lag / 60.0) * np.cos(lag / 45.0) / np.sqrt(1 + lag / 400.0)
     running = (1.52 + 0.4 * quality) * (1.0 - np.exp(-lag / 90.0) * np.cos(lag / 60.0))
     r = np.arange(0.05, 6.0, 0.1)
-    correlations = {"lag": lag, "value": correlation, "error": np.full_like(lag, 3e-7)}
-    integrals = {"lag": lag, "running_integral": running}
-    integrals["running_integral_error"] = 0.061 * np.sqrt(lag / 1000.0)
-    structure = {"distance": r, "value": _pair_distribution(r, 3.4 - 0.4 * quality)}
-    structure["error"] = np.full_like(r, 0.03)
-    structure["target"] = np.where(r < 2.35, np.nan, _pair_distribution(r, 2.75))
+    in_cell, heights = 0.061 * np.sqrt(lag / 1000.0), np.full_like(r, 0.03)
+    measured = np.where(r < 2.35, np.nan, _pair_distribution(r, 2.75))
+    unknown, known = np.full_like(lag, np.nan), np.full_like(lag, 2.299)
     return [
-        Curve(role, name, state, columns, dict.fromkeys(columns, "1"))
-        for role, name, columns in (
-            ("correlation", "velocity_autocorrelation", correlations),
-            ("running integral", "diffusion", integrals),
-            ("structure", "rdf", structure),
+        curve_of(name, state, QUANTITIES[name], *values)
+        for name, *values in (
+            (
+                "diffusion: velocity autocorrelation",
+                (lag, unknown),
+                (correlation / correlation[0], np.full_like(lag, 0.02)),
+            ),
+            ("diffusion: running integral", (lag, known), (running, in_cell)),
+            ("rdf", (r, measured), (_pair_distribution(r, 3.4 - 0.4 * quality), heights)),
         )
     ]
 

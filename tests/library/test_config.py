@@ -40,6 +40,9 @@ def argon(**sections):
     return values | sections
 
 
+DIFFUSION = {"element": "Ar", "target": 2.36, "window": 400}
+
+
 def problems(**sections):
     with pytest.raises(CampaignError) as caught:
         load_config(minimal(**sections))
@@ -62,8 +65,7 @@ def test_reference_shows_the_defaults():
     same = load_config(minimal(optimiser=shown.optimiser.model_dump()))
     for section in ("potential", "training", "ensemble", "trajectory", "gradient", "optimiser"):
         assert getattr(shown, section) == getattr(same, section)
-    examples = {"diffusion", "structure"}  # computed only when asked for
-    assert shown.validation.model_dump(exclude=examples) == same.validation.model_dump(exclude=examples)
+    assert shown.validation == same.validation
 
 
 @pytest.mark.parametrize(
@@ -214,8 +216,71 @@ def test_a_wrong_key_gets_one_sentence(sections, sentence):
             "pressure is held otherwise: set ensemble.kind: canonical, or compare the density.",
         ),
         (
-            {"validation": {"diffusion": {"element": "O"}}},
-            "validation.diffusion.element is 'O', expected one of Ar: correct it.",
+            {"validation": {"properties": {"long": DIFFUSION | {"kind": "diffusion", "element": "O"}}}},
+            "validation.properties.long names the element 'O', expected one of Ar: correct it.",
+        ),
+        (
+            {"validation": {"properties": {"diffusion": DIFFUSION}}},
+            "validation.properties.diffusion is given, expected a property that is not fitted, since those are "
+            "judged anyway: remove it, or give it a name of its own and kind: diffusion.",
+        ),
+        (
+            {"objective": {"observables": {"rdf": {"pair": ["Ar", "Ar"]}}}},
+            "objective.observables.rdf.target is missing, expected a measurement to fit: add it, or move the "
+            "property to validation.properties.",
+        ),
+        (
+            {
+                "objective": {"observables": {"einstein_diffusion": DIFFUSION}},
+                "gradient": {"depth": 150, "check": {"steps": 400}},
+            },
+            "gradient.depth is 150 fs, expected at least 200 fs, half of objective.observables.einstein_diffusion."
+            "window: change one of them, or fit diffusion, by Green-Kubo.",
+        ),
+        (
+            {"objective": {"observables": {"einstein_diffusion": DIFFUSION}}, "gradient": {"depth": 200}},
+            "gradient.check.steps is 40, expected at least 400, half of objective.observables.einstein_diffusion."
+            "window: change one of them.",
+        ),
+        (
+            {"validation": {"properties": {"long": {"kind": "difusion"}}}},
+            "long.kind is 'difusion', expected one of "
+            + ", ".join(PROPERTIES)
+            + " or the dotted name of a module "
+            "outside the library: correct it.",
+        ),
+        (
+            {"validation": {"properties": {"a/b": {"kind": "vibrations"}}}},
+            "a property is called 'a/b', expected letters, digits and any of _.- in its name: rename it.",
+        ),
+        (
+            {"validation": {"properties": {"long": DIFFUSION | {"kind": "diffusion", "window": -1}}}},
+            "validation.properties.long.window is -1, expected a number above 0: correct it.",
+        ),
+        (
+            {"validation": {"properties": {"rdf": {"pair": ["Ar", "Ar"], "bin": 0.125}}}},
+            "validation.properties.rdf.bin is 0.125 Å, expected a multiple of 0.01 Å: change it.",
+        ),
+        (
+            {"validation": {"properties": {"structure_factor": {"range": [4, 2]}}}},
+            "validation.properties.structure_factor.range is [4, 2], expected the lower end first: exchange them.",
+        ),
+        (
+            {"validation": {"properties": {"vibrations": {"range": [0, 9000]}}}},
+            "validation.properties.vibrations.range is [0, 9000] cm⁻¹, expected an end of at most 5837 cm⁻¹ with "
+            "trajectory.sampling_interval 2 fs: record more often or end it earlier.",
+        ),
+        (
+            {"validation": {"diffusion": {"element": "Ar", "measured": 2.36}}},
+            "validation.diffusion (value {'element': 'Ar', 'measured': 2.36}) is not a known key any more, expected "
+            "validation.properties.diffusion, where measured is called target and measured_error target_error, and "
+            "for the Einstein relation validation.properties.einstein_diffusion (of a fitted property: under another "
+            "name, with kind: diffusion): move it there.",
+        ),
+        (
+            {"validation": {"structure": {"pair": ["Ar", "Ar"]}}},
+            "validation.structure (value {'pair': ['Ar', 'Ar']}) is not a known key any more, expected "
+            "validation.properties.rdf with the same keys: move it there.",
         ),
         (
             {"ensemble": {"masses": {"H": 3.0}}},
@@ -231,7 +296,6 @@ def test_a_campaign_without_a_data_set_says_what_it_lacks(sections, sentence):
 
 
 INFRARED = {"target": "target.csv"}
-DIFFUSION = {"element": "Ar", "target": 2.36, "window": 400}
 BAND = {"observables": {"infrared": INFRARED | {"bands": [{"range": [900, 900]}]}}}
 TWICE = [{"temperature": 300.2, "density": 1.0}, {"temperature": 299.9, "density": 1.0}]
 WATER = [{"symbol": "O", "mass": 15.999, "charge": 0}, {"symbol": "H", "mass": 1.008, "charge": 0}]
@@ -341,7 +405,7 @@ DOWNLOAD = {"url": "https://example.org/frames.extxyz", "path": "data/frames.ext
         (
             minimal,
             {"objective": {"observables": {"infrared": INFRARED, "diffusion": DIFFUSION}}},
-            ["objective.observables.diffusion.element is 'Ar'", "one of O, H"],
+            ["objective.observables.diffusion names the element 'Ar'", "one of O, H"],
         ),
         (minimal, {"objective": BAND}, ["bands[0].range is [900, 900] cm⁻¹", "the lower wavenumber first"]),
     ],
@@ -478,7 +542,13 @@ def test_missing_files_and_small_cells_are_told(tmp_path, monkeypatch):
     Path("frames.extxyz").write_text(MOLECULE)
     with pytest.raises(CampaignError, match="potential.cutoff is 9 Å, expected at most 8.00 Å"):
         check_files(config)
-    check_files(load_config(minimal(potential={"cutoff": 7.0}, dipole={"cutoff": 4.0})))
+    small = minimal(potential={"cutoff": 7.0}, dipole={"cutoff": 4.0})
+    check_files(load_config(small))
+    structure = {"rdf": {"pair": ["O", "O"], "longest": 6.1}}
+    with pytest.raises(
+        CampaignError, match="validation.properties.rdf.longest is 6.1 Å, expected at most 6.00 Å"
+    ):
+        check_files(load_config(small | {"validation": {"properties": structure}}))
 
 
 @pytest.mark.parametrize(
@@ -490,8 +560,8 @@ def test_missing_files_and_small_cells_are_told(tmp_path, monkeypatch):
         ),
         ({"labelling": {"geometries": "absent"}}, "labelling.geometries"),
         (
-            {"validation": {"structure": {"pair": ["O", "O"], "target": "absent"}}},
-            "validation.structure.target",
+            {"validation": {"properties": {"OO": {"kind": "rdf", "pair": ["O", "O"], "target": "absent"}}}},
+            "validation.properties.OO.target",
         ),
         ({"dataset": {"files": ["frames.extxyz", "absent"]}}, "dataset.files[1]"),
     ],

@@ -46,7 +46,9 @@ def sentences(*changes):
 
 
 INFRARED = ("objective", "observables", "infrared")
-STRUCTURE = ("validation", "structure")
+ARGON = "workflow/data/targets/argon_structure_factor_85K.csv"
+STRUCTURE = ("validation", "properties", "rdf")
+UNMEASURED = (*STRUCTURE, "target"), None
 
 
 def elements(*rows):
@@ -67,11 +69,12 @@ HEAVY = [(("ensemble", "masses"), None)]
         ),
         (
             [((*STRUCTURE, "pair"), ["O", "N"])],
-            "validation.structure.pair[1] is 'N', expected one of O, H: correct it.",
+            "validation.properties.rdf names the element 'N', expected one of O, H: correct it.",
         ),
         (
             [((*STRUCTURE, "bin"), 7.0)],
-            "validation.structure.bin is 7 Å, expected at most validation.structure.longest, 6 Å: lower it.",
+            "validation.properties.rdf.bin is 7 Å, expected at most validation.properties.rdf.longest, 6 Å: "
+            "lower it.",
         ),
         (
             elements(("O", 15.999, -2), ("H", 1.008, 2)),
@@ -107,9 +110,14 @@ HEAVY = [(("ensemble", "masses"), None)]
             "lengthen the window or record more often.",
         ),
         (
-            [(("validation", "diffusion", "window"), 1.0)],
-            "validation.diffusion.window is 1 fs, expected at least trajectory.sampling_interval, 2 fs: lengthen the "
-            "window or record more often.",
+            [(("validation", "properties", "diffusion", "window"), 1.0)],
+            "validation.properties.diffusion.window is 1 fs, expected at least trajectory.sampling_interval, 2 fs: "
+            "lengthen the window or record more often.",
+        ),
+        (
+            [(("validation", "properties", "structure_factor"), {"target": ARGON, "range": [0, 12]})],
+            f"validation.properties.structure_factor.range is [0, 12], expected a part of what {ARGON} holds, 0.0294 "
+            "to 11.7474 1/Å: narrow it.",
         ),
         (
             [((*INFRARED, "bands"), [{"range": [1010, 1190]}])],
@@ -130,7 +138,8 @@ HEAVY = [(("ensemble", "masses"), None)]
                 (
                     ("states",),
                     [{"temperature": 280, "density": 0.9999}, {"temperature": 350, "density": 0.9737}],
-                )
+                ),
+                UNMEASURED,
             ],
             "objective.observables.infrared.target is one measurement, "
             "workflow/data/targets/water_infrared_298K.csv, "
@@ -178,7 +187,8 @@ def test_masses_of_no_isotope_are_refused(folder, row):
 def test_each_state_may_have_a_measurement_of_its_own(folder):
     shutil.copy(ROOT / "workflow/data/targets/water_infrared_298K.csv", "hot.csv")
     states = [{"temperature": 300, "density": 0.997}, {"temperature": 350, "density": 0.9737}]
-    config = load_config(toy((("states",), states), ((*INFRARED, "targets"), {"350K": "hot.csv"})))
+    own = (*INFRARED, "targets"), {"350K": "hot.csv"}
+    config = load_config(toy((("states",), states), own, UNMEASURED))
     check_files(config)
     infrared = config.objective.observables.infrared
     assert infrared.of_state("350K_0.9737", "350K").target == "hot.csv"

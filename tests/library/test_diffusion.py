@@ -4,11 +4,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dynrefine.config.properties import DiffusionSettings
+from dynrefine.config.properties import DiffusionSettings, EinsteinDiffusionSettings
 from dynrefine.files.trajectories import Observed
 from dynrefine.properties.base import Conditions, create_observables
 from dynrefine.properties.diffusion import (
-    einstein_diffusion,
     finite_size_correction,
     running_diffusion,
     velocity_autocorrelation,
@@ -54,9 +53,45 @@ def test_the_running_integral_is_that_of_the_trapezoidal_rule():
     np.testing.assert_allclose(running_diffusion(correlation, 2.0), expected)
 
 
+def einstein(**settings):
+    """The property of five atoms of argon."""
+    conditions = Conditions(94.4, 1000.0, 5, INTERVAL, ("Ar",) * 5)
+    chosen = EinsteinDiffusionSettings(element="Ar", **settings)
+    return create_observables({"einstein_diffusion": chosen}, {"einstein_diffusion": None}, conditions)[
+        "einstein_diffusion"
+    ]
+
+
+def test_the_slope_of_einstein_is_that_of_plain_loops(velocities):
+    """A sixth of the slope of the mean square displacement between 5 and 10 frames, by trapezoidal sums."""
+    observable = einstein(window=10 * INTERVAL, viscosity=0.3, target=2.0)
+    statistic = observable.statistic(Observed({"velocities": velocities[:2]}, {}))
+    places = np.zeros((2, 401, 5, 3))
+    for n in range(400):
+        places[:, n + 1] = places[:, n] + 0.5 * INTERVAL * (velocities[:2, n] + velocities[:2, n + 1])
+    displacements = {
+        lag: np.mean(np.sum((places[:, lag:400] - places[:, : 400 - lag]) ** 2, axis=-1), axis=(1, 2))
+        for lag in range(11)
+    }
+    told = observable.details["mean square displacement"]
+    np.testing.assert_allclose(told.abscissa, INTERVAL * np.arange(11))
+    np.testing.assert_allclose(statistic, np.stack(list(displacements.values()), axis=1), rtol=1e-9)
+    np.testing.assert_array_equal(observable.detail(statistic[0])["mean square displacement"], statistic[0])
+    slopes = 1e4 * (displacements[10] - displacements[5]) / (5 * INTERVAL) / 6.0
+    corrected = slopes + finite_size_correction(94.4, 0.3, 1000.0)
+    np.testing.assert_allclose(observable.predict(statistic)[:, 0], corrected, rtol=1e-9)
+    assert observable.loss(statistic[0]) == pytest.approx((corrected[0] / 2.0 - 1.0) ** 2)
+    # A series shorter than the window, as the adjoint may see it, holds the lags it has.
+    short = observable.statistic(Observed({"velocities": velocities[:2, :9]}, {}))
+    assert short.shape == statistic.shape
+    assert np.all(short[:, 9:] == 0.0) and np.all(short[:, 1:9] != 0.0)
+
+
 def test_the_estimate_of_einstein_is_the_same_coefficient(velocities):
     # The lifetime of 50 fs is short beside the half of the lags the slope is taken over: 60 frames of 4 fs.
-    estimates = np.asarray(einstein_diffusion(velocities, INTERVAL, 120))
+    observable = einstein(window=120 * INTERVAL)
+    each = observable.statistic(Observed({"velocities": velocities}, {}))
+    estimates = np.asarray(observable.predict(each))[:, 0]
     retained = np.exp(-INTERVAL / 50.0)
     expected = (
         1e4 / 3 * 3e-5 * INTERVAL * (1.0 / (1.0 - retained) - 0.5)
@@ -85,6 +120,12 @@ def test_the_observable_is_the_integral_for_its_element(velocities):
     corrected = expected + finite_size_correction(94.4, 0.3, 1000.0)
     assert observable.predict(mean)[0] == pytest.approx(corrected, rel=1e-12)
     assert observable.loss(mean) == pytest.approx((corrected / 3.0 - 1.0) ** 2, rel=1e-9)
+    told = {name: np.asarray(values) for name, values in observable.detail(mean).items()}
+    np.testing.assert_allclose(told["running integral"], running_diffusion(argon, INTERVAL), rtol=1e-9)
+    np.testing.assert_allclose(told["velocity autocorrelation"], argon / argon[0], rtol=1e-9)
+    assert told["in the finite cell"] == pytest.approx([expected])
+    # What is measured is that of an infinite cell: less the correction, in the figure of the integral.
+    np.testing.assert_allclose(observable.details["running integral"].target, 3.0 - corrected + expected)
     # A series shorter than the window, as the adjoint may see it, holds the lags it has.
     short = observable.statistic(Observed({"velocities": velocities[:, :31]}, {}))
     assert short.shape == statistic.shape

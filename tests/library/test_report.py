@@ -11,7 +11,7 @@ from dynrefine.config.dynamics import State, state_labels
 from dynrefine.files.history import Entry, History
 from dynrefine.report import blocks
 from dynrefine.report.comparison import Change, changes, judge
-from dynrefine.report.curves import _passed_through, spectra_chapter, structure_chapter, transport_chapter
+from dynrefine.report.curves import _passed_through, spectra_chapter
 from dynrefine.report.figures import dataset_figure, save_figure, to_svg, training_figure
 from dynrefine.report.formatting import duration, number, percent, value_with_error
 from dynrefine.report.page import render_page, write_page
@@ -151,35 +151,34 @@ def test_several_fitted_properties_are_counted_and_told_one_by_one():
 
 def test_what_was_not_fitted_is_judged_by_its_distance_from_the_measurement():
     measured = {"fitted": False, "unit": "1e-9 m²/s", "measured": (2.30, 0.01)}
-    overshot = loss(2.20, 2.60, name="self-diffusion", **measured)
-    corrected = loss(2.00, 2.40, name="self-diffusion, finite-size corrected", **measured)
+    closer = loss(2.00, 2.40, name="diffusion", **measured)
+    overshot = loss(2.20, 2.60, name="diffusion: in the finite cell", **measured)
     thermostat = loss(295.0, 301.0, 9.0, name="temperature", fitted=False, measured=(300.0, 0.0))
-    assert [change.outcome for change in (overshot, corrected)] == ["further", "closer"]
-    verdict = judge([loss(0.52, 0.31), overshot, corrected, thermostat], (41.2, 41.2))
+    assert [change.outcome for change in (overshot, closer)] == ["further", "closer"]
+    verdict = judge([loss(0.52, 0.31), closer, overshot, thermostat], (41.2, 41.2))
     assert verdict.further == (
         "Of 1 measured property that the refinement did not fit, 1 came significantly closer to the measurement.",
     )
 
 
 def test_a_property_without_a_measurement_is_told_with_its_error_bars():
-    einstein = loss(0.94, 1.85, name="self-diffusion, Einstein", fitted=False, unit="1e-9 m²/s")
+    einstein = loss(0.94, 1.85, name="einstein_diffusion", fitted=False, unit="1e-9 m²/s")
     einstein = replace(einstein, before=(0.94, 0.09), after=(1.85, 0.14))
     assert einstein.sentence() == (
-        "the self-diffusion, Einstein, rose from 0.94(9) to 1.85(14) 10⁻⁹ m²/s, by 5.5 standard errors"
+        "the einstein_diffusion rose from 0.94(9) to 1.85(14) 10⁻⁹ m²/s, by 5.5 standard errors"
     )
 
 
 def test_a_measured_value_is_judged_though_there_is_another_estimate_of_it():
-    """Only a corrected value stands for the plain one."""
-    plain = loss(2.00, 2.20, 0.01, name="self-diffusion", fitted=False, measured=(2.30, 0.01))
-    einstein = loss(1.94, 2.25, name="self-diffusion, Einstein", fitted=False)
+    plain = loss(2.00, 2.20, 0.01, name="diffusion", fitted=False, measured=(2.30, 0.01))
+    einstein = loss(1.94, 2.25, name="diffusion: in the finite cell", fitted=False)
     assert judge([loss(0.52, 0.31), plain, einstein], (41.2, 41.2)).further == (
         "Of 1 measured property that the refinement did not fit, 1 came significantly closer to the measurement.",
     )
 
 
 def test_a_property_that_its_loss_determines_does_not_count_as_not_fitted():
-    diffusion = loss(2.00, 2.20, name="self-diffusion", fitted=False, measured=(2.30, 0.01))
+    diffusion = loss(2.00, 2.20, name="diffusion", fitted=False, measured=(2.30, 0.01))
     assert judge([loss(0.52, 0.31, name="diffusion loss"), diffusion], (41.2, 41.2)).further == ()
 
 
@@ -187,9 +186,7 @@ def test_the_page_holds_verdict_and_numbers(page):
     text = text_of(page)
     assert "The infrared loss on the independent validation run fell from 0.52(2) to 0.35(2)" in text
     assert "the force error on the test frames grew by 3.4\u00a0%." in text
-    assert (
-        "self-diffusion, finite-size corrected 300 K 10⁻⁹ m²/s 1.98(6) 2.20(6) 2.299(5) +2.6 closer" in text
-    )
+    assert "diffusion 300 K 10⁻⁹ m²/s 1.98(6) 2.20(6) 2.299(5) +2.6 closer" in text
     assert "force O meV/Å 52.3 54.1 +3.4\u00a0%" in text
     assert "from central differences by at most 2.3\u00a0×\u00a010⁻⁶" in text
     assert "adjoint_gradient 10 gpu (H200) 14.0 min 84.0 s 29.0 s 13.5 s 13.7 min 622 200" in text
@@ -222,7 +219,7 @@ def test_the_page_is_self_contained(page):
 
 def test_every_figure_shows_something_and_follows_the_theme(page):
     figures = re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL)
-    assert len(figures) == 10
+    assert len(figures) == 11
     for figure in figures:
         root = ElementTree.fromstring(figure)
         assert root.get("aria-label")
@@ -255,7 +252,7 @@ def test_a_campaign_that_got_worse_says_so(tmp_path):
     assert text.count("Infrared, 280 K: from the validation runs") == 1
     assert text.count("Infrared, 300 K: from the validation runs") == 1
     assert "passed through" not in text
-    assert "Spectra before, after and measured" in sections
+    assert "Spectra, correlations and structure" in sections
 
 
 @pytest.fixture(scope="module")
@@ -281,9 +278,8 @@ def opposite_page(opposite):
                 "infrared loss, 300 K 0.52(2) → 0.35(2) 6.1 standard errors",
                 "force error on the test frames 41.2 → 42.6 meV/Å, +3.4\u00a0%",
                 "infrared loss (fitted) 300 K 0.52(2) 0.35(2) – −6.1 closer",
-                "first maximum of g_OO 300 K 3.21(3) 3.04(3) 2.57(5) −3.8 closer",
+                "rdf: first maximum 300 K 3.21(3) 3.04(3) 2.57(5) −3.8 closer",
                 "force H meV/Å 34.1 35.3 +3.4\u00a0%",
-                "The self-diffusion rose from 1.52(6) to 1.74(6) 10⁻⁹ m²/s",
                 "It went from 0.53(4) at iteration 0 to 0.37(4) at iteration 4.",
             ],
         ),
@@ -295,9 +291,8 @@ def opposite_page(opposite):
                 "infrared loss, 300 K 0.35(2) → 0.52(2) 6.1 standard errors",
                 "force error on the test frames 42.6 → 41.2 meV/Å, −3.3\u00a0%",
                 "infrared loss (fitted) 300 K 0.35(2) 0.52(2) – +6.1 further away",
-                "first maximum of g_OO 300 K 3.04(3) 3.21(3) 2.57(5) +3.8 further away",
+                "rdf: first maximum 300 K 3.04(3) 3.21(3) 2.57(5) +3.8 further away",
                 "force H meV/Å 35.3 34.1 −3.3\u00a0%",
-                "The self-diffusion fell from 1.74(6) to 1.52(6) 10⁻⁹ m²/s",
                 "It went from 0.36(4) at iteration 0 to 0.46(4) at iteration 4.",
             ],
         ),
@@ -315,24 +310,26 @@ def test_curves_are_drawn_with_the_name_of_the_potential_they_belong_to(campaign
     results = request.getfixturevalue(campaign)
     figures, to_svg = [], blocks.to_svg
     monkeypatch.setattr(blocks, "to_svg", lambda figure, text: figures.append(figure) or to_svg(figure, text))
-    for chapter in (spectra_chapter, structure_chapter):
-        chapter(results)
-    transport_chapter(results, [])
+    spectra_chapter(results)
     drawn = [line for figure in figures for axes in figure.axes for line in axes.get_lines()]
-    shown = {"comparison": "prediction", "structure": "value", "running integral": "running_integral"}
-    for role, column in shown.items():
-        ((initial, refined),) = results.before_and_after(role)
+    shown = {pair[0].name: pair for pair in results.before_and_after()}
+    for name in ("infrared", "rdf", "diffusion: running integral"):
+        initial, refined = shown[name]
         for stage, own, other in (("initial", initial, refined), ("refined", refined, initial)):
             named = [line.get_ydata() for line in drawn if line.get_label() == stage]
-            assert any(is_part_of(values, own.columns[column]) for values in named), role
-            assert not any(is_part_of(values, other.columns[column]) for values in named), role
+            assert any(is_part_of(values, own.columns["prediction"]) for values in named), name
+            assert not any(is_part_of(values, other.columns["prediction"]) for values in named), name
 
 
 @pytest.mark.parametrize(("campaign", "highest"), [("improved", "initial"), ("opposite", "refined")])
 def test_curves_are_read_from_the_files_of_their_stage(campaign, highest, request):
     """The better a potential of these campaigns is, the lower is the first maximum of its structure."""
-    ((initial, refined),) = request.getfixturevalue(campaign).before_and_after("structure")
-    maxima = {"initial": initial.columns["value"].max(), "refined": refined.columns["value"].max()}
+    curves = request.getfixturevalue(campaign).before_and_after()
+    initial, refined = next(pair for pair in curves if pair[0].name == "rdf")
+    maxima = {
+        stage: curve.columns["prediction"].max()
+        for stage, curve in (("initial", initial), ("refined", refined))
+    }
     assert max(maxima, key=maxima.get) == highest
 
 

@@ -516,24 +516,25 @@ def test_the_gradient_check_is_of_the_whole_gradient_of_the_first_state(results)
 
 @pytest.mark.parametrize("stage", ["initial", "refined"])
 def test_the_validation_judges_each_state_by_its_own_runs(results, stage):
-    folder, judged = results / "validation" / stage, SETTINGS["validation"]
+    folder, judged = results / "validation" / stage, SETTINGS["validation"]["properties"]
     table = pd.read_csv(folder / "properties.csv").set_index(["property", "state"])
     curves = read_arrays(folder / "curves.npz", "curves").arrays
     for label in STATES:
         own = read_state(results, stage, label)
         everywhere = np.full(STATES[label]["atoms"], True)
         found = validation_by_hand.properties(
-            own.ensembles, own.trajectories, everywhere, INTERVAL, judged["diffusion"]["window"]
+            own.ensembles, own.trajectories, everywhere, INTERVAL, judged["judged_diffusion"]["window"]
         )
-        diffusion, error = found["self-diffusion"]
+        diffusion, error = found.pop("diffusion")
         # Yeh & Hummer, J. Phys. Chem. B 108, 15873 (2004), eq. 12
         thermal = 1.380649e-23 * own.kelvin
         missing = (
             2.837297
             * thermal
-            / (6.0 * np.pi * 1e-3 * judged["diffusion"]["viscosity"] * 1e-10 * own.liquid.edge)
+            / (6.0 * np.pi * 1e-3 * judged["judged_diffusion"]["viscosity"] * 1e-10 * own.liquid.edge)
         )
-        found["self-diffusion, finite-size corrected"] = diffusion + 1e9 * missing, error
+        found["judged_diffusion: in the finite cell"] = diffusion, error
+        found["judged_diffusion"] = diffusion + 1e9 * missing, error
         averages = {
             name: np.mean(values)
             for name, values in {
@@ -541,7 +542,12 @@ def test_the_validation_judges_each_state_by_its_own_runs(results, stage):
                     green_kubo(autocorrelation(in_order_of_time(series), LAGS), INTERVAL)
                     for series in own.trajectories[0].series["velocities"]
                 ],
-                "pressure": [own.liquid.virial_pressure(own.parameters, x) for x, _ in own.starts],
+                "pressure": [
+                    own.liquid.virial_pressure(own.parameters, x)
+                    for chunk in own.ensembles
+                    for records in chunk.recorded_positions
+                    for x in records
+                ],
             }.items()
         }
         for name, (value, error) in found.items():
@@ -553,11 +559,11 @@ def test_the_validation_judges_each_state_by_its_own_runs(results, stage):
             assert table.fitted[name, label]
             assert table.measured[name, label] == OBSERVABLES[name]["target"]
             assert table.measured_error[name, label] == OBSERVABLES[name]["target_error"]
-        chains = validation_by_hand.radial_distribution(own.ensembles, (0, 0), judged["structure"])
-        np.testing.assert_allclose(curves[f"rdf/{label}/value"], chains.mean(axis=0), rtol=1e-9)
+        chains = validation_by_hand.radial_distribution(own.ensembles, (0, 0), judged["rdf"])
+        np.testing.assert_allclose(curves[f"rdf/{label}/prediction"], chains.mean(axis=0), rtol=1e-9)
         spread = chains.std(axis=0, ddof=1) / np.sqrt(len(chains))
-        np.testing.assert_allclose(curves[f"rdf/{label}/error"], spread, rtol=1e-9)
-        assert table.value["first maximum of g_ArAr", label] == pytest.approx(chains.mean(axis=0).max())
+        np.testing.assert_allclose(curves[f"rdf/{label}/prediction_error"], spread, rtol=1e-9)
+        assert table.value["rdf: first maximum", label] == pytest.approx(chains.mean(axis=0).max())
 
 
 def test_the_report_has_the_comparisons_of_the_gradient_but_no_training(results):

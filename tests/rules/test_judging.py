@@ -60,20 +60,22 @@ def test_the_validation_judges_fitted_and_other_properties(finished_toy, stage):
     assert set(table.index[~table.fitted]) == {
         "temperature",
         "energy drift",
-        "self-diffusion",
-        "self-diffusion, Einstein",
-        "self-diffusion, finite-size corrected",
-        "first maximum of g_OO",
+        "diffusion loss",
+        "diffusion",
+        "diffusion: in the finite cell",
+        "einstein_diffusion",
+        "rdf loss",
+        "rdf: first maximum",
         "pressure loss",
         "pressure",
     }
     assert (table.standard_error >= 0.0).all()
     # The two chains of the toy may count equally many pairs in a bin.
-    assert (table.standard_error.drop("first maximum of g_OO") > 0.0).all()
+    assert (table.standard_error.drop("rdf: first maximum") > 0.0).all()
     assert np.isfinite(table.value).all()
     assert table.value["temperature"] == pytest.approx(300.0, rel=0.3)
-    assert table.measured["self-diffusion"] == 2.299
-    correction = table.value["self-diffusion, finite-size corrected"] - table.value["self-diffusion"]
+    assert table.measured["diffusion"] == 2.299
+    correction = table.value["diffusion"] - table.value["diffusion: in the finite cell"]
     hydrodynamic = (
         2.837297 * 1.380649e-23 * 300.0 / (6.0 * np.pi * 0.89e-3 * 7.83018e-10)
     )  # Yeh, Hummer; m²/s
@@ -85,13 +87,13 @@ def test_the_curves_of_the_validation_belong_to_its_table(finished_toy, stage):
     folder = finished_toy.results / "validation" / stage
     table = pd.read_csv(folder / "properties.csv").set_index("property")
     curves = read_arrays(folder / "curves.npz", "curves")
-    assert curves.arrays["diffusion/300K/running_integral"][-1] == pytest.approx(
-        table.value["self-diffusion"], rel=1e-5
+    assert curves.arrays["diffusion: running integral/300K/prediction"][-1] == pytest.approx(
+        table.value["diffusion: in the finite cell"], rel=1e-5
     )
-    assert curves.arrays["rdf/300K/value"].max() == pytest.approx(
-        table.value["first maximum of g_OO"], rel=1e-5
+    assert curves.arrays["rdf/300K/prediction"].max() == pytest.approx(
+        table.value["rdf: first maximum"], rel=1e-5
     )
-    assert curves.arrays["rdf/300K/value"][:20].max() == 0.0  # no two oxygen atoms within 2 Å
+    assert curves.arrays["rdf/300K/prediction"][:20].max() == 0.0  # no two oxygen atoms within 2 Å
     assert curves.units["infrared/300K/prediction"] == "cm⁻¹"
     lengths = {len(curves.arrays[f"infrared/300K/{part}"]) for part in ("abscissa", "target", "prediction")}
     assert lengths == {20}
@@ -139,11 +141,12 @@ def test_properties_and_errors_are_those_of_the_runs(stage):
         load_trajectories(stage / "300K/trajectories_00.npz"),
     )
     table = pd.read_csv(stage / "properties.csv").set_index("property")
-    judged, interval = SETTINGS["validation"], SETTINGS["trajectory"]["sampling_interval"]
+    judged, interval = SETTINGS["validation"]["properties"], SETTINGS["trajectory"]["sampling_interval"]
     oxygen = ensemble.species == 0
     found = validation_by_hand.properties(
         [ensemble], [trajectories], oxygen, interval, judged["diffusion"]["window"]
     )
+    found["diffusion: in the finite cell"] = found.pop("diffusion")
     for name, (value, error) in found.items():
         row = table.loc[name]
         assert (row.value, row.standard_error) == pytest.approx((value, error), rel=1e-4), name
@@ -151,15 +154,18 @@ def test_properties_and_errors_are_those_of_the_runs(stage):
 
 def test_the_structure_is_that_of_the_chains(stage):
     """A distance at the edge of a bin may fall on either side of it in single precision."""
-    ensemble, settings = load_ensemble(stage / "300K/ensemble_00.npz"), SETTINGS["validation"]["structure"]
+    ensemble, settings = (
+        load_ensemble(stage / "300K/ensemble_00.npz"),
+        SETTINGS["validation"]["properties"]["rdf"],
+    )
     curves = read_arrays(stage / "curves.npz", "curves").arrays
     chains = validation_by_hand.radial_distribution([ensemble], (0, 0), settings)
     distance = settings["bin"] * (np.arange(len(chains[0])) + 0.5)
-    np.testing.assert_allclose(curves["rdf/300K/distance"], distance, rtol=1e-6)
-    differing = ~np.isclose(curves["rdf/300K/value"], chains.mean(axis=0), rtol=1e-4)
+    np.testing.assert_allclose(curves["rdf/300K/abscissa"], distance, rtol=1e-6)
+    differing = ~np.isclose(curves["rdf/300K/prediction"], chains.mean(axis=0), rtol=1e-4)
     assert differing.sum() <= 2
     spread = chains.std(axis=0, ddof=1) / np.sqrt(len(chains))
-    assert (~np.isclose(curves["rdf/300K/error"], spread, rtol=1e-4))[~differing].sum() == 0
+    assert (~np.isclose(curves["rdf/300K/prediction_error"], spread, rtol=1e-4))[~differing].sum() == 0
     target = read_measured(ROOT / settings["target"])
     inside = (distance >= target[0, 0]) & (distance <= target[-1, 0])
     expected = np.interp(distance, target[:, 0], target[:, 1])
@@ -176,7 +182,7 @@ def test_the_report_tells_the_verdict_on_one_page(finished_toy):
         pd.read_csv(finished_toy.results / f"validation/{stage}/properties.csv").set_index("property")
         for stage in STAGES
     )
-    for name in ("temperature", "self-diffusion"):
+    for name in ("temperature", "diffusion"):
         before, after = (
             value_with_error(table.value[name], table.standard_error[name]) for table in (initial, refined)
         )

@@ -24,7 +24,7 @@ def properties(
     interval: float,
     window: float,
 ) -> dict[str, tuple[float, float]]:
-    """Values and standard errors by the names that the table has.
+    """Values and standard errors by name, diffusion in the finite cell.
 
     Arguments:
         ensembles, trajectories: the chunks of a state.
@@ -44,10 +44,8 @@ def properties(
             np.concatenate([chunk.temperatures.mean(axis=1) for chunk in trajectories])
         ),
         "energy drift": mean_with_error(np.abs(drifts)),
-        "self-diffusion": mean_with_error(
-            [green_kubo(autocorrelation(one, lags), interval) for one in series]
-        ),
-        "self-diffusion, Einstein": mean_with_error([_einstein(one, lags, interval) for one in series]),
+        "diffusion": mean_with_error([green_kubo(autocorrelation(one, lags), interval) for one in series]),
+        "einstein_diffusion": mean_with_error([_einstein(one, lags, interval) for one in series]),
     }
 
 

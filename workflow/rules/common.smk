@@ -56,13 +56,9 @@ def with_dataset(path):
 
 
 ALONG, AT_START = needed("along", OBSERVABLES), needed("at_start", OBSERVABLES)
-VALIDATED_ALONG = sorted(
-    {
-        *needed("along", ALL_PROPERTIES),
-        *(["velocities"] if campaign.validation.diffusion else []),
-    }
+VALIDATED_ALONG, VALIDATED_AT_START = (
+    needed(kind, ALL_PROPERTIES) for kind in ("along", "at_start")
 )
-VALIDATED_AT_START = needed("at_start", ALL_PROPERTIES)
 OTHER_SURFACES, ALL_SURFACES = (
     {
         name: campaign.trained_surfaces()[name].surface
@@ -100,7 +96,10 @@ TOTAL_DERIVATIVE = (
 SAMPLER_CODE = [path_of("sampling", campaign.ensemble.kind)]
 POTENTIAL_CODE = [path_of("surfaces", campaign.potential.kind)]
 PROPERTY_CODE, ALL_PROPERTY_CODE = (
-    [path_of("properties", name) for name in properties]
+    [
+        path_of("properties", settings.kind or name)
+        for name, settings in properties.items()
+    ]
     for properties in (OBSERVABLES, ALL_PROPERTIES)
 )
 DYNAMICS_CODE, VALIDATION_CODE = (

@@ -42,6 +42,7 @@ use rule run_trajectories as run_validation with:
 rule validate:
     input:
         potential=potential_of,
+        surfaces=ALL_SURFACE_FILES,
         ensembles=chunks_of_stage("ensemble"),
         trajectories=chunks_of_stage("trajectories"),
         test=with_dataset("<results>/dataset/test.extxyz"),
@@ -71,8 +72,10 @@ rule validate:
         mem_mb=growing(4000),
         runtime=growing(30),
     params:
-        settings=settings_of("validate", campaign.of_validation(), states=STATES),
+        settings=settings_of(
+            "validate", campaign.of_validation(), states=STATES, surfaces=ALL_SURFACES
+        ),
         precision=campaign.precision,
-        code=code("validate", [*POTENTIAL_CODE, *ALL_PROPERTY_CODE]),
+        code=code("validate", [*VALIDATION_CODE, *ALL_PROPERTY_CODE]),
     script:
         "../scripts/validate.py"

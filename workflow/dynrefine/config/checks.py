@@ -11,12 +11,16 @@ from ase.data import atomic_masses, atomic_numbers
 from dynrefine.config.dynamics import SharedSampling
 from dynrefine.config.model import Config
 from dynrefine.config.properties import (
+    FINEST_BIN,
     AtConstantPressure,
-    DiffusionSettings,
+    EinsteinDiffusionSettings,
     InfraredSettings,
     PressureSettings,
     PropertySettings,
+    RadialDistributionSettings,
+    StructureFactorSettings,
     VaporisationEnthalpySettings,
+    VibrationsSettings,
 )
 from dynrefine.config.surfaces import LennardJonesSettings
 from dynrefine.datasets.conversion import factor, known_units
@@ -39,11 +43,12 @@ def unsuitable_values(config: Config) -> Iterator[str]:
         _error_bars("ensemble", config.ensemble),
         _error_bars("validation", config.validation),
         _followed(config),
+        _slopes(config),
         _windows(config),
         _judges(config),
         _named_elements(config),
         _spectra(config),
-        _judged_structure(config),
+        _structure(config),
         _constant_pressure(config),
     )
 
@@ -342,6 +347,27 @@ def _error_bars(key: str, sampling: SharedSampling) -> Iterator[str]:
         )
 
 
+def _slopes(config: Config) -> Iterator[str]:
+    """The slope of a displacement is that of the longest lags, which a shallow gradient would see in part."""
+    gradient, step = config.gradient, config.trajectory.timestep
+    for name, settings in config.objective.observables.chosen().items():
+        if not isinstance(settings, EinsteinDiffusionSettings):
+            continue
+        least = 0.5 * settings.window
+        if gradient.depth == "auto" or gradient.depth < least:
+            yield _sentence(
+                f"gradient.depth is {gradient.depth if gradient.depth == 'auto' else f'{gradient.depth:g} fs'}",
+                f"at least {least:g} fs, half of objective.observables.{name}.window",
+                "change one of them, or fit diffusion, by Green-Kubo",
+            )
+        if gradient.check.steps * step < least:
+            yield _sentence(
+                f"gradient.check.steps is {gradient.check.steps}",
+                f"at least {math.ceil(least / step)}, half of objective.observables.{name}.window",
+                "change one of them",
+            )
+
+
 def _followed(config: Config) -> Iterator[str]:
     points = config.ensemble.replicas * config.ensemble.samples_per_replica
     if config.gradient.replicas is not None and config.gradient.replicas > points:
@@ -371,14 +397,20 @@ def properties_by_key(config: Config) -> Iterator[tuple[str, PropertySettings, t
 
 
 def _judges(config: Config) -> Iterator[str]:
-    for name in sorted(
-        set(config.objective.observables.chosen()) & set(config.validation.properties.chosen())
-    ):
+    fitted, judging = config.objective.observables.chosen(), config.validation.properties.chosen()
+    for name in sorted(set(fitted) & set(judging)):
         yield _sentence(
             f"validation.properties.{name} is given",
             "a property that is not fitted, since those are judged anyway",
-            "remove it",
+            f"remove it, or give it a name of its own and kind: {judging[name].kind or name}",
         )
+    for name, settings in fitted.items():
+        if not settings.is_measured:
+            yield _sentence(
+                f"objective.observables.{name}.target is missing",
+                "a measurement to fit",
+                "add it, or move the property to validation.properties",
+            )
 
 
 def _constant_pressure(config: Config) -> Iterator[str]:
@@ -421,8 +453,6 @@ def _constant_pressure(config: Config) -> Iterator[str]:
 def _windows(config: Config) -> Iterator[str]:
     interval = config.trajectory.sampling_interval
     windows = {key: getattr(settings, "window", None) for key, settings, _ in properties_by_key(config)}
-    if config.validation.diffusion is not None:
-        windows["validation.diffusion"] = config.validation.diffusion.window
     for key, window in windows.items():
         if window is not None and window < interval:
             yield _sentence(
@@ -446,22 +476,24 @@ def _named_elements(config: Config) -> Iterator[str]:
         yield _sentence(
             f"ensemble.masses.{symbol} is given", f"elements: {', '.join(symbols)}", "remove or correct it"
         )
-    wanted = {
-        key: settings.element
-        for key, settings, _ in properties_by_key(config)
-        if isinstance(settings, DiffusionSettings)
-    }
-    if config.validation.diffusion is not None:
-        wanted["validation.diffusion"] = config.validation.diffusion.element
-    for key, element in wanted.items():
-        if element not in symbols:
-            yield _sentence(f"{key}.element is '{element}'", f"one of {', '.join(symbols)}", "correct it")
+    for key, settings, _ in properties_by_key(config):
+        for symbol in settings.elements:
+            if symbol not in symbols:
+                yield _sentence(
+                    f"{key} names the element '{symbol}'", f"one of {', '.join(symbols)}", "correct it"
+                )
 
 
 def _spectra(config: Config) -> Iterator[str]:
     interval = config.trajectory.sampling_interval
     highest = LARGEST_BAND * math.pi / (interval * WAVENUMBER)
     for key, settings, _ in properties_by_key(config):
+        if isinstance(settings, VibrationsSettings) and settings.range[1] > highest:
+            yield _sentence(
+                f"{key}.range is [{settings.range[0]:g}, {settings.range[1]:g}] cm⁻¹",
+                f"an end of at most {highest:.0f} cm⁻¹ with trajectory.sampling_interval {interval:g} fs",
+                "record more often or end it earlier",
+            )
         if not isinstance(settings, InfraredSettings):
             continue
         for index, band in enumerate(settings.bands):
@@ -486,20 +518,24 @@ def _spectra(config: Config) -> Iterator[str]:
                 )
 
 
-def _judged_structure(config: Config) -> Iterator[str]:
-    structure, symbols = config.validation.structure, [element.symbol for element in config.elements]
-    if structure is None:
-        return
-    for index, symbol in enumerate(structure.pair):
-        if symbol not in symbols:
+def _structure(config: Config) -> Iterator[str]:
+    for key, settings, _ in properties_by_key(config):
+        if isinstance(settings, RadialDistributionSettings):
+            if settings.bin > settings.longest:
+                yield _sentence(
+                    f"{key}.bin is {settings.bin:g} Å",
+                    f"at most {key}.longest, {settings.longest:g} Å",
+                    "lower it",
+                )
+            bins = round(settings.bin / FINEST_BIN)
+            if bins < 1 or not math.isclose(bins * FINEST_BIN, settings.bin, rel_tol=1e-6):
+                yield _sentence(
+                    f"{key}.bin is {settings.bin:g} Å", f"a multiple of {FINEST_BIN:g} Å", "change it"
+                )
+        own = isinstance(settings, RadialDistributionSettings | StructureFactorSettings | VibrationsSettings)
+        if own and settings.range is not None and settings.range[0] >= settings.range[1]:
             yield _sentence(
-                f"validation.structure.pair[{index}] is '{symbol}'",
-                f"one of {', '.join(symbols)}",
-                "correct it",
+                f"{key}.range is [{settings.range[0]:g}, {settings.range[1]:g}]",
+                "the lower end first",
+                "exchange them",
             )
-    if structure.bin > structure.longest:
-        yield _sentence(
-            f"validation.structure.bin is {structure.bin:g} Å",
-            f"at most validation.structure.longest, {structure.longest:g} Å",
-            "lower it",
-        )

@@ -140,43 +140,10 @@ class TrajectorySettings(Section):
     )
 
 
-class DiffusionJudgeSettings(Section):
-    element: str = Field(description="Element whose atoms diffuse.", examples=["O"])
-    window: PositiveFloat = Field(1000.0, description="Upper limit of the Green-Kubo integral, fs.")
-    measured: PositiveFloat | None = Field(
-        None, description="Measured self-diffusion coefficient, 1e-9 m²/s; null: none.", examples=[2.299]
-    )
-    measured_error: NonNegativeFloat = Field(0.0, description="Its uncertainty, 1e-9 m²/s.")
-    viscosity: PositiveFloat | None = Field(
-        None,
-        description="Viscosity for the finite-size correction, mPa s; null: not corrected.",
-        examples=[0.89],
-    )
-
-
-class StructureSettings(Section):
-    pair: Annotated[list[str], Field(min_length=2, max_length=2)] = Field(
-        description="The two elements of the radial distribution function.", examples=[["O", "O"]]
-    )
-    longest: PositiveFloat = Field(6.0, description="Longest distance, Å.")
-    bin: PositiveFloat = Field(0.1, description="Width of the bins, Å.")
-    target: str | None = Field(
-        None,
-        description="CSV file of the measured function; null: none.",
-        examples=["workflow/data/targets/water_rdf_OO_295K.csv"],
-    )
-
-
 class JudgeSettings(Section):
     properties: Observables = Field(
         Observables(),
         description="Properties that judge beside the fitted ones, as in objective.observables.",
-    )
-    diffusion: DiffusionJudgeSettings | None = Field(
-        None, description="Self-diffusion; null: not computed.", examples=[{"element": "O"}]
-    )
-    structure: StructureSettings | None = Field(
-        None, description="Radial distribution function; null: not computed.", examples=[{"pair": ["O", "O"]}]
     )
 
 

@@ -9,7 +9,13 @@ from ase import Atoms
 
 from dynrefine.config.checks import properties_by_key
 from dynrefine.config.model import Config
-from dynrefine.config.properties import InfraredSettings, PropertySettings
+from dynrefine.config.properties import (
+    InfraredSettings,
+    PropertySettings,
+    RadialDistributionSettings,
+    StructureFactorSettings,
+    VibrationsSettings,
+)
 from dynrefine.datasets.conversion import factor
 from dynrefine.datasets.deepmd import read_deepmd
 from dynrefine.datasets.extended_xyz import first_frame, looks_like_xyz
@@ -18,6 +24,7 @@ from dynrefine.errors import CampaignError
 from dynrefine.files.tables import read_measured_columns
 from dynrefine.geometry.cell import cubic_edge, face_distances
 
+LARGEST_DISTANCE = 1.5  # in widths of the cell: how far all images of a pair are counted
 LARGEST_CUTOFF = 2.0  # in widths of the cell: beyond it an atom sees more than its second images
 
 # words in the name of an abscissa that tell another unit than cm⁻¹ or Å
@@ -57,30 +64,20 @@ def paths_beyond_the_locale(config: Config) -> Iterator[str]:
 
 def unsuitable_targets(config: Config) -> Iterator[str]:
     """A sentence for each measurement that cannot be read, or does not reach as far as it is compared."""
-    for group, settings, _ in properties_by_key(config):
-        for key, path in _curves_of(group, settings):
-            read = _read(key, path)
-            if isinstance(read, str):
-                yield read
-            elif isinstance(settings, InfraredSettings):
-                names, values = read
-                yield from _another_unit(key, path, names[0], "wavenumbers in cm⁻¹", _NO_WAVENUMBERS)
-                yield from _bands_beyond(group, path, settings, values[:, 0])
-    structure = config.validation.structure
-    if structure is not None and structure.target is not None:
-        key = "validation.structure.target"
-        read = _read(key, structure.target)
+    for key, path, settings in _curves(config):
+        read = _read(key, path)
         if isinstance(read, str):
             yield read
-            return
-        names, values = read
-        yield from _another_unit(key, structure.target, names[0], "distances in Å", _NO_ANGSTROMS)
-        first, last = values[0, 0], values[-1, 0]
-        if first >= structure.longest or last <= 0.0:
-            yield (
-                f"{key} is '{structure.target}', measured from {first:g} to {last:g} Å, expected distances below "
-                f"validation.structure.longest, {structure.longest:g} Å: raise it or give another file."
-            )
+        elif isinstance(settings, InfraredSettings):
+            names, values = read
+            yield from _another_unit(key, path, names[0], "wavenumbers in cm⁻¹", _NO_WAVENUMBERS)
+            yield from _bands_beyond(key, path, settings, values[:, 0])
+        elif isinstance(settings, RadialDistributionSettings):
+            names, values = read
+            yield from _another_unit(key, path, names[0], "distances in Å", _NO_ANGSTROMS)
+            yield from _distances_beyond(key, path, settings, values[:, 0])
+        elif isinstance(settings, StructureFactorSettings | VibrationsSettings):
+            yield from _range_beyond(key, path, settings, read[1][:, 0])
 
 
 def oversized_cutoffs(config: Config) -> Iterator[str]:
@@ -93,6 +90,14 @@ def oversized_cutoffs(config: Config) -> Iterator[str]:
             width = min(face_distances(cell * np.asarray(state.supercell)[:, None]))
         else:
             continue
+        enlarged = f"enlarge states[{index}].{'supercell' if state.atoms is None else 'atoms'}"
+        for key, settings, _ in properties_by_key(config):
+            longest = getattr(settings, "longest", None)
+            if longest is not None and longest > LARGEST_DISTANCE * width:
+                yield (
+                    f"{key}.longest is {longest:g} Å, expected at most {LARGEST_DISTANCE * width:.2f} Å, "
+                    f"{LARGEST_DISTANCE:g} widths of that state's cell: lower it or {enlarged}."
+                )
         cutoffs = {"potential": config.potential.cutoff}
         for settings in config.all_properties().values():
             for surface in settings.surfaces:
@@ -101,8 +106,7 @@ def oversized_cutoffs(config: Config) -> Iterator[str]:
             if cutoff > LARGEST_CUTOFF * width:
                 yield (
                     f"{surface}.cutoff is {cutoff:g} Å, expected at most {LARGEST_CUTOFF * width:.2f} Å, "
-                    f"{LARGEST_CUTOFF:g} widths of that state's cell: lower it or enlarge "
-                    f"states[{index}].{'supercell' if state.atoms is None else 'atoms'}."
+                    f"{LARGEST_CUTOFF:g} widths of that state's cell: lower it or {enlarged}."
                 )
 
 
@@ -138,19 +142,17 @@ def _paths(config: Config) -> dict[str, str]:
     }
     if config.labelling.geometries is not None:
         paths["labelling.geometries"] = config.labelling.geometries
-    for group, settings, _ in properties_by_key(config):
-        paths |= dict(_curves_of(group, settings))
-    structure = config.validation.structure
-    if structure is not None and structure.target is not None:
-        paths["validation.structure.target"] = structure.target
+    paths |= {key: path for key, path, _ in _curves(config)}
     return paths
 
 
-def _curves_of(group: str, settings: PropertySettings) -> Iterator[tuple[str, str]]:
-    """The key and the path of each measured curve of a property, whose section has this key."""
-    if settings.target_files:
-        keys = [f"{group}.target", *(f"{group}.targets.{state}" for state in settings.own_targets)]
-        yield from zip(keys, settings.target_files, strict=True)
+def _curves(config: Config) -> Iterator[tuple[str, str, PropertySettings]]:
+    """The key, the path and the settings of each measured curve."""
+    for group, settings, _ in properties_by_key(config):
+        if settings.target_files:
+            keys = [f"{group}.target", *(f"{group}.targets.{state}" for state in settings.own_targets)]
+            for key, path in zip(keys, settings.target_files, strict=True):
+                yield key, path, settings
 
 
 def _read(key: str, path: str) -> tuple[list[str], np.ndarray] | str:
@@ -167,7 +169,8 @@ def _another_unit(key: str, path: str, name: str, expected: str, words: tuple[st
         yield f"{key} is '{path}', whose first column is '{name}', expected {expected}: convert them."
 
 
-def _bands_beyond(section: str, path: str, settings: InfraredSettings, measured: np.ndarray) -> Iterator[str]:
+def _bands_beyond(key: str, path: str, settings: InfraredSettings, measured: np.ndarray) -> Iterator[str]:
+    section = key.rpartition(".target")[0]
     for index, band in enumerate(settings.bands):
         first, last = band.range
         if first < measured[0] or last > measured[-1]:
@@ -175,6 +178,31 @@ def _bands_beyond(section: str, path: str, settings: InfraredSettings, measured:
                 f"{section}.bands[{index}].range is [{first:g}, {last:g}] cm⁻¹, expected a part of what {path} "
                 f"holds, {measured[0]:g} to {measured[-1]:g} cm⁻¹, all that was measured: narrow the band."
             )
+
+
+def _distances_beyond(
+    key: str, path: str, settings: RadialDistributionSettings, measured: np.ndarray
+) -> Iterator[str]:
+    first, last = settings.range or (0.0, settings.longest)
+    if max(first, measured[0]) >= min(last, settings.longest, measured[-1]):
+        section = key.rpartition(".target")[0]
+        yield (
+            f"{key} is '{path}', measured from {measured[0]:g} to {measured[-1]:g} Å, expected distances between "
+            f"{first:g} and {min(last, settings.longest):g} Å: change {section}.range or {section}.longest, or give "
+            "another file."
+        )
+
+
+def _range_beyond(
+    key: str, path: str, settings: StructureFactorSettings | VibrationsSettings, measured: np.ndarray
+) -> Iterator[str]:
+    first, last = settings.range
+    unit = "1/Å" if isinstance(settings, StructureFactorSettings) else "cm⁻¹"
+    if first < measured[0] or last > measured[-1]:
+        yield (
+            f"{key.rpartition('.target')[0]}.range is [{first:g}, {last:g}], expected a part of what {path} holds, "
+            f"{measured[0]:g} to {measured[-1]:g} {unit}: narrow it."
+        )
 
 
 def _first_frames(config: Config) -> Iterator[Atoms]:

@@ -31,6 +31,16 @@ _EXPECTED = {
 }
 
 
+_RENAMED: dict[tuple[str | int, ...], str] = {
+    ("validation", "diffusion"): (
+        "validation.properties.diffusion, where measured is called target and measured_error target_error, and for "
+        "the Einstein relation validation.properties.einstein_diffusion (of a fitted property: under another name, "
+        "with kind: diffusion)"
+    ),
+    ("validation", "structure"): "validation.properties.rdf with the same keys",
+}
+
+
 def sentences(error: ValidationError) -> Iterator[str]:
     """One sentence for each problem: the key, the value found, what was expected, the remedy."""
     for problem in error.errors():
@@ -65,6 +75,8 @@ def _unknown_key(location: tuple[str | int, ...], value: Any, keys: dict[tuple[s
     *parents, name = ("*" if isinstance(part, int) else str(part) for part in location)
     siblings = sorted(key[-1] for key in keys if list(key[:-1]) == parents and key[-1] != "*")
     found = f"{key_path(location)} (value {_shown(value)}) is not a known key"
+    if location in _RENAMED:
+        return f"{found} any more, expected {_RENAMED[location]}: move it there."
     elsewhere = [".".join(map(str, _without_kinds(path))) for path, key in keys.items() if path[-1] == name]
     elsewhere = [path for path in dict.fromkeys(elsewhere) if path != key_path(location)]
     if elsewhere:

@@ -1,7 +1,8 @@
 """Settings of the observables a potential can be refined against: a class and a line in PROPERTIES each."""
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     Field,
@@ -14,7 +15,11 @@ from pydantic import (
 )
 
 from dynrefine.config.base import NonNegativeFloat, PositiveFloat, Section
+from dynrefine.errors import CampaignError
 from dynrefine.registry import settings_class
+
+FINEST_BIN, FARTHEST = 0.01, 15.0  # Å: how the distances of pairs are counted
+Range = Annotated[list[NonNegativeFloat], Field(min_length=2, max_length=2)]
 
 
 class PropertySettings(Section):
@@ -24,12 +29,31 @@ class PropertySettings(Section):
     at_start: ClassVar[tuple[str, ...]] = ()
     surfaces: ClassVar[tuple[str, ...]] = ()
 
+    kind: str | None = Field(
+        None,
+        description="The property, where its section has another name: so one may stand there several times.",
+    )
     weight: PositiveFloat = Field(1.0, description="Weight in the objective, pure number.")
+
+    @property
+    def family(self) -> str | None:
+        """What it measures, where other properties measure the same."""
+        return None
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """The elements that it names."""
+        return ()
 
     @property
     def target_file(self) -> str | None:
         """The file of the measurement, where it is read from one."""
         return None
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether there is a measurement; without one a property can judge, but not be fitted."""
+        return getattr(self, "target", None) is not None
 
     @property
     def own_targets(self) -> Mapping[str, Any]:
@@ -58,10 +82,12 @@ class PropertySettings(Section):
         raise NotImplementedError
 
 
-class MeasuredCurve(PropertySettings):
-    """An observable whose measurement is read from a file."""
+class JudgingCurve(PropertySettings):
+    """A curve, whose measurement is read from a file; without one it can judge, but not be fitted."""
 
-    target: str = Field(description="CSV file of the measured property.")
+    target: str | None = Field(
+        None, description="CSV file of the measured property; null: none.", examples=[None]
+    )
     targets: dict[str, str] = Field(
         {},
         description="Files of states that have measurements of their own, by the names of the states, such as "
@@ -75,10 +101,18 @@ class MeasuredCurve(PropertySettings):
         return self.target
 
 
-class MeasuredNumber(PropertySettings):
-    """An observable that is a single number, given with its uncertainty."""
+class MeasuredCurve(JudgingCurve):
+    """One that makes no sense without a measurement."""
 
-    target: float = Field(description="The measured number, in the unit of the observable.")
+    target: str = Field(description="CSV file of the measured property.")
+
+
+class JudgingNumber(PropertySettings):
+    """A single number, measured with its uncertainty; without that it can judge, but not be fitted."""
+
+    target: float | None = Field(
+        None, description="The measured number, in the unit of the property; null: none.", examples=[None]
+    )
     target_error: NonNegativeFloat = Field(0.0, description="Its uncertainty, in the same unit.")
     targets: dict[str, float] = Field(
         {},
@@ -88,8 +122,14 @@ class MeasuredNumber(PropertySettings):
     )
 
 
+class MeasuredNumber(JudgingNumber):
+    """One that makes no sense without a measurement."""
+
+    target: float = Field(description="The measured number, in the unit of the observable.")
+
+
 class Band(Section):
-    range: Annotated[list[NonNegativeFloat], Field(min_length=2, max_length=2)] = Field(
+    range: Range = Field(
         description="First and last wavenumber of the band, cm⁻¹.", examples=[[1000.0, 4000.0]]
     )
     weight: NonNegativeFloat = Field(
@@ -120,12 +160,14 @@ class InfraredSettings(MeasuredCurve):
         return {"target": "workflow/data/targets/water_infrared_298K.csv"}
 
 
-class DiffusionSettings(MeasuredNumber):
+class DiffusionSettings(JudgingNumber):
     """Self-diffusion coefficient, 1e-9 m²/s, by the Green-Kubo integral."""
 
     along: ClassVar[tuple[str, ...]] = ("velocities",)
 
-    target: PositiveFloat = Field(description="Measured self-diffusion coefficient, 1e-9 m²/s.")
+    target: PositiveFloat | None = Field(
+        None, description="Measured self-diffusion coefficient, 1e-9 m²/s; null: none.", examples=[2.299]
+    )
     element: str = Field(description="Element whose atoms diffuse.")
     window: PositiveFloat = Field(
         1000.0, description="Upper limit of the integral, fs; at most twice the trajectory's length."
@@ -137,9 +179,32 @@ class DiffusionSettings(MeasuredNumber):
         examples=[0.89],
     )
 
+    @property
+    def family(self) -> str:
+        """Self-diffusion, however it is computed."""
+        return f"self-diffusion of {self.element}"
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """The one that diffuses."""
+        return (self.element,)
+
     @classmethod
     def example(cls) -> dict[str, Any]:
         return {"target": 2.299, "element": "O", "window": 400.0}
+
+
+class EinsteinDiffusionSettings(DiffusionSettings):
+    """Self-diffusion coefficient, 1e-9 m²/s, by the slope of the mean square displacement."""
+
+    window: PositiveFloat = Field(
+        1000.0,
+        description="Longest lag, fs, at most twice the trajectory's length; the slope is that of its second half.",
+    )
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return {"target": 2.299, "element": "O", "window": 40.0}
 
 
 class PressureSettings(MeasuredNumber):
@@ -229,42 +294,171 @@ class VaporisationEnthalpySettings(ScaledNumber):
         return None
 
 
+class RadialDistributionSettings(JudgingCurve):
+    """Radial distribution function g(r) of a pair of elements."""
+
+    at_start: ClassVar[tuple[str, ...]] = ("pair_distributions",)
+
+    pair: Annotated[list[str], Field(min_length=2, max_length=2)] = Field(
+        description="The two elements.", examples=[["O", "O"]]
+    )
+    longest: Annotated[float, Field(gt=0.0, le=FARTHEST)] = Field(
+        6.0, description="Longest distance, Å; at most one and a half widths of the cell."
+    )
+    bin: PositiveFloat = Field(0.1, description="Width of the bins, Å; a multiple of 0.01 Å.")
+    range: Range | None = Field(
+        None,
+        description="First and last distance that count in the loss, Å; null: all that were measured.",
+        examples=[[2.35, 6.0]],
+    )
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """The pair."""
+        return tuple(self.pair)
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return {"pair": ["O", "O"], "target": "workflow/data/targets/water_rdf_OO_295K.csv"}
+
+
+class StructureFactorSettings(JudgingCurve):
+    """Structure factor S(Q), or interference function F(Q), of neutron or X-ray diffraction."""
+
+    at_start: ClassVar[tuple[str, ...]] = ("pair_distributions",)
+
+    radiation: Literal["neutron", "xray"] = Field(
+        "neutron",
+        description="Whether neutrons or X-rays are scattered: by tabulated coherent scattering lengths, or by the "
+        "form factors of free atoms.",
+    )
+    normalised: bool = Field(
+        True,
+        description="true: S(Q), which tends to 1, relative to the squared mean of the scattering lengths or form "
+        "factors; false: F(Q), which tends to 0, in barn per steradian and atom for neutrons, in squared electrons "
+        "per atom for X-rays.",
+    )
+    lengths: dict[str, float] = Field(
+        {},
+        description="Coherent neutron scattering lengths by element, fm, such as {Ar: 24.9} of 36Ar; others are of "
+        "the natural element.",
+        examples=[{}],
+    )
+    longest: Annotated[float, Field(gt=0.0, le=FARTHEST)] | None = Field(
+        None, description="Distance at which g(r) - 1 is cut off, Å; null: half the width of the cell."
+    )
+    modification: Literal["lorch", "none"] = Field(
+        "lorch",
+        description="What g(r) - 1 is multiplied by before its transform: sin(x)/x with x = πr/longest, or nothing. "
+        "The measured function is cut off and multiplied alike.",
+    )
+    range: Range = Field([1.5, 10.0], description="First and last Q that are compared, 1/Å.")
+    resolution: PositiveFloat = Field(0.1, description="Distance of the Q that are compared, 1/Å.")
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """Those whose scattering lengths are given."""
+        return tuple(self.lengths)
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return {
+            "target": "workflow/data/targets/water_neutron_D2O_298K.csv",
+            "normalised": False,
+            "lengths": {"H": 6.671},
+        }
+
+
+class VibrationsSettings(JudgingCurve):
+    """Vibrational density of states, by the velocity autocorrelation."""
+
+    along: ClassVar[tuple[str, ...]] = ("velocities",)
+
+    element: str | None = Field(
+        None, description="Element whose atoms vibrate; null: all atoms.", examples=["H"]
+    )
+    window: PositiveFloat = Field(
+        400.0, description="Longest lag of the correlation, fs; at most twice the trajectory's length."
+    )
+    resolution: PositiveFloat = Field(20.0, description="Distance of the wavenumbers, cm⁻¹.")
+    range: Range = Field([0.0, 4000.0], description="First and last wavenumber, cm⁻¹.")
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """The one that vibrates, if it is one."""
+        return (self.element,) if self.element is not None else ()
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return {"element": "H", "target": "vibrations.csv"}
+
+
 PROPERTIES: dict[str, type[PropertySettings]] = {
     "infrared": InfraredSettings,
     "diffusion": DiffusionSettings,
+    "einstein_diffusion": EinsteinDiffusionSettings,
     "pressure": PressureSettings,
     "density": DensitySettings,
     "compressibility": CompressibilitySettings,
     "thermal_expansion": ThermalExpansionSettings,
     "heat_capacity": HeatCapacitySettings,
     "vaporisation_enthalpy": VaporisationEnthalpySettings,
+    "rdf": RadialDistributionSettings,
+    "structure_factor": StructureFactorSettings,
+    "vibrations": VibrationsSettings,
 }
 
 
 class _Observables(Section):
-    _outside: dict[str, PropertySettings] = PrivateAttr(default_factory=dict)
+    _named: dict[str, PropertySettings] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="wrap")
     @classmethod
-    def _read_those_outside(cls, values: Any, handler: ModelWrapValidatorHandler) -> Any:
-        """Names with a dot are of properties outside the library, whose settings have a class of their own."""
+    def _read_the_named(cls, values: Any, handler: ModelWrapValidatorHandler) -> Any:
+        """Sections under names of their own: of a `kind`, or with the dotted name of a module outside."""
         if not isinstance(values, dict):
             return handler(values)
-        outside = {name: each for name, each in values.items() if "." in str(name)}
-        result = handler({name: each for name, each in values.items() if name not in outside})
-        for name, each in outside.items():
-            result._outside[name] = settings_class("properties", name).model_validate(each)
+        named = {
+            str(name): each
+            for name, each in values.items()
+            if "." in str(name) or (isinstance(each, dict) and each.get("kind") is not None)
+        }
+        result = handler({name: each for name, each in values.items() if str(name) not in named})
+        fields: dict[str, Any] = {name: (_settings_of(name, each), ...) for name, each in named.items()}
+        read = create_model("Named", __base__=Section, **fields).model_validate(named)
+        result._named.update({name: getattr(read, name) for name in named})
         return result
 
     def chosen(self) -> dict[str, PropertySettings]:
         """The settings of the observables this campaign fits, by their names."""
-        return {name: settings for name, settings in self if settings is not None} | self._outside
+        return {name: settings for name, settings in self if settings is not None} | self._named
 
     @model_serializer(mode="wrap")
     def _without_absent(self, serialise: SerializerFunctionWrapHandler) -> dict:
         """Leave out what is not fitted, so that an observable added to the registry changes no campaign."""
         own = {name: settings for name, settings in serialise(self).items() if settings is not None}
-        return own | {name: settings.model_dump() for name, settings in self._outside.items()}
+        return own | {name: settings.model_dump() for name, settings in self._named.items()}
+
+
+def _settings_of(name: str, section: Any) -> type[PropertySettings]:
+    """The class of the settings of a section.
+
+    Raises:
+        CampaignError: there is no such property, or its name cannot stand in files.
+    """
+    if not re.fullmatch(r"[\w.-]+", name):
+        raise CampaignError(
+            f"a property is called '{name}', expected letters, digits and any of _.- in its name: rename it."
+        )
+    kind = (section.get("kind") if isinstance(section, dict) else None) or name
+    if kind in PROPERTIES:
+        return PROPERTIES[kind]
+    if "." not in str(kind):
+        raise CampaignError(
+            f"{name}.kind is '{kind}', expected one of {', '.join(PROPERTIES)} or the dotted name of a module "
+            "outside the library: correct it."
+        )
+    return settings_class("properties", kind)
 
 
 if TYPE_CHECKING:

@@ -151,7 +151,7 @@ class CheckTotalDerivative(Section):
     displacements: dict[str, float]
 
 
-class Validate(PotentialStep, EvaluationSettings):
+class Validate(SimulationSettings, EvaluationSettings):
     states: dict[str, State]
     validation: JudgeSettings
 

@@ -1,6 +1,6 @@
 """Files of objectives: losses with their errors, and what the gradient jobs need of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,9 @@ import numpy as np
 import pandas as pd
 
 from dynrefine.files.arrays import ArrayFile, read_arrays, write_arrays
-from dynrefine.files.curves import Curve
+from dynrefine.files.curves import Curve, Quantities, curve_of
 
 # name and unit of the abscissa, and of the property
-Quantities = Sequence[Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -76,16 +75,9 @@ class Objective:
     def comparison(self, name: str, label: str) -> Curve:
         """An observable of a state beside its measurement."""
         state = self.states[label]
-        (_, abscissa_unit), (_, unit) = self.quantities[name]
-        columns = {
-            "abscissa": state.abscissae[name],
-            "target": state.targets[name],
-            "prediction": state.evaluations[name].prediction,
-            "prediction_error": state.evaluations[name].prediction_error,
-        }
-        units = dict.fromkeys(columns, unit) | {"abscissa": abscissa_unit}
-        axes = tuple(f"{what} ({unit})" for what, unit in self.quantities[name])
-        return Curve("comparison", name, label, columns, units, axes)
+        evaluation, measured = state.evaluations[name], (state.abscissae[name], state.targets[name])
+        predicted = evaluation.prediction, evaluation.prediction_error
+        return curve_of(name, label, self.quantities[name], measured, predicted)
 
     def table(self) -> pd.DataFrame:
         """Losses: term, state, loss, standard_error, weight."""

@@ -14,7 +14,7 @@ from dynrefine.config.data import Element
 from dynrefine.units import BOLTZMANN, KINETIC
 
 
-@partial(jax.tree_util.register_dataclass, data_fields=["species", "masses"], meta_fields=[])
+@partial(jax.tree_util.register_dataclass, data_fields=["species", "masses"], meta_fields=["kinds"])
 @dataclass(frozen=True)
 class System:
     """The atoms; equal for all replicas of a state.
@@ -22,10 +22,12 @@ class System:
     Attributes:
         species: element index of each atom, int32 [N].
         masses: u [N].
+        kinds: how many elements there are; static under jit.
     """
 
     species: jax.Array
     masses: jax.Array
+    kinds: int
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=["positions", "velocities", "cell"], meta_fields=[])
@@ -62,7 +64,7 @@ def system_of(species: Int[np.ndarray, " N"], elements: Sequence[Element], dtype
         dtype: of the masses.
     """
     masses = np.array([element.mass for element in elements])[species]
-    return System(jnp.asarray(species, jnp.int32), jnp.asarray(masses, dtype))
+    return System(jnp.asarray(species, jnp.int32), jnp.asarray(masses, dtype), len(elements))
 
 
 def with_masses(elements: Sequence[Element], masses: Mapping[str, float]) -> list[Element]:

@@ -24,6 +24,7 @@ class Conditions:
         symbols: chemical symbols of the atoms.
         mass: of the cell, u.
         pressure: bar; zero where the volume is held.
+        elements: chemical symbols in the order that numbers the species.
     """
 
     temperature: float
@@ -33,10 +34,49 @@ class Conditions:
     symbols: tuple[str, ...] = ()
     mass: float = 0.0
     pressure: float = 0.0
+    elements: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Detail:
+    """What is told beside a property and follows from the same average: a number, or a curve with its figure.
+
+    Attributes:
+        quantities: name and unit of the abscissa, and of the ordinate.
+        abscissa: where it is computed; a single place if it is a number.
+        target: measured there; NaN where nothing was measured.
+        target_error: of a number.
+    """
+
+    quantities: tuple[tuple[str, str], tuple[str, str]]
+    abscissa: Float[np.ndarray, " T"]
+    target: Float[np.ndarray, " T"]
+    target_error: float = np.nan
+
+    @classmethod
+    def number(cls, quantity: tuple[str, str], target: float = np.nan, error: float = np.nan) -> "Detail":
+        """A single number with its name and unit."""
+        return cls((("", "1"), quantity), np.zeros(1), np.array([target]), error)
+
+    @classmethod
+    def curve(
+        cls, abscissa: tuple[str, str], ordinate: tuple[str, str], where: np.ndarray, target: float = np.nan
+    ) -> "Detail":
+        """A curve, measured as a constant or not at all.
+
+        Arguments:
+            abscissa: its name and unit.
+            ordinate: its name and unit.
+            where: values of the abscissa.
+            target: the constant.
+        """
+        return cls((abscissa, ordinate), where, np.full(len(where), target))
 
 
 class Observable(Protocol):
-    """A property of an ensemble of trajectories with a measured target.
+    """A property of an ensemble of trajectories with a measured target, NaN where nothing was measured.
+
+    It may have `details`, by name, and `detail(mean)` that computes these from the averaged statistic.
 
     Attributes:
         along: names of the quantities that it needs along trajectories.
@@ -71,10 +111,13 @@ def create_observables(
 
     Arguments:
         settings: of each, by name.
-        targets: the measured property of each, as in its file; none where the settings hold it.
+        targets: the measured property of each, as in its file, with a column of errors, NaN where they are not known;
+            none where the settings hold it or nothing was measured.
         conditions: of the state.
     """
     return {
-        name: plug_in("properties", name).PROPERTY.from_settings(chosen, targets[name], conditions)
+        name: plug_in("properties", chosen.kind or name).PROPERTY.from_settings(
+            chosen, targets[name], conditions
+        )
         for name, chosen in settings.items()
     }

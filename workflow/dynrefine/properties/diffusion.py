@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Int
 
 from dynrefine.config.properties import DiffusionSettings
 from dynrefine.files.trajectories import Observed
-from dynrefine.properties.base import Conditions
+from dynrefine.properties.base import Conditions, Detail
 from dynrefine.properties.correlation import autocorrelation
 from dynrefine.units import BOLTZMANN, DIFFUSION, ELECTRONVOLT
 
@@ -28,6 +28,7 @@ class SelfDiffusion:
         depth: upper limit of the integral, frames.
         interval: between frames, fs.
         correction: for the finite size of the cell, added to the simulated coefficient, 1e-9 m²/s.
+        details: velocity autocorrelation and running integral, and the coefficient without the correction.
     """
 
     abscissa: Float[np.ndarray, " 1"]
@@ -36,6 +37,7 @@ class SelfDiffusion:
     depth: int
     interval: float
     correction: float
+    details: dict[str, Detail]
 
     along = ("velocities",)
     at_start = ()
@@ -47,16 +49,22 @@ class SelfDiffusion:
     ) -> "SelfDiffusion":
         """The observable that the configuration section `objective.observables.diffusion` describes."""
         depth = round(settings.window / conditions.interval)
-        correction = 0.0
-        if settings.viscosity is not None:
-            correction = finite_size_correction(conditions.temperature, settings.viscosity, conditions.volume)
+        target, correction = target_of(settings), correction_of(settings, conditions)
+        lags, lag = conditions.interval * np.arange(depth + 1), ("lag", "fs")
+        details = {
+            "velocity autocorrelation": Detail.curve(lag, ("velocity autocorrelation", "relative"), lags),
+            "running integral": Detail.curve(*cls.quantities, lags, float(target[0]) - correction),
+        }
+        if correction:
+            details["in the finite cell"] = Detail.number(cls.quantities[1])
         return cls(
             np.array([depth * conditions.interval]),
-            np.array([settings.target]),
-            np.flatnonzero(np.array(conditions.symbols) == settings.element),
+            target,
+            atoms_of(settings, conditions),
             depth,
             conditions.interval,
             correction,
+            details,
         )
 
     def statistic(self, observed: Observed) -> Float[Array, "*leading {self.depth}+1"]:
@@ -71,9 +79,36 @@ class SelfDiffusion:
         """D in 1e-9 m²/s."""
         return running_diffusion(mean, self.interval)[..., -1:] + self.correction
 
+    def detail(self, mean: Float[Array, " {self.depth}+1"]) -> dict[str, Array]:
+        """What is shown beside it."""
+        running = running_diffusion(mean, self.interval)
+        found = {
+            "velocity autocorrelation": mean / mean[0],
+            "running integral": running,
+            "in the finite cell": running[-1:],
+        }
+        return {name: found[name] for name in self.details}
+
     def loss(self, mean: Float[Array, " {self.depth}+1"]) -> Float[Array, ""]:
         """The squared relative difference from the target."""
         return jnp.sum((self.predict(mean) / jnp.asarray(self.target, mean.dtype) - 1.0) ** 2)
+
+
+def target_of(settings: DiffusionSettings) -> Float[np.ndarray, " 1"]:
+    """The measured coefficient, 1e-9 m²/s; NaN where there is none."""
+    return np.array([np.nan if settings.target is None else settings.target])
+
+
+def atoms_of(settings: DiffusionSettings, conditions: Conditions) -> Int[np.ndarray, " atoms"]:
+    """Which atoms diffuse, indices."""
+    return np.flatnonzero(np.array(conditions.symbols) == settings.element)
+
+
+def correction_of(settings: DiffusionSettings, conditions: Conditions) -> float:
+    """What is added to the coefficient of the finite cell, 1e-9 m²/s: nothing where no viscosity is given."""
+    if settings.viscosity is None:
+        return 0.0
+    return finite_size_correction(conditions.temperature, settings.viscosity, conditions.volume)
 
 
 def velocity_autocorrelation(
@@ -108,30 +143,6 @@ def running_diffusion(
     integral = jnp.cumsum(steps, axis=-1)
     padded = jnp.concatenate([jnp.zeros_like(integral[..., :1]), integral], axis=-1)
     return DIFFUSION * padded / 3.0
-
-
-def einstein_diffusion(
-    velocities: Float[Array, "*leading frames N 3"], interval: float, depth: int
-) -> Float[Array, "*leading"]:
-    """D as a sixth of the mean slope of <|x(t) - x(0)|²> over the second half of the lags (Einstein).
-
-    Arguments:
-        velocities: Å/fs; their trapezoidal sums are the displacements, never wrapped.
-        interval: between frames, fs.
-        depth: largest lag, frames, at least 2.
-
-    Returns:
-        1e-9 m²/s.
-    """
-    steps = 0.5 * interval * (velocities[..., 1:, :, :] + velocities[..., :-1, :, :])
-    travelled = jnp.cumsum(jnp.concatenate([jnp.zeros_like(steps[..., :1, :, :]), steps], axis=-3), axis=-3)
-
-    def mean_square(lag: int) -> Float[Array, "..."]:
-        moved = travelled[..., lag:, :, :] - travelled[..., :-lag, :, :]
-        return jnp.mean(jnp.sum(moved**2, axis=-1), axis=(-2, -1))
-
-    half = depth // 2
-    return DIFFUSION * (mean_square(depth) - mean_square(half)) / (6.0 * interval * (depth - half))
 
 
 def finite_size_correction(kelvin: float, viscosity: float, volume: float) -> float:

@@ -1,59 +1,113 @@
-"""Radial distribution functions."""
+"""Radial distribution function g(r) of a pair of elements."""
 
-import math
-from functools import partial
+from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Array, Float
 
-from dynrefine.geometry.neighbours import displacements, images_per_axis, neighbour_list
+from dynrefine.config.properties import FINEST_BIN, RadialDistributionSettings
+from dynrefine.files.trajectories import Observed
+from dynrefine.properties.base import Conditions, Detail
+from dynrefine.quantities.pair_distributions import BINS, SHELLS, pairs_of
 
 
-def radial_distribution(
-    positions: Float[np.ndarray, "R F N 3"],
-    cell: Float[np.ndarray, "3 3"],
-    first: Bool[np.ndarray, " N"],
-    second: Bool[np.ndarray, " N"],
-    edges: Float[np.ndarray, " edges"],
-) -> Float[np.ndarray, "R edges-1"]:
-    """g(r) between two kinds of atoms, every periodic image counted.
+@dataclass(frozen=True, eq=False)
+class RadialDistribution:
+    """g(r) of one pair of elements, one in an ideal gas of the same density.
+
+    Attributes:
+        abscissa: middles of the bins, Å.
+        target: measured g there; NaN where nothing was measured.
+        weights: of the squared differences in the loss; NaN where nothing was measured at all.
+        pair: number of the pair in the quantity.
+        fine: bins of the quantity in one of these.
+        details: the height of the first maximum.
+    """
+
+    abscissa: Float[np.ndarray, " W"]
+    target: Float[np.ndarray, " W"]
+    weights: Float[np.ndarray, " W"]
+    pair: int
+    fine: int
+    details: dict[str, Detail]
+
+    along = ()
+    at_start = ("pair_distributions",)
+    quantities = (("distance", "Å"), ("g(r)", "1"))
+
+    @classmethod
+    def from_settings(
+        cls, settings: RadialDistributionSettings, measured: np.ndarray | None, conditions: Conditions
+    ) -> "RadialDistribution":
+        """The property that the configuration section describes.
+
+        Arguments:
+            settings: section `rdf`.
+            measured: distance (Å), g and its standard error, NaN where that is not known.
+            conditions: of the state.
+        """
+        fine = round(settings.bin / FINEST_BIN)
+        bins = min(round(settings.longest / settings.bin), BINS // fine)
+        abscissa = settings.bin * (np.arange(bins) + 0.5)
+        target, error = np.full((2, bins), np.nan)
+        first_maximum = np.nan, np.nan
+        if measured is not None:
+            target, error = (
+                np.interp(abscissa, measured[:, 0], column, left=np.nan, right=np.nan)
+                for column in measured.T[1:3]
+            )
+            highest = measured[np.argmax(measured[:, 1])]
+            first_maximum = float(highest[1]), float(highest[2])
+        first, last = settings.range or (0.0, settings.longest)
+        kinds = sorted(conditions.elements.index(symbol) for symbol in settings.pair)
+        return cls(
+            abscissa,
+            target,
+            loss_weights(target, error, (abscissa >= first) & (abscissa <= last)),
+            pairs_of(len(conditions.elements)).index((kinds[0], kinds[1])),
+            fine,
+            {"first maximum": Detail.number(("first maximum of g(r)", "1"), *first_maximum)},
+        )
+
+    def statistic(self, observed: Observed) -> Float[Array, "*leading W"]:
+        """g(r) in these bins."""
+        fine = observed.at_start["pair_distributions"][..., self.pair, :]
+        shells = SHELLS[: self.fine * len(self.abscissa)].reshape(len(self.abscissa), self.fine)
+        shares = jnp.asarray(shells / shells.sum(axis=1, keepdims=True), fine.dtype)
+        parts = fine[..., : shells.size].reshape(*fine.shape[:-1], *shells.shape)
+        return jnp.sum(parts * jnp.broadcast_to(shares, parts.shape), axis=-1)
+
+    def predict(self, mean: Float[Array, "*leading W"]) -> Float[Array, "*leading W"]:
+        """g(r)."""
+        return mean
+
+    def detail(self, mean: Float[Array, " W"]) -> dict[str, Array]:
+        """What is shown beside it."""
+        return {"first maximum": jnp.max(mean)[None]}
+
+    def loss(self, mean: Float[Array, " W"]) -> Float[Array, ""]:
+        """Σ w (g - measured)² / Σ w (measured - 1)²: one without structure; w = 1/error² where that is known."""
+        difference = mean - jnp.asarray(np.nan_to_num(self.target), mean.dtype)
+        return jnp.sum(jnp.asarray(self.weights, mean.dtype) * difference**2)
+
+
+def loss_weights(
+    target: Float[np.ndarray, " W"], error: Float[np.ndarray, " W"], compared: np.ndarray
+) -> Float[np.ndarray, " W"]:
+    """Weights with which Σ weights (difference)² is the loss; NaN where nothing was measured.
 
     Arguments:
-        positions: F configurations of each of R chains, Å.
-        cell: cell vectors as rows, Å.
-        first: which atoms are the centres.
-        second: which atoms are counted around them.
-        edges: of the distance bins, Å.
-
-    Returns:
-        g(r) averaged over the configurations of each chain; one for an ideal gas of the same density.
+        target: measured g(r), NaN where it was not measured.
+        error: its standard error, NaN where it is not known.
+        compared: which bins count.
     """
-    reach = float(edges[-1])
-    images = images_per_axis(cell, reach)
-    volume = abs(np.linalg.det(cell))
-    capacity = min(len(first) * math.prod(images), math.ceil(4.0 * len(first) / volume * 4.2 * reach**3) + 16)
-    weights = jnp.asarray(second)
-    lattice = jnp.asarray(cell, positions.dtype)
+    counted = compared & np.isfinite(target)
+    if not counted.any():
+        return np.full_like(target, np.nan)
+    known = np.isfinite(error[counted]).all() and np.all(error[counted] > 0.0)
+    weights = np.where(counted, 1.0 / np.where(counted & known, error, 1.0) ** 2, 0.0)
+    return weights / np.sum(weights[counted] * (target[counted] - 1.0) ** 2)
 
-    @partial(jax.jit, static_argnames="capacity")
-    def histograms(chains: jax.Array, capacity: int) -> tuple[jax.Array, jax.Array]:
-        def one(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-            neighbours = neighbour_list(x, lattice, reach, capacity, images)
-            distance = jnp.linalg.norm(displacements(x, lattice, neighbours), axis=0)
-            counted = jnp.asarray(first)[:, None] & weights[neighbours.indices]
-            counts, _ = jnp.histogram(distance, jnp.asarray(edges, x.dtype), weights=counted.astype(x.dtype))
-            return counts, neighbours.overflow
 
-        counts, overflow = jax.lax.map(partial(jax.lax.map, one), chains)
-        return jnp.mean(counts, axis=1), jnp.any(overflow)
-
-    means, overflow = histograms(jnp.asarray(positions), capacity)
-    while bool(overflow):
-        capacity *= 2
-        means, overflow = histograms(jnp.asarray(positions), capacity)
-    counts = np.asarray(means, float)
-    shells = 4.0 / 3.0 * math.pi * np.diff(edges**3)
-    pairs = first.sum() * (second.sum() - np.sum(first & second) / first.sum())
-    return counts * volume / (pairs * shells)
+PROPERTY = RadialDistribution

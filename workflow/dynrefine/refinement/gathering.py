@@ -31,12 +31,20 @@ def observables_of(
     volume = cell.mean_volume(np.concatenate([chunk.cells for chunk in chunks]))
     mass = sum(settings.elements[index].mass for index in chunks[0].species)
     conditions = Conditions(
-        state.temperature, volume, len(symbols), interval, symbols, mass, state.pressure or 0.0
+        state.temperature,
+        volume,
+        len(symbols),
+        interval,
+        symbols,
+        mass,
+        state.pressure or 0.0,
+        tuple(settings.symbols),
     )
     names = f"{state.short_label}_{state.density:g}", state.short_label
     chosen = {name: each.of_state(*names) for name, each in settings.objective.observables.chosen().items()}
     targets = {
-        name: read_measured(each.target_file) if each.target_file else None for name, each in chosen.items()
+        name: read_measured(each.target_file, columns=3) if each.target_file else None
+        for name, each in chosen.items()
     }
     return create_observables(chosen, targets, conditions)
 

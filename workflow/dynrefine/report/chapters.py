@@ -9,7 +9,7 @@ from dynrefine.files.history import TIME_PER_STEP
 from dynrefine.report import tables
 from dynrefine.report.blocks import Chapter, Tile, listed, picture
 from dynrefine.report.comparison import Change
-from dynrefine.report.curves import refinement_chapter, spectra_chapter, structure_chapter, transport_chapter
+from dynrefine.report.curves import refinement_chapter, spectra_chapter
 from dynrefine.report.figures import dataset_figure, horizon_figure, timings_figure, training_figure
 from dynrefine.report.formatting import duration, number, percent, value_with_error
 from dynrefine.report.results import STAGES, Results
@@ -26,8 +26,6 @@ def all_chapters(results: Results, compared: Sequence[Change]) -> list[Chapter]:
         _properties(compared),
         refinement_chapter(results),
         spectra_chapter(results),
-        transport_chapter(results, compared),
-        structure_chapter(results),
         _ab_initio_errors(results),
         _gradient_check(results),
         _horizon(results),

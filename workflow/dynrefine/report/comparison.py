@@ -28,7 +28,7 @@ class Change:
     Attributes:
         name: of the property.
         family: what it belongs to; changes of one family tell of the same measurement.
-        role: "loss", "value", "corrected", "other estimate", "condition" or "control", as in the validation's table.
+        role: "loss", "value", "condition" or "control", as in the validation's table.
         state: label of the state.
         state_name: as people read it.
         unit: of the values.
@@ -181,16 +181,13 @@ def _fitted(compared: list[Change]) -> list[Change]:
 
 
 def _held_out(compared: list[Change]) -> list[Change]:
-    """The measured properties that no fitted one determines; a corrected value stands for the plain one."""
+    """The measured properties that no fitted one determines, the first row of each family and state."""
     fitted = {change.family for change in compared if change.fitted}
-    corrected = {(change.family, change.state) for change in compared if change.role == "corrected"}
-    return [
-        change
-        for change in compared
-        if change.is_compared
-        and change.family not in fitted
-        and not (change.role == "value" and (change.family, change.state) in corrected)
-    ]
+    held_out: dict[tuple[str, str], Change] = {}
+    for change in compared:
+        if change.is_compared and change.family not in fitted:
+            held_out.setdefault((change.family, change.state), change)
+    return list(held_out.values())
 
 
 def _overall(fitted: list[Change]) -> str:

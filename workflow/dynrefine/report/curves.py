@@ -1,24 +1,20 @@
-"""The chapters that are mostly figures: the refinement, spectra, transport and structure."""
+"""The chapters that are mostly figures: the refinement, and curves before and after."""
 
 from collections.abc import Iterator, Mapping, Sequence
-
-import numpy as np
 
 from dynrefine.config.properties import Band
 from dynrefine.files.curves import Curve
 from dynrefine.report import tables
 from dynrefine.report.blocks import Chapter, Folded, Picture, listed, picture
-from dynrefine.report.comparison import Change
 from dynrefine.report.figures import (
-    diffusion_figure,
+    is_measured,
     parameters_figure,
     refinement_figure,
     spectra_by_iteration_figure,
     spectrum_figure,
-    structure_figure,
     values_by_iteration_figure,
 )
-from dynrefine.report.formatting import value_with_error
+from dynrefine.report.formatting import in_words, value_with_error
 from dynrefine.report.results import Results
 
 _SHOWN = 12  # longer tables are folded
@@ -53,66 +49,23 @@ def refinement_chapter(results: Results) -> Chapter:
 
 
 def spectra_chapter(results: Results) -> Chapter:
-    """The compared curves before, after and measured."""
+    """Spectra, correlations and structure before, after and, where there is a measurement, as measured."""
     properties, blocks = results.campaign.all_properties(), []
-    for initial, refined in results.before_and_after("comparison"):
+    for initial, refined in results.before_and_after():
         if _is_number(initial):
             continue
-        bands = properties[initial.name].compared_bands
+        bands = properties[initial.name].compared_bands if initial.name in properties else []
         ranges = [band.range for band in bands]
         title = _title(initial, results)
-        caption = (
-            f"{title}: from the validation runs, and below the difference from the measured one. {_BANDS}"
-        )
+        below = ", and below the difference from the measured one" if is_measured(initial) else ""
+        caption = f"{title}: from the validation runs{below}. {_BANDS}"
         figure = spectrum_figure(initial, refined, ranges)
         blocks.append(picture(figure, f"{caption} {_weighted_bands(bands)}"))
         spectra = _by_iteration(results, initial.name, initial.state)
         if spectra:
             figure = spectra_by_iteration_figure(spectra, ranges)
             blocks.append(picture(figure, f"{title}: by iteration, from the shorter runs of the refinement."))
-    return Chapter("spectra", "Spectra before, after and measured", "", blocks)
-
-
-def transport_chapter(results: Results, compared: Sequence[Change]) -> Chapter:
-    """Self-diffusion.
-
-    Arguments:
-        results: of the campaign.
-        compared: all properties before and after.
-    """
-    diffusion = [change for change in compared if change.family == "diffusion" and not change.is_loss]
-    correlations = {
-        before.state: (before, after) for before, after in results.before_and_after("correlation")
-    }
-    blocks = []
-    for integrals in results.before_and_after("running integral"):
-        state = integrals[0].state
-        measured = [change.measured[0] for change in diffusion if change.state == state]
-        known = [value for value in measured if np.isfinite(value)]
-        figure = diffusion_figure(correlations[state], integrals, known[0] if known else None)
-        caption = (
-            f"{results.state_names[state]}: velocity autocorrelation, and the self-diffusion coefficient by Green "
-            f"and Kubo up to a longest lag, in the finite cell. {_BANDS}"
-        )
-        blocks.append(picture(figure, caption))
-    sentences = [change.sentence() for change in diffusion] if len(results.state_names) == 1 else []
-    text = " ".join(f"T{sentence[1:]}." for sentence in sentences)
-    return Chapter("transport", "Transport", text, blocks)
-
-
-def structure_chapter(results: Results) -> Chapter:
-    """Pair distribution functions."""
-    settings = results.campaign.validation.structure
-    pair = "-".join(settings.pair) if settings is not None else ""
-    blocks = [
-        picture(
-            structure_figure(initial, refined),
-            f"{results.state_names[initial.state]}: {pair} pair distribution function from the validation runs. "
-            f"{_BANDS}",
-        )
-        for initial, refined in results.before_and_after("structure")
-    ]
-    return Chapter("structure", "Structure", "", blocks)
+    return Chapter("spectra", "Spectra, correlations and structure", "", blocks)
 
 
 def _weighted_terms(results: Results) -> str:
@@ -176,4 +129,4 @@ def _is_number(curve: Curve) -> bool:
 
 
 def _title(curve: Curve, results: Results) -> str:
-    return f"{curve.name.capitalize()}, {results.state_names[curve.state]}"
+    return f"{in_words(curve.name)}, {results.state_names[curve.state]}"

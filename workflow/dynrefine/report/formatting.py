@@ -66,6 +66,12 @@ def unit_name(unit: str) -> str:
     return "" if unit == "1" else unit.replace("1e-9", "10⁻⁹")
 
 
+def in_words(name: str) -> str:
+    """The name of a property as a heading: "Structure factor"."""
+    words = name.replace("_", " ")
+    return words[:1].upper() + words[1:]
+
+
 def _exponent(value: float) -> int:
     return math.floor(math.log10(abs(value)))
 

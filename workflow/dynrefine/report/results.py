@@ -10,7 +10,7 @@ import pandas as pd
 
 from dynrefine.config.model import Config
 from dynrefine.config.steps import WriteReport
-from dynrefine.files.curves import Curve, CurveRole, load_curves
+from dynrefine.files.curves import Curve, load_curves
 from dynrefine.files.history import History, load_history
 from dynrefine.files.objectives import Objective, load_objective
 from dynrefine.files.parity import Parity, load_parity
@@ -72,11 +72,11 @@ class Results:
         """The states as people read them, by their labels."""
         return {label: state.name(label) for label, state in self.campaign.states_by_label().items()}
 
-    def before_and_after(self, role: CurveRole) -> Iterator[tuple[Curve, Curve]]:
-        """Each curve of a role with the initial potential, and the same with the refined one."""
+    def before_and_after(self) -> Iterator[tuple[Curve, Curve]]:
+        """Each curve with the initial potential, and the same with the refined one."""
         initial, refined = (self.curves[stage] for stage in STAGES)
-        after = {(curve.role, curve.name, curve.state): curve for curve in refined}
-        return ((curve, after[role, curve.name, curve.state]) for curve in initial if curve.role == role)
+        after = {(curve.name, curve.state): curve for curve in refined}
+        return ((curve, after[curve.name, curve.state]) for curve in initial)
 
 
 def read_results(files: Files, settings: WriteReport) -> Results:

@@ -1,5 +1,8 @@
 """The judgement of a potential."""
 
+from collections.abc import Iterator, Sequence
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
@@ -13,13 +16,14 @@ from dynrefine.files.arrays import required
 from dynrefine.files.chunks import by_state
 from dynrefine.files.curves import save_curves
 from dynrefine.files.ensembles import Ensemble, load_ensemble
-from dynrefine.files.tables import read_measured, write_table
-from dynrefine.files.trajectories import Trajectories, load_trajectories
-from dynrefine.geometry import cell
+from dynrefine.files.tables import write_table
+from dynrefine.files.trajectories import Observed, Trajectories, load_trajectories
 from dynrefine.geometry.frames_with_neighbours import with_neighbours
+from dynrefine.quantities.base import Observer
 from dynrefine.refinement import validation
-from dynrefine.refinement.gathering import evaluate_objective
-from dynrefine.steps.loading import load_potential
+from dynrefine.refinement.gathering import observables_of
+from dynrefine.sampling.records import observe_records
+from dynrefine.steps.loading import load_potential, load_surfaces
 from dynrefine.training.potential import evaluate, label_errors, less_offsets
 
 
@@ -35,14 +39,12 @@ def validate(job: Job, settings: Validate) -> None:
         for label, paths in by_state(job.inputs.trajectories, states).items()
     }
     findings = validation.Findings()
-    for chosen, fitted in ((settings.objective.observables, True), (settings.validation.properties, False)):
-        if not chosen.chosen():
-            continue
-        own = settings.model_copy(update={"objective": TargetsSettings(observables=chosen)})
-        objective = evaluate_objective(own, states, ensembles, trajectories)
-        validation.add_evaluated(findings, objective, chosen.chosen(), fitted)
-    for label in states:
-        _add_held_out(findings, label, settings, ensembles[label], trajectories[label])
+    for label, state in states.items():
+        properties = list(_properties(settings, label, ensembles[label]))
+        statistics = _statistics(job, settings, properties, ensembles[label], trajectories[label])
+        for judged in properties:
+            validation.add_judged(findings, label, judged, statistics[judged.name])
+        validation.add_conditions(findings, label, trajectories[label], state.temperature)
     write_table(job.outputs.properties, findings.table())
     save_curves(job.outputs.curves, findings.curves)
     errors = _errors(job, settings) if job.inputs.test else {}
@@ -50,38 +52,36 @@ def validate(job: Job, settings: Validate) -> None:
     write_table(job.outputs.errors, pd.DataFrame(rows, columns=["quantity", "value", "unit"]))
 
 
-def _add_held_out(
-    findings: validation.Findings,
-    label: str,
+def _properties(settings: Validate, label: str, ensembles: Sequence[Ensemble]) -> Iterator[validation.Judged]:
+    """The fitted properties, then those that judge beside them, of a state."""
+    for chosen, fitted in ((settings.objective.observables, True), (settings.validation.properties, False)):
+        own = settings.model_copy(update={"objective": TargetsSettings(observables=chosen)})
+        observables = observables_of(own, settings.states[label], ensembles)
+        for name, each in chosen.chosen().items():
+            yield validation.Judged(name, each, observables[name], fitted)
+
+
+def _statistics(
+    job: Job,
     settings: Validate,
-    ensembles: list[Ensemble],
-    trajectories: list[Trajectories],
-) -> None:
-    """What was not fitted, of one state."""
-    kelvin, symbols, judged = settings.states[label].temperature, settings.symbols, settings.validation
-    validation.add_conditions(findings, label, trajectories, kelvin)
-    if judged.diffusion is not None:
-        diffusing = ensembles[0].species == symbols.index(judged.diffusion.element)
-        validation.add_diffusion(
-            findings,
-            label,
-            [chunk.observed().along["velocities"][:, :, diffusing] for chunk in trajectories],
-            settings.trajectory.sampling_interval,
-            judged.diffusion,
-            kelvin,
-            cell.mean_volume(ensembles[0].cells),
-        )
-    if judged.structure is not None:
-        target = judged.structure.target
-        first, second = (symbols.index(symbol) for symbol in judged.structure.pair)
-        validation.add_structure(
-            findings,
-            label,
-            ensembles,
-            (first, second),
-            judged.structure,
-            read_measured(target, columns=3) if target else None,
-        )
+    properties: Sequence[validation.Judged],
+    ensembles: Sequence[Ensemble],
+    trajectories: Sequence[Trajectories],
+) -> dict[str, jax.Array]:
+    """Of each trajectory, or of each chain for what needs no trajectory, by the names of the properties."""
+    static = [judged for judged in properties if judged.is_static]
+    names = sorted({name for judged in static for name in judged.observable.at_start})
+    potential, observer = load_potential(job, settings), Observer.of(names, load_surfaces(job, settings))
+    parts: dict[str, list[jax.Array]] = {judged.name: [] for judged in static}
+    for ensemble in ensembles if static else ():
+        records = Observed({}, observe_records(potential, ensemble, settings, observer))
+        for judged in static:
+            parts[judged.name].append(jnp.mean(judged.observable.statistic(records), axis=1))
+    found = {name: jnp.concatenate(each) for name, each in parts.items()}
+    observed = Observed.joined(chunk.observed() for chunk in trajectories)
+    return found | {
+        judged.name: judged.observable.statistic(observed) for judged in properties if not judged.is_static
+    }
 
 
 def _errors(job: Job, settings: Validate) -> dict[str, tuple[float, str]]:

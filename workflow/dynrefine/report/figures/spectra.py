@@ -28,24 +28,31 @@ _FROM_INITIAL_TO_REFINED = LinearSegmentedColormap.from_list("iterations", [INIT
 
 @styled
 def spectrum_figure(initial: Curve, refined: Curve, bands: Sequence[Band] = ()) -> Figure:
-    """A spectrum before and after the refinement beside the measured one, and the differences from it below.
+    """A curve before and after the refinement beside the measured one, if any, and the differences from it below.
 
     Arguments:
-        initial: the comparison with the initial potential.
+        initial: with the initial potential.
         refined: the same with the refined potential.
         bands: first and last abscissa of parts that are drawn beside each other, each on its own scale; the
             whole spectrum where there are none.
     """
-    figure = new_figure(4.2)
+    measured = is_measured(initial)
+    figure = new_figure(4.2 if measured else 3.0)
     bands = _drawn_bands(initial.columns["abscissa"], bands)
     panels = figure.subplots(
-        2, len(bands), sharex="col", squeeze=False, height_ratios=(2.2, 1), width_ratios=_widths(bands)
+        2 if measured else 1,
+        len(bands),
+        sharex="col",
+        squeeze=False,
+        height_ratios=(2.2, 1) if measured else (1,),
+        width_ratios=_widths(bands),
     )
-    for (spectrum, difference), band in zip(panels.T, bands, strict=True):
-        _draw_spectrum(spectrum, difference, initial, refined, band)
-        difference.set_xlabel(initial.axes[0])
+    for column, band in zip(panels.T, bands, strict=True):
+        _draw_spectrum(list(column), initial, refined, band)
+        column[-1].set_xlabel(initial.axes[0])
     panels[0, 0].set_ylabel(unit_name(initial.axes[1]))
-    panels[1, 0].set_ylabel("simulated −\nmeasured")
+    if measured:
+        panels[1, 0].set_ylabel("simulated −\nmeasured")
     figure.align_ylabels(panels[:, 0])
     legend_above(figure, panels[0, 0])
     return figure
@@ -80,15 +87,25 @@ def spectra_by_iteration_figure(spectra: Mapping[int, Curve], bands: Sequence[Ba
     return figure
 
 
-def _draw_spectrum(spectrum: Axes, difference: Axes, initial: Curve, refined: Curve, band: Band) -> None:
+def is_measured(curve: Curve) -> bool:
+    """Whether a curve was measured anywhere."""
+    return bool(np.isfinite(curve.columns["target"]).any())
+
+
+def _draw_spectrum(panels: Sequence[Axes], initial: Curve, refined: Curve, band: Band) -> None:
+    """One band, and in a second panel, if there is one, the differences from the measured curve."""
     inside = _within(initial.columns["abscissa"], band)
     x, target = initial.columns["abscissa"][inside], initial.columns["target"][inside]
-    spectrum.plot(x, target, color=MEASURED, linestyle="--", label="measured")
-    difference.axhline(0.0, color=MEASURED, linestyle="--", linewidth=1.0)
+    spectrum, differences = panels[0], panels[1:]
+    if differences:
+        spectrum.plot(x, target, color=MEASURED, linestyle="--", label="measured")
+    for difference in differences:
+        difference.axhline(0.0, color=MEASURED, linestyle="--", linewidth=1.0)
     for (stage, colour), curve in zip(STAGES.items(), (initial, refined), strict=True):
         prediction, error = (curve.columns[name][inside] for name in ("prediction", "prediction_error"))
         line_with_band(spectrum, x, prediction, error, colour, stage)
-        line_with_band(difference, x, prediction - target, error, colour, None)
+        for difference in differences:
+            line_with_band(difference, x, prediction - target, error, colour, None)
     spectrum.set(xlim=(x[0], x[-1]))
 
 

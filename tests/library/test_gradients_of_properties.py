@@ -1,0 +1,73 @@
+"""The gradient of each property of a Lennard-Jones liquid against differences of reweighted, re-run ensembles."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from test_pressure import KELVIN, argon_liquid, checked, lennard_jones
+
+from dynrefine.config.properties import PROPERTIES
+from dynrefine.properties.base import Conditions, create_observables
+
+pytestmark = pytest.mark.usefixtures("fast_compilation")
+
+INTERVAL = 10.0  # fs
+DISTANCES = np.stack([np.arange(2.0, 6.0, 0.25), np.linspace(0.2, 1.4, 16), np.full(16, 0.1)], axis=1)
+WAVENUMBERS = np.stack([np.arange(0.0, 401.0, 50.0), np.linspace(0.02, 0.0, 9)], axis=1)
+SETTINGS = {
+    "einstein_diffusion": ({"element": "Ar", "target": 2.0, "window": 60.0}, None),
+    "vibrations": ({"window": 60.0, "range": [0.0, 400.0], "resolution": 50.0}, WAVENUMBERS),
+    "rdf": ({"pair": ["Ar", "Ar"], "bin": 0.25, "longest": 6.0}, DISTANCES),
+    "structure_factor": ({"range": [1.5, 5.0]}, np.array([[0.5, 0.1], [2.0, 2.0], [6.0, 1.0]])),
+}
+STATIC = {"rdf", "structure_factor"}
+
+
+@pytest.fixture(scope="module")
+def properties():
+    """Of 32 atoms, by name."""
+    system, _ = argon_liquid()
+    conditions = Conditions(KELVIN, float(system.volume), 32, INTERVAL, ("Ar",) * 32, elements=("Ar",))
+    settings = {name: PROPERTIES[name].model_validate(own) for name, (own, _) in SETTINGS.items()}
+    return create_observables(
+        settings, {name: measured for name, (_, measured) in SETTINGS.items()}, conditions
+    )
+
+
+@pytest.fixture(scope="module")
+def observing():
+    """The check of what is observed itself, along trajectories and at the four points where they begin."""
+    system, positions = argon_liquid()
+    model = lennard_jones("switched", tail_correction=False)
+    everything = SimpleNamespace(
+        along=("velocities",), at_start=("pair_distributions",), statistic=lambda observed: observed
+    )
+    return checked(model, model.initial_parameters(None), system, positions, everything, KELVIN, capacity=96)
+
+
+@pytest.fixture(scope="module")
+def differences(properties, observing):
+    """dL/dθ of each property, by name [2]."""
+
+    @jax.jit
+    def losses(vector):
+        weights, observed = observing.weights(vector), observing.statistics(vector)
+        each = (
+            own.loss(jnp.tensordot(weights, own.statistic(observed), axes=1)) for own in properties.values()
+        )
+        return jnp.stack(list(each))
+
+    # 1e-5 of each parameter: the error of the difference is its square times some thousands, of r⁻¹² and of weights
+    steps = 1e-5 * np.diag(observing.vector)
+    rows = [(losses(observing.vector + d) - losses(observing.vector - d)) / (2.0 * d.sum()) for d in steps]
+    return dict(zip(properties, np.array(rows).T, strict=True))
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_adjoint_is_the_central_difference(properties, observing, differences, name):
+    adjoint, _ = replace(observing, observable=properties[name]).adjoint(tolerance=1e-9)
+    np.testing.assert_allclose(adjoint, differences[name], rtol=1e-6)
+    assert np.all(np.abs(adjoint) > 0.0)

@@ -1,0 +1,113 @@
+"""Self-diffusion from the mean square displacement (Einstein): D = 1/6 d<|x(t) - x(0)|²>/dt at long times."""
+
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from dynrefine.config.properties import EinsteinDiffusionSettings
+from dynrefine.files.trajectories import Observed
+from dynrefine.properties.base import Conditions, Detail
+from dynrefine.properties.diffusion import atoms_of, correction_of, target_of
+from dynrefine.units import DIFFUSION
+
+_LAGS = 20  # at which the displacement is shown
+
+
+@dataclass(frozen=True, eq=False)
+class EinsteinDiffusion:
+    """The self-diffusion coefficient of one element, by the slope between half the longest lag and the longest.
+
+    Attributes:
+        abscissa: longest lag, fs.
+        target: measured coefficient, 1e-9 m²/s.
+        diffusing: which atoms are of the element, indices.
+        lags: rising, frames; the slope is that from the lag of number `half` to the last.
+        half: see there.
+        interval: between frames, fs.
+        correction: for the finite size of the cell, added to the simulated coefficient, 1e-9 m²/s.
+        details: the mean square displacement.
+    """
+
+    abscissa: Float[np.ndarray, " 1"]
+    target: Float[np.ndarray, " 1"]
+    diffusing: Int[np.ndarray, " atoms"]
+    lags: tuple[int, ...]
+    half: int
+    interval: float
+    correction: float
+    details: dict[str, Detail]
+
+    along = ("velocities",)
+    at_start = ()
+    quantities = (("longest lag", "fs"), ("self-diffusion", "1e-9 m²/s"))
+
+    @classmethod
+    def from_settings(
+        cls, settings: EinsteinDiffusionSettings, measured: np.ndarray | None, conditions: Conditions
+    ) -> "EinsteinDiffusion":
+        """The property that the configuration section `einstein_diffusion` describes."""
+        depth = round(settings.window / conditions.interval)
+        lags = np.unique(np.append(np.linspace(0, depth, _LAGS + 1).astype(int), depth // 2))
+        displacement = Detail.curve(
+            ("lag", "fs"), ("mean square displacement", "Å²"), conditions.interval * lags
+        )
+        return cls(
+            np.array([depth * conditions.interval]),
+            target_of(settings),
+            atoms_of(settings, conditions),
+            tuple(lags.tolist()),
+            int(np.searchsorted(lags, depth // 2)),
+            conditions.interval,
+            correction_of(settings, conditions),
+            {"mean square displacement": displacement},
+        )
+
+    def statistic(self, observed: Observed) -> Float[Array, "*leading lags"]:
+        """<|x(t) - x(0)|²> over origins and atoms at the lags, Å²; zero beyond the series, which may be shorter."""
+        velocities = observed.along["velocities"][..., self.diffusing, :]
+        return mean_square_displacement(velocities, self.interval, self.lags)
+
+    def predict(self, mean: Float[Array, "*leading lags"]) -> Float[Array, "*leading 1"]:
+        """D in 1e-9 m²/s."""
+        time = self.interval * (self.lags[-1] - self.lags[self.half])
+        slope = (mean[..., -1:] - mean[..., self.half : self.half + 1]) / time
+        return DIFFUSION * slope / 6.0 + self.correction
+
+    def detail(self, mean: Float[Array, " lags"]) -> dict[str, Array]:
+        """What is shown beside it."""
+        return {"mean square displacement": mean}
+
+    def loss(self, mean: Float[Array, " lags"]) -> Float[Array, ""]:
+        """The squared relative difference from the target."""
+        return jnp.sum((self.predict(mean) / jnp.asarray(self.target, mean.dtype) - 1.0) ** 2)
+
+
+def mean_square_displacement(
+    velocities: Float[Array, "*leading frames N 3"], interval: float, lags: tuple[int, ...]
+) -> Float[Array, "*leading lags"]:
+    """<|x(t) - x(0)|²>, the mean over origins and atoms.
+
+    Arguments:
+        velocities: Å/fs; their trapezoidal sums are the displacements, never wrapped.
+        interval: between frames, fs.
+        lags: frames.
+
+    Returns:
+        Å²; zero at lags that the series does not hold.
+    """
+    steps = 0.5 * interval * (velocities[..., 1:, :, :] + velocities[..., :-1, :, :])
+    travelled = jnp.cumsum(jnp.concatenate([jnp.zeros_like(steps[..., :1, :, :]), steps], axis=-3), axis=-3)
+    frames = velocities.shape[-3]
+
+    def at(lag: int) -> Float[Array, "*leading"]:
+        if not 0 < lag < frames:
+            return jnp.zeros(velocities.shape[:-3], velocities.dtype)
+        moved = travelled[..., lag:, :, :] - travelled[..., :-lag, :, :]
+        return jnp.mean(jnp.sum(moved**2, axis=-1), axis=(-2, -1))
+
+    return jnp.stack([at(lag) for lag in lags], axis=-1)
+
+
+PROPERTY = EinsteinDiffusion
