@@ -82,7 +82,10 @@ def main() -> None:
     options = parser.parse_args()
     print(configure_jax(options.precision, threads=1))
     dtype = jnp.dtype(options.precision)
-    cases = {f"{n} molecules": partial(SURFACES[options.surface], 1, dtype, SUPERCELLS[n]) for n in options.molecules}
+    cases = {
+        f"{n} molecules": partial(SURFACES[options.surface], 1, dtype, SUPERCELLS[n])
+        for n in options.molecules
+    }
     cases |= {f"{n} atoms of argon": partial(argon, 1, dtype, n) for n in options.argon}
     for title, make in cases.items():
         case = make()

@@ -101,10 +101,10 @@ class LennardJones:
         cell: jax.Array,
         neighbours: NeighbourList,
     ) -> tuple[jax.Array, Callable[[jax.Array], tuple[jax.Array, Any]]]:
-        """W = ∂U/∂strain [3, 3] in eV, and s [3, 3] -> derivatives of W:s by positions and θ; arguments as for `energy`.
+        """W = ∂U/∂strain [3, 3] in eV, and s [3, 3] -> derivatives of W:s by positions and θ.
 
-        W = Σ_ij u' d dᵀ. A symmetric s strains the pairs by γ = s d: the derivative by x_i is -Σ_j 4u' γ + 4u'' (d·γ) d
-        and that by θ is Σ_ij ∂u'/∂θ d·γ.
+        Arguments are as for `energy`. W is Σ_ij u' d dᵀ. A symmetric s strains the pairs by γ = s d: the derivative
+        by x_i is -Σ_j 4u' γ + 4u'' (d·γ) d and that by θ is Σ_ij ∂u'/∂θ d·γ.
         """
         trainable = parameters["trainable"]
         force, derivative, along_pairs = self._pairs(trainable, positions, cell, neighbours)
@@ -132,9 +132,7 @@ class LennardJones:
         """
         vectors = displacements(positions, cell, neighbours)
         squared = _dot(vectors, vectors)
-        slopes, curvatures = jax.jvp(
-            partial(_slope, self, trainable), (squared,), (jnp.ones_like(squared),)
-        )
+        slopes, curvatures = jax.jvp(partial(_slope, self, trainable), (squared,), (jnp.ones_like(squared),))
 
         def along_pairs(relative: jax.Array) -> tuple[jax.Array, Any]:
             along = _dot(vectors, relative)
