@@ -224,8 +224,12 @@ def test_the_gradient_of_the_viscosity_has_three_parts(viscosity):
     assert rows[0]["relative_error"] < 1e-9
     for row in compare_with_finite_differences(viscosity, adjoint, displacement=1e-6, count=2, seed=0):
         assert row["relative_error"] < 1e-6, row
-    blind = Quantity(lambda surfaces, *point: stress(jax.lax.stop_gradient(surfaces), *point), "bar")
-    simulation = replace(viscosity.simulation, along=Observer({"stress": blind}, {}))
+
+    def blind(surfaces, *point):
+        architecture, parameters = surfaces["potential"]
+        return stress({"potential": (architecture, jax.lax.stop_gradient(parameters))}, *point)
+
+    simulation = replace(viscosity.simulation, along=Observer({"stress": Quantity(blind, "bar")}, {}))
     without, _ = replace(viscosity, simulation=simulation).adjoint(tolerance=1e-9)
     assert np.linalg.norm(without - adjoint) > 0.1 * np.linalg.norm(adjoint)
 

@@ -22,11 +22,10 @@ def stress(
     virial = -strain_derivative(
         architecture, parameters, system.species, point.positions, point.cell, neighbours
     )
-    volume = jnp.abs(jnp.linalg.det(point.cell))
 
     def pressure(one: int, other: int) -> Float[Array, ""]:
         moving = KINETIC * jnp.sum(system.masses * (x, y, z)[one] * (x, y, z)[other])
-        return (moving + virial[one, other]) / (BAR * volume)
+        return (moving + virial[one, other]) / (BAR * point.volume)
 
     normal = [pressure(axis, axis) for axis in range(3)]
     return jnp.stack(
