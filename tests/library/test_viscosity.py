@@ -163,7 +163,7 @@ def test_the_viscosity_of_the_liquid_of_the_literature():
     settings = EvaluateObjective.model_construct(
         elements=argon, trajectory=trajectory, objective=TargetsSettings(observables=chosen)
     )
-    observable = observables_of(settings, state, ensemble)["viscosity"]
+    observable = observables_of(settings, state, [ensemble])["viscosity"]
     statistics = observable.statistic(trajectories.observed())
     weights = jnp.full(32, 1.0 / 32.0, statistics.dtype)
     found = evaluate(settled(observable, statistics, weights), statistics, weights)
