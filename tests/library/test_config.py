@@ -258,6 +258,12 @@ def test_a_wrong_key_gets_one_sentence(sections, sentence):
             "validation.properties.long.window is -1, expected a number above 0: correct it.",
         ),
         (
+            {"validation": {"properties": {"viscosity": {"window": 300, "limit": 400}}}},
+            "validation.properties.viscosity.limit is 400 fs, expected auto, or at least "
+            "trajectory.sampling_interval, 2 fs, and at most validation.properties.viscosity.window, 300 fs: change "
+            "it or the window.",
+        ),
+        (
             {"validation": {"properties": {"rdf": {"pair": ["Ar", "Ar"], "bin": 0.125}}}},
             "validation.properties.rdf.bin is 0.125 Å, expected a multiple of 0.01 Å: change it.",
         ),

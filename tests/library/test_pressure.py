@@ -11,7 +11,12 @@ from ase.calculators.lj import LennardJones as Reference
 from systems import POTENTIAL, TRICLINIC, box_of, field_of, random_model, water_box
 
 from dynrefine.config.data import Element
-from dynrefine.config.properties import DiffusionSettings, PressureSettings, ThermalExpansionSettings
+from dynrefine.config.properties import (
+    DiffusionSettings,
+    PressureSettings,
+    ThermalExpansionSettings,
+    ViscositySettings,
+)
 from dynrefine.dynamics.leapfrog import ObservationTimes, Simulation
 from dynrefine.dynamics.replicas import run_legs
 from dynrefine.dynamics.starting_points import observe_starts
@@ -19,7 +24,8 @@ from dynrefine.errors import CampaignError
 from dynrefine.files.trajectories import Observed, join_directions
 from dynrefine.geometry.system import thermal_velocities
 from dynrefine.properties.base import Conditions, create_observables
-from dynrefine.quantities.base import Observer
+from dynrefine.quantities.base import Observer, Quantity
+from dynrefine.quantities.stress import stress
 from dynrefine.refinement.depth_pilot import Pilot
 from dynrefine.refinement.gradient import chunk_gradient, observed_seeds
 from dynrefine.refinement.gradient_check import (
@@ -100,6 +106,16 @@ def diffusion(argon):
     conditions = Conditions(KELVIN, float(system.volume), 32, 10.0, ("Ar",) * 32)
     settings = DiffusionSettings(element="Ar", target=2.0, window=30.0)
     observable = create_observables({"diffusion": settings}, {"diffusion": None}, conditions)["diffusion"]
+    return replace(argon, observable=observable, simulation=simulation)
+
+
+@pytest.fixture(scope="module")
+def viscosity(argon):
+    """The loss of the shear viscosity of the same liquid, whose stress depends on the potential."""
+    simulation = replace(argon.simulation, along=Observer.of(["stress"], {}), at_start=Observer({}, {}))
+    conditions = Conditions(KELVIN, float(simulation.system.volume), 32, 10.0)
+    settings = ViscositySettings(target=0.2, window=40.0, limit=30.0)
+    observable = create_observables({"viscosity": settings}, {"viscosity": None}, conditions)["viscosity"]
     return replace(argon, observable=observable, simulation=simulation)
 
 
@@ -202,6 +218,22 @@ def test_both_parts_of_the_gradient_matter_and_each_is_its_derivative(argon):
     assert np.all(np.abs(ensemble) > 0.01 * np.abs(explicit))
 
 
+def test_the_gradient_of_the_viscosity_has_three_parts(viscosity):
+    """Through the trajectories, through their starting points, and through the stress itself."""
+    rows, adjoint = compare_with_backpropagation(viscosity, tolerance=1e-9, precision="float64")
+    assert rows[0]["relative_error"] < 1e-9
+    for row in compare_with_finite_differences(viscosity, adjoint, displacement=1e-6, count=2, seed=0):
+        assert row["relative_error"] < 1e-6, row
+
+    def blind(surfaces, *point):
+        architecture, parameters = surfaces["potential"]
+        return stress({"potential": (architecture, jax.lax.stop_gradient(parameters))}, *point)
+
+    simulation = replace(viscosity.simulation, along=Observer({"stress": Quantity(blind, "bar")}, {}))
+    without, _ = replace(viscosity, simulation=simulation).adjoint(tolerance=1e-9)
+    assert np.linalg.norm(without - adjoint) > 0.1 * np.linalg.norm(adjoint)
+
+
 @pytest.fixture(scope="module")
 def networks():
     """The loss of the pressure of two molecules on random networks."""
@@ -226,6 +258,14 @@ def test_virial_pressure_of_networks_is_the_trace_of_their_stress(networks):
 def test_the_gradient_of_the_pressure_of_networks(networks):
     adjoint, _ = networks.adjoint(tolerance=1e-9)
     for row in compare_with_finite_differences(networks, adjoint, displacement=1e-5, count=1, seed=0):
+        assert row["relative_error"] < 1e-6, row
+
+
+def test_the_gradient_of_the_viscosity_of_networks(networks, viscosity):
+    simulation = replace(networks.simulation, along=viscosity.simulation.along, at_start=Observer({}, {}))
+    loss = replace(networks, simulation=simulation, observable=viscosity.observable)
+    adjoint, _ = loss.adjoint(tolerance=1e-9)
+    for row in compare_with_finite_differences(loss, adjoint, displacement=1e-5, count=1, seed=0):
         assert row["relative_error"] < 1e-6, row
 
 

@@ -535,6 +535,9 @@ def test_the_validation_judges_each_state_by_its_own_runs(results, stage):
         )
         found["judged_diffusion: in the finite cell"] = diffusion, error
         found["judged_diffusion"] = diffusion + 1e9 * missing, error
+        found["viscosity"] = validation_by_hand.viscosity(
+            own.trajectories, INTERVAL, judged["viscosity"]["limit"], own.kelvin, own.liquid.edge**3
+        )
         averages = {
             name: np.mean(values)
             for name, values in {

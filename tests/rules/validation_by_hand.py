@@ -49,6 +49,29 @@ def properties(
     }
 
 
+def viscosity(
+    trajectories: Sequence[Trajectories], interval: float, limit: float, kelvin: float, volume: float
+) -> tuple[float, float]:
+    """Shear viscosity and its standard error, mPa s.
+
+    Arguments:
+        trajectories: the chunks of a state.
+        interval: between frames, fs.
+        limit: upper limit of the integral, fs.
+        kelvin: temperature, K.
+        volume: of the cell, Å³.
+    """
+    lags = round(limit / interval)
+    integrals = [
+        np.trapezoid(autocorrelation(in_order_of_time(both)[..., None].astype(float), lags), dx=interval)
+        for chunk in trajectories
+        for both in chunk.series["stress"]
+    ]
+    # m³/J times Pa² s, from Å³, bar² and fs
+    factor = 1e-30 * volume / (1.380649e-23 * kelvin) * 1e10 * 1e-15 * 1e3
+    return mean_with_error(factor * np.array(integrals))
+
+
 def _einstein(velocities: np.ndarray, lags: int, interval: float) -> float:
     """A sixth of the mean slope of the mean square displacement over the second half of the lags."""
     steps = 0.5 * interval * (velocities[1:] + velocities[:-1])

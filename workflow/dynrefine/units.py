@@ -22,4 +22,5 @@ GRAM_PER_CUBIC_CENTIMETRE = 1e-27 / ATOMIC_MASS  # g/cm³ in u/Å³
 KILOJOULE_PER_MOLE = 1e3 / AVOGADRO / ELECTRONVOLT  # kJ/mol in eV
 DEBYE = 1e-21 / SPEED_OF_LIGHT / ELEMENTARY_CHARGE * 1e10  # D in e Å
 DIFFUSION = 1e4  # Å²/fs in 1e-9 m²/s
+VISCOSITY = ELECTRONVOLT * 1e18  # eV fs/Å³ in mPa s
 WAVENUMBER = 2.0 * math.pi * SPEED_OF_LIGHT * 1e-13  # cm⁻¹ in rad/fs

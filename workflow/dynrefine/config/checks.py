@@ -468,6 +468,14 @@ def _windows(config: Config) -> Iterator[str]:
                 f"at most twice {length_key}, {2 * length:g} fs",
                 "shorten the window or lengthen the trajectories",
             )
+        limit = getattr(settings, "limit", "auto")
+        if limit != "auto" and not interval <= limit <= window:
+            yield _sentence(
+                f"{key}.limit is {limit:g} fs",
+                f"auto, or at least trajectory.sampling_interval, {interval:g} fs, and at most {key}.window, "
+                f"{window:g} fs",
+                "change it or the window",
+            )
 
 
 def _named_elements(config: Config) -> Iterator[str]:

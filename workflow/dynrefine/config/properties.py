@@ -207,6 +207,29 @@ class EinsteinDiffusionSettings(DiffusionSettings):
         return {"target": 2.299, "element": "O", "window": 40.0}
 
 
+class ViscositySettings(JudgingNumber):
+    """Shear viscosity, mPa s, by the Green-Kubo integral."""
+
+    along: ClassVar[tuple[str, ...]] = ("stress",)
+
+    target: PositiveFloat | None = Field(
+        None, description="Measured shear viscosity, mPa s; null: none.", examples=[0.89]
+    )
+    window: PositiveFloat = Field(
+        2000.0,
+        description="Longest lag of the stress autocorrelation, fs; at most twice the trajectory's length.",
+    )
+    limit: PositiveFloat | Literal["auto"] = Field(
+        "auto",
+        description="Upper limit of the integral, fs; at most the window. auto: the first from which on nothing that "
+        "the rest of the window adds is larger than its standard error.",
+    )
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return {"target": 0.89, "window": 400.0}
+
+
 class PressureSettings(MeasuredNumber):
     """Pressure at the state's density, bar; where it is as measured, so is the density at that pressure."""
 
@@ -397,6 +420,7 @@ PROPERTIES: dict[str, type[PropertySettings]] = {
     "infrared": InfraredSettings,
     "diffusion": DiffusionSettings,
     "einstein_diffusion": EinsteinDiffusionSettings,
+    "viscosity": ViscositySettings,
     "pressure": PressureSettings,
     "density": DensitySettings,
     "compressibility": CompressibilitySettings,

@@ -76,7 +76,8 @@ class Detail:
 class Observable(Protocol):
     """A property of an ensemble of trajectories with a measured target, NaN where nothing was measured.
 
-    It may have `details`, by name, and `detail(mean)` that computes these from the averaged statistic.
+    It may have `details`, by name, and `detail(mean)` that computes these from the averaged statistic, and
+    `settled(statistics, weights)`, itself with what it takes from the noise of the statistic.
 
     Attributes:
         along: names of the quantities that it needs along trajectories.
@@ -100,6 +101,20 @@ class Observable(Protocol):
 
     def loss(self, mean: Float[Array, "*C"]) -> Float[Array, ""]:
         """Distance of the property from its target, a pure number."""
+
+
+def settled(
+    observable: Observable, statistics: Float[Array, " S *C"], weights: Float[Array, " S"]
+) -> Observable:
+    """The observable with what it takes from the noise of its statistic; most take nothing.
+
+    Arguments:
+        observable: as its settings say.
+        statistics: of each starting point.
+        weights: of these, normalised.
+    """
+    settle = getattr(observable, "settled", None)
+    return observable if settle is None else settle(statistics, weights)
 
 
 def create_observables(

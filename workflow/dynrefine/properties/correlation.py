@@ -1,5 +1,6 @@
 """Time-correlation estimators."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -27,6 +28,47 @@ def autocorrelation(
     sums = jnp.fft.irfft(power, n=padded, axis=-1)[..., : depth + 1]
     origins = frames - jnp.arange(depth + 1, dtype=series.dtype)
     return sums / jnp.expand_dims(origins, range(sums.ndim - 1))
+
+
+def running_integral(
+    correlation: Float[Array, "*leading lags"], interval: float
+) -> Float[Array, "*leading lags"]:
+    """∫_0^t C(t') dt' at all lags t, by the trapezoidal rule.
+
+    Arguments:
+        correlation: C at lags 0, 1, ...
+        interval: between lags, fs.
+
+    Returns:
+        in the unit of C times fs.
+    """
+    steps = 0.5 * interval * (correlation[..., 1:] + correlation[..., :-1])
+    integral = jnp.cumsum(steps, axis=-1)
+    return jnp.concatenate([jnp.zeros_like(integral[..., :1]), integral], axis=-1)
+
+
+def mean_square_integral(
+    series: Float[Array, "*leading frames components"], interval: float, lags: Sequence[int]
+) -> Float[Array, "*leading lags"]:
+    """<|∫_0^t a(t') dt'|²>, the mean over all origins of time, by the trapezoidal rule.
+
+    Arguments:
+        series: a in any unit.
+        interval: between frames, fs.
+        lags: t in frames.
+
+    Returns:
+        in the squared unit of the series times fs; zero at lags that the series does not hold.
+    """
+    travelled = running_integral(jnp.swapaxes(series, -1, -2), interval)
+
+    def at(lag: int) -> Float[Array, "*leading"]:
+        if not 0 < lag < travelled.shape[-1]:
+            return jnp.zeros(series.shape[:-2], series.dtype)
+        moved = travelled[..., lag:] - travelled[..., :-lag]
+        return jnp.mean(jnp.sum(moved**2, axis=-2), axis=-1)
+
+    return jnp.stack([at(lag) for lag in lags], axis=-1)
 
 
 def hann_window(depth: int, dtype: Any) -> Float[Array, " {depth}+1"]:

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int
 from dynrefine.config.properties import DiffusionSettings
 from dynrefine.files.trajectories import Observed
 from dynrefine.properties.base import Conditions, Detail
-from dynrefine.properties.correlation import autocorrelation
+from dynrefine.properties.correlation import autocorrelation, running_integral
 from dynrefine.units import BOLTZMANN, DIFFUSION, ELECTRONVOLT
 
 # Cubic lattice sum of Yeh & Hummer, J. Phys. Chem. B 108, 15873 (2004), eq. 12.
@@ -139,10 +139,7 @@ def running_diffusion(
     Returns:
         1e-9 m²/s.
     """
-    steps = 0.5 * interval * (correlation[..., 1:] + correlation[..., :-1])
-    integral = jnp.cumsum(steps, axis=-1)
-    padded = jnp.concatenate([jnp.zeros_like(integral[..., :1]), integral], axis=-1)
-    return DIFFUSION * padded / 3.0
+    return DIFFUSION * running_integral(correlation, interval) / 3.0
 
 
 def finite_size_correction(kelvin: float, viscosity: float, volume: float) -> float:

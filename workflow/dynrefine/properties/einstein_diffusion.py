@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, Int
 from dynrefine.config.properties import EinsteinDiffusionSettings
 from dynrefine.files.trajectories import Observed
 from dynrefine.properties.base import Conditions, Detail
+from dynrefine.properties.correlation import mean_square_integral
 from dynrefine.properties.diffusion import atoms_of, correction_of, target_of
 from dynrefine.units import DIFFUSION
 
@@ -97,17 +98,8 @@ def mean_square_displacement(
     Returns:
         Å²; zero at lags that the series does not hold.
     """
-    steps = 0.5 * interval * (velocities[..., 1:, :, :] + velocities[..., :-1, :, :])
-    travelled = jnp.cumsum(jnp.concatenate([jnp.zeros_like(steps[..., :1, :, :]), steps], axis=-3), axis=-3)
-    frames = velocities.shape[-3]
-
-    def at(lag: int) -> Float[Array, "*leading"]:
-        if not 0 < lag < frames:
-            return jnp.zeros(velocities.shape[:-3], velocities.dtype)
-        moved = travelled[..., lag:, :, :] - travelled[..., :-lag, :, :]
-        return jnp.mean(jnp.sum(moved**2, axis=-1), axis=(-2, -1))
-
-    return jnp.stack([at(lag) for lag in lags], axis=-1)
+    flat = velocities.reshape(*velocities.shape[:-2], -1)
+    return mean_square_integral(flat, interval, lags) / velocities.shape[-2]
 
 
 PROPERTY = EinsteinDiffusion

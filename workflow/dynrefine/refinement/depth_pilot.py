@@ -21,7 +21,7 @@ from dynrefine.dynamics.starting_points import observe_starts
 from dynrefine.errors import CampaignError
 from dynrefine.files.trajectories import Observed, join_directions
 from dynrefine.geometry.system import Point
-from dynrefine.properties.base import Observable
+from dynrefine.properties.base import Observable, settled
 from dynrefine.refinement.gradient import observed_seeds, trajectory_gradient
 from dynrefine.statistics import shortened, sum_with_error
 
@@ -67,8 +67,10 @@ class Pilot:
         """dL/dC of each observable's mean statistic, times the observable's weight."""
         result = {}
         for name, observable in self.observables.items():
-            mean = jnp.tensordot(self.shares, observable.statistic(observed), axes=1)
-            result[name] = self.weights[name] * jax.grad(observable.loss)(mean)
+            statistics = observable.statistic(observed)
+            mean = jnp.tensordot(self.shares, statistics, axes=1)
+            own = settled(observable, statistics, self.shares)
+            result[name] = self.weights[name] * jax.grad(own.loss)(mean)
         return result
 
     def gradient(

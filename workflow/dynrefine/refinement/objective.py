@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from dynrefine.files.objectives import Evaluation, StateObjective
 from dynrefine.files.trajectories import Observed
-from dynrefine.properties.base import Observable
+from dynrefine.properties.base import Observable, settled
 from dynrefine.sampling.reweighting import ensemble_coefficients
 from dynrefine.statistics import jackknife_error, leave_one_out
 
@@ -58,10 +58,9 @@ def evaluate_state(
     """
     dtype = jax.tree.leaves(observed)[0].dtype
     normalised = jnp.asarray(shares, dtype)
-    evaluations = {
-        name: evaluate(observable, observable.statistic(observed), normalised)
-        for name, observable in observables.items()
-    }
+    statistics = {name: observable.statistic(observed) for name, observable in observables.items()}
+    observables = {name: settled(each, statistics[name], normalised) for name, each in observables.items()}
+    evaluations = {name: evaluate(each, statistics[name], normalised) for name, each in observables.items()}
     contributions = sum(weights[name] * each.contributions for name, each in evaluations.items())
     return StateObjective(
         weights=np.asarray(normalised),

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 from dynrefine.config.properties import PropertySettings
 from dynrefine.files.curves import Curve, curve_of
 from dynrefine.files.trajectories import Trajectories
-from dynrefine.properties.base import Detail, Observable
+from dynrefine.properties.base import Detail, Observable, settled
 from dynrefine.refinement.objective import evaluate
 from dynrefine.statistics import jackknife_error, leave_one_out, standard_error
 
@@ -116,9 +116,10 @@ def add_judged(findings: Findings, label: str, judged: Judged, statistics: Float
         judged: the property.
         statistics: of independent samples of equal weights.
     """
-    observable, name, fitted = judged.observable, judged.name, judged.fitted
-    family, weights = judged.settings.family or name, jnp.full(len(statistics), 1.0 / len(statistics))
-    evaluation = evaluate(observable, statistics, weights.astype(statistics.dtype))
+    name, fitted, family = judged.name, judged.fitted, judged.settings.family or judged.name
+    weights = jnp.full(len(statistics), 1.0 / len(statistics), statistics.dtype)
+    observable = settled(judged.observable, statistics, weights)
+    evaluation = evaluate(observable, statistics, weights)
     if np.isfinite(evaluation.loss):
         loss = Found(f"{name} loss", family, "loss", "1", fitted)
         findings.add_property(loss, label, (evaluation.loss, evaluation.loss_error))

@@ -4,8 +4,8 @@ A surface is a frozen dataclass of its architecture with `cutoff` (Å), `from_se
 `initial_parameters(key)`, and what it computes from (parameters, species, positions, cell, neighbours): `energy` of a
 potential, `dipole` and `dipole_derivative` of a dipole surface. Parameters are a tree {"trainable": ...,
 "constants": ...}, of which the first part is trained and refined. A surface may take constants from the training
-frames (`fitted_constants`), and a potential may have `forces_and_pullback` of its own, where that is faster than to
-differentiate its energy automatically.
+frames (`fitted_constants`), and a potential may have `forces_and_pullback` and `strain_derivative_and_pullback` of
+its own, where that is faster than to differentiate its energy automatically.
 """
 
 from collections.abc import Mapping
@@ -94,6 +94,64 @@ def _labels_backwards(potential: Any, arguments: Any, cotangents: tuple[jax.Arra
 
 
 _labels.defvjp(_labels_forwards, _labels_backwards)
+
+
+def strain_derivative(
+    potential: Any,
+    parameters: Mapping[str, Any],
+    species: Int[Array, " N"],
+    positions: Float[Array, "N 3"],
+    cell: Float[Array, "3 3"],
+    neighbours: NeighbourList,
+) -> Float[Array, "3 3"]:
+    """∂U/∂strain of a homogeneous strain, eV: the stress of `energy_forces_stress` times the volume.
+
+    It can be differentiated backwards by positions and trainable parameters, at the cost of the products of a force:
+    a cotangent s asks for how the gradient of the energy changes along the strain s.
+    """
+    frame = species, cell, neighbours
+    return _strain_derivative(potential, parameters["trainable"], positions, parameters["constants"], frame)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _strain_derivative(
+    potential: Any, trainable: Any, positions: jax.Array, constants: Any, frame: tuple[Any, ...]
+) -> jax.Array:
+    species, cell, neighbours = frame
+    parameters = {"trainable": trainable, "constants": constants}
+    if hasattr(potential, "strain_derivative_and_pullback"):
+        return potential.strain_derivative_and_pullback(parameters, species, positions, cell, neighbours)[0]
+
+    def energy(strain: jax.Array) -> jax.Array:
+        return _strained_energy(potential, parameters, species, positions, cell, neighbours, strain)
+
+    return jax.grad(energy)(jnp.zeros_like(cell))
+
+
+def _strain_derivative_forwards(potential: Any, *arguments: Any) -> tuple[jax.Array, Any]:
+    return _strain_derivative(potential, *arguments), arguments
+
+
+def _strain_derivative_backwards(potential: Any, arguments: Any, cotangent: jax.Array) -> tuple[Any, ...]:
+    trainable, positions, constants, (species, cell, neighbours) = arguments
+    if hasattr(potential, "strain_derivative_and_pullback"):
+        parameters = {"trainable": trainable, "constants": constants}
+        _, pull = potential.strain_derivative_and_pullback(parameters, species, positions, cell, neighbours)
+        by_positions, by_trainable = pull(0.5 * (cotangent + cotangent.T))
+        return by_trainable, by_positions, None, None
+
+    def gradient(strain: jax.Array) -> Any:
+        def energy(trainable: Any, positions: jax.Array) -> jax.Array:
+            own = {"trainable": trainable, "constants": constants}
+            return _strained_energy(potential, own, species, positions, cell, neighbours, strain)
+
+        return jax.grad(energy, argnums=(0, 1))(trainable, positions)
+
+    _, (by_trainable, by_positions) = jax.jvp(gradient, (jnp.zeros_like(cell),), (cotangent,))
+    return by_trainable, by_positions, None, None
+
+
+_strain_derivative.defvjp(_strain_derivative_forwards, _strain_derivative_backwards)
 
 
 def _strained_energy(

@@ -83,25 +83,71 @@ class LennardJones:
         With d = x_j - x_i, γ = g_j - g_i and derivatives u' and u'' by r²: F_i = Σ_j 2u' d, the first product is
         Σ_j 2u' γ + 4u'' (d·γ) d and the second -Σ_ij ∂u'/∂θ d·γ.
         """
-        trainable = parameters["trainable"]
-        vectors = displacements(positions, cell, neighbours)
-        squared = _dot(vectors, vectors)
-        slope = partial(_slope, self, squared=squared)
-        ones = jnp.ones_like(squared)
-        slopes, curvatures = jax.jvp(partial(_slope, self, trainable), (squared,), (ones,))
+        force, _, along_pairs = self._pairs(parameters["trainable"], positions, cell, neighbours)
 
         def pullback(g: jax.Array) -> tuple[jax.Array, Any]:
             components = g.T
             relative = components[:, neighbours.indices] - components[:, :, None]
+            by_positions, by_parameters = along_pairs(relative)
+            return by_positions, jax.tree.map(jnp.negative, by_parameters)
+
+        return force, pullback
+
+    def strain_derivative_and_pullback(
+        self,
+        parameters: Mapping[str, Any],
+        species: jax.Array,
+        positions: jax.Array,
+        cell: jax.Array,
+        neighbours: NeighbourList,
+    ) -> tuple[jax.Array, Callable[[jax.Array], tuple[jax.Array, Any]]]:
+        """W = ∂U/∂strain [3, 3] in eV, and s [3, 3] -> derivatives of W:s by positions and θ.
+
+        Arguments are as for `energy`. W is Σ_ij u' d dᵀ. A symmetric s strains the pairs by γ = s d: the derivative
+        by x_i is -Σ_j 4u' γ + 4u'' (d·γ) d and that by θ is Σ_ij ∂u'/∂θ d·γ.
+        """
+        trainable = parameters["trainable"]
+        force, derivative, along_pairs = self._pairs(trainable, positions, cell, neighbours)
+        tail = partial(self._tail_along_strain, atoms=len(positions), cell=cell)
+        if self.tail_correction:
+            derivative += tail(trainable) * jnp.eye(3, dtype=cell.dtype)
+
+        def pullback(strain: jax.Array) -> tuple[jax.Array, Any]:
+            vectors = displacements(positions, cell, neighbours)
+            by_positions, by_parameters = along_pairs(_strained(vectors, strain))
+            if self.tail_correction:
+                slopes = jax.grad(tail)(trainable)
+                trace = jnp.trace(strain)
+                by_parameters = {name: by_parameters[name] + trace * slope for name, slope in slopes.items()}
+            return -by_positions - _strained(force.T, strain).T, by_parameters
+
+        return derivative, pullback
+
+    def _pairs(
+        self, trainable: Parameters, positions: jax.Array, cell: jax.Array, neighbours: NeighbourList
+    ) -> tuple[jax.Array, jax.Array, Callable[[jax.Array], tuple[jax.Array, Any]]]:
+        """Forces [N, 3], Σ_ij u' d dᵀ [3, 3], and what both pullbacks need of changes γ of the pairs [3, N, K].
+
+        That is Σ_j 2u' γ + 4u'' (d·γ) d [N, 3], and Σ_ij ∂u'/∂θ d·γ.
+        """
+        vectors = displacements(positions, cell, neighbours)
+        squared = _dot(vectors, vectors)
+        slopes, curvatures = jax.jvp(partial(_slope, self, trainable), (squared,), (jnp.ones_like(squared),))
+
+        def along_pairs(relative: jax.Array) -> tuple[jax.Array, Any]:
             along = _dot(vectors, relative)
             second = 2.0 * curvatures * along
             pairs = [slopes * one + second * other for one, other in zip(relative, vectors, strict=True)]
+            slope = partial(_slope, self, squared=squared)
             by_parameters = {
-                name: -jnp.sum(along * _along_parameter(slope, trainable, name)) for name in trainable
+                name: jnp.sum(along * _along_parameter(slope, trainable, name)) for name in trainable
             }
             return _sum_over_pairs(pairs), by_parameters
 
-        return _sum_over_pairs([slopes * component for component in vectors]), pullback
+        force = _sum_over_pairs([slopes * component for component in vectors])
+        # Sums of products in a loop each would compute the slopes anew for each of them.
+        derivative = jnp.einsum("aik,bik->ab", vectors, slopes[None] * vectors, precision="highest")
+        return force, derivative, along_pairs
 
     def pair_energy(self, trainable: Parameters, squared: jax.Array) -> jax.Array:
         """u(r) in eV from r² in Å², any shape."""
@@ -149,6 +195,12 @@ class LennardJones:
             taken = _untruncated(trainable, squared) - self.pair_energy(trainable, squared)
             missing += jnp.sum(weights * taken)
         return 2.0 * math.pi * atoms**2 / volume * missing
+
+    def _tail_along_strain(self, trainable: Parameters, atoms: int, cell: jax.Array) -> jax.Array:
+        """The derivative of the tail by a strain along one axis, eV; it depends on the volume alone."""
+        one = jnp.ones((), cell.dtype)
+        _, slope = jax.jvp(lambda scale: self._tail(trainable, atoms, scale * cell), (one,), (one,))
+        return slope / 3.0
 
 
 def _untruncated(trainable: Parameters, squared: jax.Array) -> jax.Array:
@@ -217,6 +269,11 @@ def _along_parameter(
 def _sum_over_pairs(components: Sequence[jax.Array]) -> jax.Array:
     """Twice the sum over the neighbours of each atom [N, 3], from three components [N, K]."""
     return jnp.stack([2.0 * jnp.sum(component, axis=1) for component in components], axis=1)
+
+
+def _strained(vectors: jax.Array, strain: jax.Array) -> jax.Array:
+    """Changes of vectors [3, ...] under a symmetric strain [3, 3]; no matrix product, which may be rounded."""
+    return jnp.stack([_dot(strain[axis], vectors) for axis in range(3)])
 
 
 def _dot(first: jax.Array, second: jax.Array) -> jax.Array:
