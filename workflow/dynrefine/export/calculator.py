@@ -18,6 +18,7 @@ from dynrefine.errors import CampaignError
 from dynrefine.export.potential_file import energy_offsets, read_surfaces
 from dynrefine.export.verlet_list import VerletList
 from dynrefine.files.models import Model, read_model
+from dynrefine.geometry.cell import volume
 from dynrefine.geometry.neighbours import NeighbourList
 from dynrefine.surfaces.base import energy_forces_stress
 
@@ -124,8 +125,8 @@ class DynrefineCalculator(Calculator):
         total = float(energy) + float(self._offsets[np.asarray(species)].sum())
         labels = {"energy": total, "free_energy": total, "forces": np.asarray(forces, float)}
         if atoms.cell.rank == 3:
-            of_box = abs(float(np.linalg.det(np.asarray(cell, float))))
-            labels["stress"] = full_3x3_to_voigt_6_stress(np.asarray(stress, float) * of_box / atoms.get_volume())
+            ratio = volume(np.asarray(cell)) / atoms.get_volume()
+            labels["stress"] = full_3x3_to_voigt_6_stress(ratio * np.asarray(stress, float))
         return labels
 
     def _evaluated(self, *frame: Any) -> tuple[jax.Array, jax.Array, jax.Array]:

@@ -56,7 +56,7 @@ def serialized(potential: Model) -> bytes:
     with numerics(jnp.dtype(dtype).name):
         try:
             exported = export.export(jax.jit(program), platforms=PLATFORMS)(*arguments)
-        except (TypeError, export.InconclusiveDimensionOperation) as error:
+        except (TypeError, jax.errors.InconclusiveDimensionOperation) as error:
             raise CampaignError(
                 f"potential {potential.settings['kind']} cannot be exported as a program, since its energy asks for "
                 f"the number of atoms ({str(error).partition(chr(10))[0]}): write positions.shape[0] for "

@@ -13,6 +13,7 @@ from ase.geometry import complete_cell
 from dynrefine.config.dynamics import NeighbourSettings
 from dynrefine.dynamics.force_field import ForceField, force_field
 from dynrefine.errors import CampaignError
+from dynrefine.geometry.cell import volume
 from dynrefine.geometry.neighbours import NeighbourList, expected_capacity
 
 logger = logging.getLogger(__name__)
@@ -75,37 +76,39 @@ class VerletList:
         """Whether no pair can have come within the cutoff that was beyond the skin.
 
         A homogeneous deformation shortens no distance by more than its least stretch; what atoms have moved beside
-        it comes on top.
+        it, and beside a shift of all, comes on top.
         """
         if positions.shape != built.positions.shape or not np.array_equal(periodic, built.periodic):
             return False
         cell = np.where(periodic[:, None], cell, built.cell)
         deformation = np.linalg.solve(built.cell, cell)
         least = np.linalg.svd(deformation, compute_uv=False)[-1]
-        moved = np.sqrt(np.max(np.sum((positions - built.positions @ deformation) ** 2, axis=1)))
+        moved = positions - built.positions @ deformation
+        farthest = np.linalg.norm(moved - moved.mean(axis=0), axis=1).max()
         cutoff = self._architecture.cutoff
-        return bool(least * (cutoff + self._skin) - 2.0 * moved > cutoff)
+        return bool(least * (cutoff + self._skin) - 2.0 * farthest > cutoff)
 
     def _build(self, positions: np.ndarray, cell: np.ndarray, periodic: np.ndarray, dtype: Any) -> _Built:
+        """A fresh list with as much room as before, so that no program is compiled again, or more where it overflows."""
         _require_near(positions @ np.linalg.inv(cell))
-        settings = NeighbourSettings(neighbour_skin=self._skin, neighbour_capacity=self._room(positions, cell, periodic))
+        expected = self._expected_room(positions, cell, periodic)
+        settings = NeighbourSettings(neighbour_skin=self._skin, neighbour_capacity=self._capacity or expected)
         field = force_field(self._architecture, len(positions), cell, settings)
         while True:
             neighbours = _find(field, jnp.asarray(positions, dtype), jnp.asarray(cell, dtype))
             if not bool(neighbours.overflow):
                 break
             field = field.with_more_room()
+            field = field.with_capacity(max(field.capacity, expected))
             logger.info("a neighbour list overflowed: built again with room for %d", field.capacity)
         self._capacity = field.capacity
         return _Built(neighbours, positions.copy(), cell, periodic.copy())
 
-    def _room(self, positions: np.ndarray, cell: np.ndarray, periodic: np.ndarray) -> int:
-        """Neighbours per atom to begin with: no fewer than before, so that programs need not be compiled again."""
-        if self._capacity is not None:
-            return self._capacity
-        reach = self._architecture.cutoff + self._skin
+    def _expected_room(self, positions: np.ndarray, cell: np.ndarray, periodic: np.ndarray) -> int:
+        """Neighbours per atom at the density of the atoms, and no more than there are."""
         occupied = _surrounding_cell(positions, cell, periodic, _MARGIN)
-        expected = expected_capacity(len(positions), abs(np.linalg.det(occupied)), reach)
+        reach = self._architecture.cutoff + self._skin
+        expected = expected_capacity(len(positions), volume(occupied), reach)
         if periodic.any():
             return expected
         return min(expected, 8 * math.ceil(max(len(positions) - 1, 1) / 8))
@@ -121,7 +124,7 @@ def _surrounding_cell(
         completed = complete_cell(np.where(periodic[:, None], cell, 0.0))
         extents = np.ptp(positions @ completed.T, axis=0) + room
         completed = np.where(periodic[:, None], completed, completed * extents[:, None])
-    if abs(np.linalg.det(completed)) < 1e-6:
+    if volume(completed) < 1e-6:
         raise CampaignError(
             f"the cell {np.round(cell, 3).tolist()} is flat, expected three independent vectors where there are "
             "periodic images: set atoms.cell, or atoms.pbc = False for isolated atoms."
