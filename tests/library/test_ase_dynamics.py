@@ -21,7 +21,12 @@ from dynrefine.sampling.initial_configurations import lattice_configurations
 ARGON = Element(symbol="Ar", mass=39.948, charge=0)
 STATE = State(temperature=120.0, density=1.2, atoms=32)
 POTENTIAL = LennardJonesSettings(
-    kind="lennard_jones", sigma=3.4, epsilon=0.998, cutoff=5.0, truncation="force_shifted", tail_correction=False
+    kind="lennard_jones",
+    sigma=3.4,
+    epsilon=0.998,
+    cutoff=5.0,
+    truncation="force_shifted",
+    tail_correction=False,
 )
 TIMESTEP, FRICTION = 5.0, 5.0  # fs, 1/ps
 LENGTH, EQUILIBRATION = 60.0, 4.0  # ps

@@ -68,7 +68,9 @@ def test_values_are_those_of_the_library(calculator, models, cell):
     atoms = box(cell=cell)
     species = jnp.asarray([0, 1, 1] * 3, jnp.int32)
     arguments = species, jnp.asarray(atoms.positions), jnp.asarray(cell)
-    lists = {name: all_neighbours(*arguments[1:], model.architecture.cutoff) for name, model in models.items()}
+    lists = {
+        name: all_neighbours(*arguments[1:], model.architecture.cutoff) for name, model in models.items()
+    }
     potential, dipole = models["potential"], models["dipole"]
     energy = potential.architecture.energy(potential.parameters, *arguments, lists["potential"])
     moment = dipole.architecture.dipole(dipole.parameters, *arguments, lists["dipole"])

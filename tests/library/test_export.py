@@ -94,7 +94,9 @@ def test_the_calculator_reads_both_kinds_of_files(exported, surfaces, tmp_path):
 
 
 @pytest.mark.parametrize(("molecules", "cell", "capacity"), [(3, CUBIC, 64), (5, TRICLINIC, 40)])
-def test_one_program_serves_any_numbers_of_atoms_and_neighbours(exported, surfaces, molecules, cell, capacity):
+def test_one_program_serves_any_numbers_of_atoms_and_neighbours(
+    exported, surfaces, molecules, cell, capacity
+):
     system, positions = water_box(molecules, cell)
     architecture, parameters = surfaces["potential"].architecture, surfaces["potential"].parameters
     images = images_per_axis(cell, architecture.cutoff)

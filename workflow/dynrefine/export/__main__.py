@@ -16,9 +16,15 @@ from dynrefine.files.models import read_model
 def main() -> None:
     """Read the command line and write the file."""
     parser = argparse.ArgumentParser(prog="python -m dynrefine.export", description=__doc__)
-    parser.add_argument("potential", type=Path, help="updated_potential.npz of an iteration, or an exported file")
     parser.add_argument(
-        "--surface", type=Path, nargs="+", default=[], help="further surfaces, named after their files: dipole.npz"
+        "potential", type=Path, help="updated_potential.npz of an iteration, or an exported file"
+    )
+    parser.add_argument(
+        "--surface",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="further surfaces, named after their files: dipole.npz",
     )
     parser.add_argument("--precision", choices=["float32", "float64"], help="default: that of the file")
     parser.add_argument("-o", "--output", type=Path, required=True, help="file to write, .npz")

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -36,8 +36,8 @@ class DynrefineCalculator(Calculator):
     """Energy (eV), forces (eV/Å), stress (eV/Å³, positive under tension) and dipole (e Å) of atoms.
 
     Energies contain those of the elements, so that they are comparable with the ab initio ones. There is a stress
-    where the cell has a volume, and a dipole where a dipole surface is given; in a periodic cell it is defined modulo e
-    times the cell vectors. Neighbour lists serve for several steps, and programs are compiled once for a number of
+    where the cell has a volume, and a dipole where a dipole surface is given; in a periodic cell it is defined modulo
+    e times the cell vectors. Neighbour lists serve for several steps, and programs are compiled once for a number of
     atoms.
 
     Arguments:
@@ -50,7 +50,7 @@ class DynrefineCalculator(Calculator):
         CampaignError: a file is unreadable, or its surfaces are not of the same elements.
     """
 
-    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "stress", "dipole"]
+    implemented_properties: list[str] = ["energy", "free_energy", "forces", "stress", "dipole"]
 
     def __init__(
         self,
@@ -102,6 +102,7 @@ class DynrefineCalculator(Calculator):
         """
         super().calculate(atoms, properties, system_changes)
         atoms = self.atoms
+        assert atoms is not None
         species = self._species(atoms)
         positions, dtype = atoms.get_positions(), jnp.dtype(self._precision)
         if system_changes:
@@ -138,8 +139,8 @@ class DynrefineCalculator(Calculator):
         unknown = sorted(set(symbols.tolist()) - set(self._symbols))
         if unknown:
             raise CampaignError(
-                f"atoms hold {', '.join(unknown)}, expected the elements of {self._file}: {', '.join(self._symbols)}; "
-                "change the atoms or use another potential."
+                f"atoms hold {', '.join(unknown)}, expected the elements of {self._file}: "
+                f"{', '.join(self._symbols)}; change the atoms or use another potential."
             )
         return np.array([self._symbols.index(symbol) for symbol in symbols], np.int32)
 
@@ -159,8 +160,8 @@ class DynrefineCalculator(Calculator):
         change = float(self._evaluated(species, positions, wider, neighbours)[0]) - energy
         if abs(change) > _TOLERANCE * len(species):
             raise CampaignError(
-                f"the energy of {self._file} depends on the volume (a tail correction, for example), and atoms.pbc is "
-                f"{periodic.tolist()}: set atoms.pbc = True with a cell, or use a potential without it."
+                f"the energy of {self._file} depends on the volume (a tail correction, for example), and atoms.pbc "
+                f"is {periodic.tolist()}: set atoms.pbc = True with a cell, or use a potential without it."
             )
         self._is_bounded = True
 
@@ -179,15 +180,16 @@ def _require_method(surfaces: Mapping[str, Model], name: str, method: str) -> No
     """Make sure that a surface, if there is one of this name, is of the right kind."""
     if name in surfaces and not hasattr(surfaces[name].architecture, method):
         raise CampaignError(
-            f"the {name} is a surface of kind {surfaces[name].settings['kind']}, which has no {method}: give the file "
-            f"of a {name}."
+            f"the {name} is a surface of kind {surfaces[name].settings['kind']}, which has no {method}: give the "
+            f"file of a {name}."
         )
 
 
 def _common_symbols(surfaces: Mapping[str, Model]) -> list[str]:
     """The elements of surfaces that number them alike."""
     symbols = {
-        name: [element["symbol"] for element in model.settings["elements"]] for name, model in surfaces.items()
+        name: [element["symbol"] for element in model.settings["elements"]]
+        for name, model in surfaces.items()
     }
     if any(own != symbols["potential"] for own in symbols.values()):
         raise CampaignError(

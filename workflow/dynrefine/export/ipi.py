@@ -40,7 +40,9 @@ def main() -> None:
     """Read the command line and serve until i-PI ends."""
     parser = argparse.ArgumentParser(prog="python -m dynrefine.export.ipi", description=__doc__)
     parser.add_argument("potential", type=Path, help="exported potential")
-    parser.add_argument("atoms", type=Path, help="file with the atoms in the order of i-PI's, their cell is i-PI's")
+    parser.add_argument(
+        "atoms", type=Path, help="file with the atoms in the order of i-PI's, their cell is i-PI's"
+    )
     parser.add_argument("--host", default="localhost", help="address in ffsocket")
     parser.add_argument("--port", type=int, help="port in ffsocket")
     parser.add_argument("--unix", help='address in ffsocket with mode="unix"')
@@ -54,7 +56,9 @@ def main() -> None:
     assert isinstance(atoms, Atoms)
     atoms.pbc = not options.isolated
     atoms.calc = DynrefineCalculator(options.potential, precision=options.precision)
-    connected(options.wait, options.host, options.port, options.unix).run(atoms, use_stress=not options.isolated)
+    connected(options.wait, options.host, options.port, options.unix).run(
+        atoms, use_stress=not options.isolated
+    )
 
 
 if __name__ == "__main__":

@@ -84,7 +84,9 @@ def read_program(path: str | Path) -> export.Exported:
 
 def energy_offsets(potential: Model) -> np.ndarray:
     """The energy of each element in eV that the training took away from the labels; zero where there was none."""
-    return np.asarray(potential.metadata.get("energy_offsets_eV") or [0.0] * len(potential.settings["elements"]))
+    return np.asarray(
+        potential.metadata.get("energy_offsets_eV") or [0.0] * len(potential.settings["elements"])
+    )
 
 
 def _elements(potential: Model) -> list[dict[str, Any]]:

@@ -70,9 +70,7 @@ class VerletList:
         built = self._built
         return built.neighbours, np.where(periodic[:, None], surrounding, built.cell)
 
-    def _serves(
-        self, built: _Built, positions: np.ndarray, cell: np.ndarray, periodic: np.ndarray
-    ) -> bool:
+    def _serves(self, built: _Built, positions: np.ndarray, cell: np.ndarray, periodic: np.ndarray) -> bool:
         """Whether no pair can have come within the cutoff that was beyond the skin.
 
         A homogeneous deformation shortens no distance by more than its least stretch; what atoms have moved beside
@@ -89,7 +87,7 @@ class VerletList:
         return bool(least * (cutoff + self._skin) - 2.0 * farthest > cutoff)
 
     def _build(self, positions: np.ndarray, cell: np.ndarray, periodic: np.ndarray, dtype: Any) -> _Built:
-        """A fresh list with as much room as before, so that no program is compiled again, or more where it overflows."""
+        """A fresh list with room as before, so that no program is compiled again, or more where it overflows."""
         _require_near(positions @ np.linalg.inv(cell))
         expected = self._expected_room(positions, cell, periodic)
         settings = NeighbourSettings(neighbour_skin=self._skin, neighbour_capacity=self._capacity or expected)
@@ -117,7 +115,7 @@ class VerletList:
 def _surrounding_cell(
     positions: np.ndarray, cell: np.ndarray, periodic: np.ndarray, room: float
 ) -> np.ndarray:
-    """The cell with vectors across the others, `room` (Å) longer than the atoms are apart, where there are no images."""
+    """The cell; where there are no images, its vectors are across the others and `room` (Å) longer than the atoms."""
     if periodic.all():
         completed = cell
     else:
