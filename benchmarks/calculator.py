@@ -52,10 +52,13 @@ def in_dynamics(model: Model, atoms: Atoms) -> tuple[float, int]:
         atoms.calc = DynrefineCalculator(Path(folder) / "potential.npz", precision=np.dtype(model.dtype).name)
     MaxwellBoltzmannDistribution(atoms, temperature_K=300, rng=np.random.default_rng(0))
     dynamics = VelocityVerlet(atoms, 0.5 * units.fs)
-    dynamics.run(5)
-    built, begun = atoms.calc.lists_built, time.process_time()
-    dynamics.run(STEPS)
-    return (time.process_time() - begun) / STEPS, atoms.calc.lists_built - built
+    dynamics.run(10)
+    taken, built = [], atoms.calc.lists_built
+    for _ in range(STEPS // 10):
+        begun = time.process_time()
+        dynamics.run(10)
+        taken.append((time.process_time() - begun) / 10)
+    return float(np.median(taken)), atoms.calc.lists_built - built
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from ase import Atoms, units
+from ase.constraints import FixCom
 from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary
 
@@ -76,11 +77,13 @@ def test_temperature_energy_and_structure_agree(model, tmp_path):
     generator = np.random.default_rng(4)
     MaxwellBoltzmannDistribution(atoms, temperature_K=STATE.temperature, rng=generator)
     Stationary(atoms)
+    atoms.set_constraint(FixCom())
     dynamics = Langevin(
         atoms,
         TIMESTEP * units.fs,
         temperature_K=STATE.temperature,
         friction=FRICTION / (1e3 * units.fs),
+        fixcm=False,
         rng=generator,
     )
     dynamics.run(round(1e3 * EQUILIBRATION / TIMESTEP))

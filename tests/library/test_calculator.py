@@ -99,6 +99,13 @@ def test_atoms_come_in_any_order(calculator):
     np.testing.assert_allclose(mixed.get_forces(), atoms.get_forces()[order], atol=1e-9)
 
 
+def test_heavy_hydrogen_is_hydrogen(calculator):
+    light, heavy = box(), box()
+    heavy.set_masses([15.999, 2.014, 2.014] * 3)
+    light.calc = heavy.calc = calculator
+    assert heavy.get_potential_energy() == light.get_potential_energy()
+
+
 def test_a_cell_narrower_than_the_cutoff_holds_several_images(calculator):
     small = Atoms("OHH", [[0.1, 0.0, 0.2], [1.0, 0.1, 0.2], [0.0, 0.9, 0.1]], cell=[2.4, 2.9, 3.6], pbc=True)
     large = small.repeat((2, 2, 1))

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,7 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from dynrefine.campaign.numerics import numerics
+from dynrefine.datasets.isotopes import symbol_among, symbols_of
 from dynrefine.errors import CampaignError
 from dynrefine.export.potential_file import energy_offsets, read_surfaces
 from dynrefine.export.verlet_list import VerletList
@@ -103,67 +104,72 @@ class DynrefineCalculator(Calculator):
         super().calculate(atoms, properties, system_changes)
         atoms = self.atoms
         assert atoms is not None
-        species = self._species(atoms)
-        positions, dtype = atoms.get_positions(), jnp.dtype(self._precision)
         if system_changes:
             self.results = {}
         with numerics(self._precision):
-            neighbours, cell = self._list.of(positions, atoms.cell.array, atoms.pbc, dtype)
-            frame = jnp.asarray(species), jnp.asarray(positions, dtype), jnp.asarray(cell, dtype), neighbours
+            frame = self._frame(atoms)
             if "energy" not in self.results:
-                self.results |= self._labels(atoms, *frame)
+                self.results |= self._labels(atoms, frame)
             if "dipole" in properties and "dipole" in self._surfaces:
                 surface = self._surfaces["dipole"]
                 moment = _dipole(surface.architecture, surface.parameters, *frame)
                 self.results["dipole"] = np.asarray(moment, float)
 
-    def _labels(self, atoms: Atoms, *frame: Any) -> dict[str, Any]:
-        """Energy, forces and, where the cell has a volume, stress."""
-        species, _, cell, _ = frame
-        energy, forces, stress = self._evaluated(*frame)
-        if not atoms.pbc.all():
-            self._require_no_box(float(energy), *frame, atoms.pbc)
-        total = float(energy) + float(self._offsets[np.asarray(species)].sum())
-        labels = {"energy": total, "free_energy": total, "forces": np.asarray(forces, float)}
-        if atoms.cell.rank == 3:
-            ratio = volume(np.asarray(cell)) / atoms.get_volume()
-            labels["stress"] = full_3x3_to_voigt_6_stress(ratio * np.asarray(stress, float))
-        return labels
-
-    def _evaluated(self, *frame: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
-        return _energy_forces_stress(self.potential.architecture, self.potential.parameters, *frame)
+    def _frame(self, atoms: Atoms) -> "_Frame":
+        species, positions, dtype = self._species(atoms), atoms.get_positions(), np.dtype(self._precision)
+        neighbours, cell = self._list.of(positions, atoms.cell.array, atoms.pbc, dtype)
+        return _Frame(species, positions.astype(dtype), cell.astype(dtype), neighbours)
 
     def _species(self, atoms: Atoms) -> np.ndarray:
         """The place of each atom's element among those of the potential, int32 [N]."""
-        symbols = np.array(atoms.get_chemical_symbols())
-        unknown = sorted(set(symbols.tolist()) - set(self._symbols))
+        symbols = symbols_of(atoms)
+        among = {symbol: symbol_among(symbol, self._symbols) for symbol in set(symbols)}
+        places = {symbol: self._symbols.index(known) for symbol, known in among.items() if known is not None}
+        unknown = sorted(among.keys() - places.keys())
         if unknown:
             raise CampaignError(
                 f"atoms hold {', '.join(unknown)}, expected the elements of {self._file}: "
                 f"{', '.join(self._symbols)}; change the atoms or use another potential."
             )
-        return np.array([self._symbols.index(symbol) for symbol in symbols], np.int32)
+        return np.array([places[symbol] for symbol in symbols], np.int32)
 
-    def _require_no_box(
-        self,
-        energy: float,
-        species: jax.Array,
-        positions: jax.Array,
-        cell: jax.Array,
-        neighbours: NeighbourList,
-        periodic: np.ndarray,
-    ) -> None:
+    def _labels(self, atoms: Atoms, frame: "_Frame") -> dict[str, Any]:
+        """Energy, forces and, where the cell has a volume, stress."""
+        energy, forces, stress = self._evaluated(frame)
+        if not atoms.pbc.all():
+            self._require_no_box(float(energy), frame, atoms.pbc)
+        total = float(energy) + float(self._offsets[frame.species].sum())
+        labels = {"energy": total, "free_energy": total, "forces": forces.astype(float)}
+        if atoms.cell.rank == 3:
+            ratio = volume(frame.cell) / atoms.get_volume()
+            labels["stress"] = full_3x3_to_voigt_6_stress(ratio * stress.astype(float))
+        return labels
+
+    def _evaluated(self, frame: "_Frame") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        architecture, parameters = self.potential.architecture, self.potential.parameters
+        return jax.device_get(_energy_forces_stress(architecture, parameters, *frame))
+
+    def _require_no_box(self, energy: float, frame: "_Frame", periodic: np.ndarray) -> None:
         """Make sure, once, that where there are no images the energy does not depend on the box that is put there."""
         if self._is_bounded:
             return
-        wider = cell * jnp.asarray(np.where(periodic[:, None], 1.0, 2.0), cell.dtype)
-        change = float(self._evaluated(species, positions, wider, neighbours)[0]) - energy
-        if abs(change) > _TOLERANCE * len(species):
+        wider = np.where(periodic[:, None], frame.cell, 2 * frame.cell)
+        change = float(self._evaluated(frame._replace(cell=wider))[0]) - energy
+        if abs(change) > _TOLERANCE * len(frame.species):
             raise CampaignError(
                 f"the energy of {self._file} depends on the volume (a tail correction, for example), and atoms.pbc "
                 f"is {periodic.tolist()}: set atoms.pbc = True with a cell, or use a potential without it."
             )
         self._is_bounded = True
+
+
+class _Frame(NamedTuple):
+    """Atoms as a surface sees them: species [N], positions [N, 3] and cell [3, 3] in Å, neighbours."""
+
+    species: np.ndarray
+    positions: np.ndarray
+    cell: np.ndarray
+    neighbours: NeighbourList
 
 
 @partial(jax.jit, static_argnums=0)
