@@ -23,7 +23,7 @@ def blocks():
 def for_campaign(text, campaign):
     """A block of the page with the names of the campaign, and a socket of its own."""
     text = text.replace("results/water16", f"results/{campaign.name}")
-    text = text.replace("snakemake -c 1", f"snakemake -c 1 --configfile {campaign.configuration}")
+    text = re.sub("^(snakemake .*)$", rf"\1 --configfile {campaign.configuration}", text, flags=re.MULTILINE)
     return re.sub(r"(<address>|--unix )water", rf"\1page_{os.getpid()}", text)
 
 
