@@ -62,6 +62,7 @@ include: "workflow/rules/pretrain.smk"
 include: "workflow/rules/ensemble.smk"
 include: "workflow/rules/gradient.smk"
 include: "workflow/rules/validate.smk"
+include: "workflow/rules/export.smk"
 include: "workflow/rules/check.smk"
 include: "workflow/rules/report.smk"
 

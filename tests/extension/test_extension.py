@@ -6,14 +6,19 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+import jax
 import pandas as pd
 import pytest
 from campaigns import ROOT, Campaign, copy_workflow
 
+from dynrefine.config.data import WATER
+from dynrefine.config.surfaces import surface_settings
 from dynrefine.datasets.reading import read_frames
 from dynrefine.datasets.writing import write_frames
+from dynrefine.export.potential_file import read_program, read_surfaces, write_exported
 from dynrefine.files.arrays import read_arrays
 from dynrefine.files.history import load_history
+from dynrefine.files.models import create_model
 
 HERE = Path(__file__).parent
 
@@ -46,6 +51,15 @@ def test_no_file_of_the_library_knows_of_the_plug_ins():
         ["grep", "-rl", "toy_extension", ROOT / "workflow", ROOT / "Snakefile"], check=False
     )
     assert found.returncode == 1
+
+
+def test_a_potential_from_outside_leaves_with_its_program(tmp_path):
+    settings = surface_settings({"kind": "toy_extension.pairs", "cutoff": 3.0})
+    model = create_model(settings, list(WATER), jax.random.key(0))
+    with jax.numpy_rank_promotion("allow"):  # what a user does
+        write_exported(tmp_path / "pairs.npz", {"potential": model})
+    assert read_surfaces(tmp_path / "pairs.npz")["potential"].architecture == model.architecture
+    assert read_program(tmp_path / "pairs.npz").platforms == ("cpu", "cuda")
 
 
 @pytest.mark.slow

@@ -11,7 +11,11 @@ from dynrefine.config.steps import STEPS
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENTS = ROOT / "envs"
-PIP_NAMES = {"matplotlib-base": "matplotlib", "snakemake-minimal": "snakemake"}
+PIP_NAMES = {
+    "matplotlib-base": "matplotlib",
+    "python-flatbuffers": "flatbuffers",
+    "snakemake-minimal": "snakemake",
+}
 NOT_FROM_PIP = {"python", "cp2k"}
 
 

@@ -102,15 +102,18 @@ PROPERTY_CODE, ALL_PROPERTY_CODE = (
     ]
     for properties in (OBSERVABLES, ALL_PROPERTIES)
 )
-DYNAMICS_CODE, VALIDATION_CODE = (
+SURFACE_CODE, ALL_SURFACE_CODE = (
     [
         *POTENTIAL_CODE,
         *(path_of("surfaces", surface.kind) for surface in surfaces.values()),
-        *(path_of("quantities", name) for name in quantities),
     ]
+    for surfaces in (OTHER_SURFACES, ALL_SURFACES)
+)
+DYNAMICS_CODE, VALIDATION_CODE = (
+    [*surfaces, *(path_of("quantities", name) for name in quantities)]
     for surfaces, quantities in (
-        (OTHER_SURFACES, [*ALONG, *AT_START]),
-        (ALL_SURFACES, [*VALIDATED_ALONG, *VALIDATED_AT_START]),
+        (SURFACE_CODE, [*ALONG, *AT_START]),
+        (ALL_SURFACE_CODE, [*VALIDATED_ALONG, *VALIDATED_AT_START]),
     )
 )
 EVERYTHING_CODE = [*DYNAMICS_CODE, *PROPERTY_CODE]

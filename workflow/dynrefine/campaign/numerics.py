@@ -1,5 +1,8 @@
 """How JAX computes in every job: precision of numbers and of matrix products."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
+
 import jax
 
 
@@ -12,3 +15,10 @@ def configure_numerics(precision: str) -> None:
     jax.config.update("jax_enable_x64", precision == "float64")
     # GPUs otherwise round the factors of matrix products to ten bits.
     jax.config.update("jax_default_matmul_precision", "highest")
+
+
+@contextmanager
+def numerics(precision: str) -> Generator[None]:
+    """The same for what is computed within, in a process that others configure."""
+    with jax.enable_x64(precision == "float64"), jax.default_matmul_precision("highest"):
+        yield

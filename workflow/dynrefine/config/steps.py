@@ -48,10 +48,15 @@ class PotentialStep(_OfElements):
     potential: PotentialSettings
 
 
-class SimulationSettings(PotentialStep):
-    """Of trajectories at a potential, and of the other surfaces that are observed along them, by name."""
+class SurfacesStep(PotentialStep):
+    """Of what is done with a potential and the surfaces beside it, by name."""
 
     surfaces: dict[str, OtherSurface]
+
+
+class SimulationSettings(SurfacesStep):
+    """Of trajectories at a potential, and of the other surfaces that are observed along them."""
+
     ensemble: NeighbourSettings
 
 
@@ -156,6 +161,10 @@ class Validate(SimulationSettings, EvaluationSettings):
     validation: JudgeSettings
 
 
+class ExportPotential(SurfacesStep):
+    pass
+
+
 class DrawFigures(Section):
     pass
 
@@ -185,6 +194,7 @@ STEPS: dict[str, type[Section]] = {
     "displace_potential": DisplacePotential,
     "check_total_derivative": CheckTotalDerivative,
     "validate": Validate,
+    "export_potential": ExportPotential,
     "draw_figures": DrawFigures,
     "write_report": WriteReport,
 }

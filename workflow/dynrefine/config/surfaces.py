@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, SerializeAsAny, Tag
+from pydantic import BeforeValidator, Discriminator, Field, SerializeAsAny, Tag, TypeAdapter
 
 from dynrefine.config.base import Layers, NonNegativeFloat, PositiveFloat, PositiveInt, Section
 from dynrefine.config.data import DatasetSettings
@@ -125,6 +125,11 @@ class PotentialTrainingSettings(TrainingSettings):
 
 
 OtherSurface = Annotated[Annotated[DipoleSettings, Tag("dipole")] | SurfaceOutside, Discriminator(_kind)]
+
+
+def surface_settings(values: Mapping[str, Any]) -> SurfaceSettings:
+    """The settings of a surface of any kind, as a file of a model holds them."""
+    return TypeAdapter(PotentialSettings | OtherSurface).validate_python(dict(values))
 
 
 class TrainedSurface(Section):

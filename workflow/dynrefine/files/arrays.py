@@ -148,8 +148,21 @@ def read_origin(path: str | Path) -> dict[str, Any]:
     Raises:
         CampaignError: the file is missing or truncated.
     """
+    return _header(path)["origin"]
+
+
+def read_kind(path: str | Path) -> str:
+    """What an array file holds.
+
+    Raises:
+        CampaignError: the file is missing or truncated.
+    """
+    return _header(path)["kind"]
+
+
+def _header(path: str | Path) -> dict[str, Any]:
     with _archive(path, "array") as archive:
-        return json.loads(archive[_METADATA].tobytes())["origin"]
+        return json.loads(archive[_METADATA].tobytes())
 
 
 @contextmanager

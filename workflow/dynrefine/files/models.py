@@ -11,7 +11,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from dynrefine.config.data import Element
-from dynrefine.config.surfaces import SurfaceSettings
+from dynrefine.config.surfaces import SurfaceSettings, surface_settings
 from dynrefine.errors import CampaignError
 from dynrefine.files.arrays import ArrayFile, read_arrays, write_arrays
 from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours
@@ -81,14 +81,7 @@ def create_model(settings: SurfaceSettings, elements: Sequence[Element], key: ja
 
 def save_model(path: str | Path, model: Model) -> None:
     """Write a model; the names in the file are the paths in its parameter tree."""
-    leaves = jax.tree_util.tree_leaves_with_path(model.parameters)
-    arrays = {parameter_name(key): np.asarray(leaf) for key, leaf in leaves}
-    content = ArrayFile(
-        arrays,
-        units=dict.fromkeys(arrays, "Å, eV, e and their products"),
-        metadata={**model.metadata, "settings": dict(model.settings)},
-    )
-    write_arrays(path, "model", content)
+    write_arrays(path, "model", content_of(model))
 
 
 def load_model(path: str | Path, settings: SurfaceSettings, elements: Sequence[Element]) -> Model:
@@ -103,15 +96,43 @@ def load_model(path: str | Path, settings: SurfaceSettings, elements: Sequence[E
         CampaignError: the file is unreadable or holds another architecture.
     """
     content = read_arrays(path, "model")
-    metadata = dict(content.metadata)
-    found, wanted = metadata.pop("settings"), _description(settings, elements)
-    for name, value in wanted.items():
+    found = content.metadata["settings"]
+    for name, value in _description(settings, elements).items():
         if found.get(name) != value:
             raise CampaignError(
                 f"{path} holds a model of another architecture: {name} is {found.get(name)} in the file and "
                 f"{value} in the configuration; train again or give back the former setting."
             )
-    architecture = _architecture(settings, elements)
+    return model_of(content)
+
+
+def read_model(path: str | Path) -> Model:
+    """Read a model as its file describes it.
+
+    Raises:
+        CampaignError: the file is unreadable or of another kind.
+    """
+    return model_of(read_arrays(path, "model"))
+
+
+def content_of(model: Model) -> ArrayFile:
+    """What a file holds of a model."""
+    leaves = jax.tree_util.tree_leaves_with_path(model.parameters)
+    arrays = {parameter_name(key): np.asarray(leaf) for key, leaf in leaves}
+    return ArrayFile(
+        arrays,
+        units=dict.fromkeys(arrays, "Å, eV, e and their products"),
+        metadata={**model.metadata, "settings": dict(model.settings)},
+    )
+
+
+def model_of(content: ArrayFile) -> Model:
+    """The model that a file holds, as it describes itself."""
+    metadata = dict(content.metadata)
+    found = metadata.pop("settings")
+    own = {name: value for name, value in found.items() if name != "elements"}
+    elements = [Element.model_validate(element) for element in found["elements"]]
+    architecture = _architecture(surface_settings(own), elements)
     template = jax.eval_shape(architecture.initial_parameters, jax.random.key(0))
     paths, structure = jax.tree_util.tree_flatten_with_path(template)
     names = [parameter_name(key) for key, _ in paths]

@@ -17,7 +17,7 @@ import numpy as np
 from dynrefine.geometry.bit_rows import WORD, packed, places_of_bits
 from dynrefine.geometry.cell import face_distances
 
-_FAR = 64  # cells: where padding entries point, beyond every cutoff
+FAR = 64  # cells: where padding entries point, beyond every cutoff
 _SHORTENED = 1.25  # room in shorter lists, as a multiple of what a homogeneous liquid needs
 
 
@@ -43,7 +43,7 @@ class NeighbourList:
     @property
     def filled(self) -> jax.Array:
         """Which entries are neighbours and not padding, bool [N, K]."""
-        return self.shifts[..., 0, :, :] != _FAR
+        return self.shifts[..., 0, :, :] != FAR
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=["references", "capacity"], meta_fields=[])
@@ -127,7 +127,7 @@ def neighbour_list(
     indices = jnp.where(filled, indices, jnp.arange(atoms)[:, None]).astype(jnp.int32)
     shifts = _image_shifts(fractional[:, indices] - fractional[:, :, None], image, images)
     return NeighbourList(
-        indices, jnp.where(filled, shifts, _FAR).astype(jnp.int8), jnp.any(count > capacity), cutoff
+        indices, jnp.where(filled, shifts, FAR).astype(jnp.int8), jnp.any(count > capacity), cutoff
     )
 
 
@@ -145,7 +145,7 @@ def list_of_nearest_images(
     own = jnp.arange(len(indices))[:, None]
     indices = jnp.where(filled, indices, own).astype(jnp.int32)
     shifts = -jnp.round(fractional[:, indices] - fractional[:, :, None])
-    return NeighbourList(indices, jnp.where(filled, shifts, _FAR).astype(jnp.int8), overflow, cutoff)
+    return NeighbourList(indices, jnp.where(filled, shifts, FAR).astype(jnp.int8), overflow, cutoff)
 
 
 def with_nearest(
@@ -182,7 +182,7 @@ def _shortened(
     shifts = jnp.take_along_axis(neighbours.shifts, found[None], axis=2)
     return NeighbourList(
         jnp.where(filled, indices, jnp.arange(len(indices))[:, None]).astype(jnp.int32),
-        jnp.where(filled, shifts, _FAR).astype(jnp.int8),
+        jnp.where(filled, shifts, FAR).astype(jnp.int8),
         jnp.any(count > capacity) | neighbours.overflow,
         cutoff,
     )

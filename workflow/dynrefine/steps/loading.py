@@ -5,7 +5,7 @@ from pathlib import Path
 import jax.numpy as jnp
 
 from dynrefine.campaign.job import Job
-from dynrefine.config.steps import PotentialStep, SimulationSettings
+from dynrefine.config.steps import PotentialStep, SurfacesStep
 from dynrefine.files.models import Model, load_model
 
 
@@ -21,8 +21,8 @@ def load_potential(job: Job, settings: PotentialStep, precision: str | None = No
     return potential.cast(jnp.dtype(precision or job.precision))
 
 
-def load_surfaces(job: Job, settings: SimulationSettings, precision: str | None = None) -> dict[str, Model]:
-    """The surfaces beside the potential that are observed along trajectories, by name.
+def load_surfaces(job: Job, settings: SurfacesStep, precision: str | None = None) -> dict[str, Model]:
+    """The surfaces beside the potential, by name.
 
     Arguments:
         job: whose inputs they are.

@@ -68,7 +68,7 @@ class LennardJones:
         """Potential energy, eV; arguments as for any potential. The list holds each pair from both sides."""
         trainable = parameters["trainable"]
         energy = _energy_of_pairs(self, trainable, positions, cell, neighbours)
-        return energy + self._tail(trainable, len(positions), cell) if self.tail_correction else energy
+        return energy + self._tail(trainable, positions.shape[0], cell) if self.tail_correction else energy
 
     def forces_and_pullback(
         self,

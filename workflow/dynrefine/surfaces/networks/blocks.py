@@ -17,11 +17,13 @@ _CACHED = 120_000
 def block_length(atoms: int, bytes_per_atom: int) -> int:
     """How many atoms make a block: all of them on an accelerator, which is fast only where it has much to do.
 
+    All of them too where their number is not known, in programs that are exported.
+
     Arguments:
         atoms: in the system.
         bytes_per_atom: of the largest array.
     """
-    if jax.default_backend() != "cpu":
+    if jax.default_backend() != "cpu" or not isinstance(atoms, int):
         return atoms
     most = max(_CACHED // bytes_per_atom, 8)
     return math.ceil(atoms / math.ceil(atoms / most))
@@ -42,8 +44,8 @@ def sum_over_blocks(
         padding: a tree like `rows`, the values of rows that add nothing, with which the last block is filled up.
         length: atoms in a block.
     """
-    atoms = len(jax.tree.leaves(rows)[0])
-    missing = -atoms % length
+    atoms = jax.tree.leaves(rows)[0].shape[0]
+    missing = 0 if length == atoms else -atoms % length
 
     def in_blocks(array: jax.Array, value: Any) -> jax.Array:
         edges = [(0, missing), *[(0, 0)] * (array.ndim - 1)]

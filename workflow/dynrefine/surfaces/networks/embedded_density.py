@@ -150,7 +150,7 @@ def _along_parameters(
     powers = [chosen * power[:, None, :] for power in _powers(distance, 2)]
     # One copy for each atom: for a product over atoms and neighbours XLA would transpose the arrays of all pairs.
     each = jnp.broadcast_to(
-        jnp.concatenate(quadratic), (len(distance), 3 * len(coefficients), len(exponents))
+        jnp.concatenate(quadratic), (distance.shape[0], 3 * len(coefficients), len(exponents))
     )
     return jnp.einsum("ipk,ipn->ink", jnp.concatenate(powers, axis=1), each)
 
@@ -209,7 +209,7 @@ def _by_element(coefficients: jax.Array, elements: jax.Array) -> jax.Array:
     chosen = coefficients[0][:, None]
     for element in range(1, len(coefficients)):
         chosen = jnp.where((elements == element)[:, None, :], coefficients[element][:, None], chosen)
-    return jnp.broadcast_to(chosen, (len(elements), *chosen.shape[-2:]))
+    return jnp.broadcast_to(chosen, (elements.shape[0], *chosen.shape[-2:]))
 
 
 @jax.custom_jvp

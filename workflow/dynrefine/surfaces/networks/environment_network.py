@@ -85,7 +85,7 @@ class EnvironmentNetwork:
         """
         far = 10.0 * self.basis.cutoff
         length = block_length(
-            len(species), indices.shape[1] * self.basis.radial_functions * vectors.dtype.itemsize
+            species.shape[0], indices.shape[1] * self.basis.radial_functions * vectors.dtype.itemsize
         )
         return sum_over_blocks(
             contribution,

@@ -1,0 +1,5 @@
+"""The ASE calculator of potentials made by dynrefine."""
+
+from dynrefine.export.calculator import DynrefineCalculator
+
+__all__ = ["DynrefineCalculator"]

@@ -1,0 +1,59 @@
+"""Write a potential, with surfaces beside it, as one file for ASE, i-PI and programs that run StableHLO.
+
+Where the output is a .json, write a bundle for LAMMPS.
+"""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+import jax.numpy as jnp
+
+from dynrefine.campaign.numerics import configure_numerics
+from dynrefine.errors import CampaignError
+from dynrefine.export.lammps import Room, write_bundle
+from dynrefine.export.potential_file import read_surfaces, write_exported
+from dynrefine.files.models import read_model
+
+
+def main() -> None:
+    """Read the command line and write the file."""
+    parser = argparse.ArgumentParser(prog="python -m dynrefine.export", description=__doc__)
+    parser.add_argument(
+        "potential", type=Path, help="updated_potential.npz of an iteration, or an exported file"
+    )
+    parser.add_argument(
+        "--surface",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="further surfaces, named after their files: dipole.npz",
+    )
+    parser.add_argument("--precision", choices=["float32", "float64"], help="default: that of the file")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="file to write, .npz or .json")
+    lammps = parser.add_argument_group("for LAMMPS, whose arrays have fixed sizes")
+    lammps.add_argument("--atoms", type=int, help="room for atoms and periodic copies of a process")
+    lammps.add_argument("--neighbours", type=int, help="room for neighbours of each, those in the skin too")
+    lammps.add_argument("--platform", choices=["cpu", "cuda"], default="cpu")
+    options = parser.parse_args()
+    configure_numerics("float64")
+    surfaces = read_surfaces(options.potential)
+    surfaces |= {path.stem: read_model(path) for path in options.surface}
+    dtype = jnp.dtype(options.precision or surfaces["potential"].dtype)
+    surfaces = {name: model.cast(dtype) for name, model in surfaces.items()}
+    if options.output.suffix != ".json":
+        write_exported(options.output, surfaces)
+    elif options.atoms is None or options.neighbours is None:
+        parser.error("a bundle for LAMMPS needs --atoms and --neighbours")
+    else:
+        room = Room(options.atoms, options.neighbours)
+        write_bundle(options.output, surfaces["potential"], room, options.platform)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(format="%(levelname)s: %(message)s")
+    try:
+        main()
+    except CampaignError as error:
+        sys.exit(f"error: {error}")
