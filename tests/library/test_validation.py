@@ -112,8 +112,8 @@ def test_a_curve_without_a_measurement_has_no_loss_but_what_is_told_beside_it():
     assert value == pytest.approx(samples.mean(axis=0).max())
     assert error == pytest.approx(error_of(np.max, samples))
     assert (unit, measured, fitted) == ("eV", [5.0, 0.3], False)
-    square, total = findings.curves
-    assert (square.name, total.name) == ("square", "square: sum")
+    curves = {curve.name: curve for curve in findings.curves}
+    square, total = curves["square"], curves["square: sum"]
     np.testing.assert_allclose(square.columns["prediction"], samples.mean(axis=0) ** 2)
     np.testing.assert_allclose(total.columns["prediction"], np.cumsum(samples.mean(axis=0)))
     errors = total.columns["prediction_error"]

@@ -52,7 +52,7 @@ class Infrared:
 
     @classmethod
     def from_settings(
-        cls, settings: InfraredSettings, measured: Float[np.ndarray, "rows 2"], conditions: Conditions
+        cls, settings: InfraredSettings, measured: Float[np.ndarray, "rows columns"], conditions: Conditions
     ) -> "Infrared":
         """The observable that the configuration section describes.
 
@@ -128,7 +128,10 @@ def band_weights(
 
 
 def broaden(
-    measured: Float[np.ndarray, "rows 2"], abscissa: Float[np.ndarray, " W"], depth: int, interval: float
+    measured: Float[np.ndarray, "rows columns"],
+    abscissa: Float[np.ndarray, " W"],
+    depth: int,
+    interval: float,
 ) -> Float[np.ndarray, " W"]:
     """A measured spectrum as it would look through the window of the simulated one.
 
