@@ -18,7 +18,7 @@ PYTEST := $(BIN)/python -m pytest -q --numprocesses $(if $(SLOW),3,2) --dist loa
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG)
 
-.PHONY: campaign unlock test lint docs rulegraph spectrum clean
+.PHONY: campaign unlock test lint lint-snakemake lint-types lint-snakefmt lint-ruff docs rulegraph spectrum clean
 .DEFAULT_GOAL := campaign
 
 campaign: .venv/ready
@@ -31,12 +31,20 @@ unlock: .venv/ready
 test: .venv/ready
 	$(PYTEST) $(if $(SLOW),,-m "not slow")
 
-lint: .venv/ready
+lint: lint-snakemake lint-types lint-snakefmt lint-ruff
+
+lint-snakemake: .venv/ready
+	$(BIN)/snakemake --lint
+
+lint-types: .venv/ready
+	$(BIN)/ty check
+
+lint-snakefmt: .venv/ready
+	$(BIN)/snakefmt --check Snakefile workflow/rules
+
+lint-ruff: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/ty check
-	$(BIN)/snakefmt --check Snakefile workflow/rules
-	$(BIN)/snakemake --lint
 
 docs: .venv/ready
 	$(BIN)/python -m sphinx -b html -q --fresh-env --write-all --fail-on-warning --keep-going docs docs/_build/html

@@ -13,6 +13,7 @@ from jaxtyping import install_import_hook
 from promotion import allow_promotion
 from shapes import WITH_SHAPES
 
+from dynrefine.campaign.job import keep_programs
 from dynrefine.campaign.numerics import configure_numerics
 
 configure_numerics("float64")
@@ -23,18 +24,33 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 allow_promotion()
 # Programs compiled once serve all files and processes of tests, and the next session.
-jax.config.update("jax_compilation_cache_dir", str(COMPILED))
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+keep_programs(COMPILED)
 
 SLURM = Path(__file__).parent / "slurm"
+# Files of half a minute and more, the longest first: begun early, none is left alone at the end.
+LONGEST = (
+    "test_slurm.py",
+    "test_refinement.py",  # it waits for the toy campaign
+    "test_resuming.py",
+    "test_argon.py",
+    "test_extension.py",
+    "test_labelling.py",
+    "test_workflow.py",
+    "test_gradient.py",
+    "test_total_derivative.py",
+    "test_exact_reversal.py",
+    "test_adjoint.py",
+    "test_pressure.py",
+    "test_lennard_jones.py",
+)
 LATE = "too late to begin with slow tests"
 
 
 def pytest_collection_modifyitems(items):
-    """Files with slow tests come after all others, but those of Slurm, which mostly wait, before."""
+    """Files with slow tests come after all others, but those of Slurm, which mostly wait, before; longest first."""
     slow = {item.path for item in items if item.get_closest_marker("slow") and SLURM not in item.path.parents}
-    items.sort(key=lambda item: item.path in slow)
+    order = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: (item.path in slow, order.get(item.path.name, len(order))))
 
 
 @cache

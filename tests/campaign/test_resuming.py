@@ -1,4 +1,4 @@
-"""Campaigns that are killed, prolonged or converge, with the true scripts."""
+"""Campaigns that are killed or converge, with the true scripts."""
 
 import os
 import random
@@ -7,13 +7,13 @@ import signal
 import subprocess
 import time
 
-import numpy as np
-from campaigns import AFTERWARDS, ITERATION, ROOT, different_results
-from toy_steps import parameters_by_optimiser, parameters_in
+import pytest
+from campaigns import ITERATION, different_results
 
-from dynrefine.config import load_config
 from dynrefine.files.arrays import read_arrays
 from dynrefine.files.history import CONVERGED, load_history
+
+pytestmark = pytest.mark.slow
 
 SEED = 20250116
 PATIENCE = 300.0  # s until the file appears at whose sight a campaign is killed
@@ -40,16 +40,16 @@ def kill_at_sight_of(campaign, path, target, delay):
     assert process.wait() == -signal.SIGKILL
 
 
-def test_a_training_that_is_killed_goes_on_from_its_checkpoint_to_the_same_bits(finished_toy, tmp_path):
-    campaign = finished_toy.begun_anew(tmp_path / "campaign")
+def test_a_training_that_is_killed_goes_on_from_its_checkpoint_to_the_same_bits(toy, finished_toy):
+    (toy.results / POTENTIAL).unlink()
     checkpoint = "pretraining/potential_checkpoint.npz"
-    kill_at_sight_of(campaign, checkpoint, POTENTIAL, random.Random(SEED).uniform(0.0, 0.2))
-    campaign.run("--unlock")
-    campaign.run(f"results/toy/{POTENTIAL}", cores=2)
-    log = (campaign.results / "logs/train_surface/potential.log").read_text(encoding="utf-8")
+    kill_at_sight_of(toy, checkpoint, POTENTIAL, random.Random(SEED).uniform(0.0, 0.2))
+    toy.run("--unlock")
+    toy.run(f"results/toy/{POTENTIAL}", cores=2)
+    log = (toy.results / "logs/train_surface/potential.log").read_text(encoding="utf-8")
     assert f"going on from results/toy/{checkpoint}" in log
-    assert not (campaign.results / checkpoint).exists()
-    assert (campaign.results / POTENTIAL).read_bytes() == (finished_toy.results / POTENTIAL).read_bytes()
+    assert not (toy.results / checkpoint).exists()
+    assert different_results(toy, finished_toy) == set()
 
 
 def test_an_iteration_that_is_killed_ends_with_the_same_bits(toy, finished_toy):
@@ -63,22 +63,12 @@ def test_an_iteration_that_is_killed_ends_with_the_same_bits(toy, finished_toy):
     assert different_results(toy, finished_toy) == set()
 
 
-def test_one_more_iteration_runs_alone(toy):
-    before = toy.contents()
-    more = toy.configure("more.yaml", optimiser={"iterations": 3})
-    assert toy.run("results/toy/refinement/002/history.csv", configuration=more, cores=2) == ITERATION
-    assert {path: toy.contents()[path] for path in before} == before
-    history = load_history(toy.results / "refinement/002/history.csv")
-    assert history.iterations == [0, 1, 2]
-    settings = load_config(ROOT / "tests/config/toy.yaml").model_dump()
-    expected = parameters_by_optimiser(toy.results, settings, ("000", "001", "002"))[-1]
-    written = parameters_in(toy.results / "refinement/002/updated_potential.npz")
-    np.testing.assert_array_equal(written, expected)
-    assert toy.planned(configuration=more) == AFTERWARDS
-
-
 def test_after_convergence_iterations_pass_through(toy):
-    """Nothing falls by 99 % in an iteration: the second one, whose step is made again, is the last."""
+    """Nothing falls by 99 % in an iteration: the second one, whose step is made again, is the last.
+
+    What a third one adds to the finished campaign leaves everything before as it was.
+    """
+    before = toy.contents()
     refinement, kept = toy.results / "refinement", ("updated_potential.npz", "optimiser.npz", "history.csv")
     for name in kept:
         (refinement / "001" / name).unlink()
@@ -94,3 +84,6 @@ def test_after_convergence_iterations_pass_through(toy):
     for name in ("300K/trajectories_00", "300K/gradient_00", "objective", "anchor"):
         kind = name.split("/")[-1].split("_")[0]
         assert read_arrays(refinement / f"002/{name}.npz", kind).passed_through, name
+    after = toy.contents()
+    made_again = {str((refinement / "001" / name).relative_to(toy.folder)) for name in kept}
+    assert {path for path, content in before.items() if after[path] != content} <= made_again

@@ -19,12 +19,12 @@ from dynrefine.quantities.base import Observer
 pytestmark = pytest.mark.usefixtures("fast_compilation")
 
 
-def simulation(reversal, dtype):
-    """Four molecules of water with their dipole observed, and two starting points."""
+def simulation(reversal, dtype, observed="dipole_derivative"):
+    """Four molecules of water with their dipole, or what is asked for, observed, and two starting points."""
     system, positions = water_box(4, CUBIC)
     model, dipole = (random_model(each, system, positions) for each in (POTENTIAL, DIPOLE))
     system, positions, parameters = cast((system, positions, model.parameters), dtype)
-    observe = Observer.of(["dipole_derivative"], {"dipole": dipole.cast(dtype)})
+    observe = Observer.of([observed], {"dipole": dipole.cast(dtype)})
     times = ObservationTimes(timestep=0.5, count=4, stride=2, kept=4, reversal=reversal)
     field = field_of(model.architecture, CUBIC, rebuild_interval=4)
     velocities = thermal_velocities(jax.random.key(0), system.masses, 300.0)
@@ -64,7 +64,7 @@ def test_trajectories_and_adjoints_are_lowered_for_cuda(reversal, monkeypatch):
 
 
 def test_replicas_all_at_once_run_as_one_by_one(monkeypatch):
-    own, starts = simulation("floating", jnp.float64)
+    own, starts = simulation("floating", jnp.float64, "velocities")
 
     def both():
         there = jax.jit(lambda *arguments: legs(*arguments))(own, starts)

@@ -14,6 +14,8 @@ from dynrefine.dynamics.force_field import ListFaults, force_field, with_suffici
 from dynrefine.geometry.cell_lists import CellGrid, cell_grid, cell_list
 from dynrefine.geometry.neighbours import displacements, images_per_axis, neighbour_list
 
+pytestmark = pytest.mark.usefixtures("fast_compilation")
+
 ATOMS = 200
 ROOM = 48  # for the neighbours of any atom below
 CELLS = {

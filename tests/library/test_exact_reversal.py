@@ -153,12 +153,12 @@ def test_in_floating_point_the_start_is_missed_and_the_energy_the_same(argon):
 
 
 @pytest.mark.slow
-def test_twenty_thousand_steps_are_undone_and_keep_their_energy(liquid):
-    frames = liquid.frames(20_000, stride=10)
-    legs = liquid.run(frames)
-    assert_undone(liquid, liquid.walk_back(frames, legs, legs.series))
+def test_twenty_thousand_steps_are_undone_and_keep_their_energy(argon):
+    frames = argon.frames(20_000, stride=10)
+    legs = argon.run(frames)
+    assert_undone(argon, argon.walk_back(frames, legs, legs.series))
     found, error = drift(legs.energies)
-    floating, floating_error = drift(liquid.run(replace(frames, reversal="floating")).energies)
+    floating, floating_error = drift(argon.run(replace(frames, reversal="floating")).energies)
     assert abs(found) < abs(floating) + 4.0 * np.hypot(error, floating_error)
 
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from systems import DIPOLE, POTENTIAL, TRICLINIC, SoftPairs, field_of, random_model, water_box
+from systems import DIPOLE, TRICLINIC, SoftPairs, field_of, random_model, water_box
 
 from dynrefine.config.properties import Band, InfraredSettings
 from dynrefine.dynamics.leapfrog import ObservationTimes, Simulation
@@ -107,7 +107,7 @@ def pairs():
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def virials(pairs):
     """The loss of a correlation of a quantity that depends on the potential itself."""
     simulation = replace(pairs.simulation, along=Observer({"virial": Quantity(virial, "eV")}, {}))
@@ -116,11 +116,9 @@ def virials(pairs):
 
 @pytest.fixture(scope="module")
 def infrared():
-    """The loss of the infrared spectrum on random networks."""
+    """The loss of the infrared spectrum by a network's dipoles on a pair potential."""
     system, starts = starting_points()
-    potential = random_model(
-        POTENTIAL.model_copy(update={"angular_momentum": 1}), system, starts.positions[0]
-    )
+    architecture = SoftPairs()
     dipole = random_model(DIPOLE, system, starts.positions[0])
     interval = FRAMES.timestep * FRAMES.stride
     bands = [Band(range=[200.0, 3600.0])]
@@ -130,11 +128,11 @@ def infrared():
     volume = float(system.volume)
     return CheckedLoss(
         Simulation(
-            field_of(potential.architecture, system.cell),
+            field_of(architecture, system.cell),
             FRAMES,
             Observer.of(["dipole_derivative"], {"dipole": dipole}),
             Observer({}, {}),
-            potential.parameters,
+            architecture.initial_parameters(),
             system,
         ),
         Infrared.from_settings(settings, measured, Conditions(KELVIN, volume, 6, interval)),
@@ -192,7 +190,7 @@ def central_difference(function, vector, step=1e-4):
     )
 
 
-def test_the_infrared_gradient_of_networks_is_the_finite_difference(infrared):
+def test_the_infrared_gradient_is_the_finite_difference(infrared):
     adjoint, reversal = infrared.adjoint(tolerance=1e-9)
     assert 0.0 < reversal < 1e-11
     rows = compare_with_finite_differences(infrared, adjoint, displacement=1e-4, count=2, seed=0)
@@ -223,16 +221,18 @@ def test_a_quantity_that_depends_on_the_potential_has_an_explicit_part(virials):
 
 
 def test_the_check_notices_where_the_explicit_part_is_missing(virials):
-    """Central differences displace the parameters of what is observed too: not all columns share the mistake."""
+    """Its central differences displace the parameters of what is observed too.
+
+    They are those of the loss with the explicit part, which is as large without: no derivative enters them.
+    """
     observe = virials.simulation.along
 
     def blind(potential, *point):
         return observe(potential._replace(parameters=jax.lax.stop_gradient(potential.parameters)), *point)
 
     without = replace(virials, simulation=replace(virials.simulation, along=blind))
-    rows, adjoint = compare_with_backpropagation(without, tolerance=1e-9, precision="float64")
-    assert rows[0]["relative_error"] < 1e-10
-    rows = compare_with_finite_differences(without, adjoint, displacement=1e-4, count=2, seed=0)
+    adjoint, _ = without.adjoint(tolerance=1e-9)
+    rows = compare_with_finite_differences(virials, adjoint, displacement=1e-4, count=2, seed=0)
     assert min(row["relative_error"] for row in rows) > 0.1
 
 

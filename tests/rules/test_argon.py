@@ -35,6 +35,8 @@ from dynrefine.files.trajectories import Trajectories, load_trajectories
 from dynrefine.report.formatting import value_with_error
 from dynrefine.units import BAR, BOLTZMANN, GRAM_PER_CUBIC_CENTIMETRE, KINETIC
 
+pytestmark = pytest.mark.slow
+
 CONFIG = load_config(ROOT / "tests/config/argon.yaml")
 SETTINGS = CONFIG.model_dump()
 STATES = {"94K": SETTINGS["states"][0], "140K": SETTINGS["states"][1]}

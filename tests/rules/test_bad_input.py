@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from campaigns import ROOT, limit_size_of_files
+from campaigns import ROOT, TOY, limit_size_of_files
 
 from dynrefine.config import check_files, load_config
 from dynrefine.config.steps import RunTrajectories
@@ -18,10 +18,11 @@ from dynrefine.files.ensembles import load_ensemble
 from dynrefine.files.models import load_model, save_model
 from dynrefine.sampling.trajectories import run_trajectories
 
-ENSEMBLE = "results/argon/refinement/000/94K/ensemble_00.npz"
-TRAJECTORIES = "results/argon/refinement/000/94K/trajectories_00.npz"
+ENSEMBLE = "results/toy/refinement/000/300K/ensemble_00.npz"
+TRAJECTORIES = "results/toy/refinement/000/300K/trajectories_00.npz"
 
-ARGON = load_config(ROOT / "tests/config/argon.yaml")
+POTENTIAL = "results/toy/pretraining/potential.npz"
+SURFACE = TOY.potential, TOY.elements
 
 
 def sentences(finished):
@@ -48,17 +49,16 @@ def only_sentence(campaign, *arguments, configuration=None, before=None):
     return found.pop()
 
 
-def test_what_a_truncated_file_needs_is_to_be_deleted(finished_argon, tmp_path):
+def test_what_a_truncated_file_needs_is_to_be_deleted(toy):
     """The rule that reads it names it, and the remedy of the sentence gives the same bits again."""
-    campaign = finished_argon.copy_to(tmp_path / "campaign")
-    ensemble = campaign.folder / ENSEMBLE
+    ensemble = toy.folder / ENSEMBLE
     whole = ensemble.read_bytes()
     ensemble.write_bytes(whole[: len(whole) // 2])
-    assert only_sentence(campaign, TRAJECTORIES) == (
+    assert only_sentence(toy, TRAJECTORIES) == (
         f"{ENSEMBLE} is truncated or not an array file of dynrefine: delete it and run the rule that makes it again."
     )
     ensemble.unlink()
-    assert campaign.run(ENSEMBLE) == {"sample_ensemble": 1}
+    assert toy.run(ENSEMBLE) == {"sample_ensemble": 1}
     assert ensemble.read_bytes() == whole
 
 
@@ -146,31 +146,30 @@ def test_unfit_frames_are_refused(tmp_path, spoil, sentence):
     assert sentence_of(check, read_frames(tmp_path / "mine.extxyz"), ["O", "H"]) == sentence
 
 
-def test_a_potential_of_another_version_is_refused(finished_argon, tmp_path, monkeypatch):
-    surface = ARGON.potential, ARGON.elements
-    model = load_model(finished_argon.results / "initial_potential.npz", *surface)
+def test_a_potential_of_another_version_is_refused(finished_toy, tmp_path, monkeypatch):
+    model = load_model(finished_toy.folder / POTENTIAL, *SURFACE)
     with monkeypatch.context() as changed:
         changed.setattr(storage, "__version__", "9.9.0")
         save_model(tmp_path / "potential.npz", model)
-    assert sentence_of(load_model, tmp_path / "potential.npz", *surface) == (
+    assert sentence_of(load_model, tmp_path / "potential.npz", *SURFACE) == (
         f"{tmp_path}/potential.npz was written by dynrefine 9.9.0, this is {storage.__version__}: make the file "
         "again with this version or install the version that wrote it."
     )
 
 
-def test_a_trajectory_that_drifts_in_energy_is_refused(finished_argon):
-    potential = load_model(finished_argon.results / "initial_potential.npz", ARGON.potential, ARGON.elements)
+def test_a_trajectory_that_drifts_in_energy_is_refused(finished_toy):
+    potential = load_model(finished_toy.folder / POTENTIAL, *SURFACE)
     settings = RunTrajectories.model_construct(
-        elements=ARGON.elements,
-        state=ARGON.states[0],
-        ensemble=ARGON.ensemble,
-        trajectory=ARGON.trajectory.model_copy(update={"energy_drift": 1e-5}),
+        elements=TOY.elements,
+        state=TOY.states[0],
+        ensemble=TOY.ensemble,
+        trajectory=TOY.trajectory.model_copy(update={"energy_drift": 1e-5}),
         along=["velocities"],
         at_start=[],
     )
-    ensemble = load_ensemble(finished_argon.folder / ENSEMBLE)
+    ensemble = load_ensemble(finished_toy.folder / ENSEMBLE)
     said = sentence_of(run_trajectories, potential, {}, ensemble, settings, None)
     assert said.startswith("the total energy of a trajectory drifted by ")
     assert said.endswith(
-        "meV/atom where trajectory.energy_drift allows 1e-05: shorten trajectory.timestep (now 8.0 fs)."
+        "meV/atom where trajectory.energy_drift allows 1e-05: shorten trajectory.timestep (now 0.5 fs)."
     )

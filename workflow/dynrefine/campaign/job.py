@@ -191,11 +191,18 @@ def configure_jax(precision: str, threads: int) -> JaxDevice:
 
     watch_compilation(jax)
     configure_numerics(precision)
-    jax.config.update("jax_compilation_cache_dir", str(compilation_cache()))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    keep_programs(compilation_cache())
     device = jax.devices()[0]
     return JaxDevice(device.platform, device.device_kind, precision, threads, jax.__version__)
+
+
+def keep_programs(folder: Path) -> None:
+    """Let JAX keep what it compiles, however little, in a folder, and read it from there."""
+    import jax
+
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 def _require_sound_release(jaxlib: str) -> None:

@@ -40,6 +40,7 @@ def _compared(
     check, tolerance = settings.gradient.check, settings.gradient.reversal_tolerance
     # What is computed in double precision runs a few times only: it is compiled fast. The adjoint in single
     # precision is compiled as in the campaign.
+    of_campaign = jax.config.read("jax_disable_most_optimizations")
     jax.config.update("jax_disable_most_optimizations", True)
     loss = _loss(job, settings, ensemble, observable, "float64")
     reference = backpropagated(loss)
@@ -47,7 +48,7 @@ def _compared(
     differences = compare_with_finite_differences(
         loss, adjoint, check.displacement, check.parameters, job.drawing_seed
     )
-    jax.config.update("jax_disable_most_optimizations", False)
+    jax.config.update("jax_disable_most_optimizations", of_campaign)
     single, _ = compare_with_backpropagation(
         _loss(job, settings, ensemble, observable, "float32"), tolerance, "float32", reference
     )
