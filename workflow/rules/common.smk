@@ -37,7 +37,11 @@ DOWNLOADS = {
     if file.url is not None
 }
 DOWNLOADED_FILES, DOWNLOADED_FOLDERS = (
-    [path for path, file in DOWNLOADS.items() if isinstance(file.sha256, dict) == folder]
+    [
+        path
+        for path, file in DOWNLOADS.items()
+        if isinstance(file.sha256, dict) == folder
+    ]
     for folder in (False, True)
 )
 TARGET_FILES = [
