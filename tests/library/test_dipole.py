@@ -213,7 +213,7 @@ def test_frames_without_dipoles_around_atoms_are_named():
 
 def test_frames_without_dipoles_are_named():
     frames = LabelledFrames.unlabelled(np.array([0, 1, 1]), np.zeros((2, 3, 3)), np.eye(3))
-    with pytest.raises(CampaignError, match=r"dataset/validation\.extxyz has a dipole.*dataset\.files"):
+    with pytest.raises(CampaignError, match=r"validation\.extxyz has a dipole.*files of the data set"):
         require_dipoles(frames, "validation")
     frames.dipoles[1] = 0.5
     np.testing.assert_array_equal(require_dipoles(frames, "train").dipoles, [[0.5, 0.5, 0.5]])
