@@ -31,6 +31,7 @@ from dynrefine.sampling.initial_configurations import lattice_configurations
 ARGON = [Element(symbol="Ar", mass=39.948, charge=0)]
 SURFACE = {"cutoff": 4.5, "radial_functions": 8, "angular_momentum": 2, "hidden_layers": [32, 32]}
 LARGE_SURFACE = {"cutoff": 6.0, "radial_functions": 12, "angular_momentum": 2, "hidden_layers": [64, 64]}
+RICH_SURFACE = LARGE_SURFACE | {"mixed_orbitals": 24, "triple_products": 24}
 LARGE_DIPOLE = LARGE_SURFACE | {"cutoff": 4.0}
 
 
@@ -111,6 +112,7 @@ def water(
 
 
 large_water = partial(water, surface=LARGE_SURFACE, dipole_surface=LARGE_DIPOLE)  # networks as published
+rich_water = partial(water, surface=RICH_SURFACE, dipole_surface=LARGE_DIPOLE)  # that of config/water.yaml
 
 
 def _tamed(settings: SurfaceSettings, dtype: Any) -> Model:

@@ -12,7 +12,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from cases import argon, fastest, large_water, water
+from cases import argon, fastest, large_water, rich_water, water
 
 from dynrefine.campaign.job import configure_jax
 from dynrefine.geometry.system import Point
@@ -20,7 +20,7 @@ from dynrefine.quantities.base import Observer
 from dynrefine.surfaces.base import Surface
 
 SUPERCELLS = {16: (1, 1, 1), 64: (2, 2, 1), 128: (2, 2, 2), 256: (4, 2, 2), 512: (4, 4, 2)}
-SURFACES = {"small": water, "large": large_water}
+SURFACES = {"small": water, "large": large_water, "rich": rich_water}
 
 
 def parts(case: Any) -> dict[str, tuple[Any, ...]]:

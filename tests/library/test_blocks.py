@@ -27,6 +27,7 @@ from dynrefine.surfaces.networks.blocks import block_length, sum_over_blocks
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")
 
+RICH = POTENTIAL.model_copy(update={"mixed_orbitals": 4, "triple_products": 2})
 ROUNDING = {"rtol": 1e-11, "atol": 1e-11}  # sums of some hundred terms of order one in double precision
 
 
@@ -138,7 +139,7 @@ def test_energies_forces_stresses_and_products_in_blocks_are_those_in_one(box, m
 def test_both_products_are_those_of_the_plain_form_and_of_central_differences(box, monkeypatch):
     """(∂F/∂x)ᵀ g and (∂F/∂θ)ᵀ g against backpropagation through the forces of all atoms at once."""
     system, positions, cell = box
-    model = random_model(POTENTIAL, *water_box(4, CUBIC))
+    model = random_model(RICH, *water_box(4, CUBIC))
     neighbours = lists(system, positions, cell, model.architecture.cutoff)
     g = jax.random.normal(jax.random.key(3), positions.shape)
     field = field_of(model.architecture, cell)
@@ -169,7 +170,7 @@ def test_both_products_are_those_of_the_plain_form_and_of_central_differences(bo
 def test_labels_are_differentiated_by_the_parameters_as_the_plain_form(box, monkeypatch):
     """Energy, forces and stress at once, in blocks, against backpropagation through them in one."""
     system, positions, cell = box
-    model = random_model(POTENTIAL, *water_box(4, CUBIC))
+    model = random_model(RICH, *water_box(4, CUBIC))
     neighbours = lists(system, positions, cell, model.architecture.cutoff)
     cotangents = (
         0.7,

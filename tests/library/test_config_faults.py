@@ -46,6 +46,7 @@ def sentences(*changes):
 
 
 INFRARED = ("objective", "observables", "infrared")
+OWN_DIPOLE = {"name": "dipole", "surface": {"kind": "dipole"}}
 ARGON = "workflow/data/targets/argon_structure_factor_85K.csv"
 STRUCTURE = ("validation", "properties", "rdf")
 UNMEASURED = (*STRUCTURE, "target"), None
@@ -149,6 +150,20 @@ HEAVY = [(("ensemble", "masses"), None)]
         (
             [((*INFRARED, "targets"), {"310K": "x.csv"})],
             "objective.observables.infrared.targets.310K is given, expected the name of a state: 300K: correct it.",
+        ),
+        (
+            [(("potential", "triple_products"), 4), (("potential", "angular_momentum"), 1)],
+            "potential.triple_products is 4, expected 0 where potential.angular_momentum is 1, since they need "
+            "tensors: set it to 0, or angular_momentum to 2.",
+        ),
+        (
+            [(("surfaces",), [OWN_DIPOLE | {"dataset": {"files": [{"url": "https://example.org/water"}]}}])],
+            "surfaces[0].dataset.files[0].sha256 is missing, expected the checksum of the download: add what "
+            "sha256sum says.",
+        ),
+        (
+            [(("dataset", "atoms"), "64 H2O")],
+            "dataset.atoms is '64 H2O', expected a formula such as O64H128: correct it.",
         ),
         (
             [(("dataset", "files"), ["frames{1}.extxyz"])],

@@ -1,5 +1,7 @@
 """The dipole surface: vector under rotation, defined modulo the polarisation quantum, exact in its derivative."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +12,7 @@ from systems import DIPOLE, TRICLINIC, all_neighbours, cast, random_model, rotat
 from dynrefine.errors import CampaignError
 from dynrefine.geometry.frames import LabelledFrames
 from dynrefine.geometry.frames_with_neighbours import with_neighbours
+from dynrefine.training import local_dipole
 from dynrefine.training.dipole import dipole_loss, nearest_branch, require_dipoles
 
 # Dipoles of some e Å from charges times positions of some 10 Å, in double precision.
@@ -177,9 +180,40 @@ def test_the_loss_is_blind_to_the_branch_of_the_labels(box, evaluate):
         np.testing.assert_allclose(loss, error @ error / 18, rtol=1e-9)
 
 
+def test_the_dipoles_around_atoms_add_up_and_their_loss_is_a_mean_of_squares(box, evaluate):
+    system, positions, model = box
+    learned, _ = evaluate(positions, system.cell)
+    frames = LabelledFrames.unlabelled(
+        np.append(system.species, -1), np.append(positions, [[0.0] * 3], axis=0)[None], system.cell
+    )
+    data = with_neighbours(frames, model.architecture.cutoff, jnp.float64)
+    local = local_dipole.predictions(model.architecture, model.parameters, data)
+    np.testing.assert_allclose(np.sum(local[0], axis=0), learned, atol=ROUNDING)
+    np.testing.assert_array_equal(local[0, -1], 0.0)
+    errors = np.random.default_rng(13).normal(0.0, 0.1, local.shape)
+    labelled = replace(data, frames=replace(data.frames, local_dipoles=local + errors))
+    expected = np.mean(errors[0, :-1] ** 2)
+    loss = local_dipole.loss(model.architecture, model.parameters, labelled)
+    np.testing.assert_allclose(loss, expected, rtol=1e-9)
+    said = local_dipole.errors((np.asarray(local), np.asarray(local + errors)), frames, ["O", "H"])
+    oxygens = np.asarray(frames.species) == 0
+    assert said["dipole around O"] == (pytest.approx(np.sqrt(np.mean(errors[oxygens] ** 2))), "e Å")
+    relative = 100 * said["dipole around O"][0] / np.std((local + errors)[oxygens])
+    assert said["dipole around O, relative to its spread"] == (pytest.approx(relative), "%")
+
+
+def test_frames_without_dipoles_around_atoms_are_named():
+    frames = LabelledFrames.unlabelled(np.array([0, 1, 1]), np.zeros((2, 3, 3)), np.eye(3))
+    with pytest.raises(CampaignError, match=r"validation\.extxyz has dipoles around its atoms"):
+        local_dipole.prepared({"validation": frames}, 2)
+    frames.local_dipoles[1] = 0.5
+    chosen, _ = local_dipole.prepared({"validation": frames}, 2)
+    np.testing.assert_array_equal(chosen["validation"].local_dipoles, np.full((1, 3, 3), 0.5))
+
+
 def test_frames_without_dipoles_are_named():
     frames = LabelledFrames.unlabelled(np.array([0, 1, 1]), np.zeros((2, 3, 3)), np.eye(3))
-    with pytest.raises(CampaignError, match=r"dataset/validation\.extxyz has a dipole.*dataset\.files"):
+    with pytest.raises(CampaignError, match=r"validation\.extxyz has a dipole.*files of the data set"):
         require_dipoles(frames, "validation")
     frames.dipoles[1] = 0.5
     np.testing.assert_array_equal(require_dipoles(frames, "train").dipoles, [[0.5, 0.5, 0.5]])

@@ -4,15 +4,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ase import Atoms
+from ase.build import molecule
 
 from dynrefine.datasets.arrays import from_arrays, to_arrays
 from dynrefine.datasets.checking import check_frames
 from dynrefine.datasets.conventions import Conventions
 from dynrefine.datasets.deepmd import files_of
 from dynrefine.datasets.isotopes import symbols_of
-from dynrefine.datasets.reading import read_frames
+from dynrefine.datasets.reading import read_frames, with_labels
+from dynrefine.datasets.splitting import summary
 from dynrefine.datasets.writing import write_frames
 from dynrefine.errors import CampaignError
+from dynrefine.units import BOHR
 
 SHIPPED = Path(__file__).parents[2] / "workflow/data/water16/frames.extxyz"
 WATER = read_frames(SHIPPED)[:20]
@@ -420,3 +424,56 @@ def test_a_cell_that_is_none_is_told(tmp_path, lattice):
     path.write_text(f'2\n{lattice} Properties=species:S:1:pos:R:3 pbc="T T T" energy=1\nO 0 0 0\nH 0 0 1\n')
     with pytest.raises(CampaignError, match=r"line 2 cannot be read|has the cell|has no forces"):
         check_frames(read_frames(path), ELEMENTS, force_limit=30.0, needed=["energy"])
+
+
+def test_displacements_of_each_atom_say_its_dipole_and_the_total(tmp_path):
+    """Written and read again, with units."""
+    by_atom = np.random.default_rng(1).normal(0.0, 0.1, (len(WATER), 48, 3))
+    folder = deepmd(tmp_path / "water", WATER)
+    (folder / "set.000/dipole.npy").unlink()
+    np.save(folder / "set.000/atomic_dipole.npy", by_atom.reshape(len(WATER), -1))
+    how = Conventions({"dipole": "e bohr"}, wannier=True, charges={"O": -2, "H": 1})
+    frames = read_frames(folder, how)
+    write_frames(tmp_path / "again.extxyz", frames)
+    for found in (frames, read_frames(tmp_path / "again.extxyz")):
+        arrays = to_arrays(found, ELEMENTS)
+        np.testing.assert_allclose(arrays.local_dipoles, -2.0 * BOHR * by_atom, atol=1e-7)
+        formal = np.einsum("fn,fnx->fx", np.where(arrays.species == 0, -2.0, 1.0), arrays.positions)
+        np.testing.assert_allclose(arrays.dipoles, formal + arrays.local_dipoles.sum(axis=1), atol=1e-5)
+    rebuilt = to_arrays(from_arrays(arrays, ELEMENTS, "water"), ELEMENTS)
+    np.testing.assert_array_equal(rebuilt.local_dipoles, arrays.local_dipoles)
+
+
+def test_dipoles_of_molecules_are_those_around_oxygens_and_of_their_hydrogens(tmp_path):
+    """A folder without types, dipoles of the oxygens alone, and molecules that lie across the cell's boundary."""
+    frame = molecule("H2O")
+    frame.positions -= frame.positions[0]
+    frame = frame + Atoms(frame.symbols, frame.positions @ np.diag([1, -1, -1]) + [3.9, 3.1, 4.4])
+    frame = frame[[0, 3, 1, 2, 4, 5]]
+    frame.set_cell([[7.0, 0.0, 0.0], [0.8, 6.5, 0.0], [0.0, 0.3, 8.0]])
+    around = np.array([[0.01, -0.02, 0.13], [0.05, 0.11, -0.2]])
+    bonds = np.array([frame.positions[2:4].sum(0), frame.positions[4:].sum(0) - 2 * frame.positions[1]])
+    frame.positions[[2, 5]] += frame.cell.array[[1, 2]]
+    part = tmp_path / "water/set.000"
+    part.mkdir(parents=True)
+    np.save(part / "coord.npy", frame.positions.ravel()[None])
+    np.save(part / "box.npy", frame.cell.array.ravel()[None])
+    np.save(part / "atomic_dipole.npy", (around + bonds).ravel()[None] / BOHR)
+    how = Conventions({"dipole": "e bohr"}, molecular=True, atoms="O2H4", charges={"O": -2, "H": 1})
+    arrays = to_arrays(read_frames(tmp_path / "water", how), ELEMENTS)
+    np.testing.assert_array_equal(arrays.species, [[0, 0, 1, 1, 1, 1]])
+    np.testing.assert_allclose(
+        arrays.local_dipoles[0], np.append(around, np.zeros((4, 3)), axis=0), atol=1e-12
+    )
+    np.testing.assert_allclose(arrays.dipoles[0], (around + bonds).sum(axis=0), atol=1e-12)
+
+
+def test_frames_of_another_surface_may_lack_energies():
+    """They have the dipole alone; a potential's frames may not."""
+    frames = [with_labels(frame, {"dipole": frame.get_dipole_moment()}) for frame in WATER]
+    kept, table = check_frames(frames, ELEMENTS, force_limit=30.0, needed=())
+    assert len(kept) == len(WATER) and table.energy.isna().all() and table.largest_force.isna().all()
+    described = summary({"train": kept})
+    assert described.dipoles.sum() == len(WATER) and described.force.isna().all()
+    with pytest.raises(CampaignError, match="has no energy: expected energy and forces"):
+        check_frames(frames, ELEMENTS, force_limit=30.0)

@@ -5,11 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from finished_campaign import ROLES, FinishedCampaign
+import yaml
+from finished_campaign import ROLES, ROOT, FinishedCampaign
 
 from dynrefine.config.dynamics import State, state_labels
+from dynrefine.config.model import Config
 from dynrefine.files.history import Entry, History
 from dynrefine.report import blocks
+from dynrefine.report.chapters import levels_of_theory
 from dynrefine.report.comparison import Change, changes, judge
 from dynrefine.report.curves import _passed_through, spectra_chapter
 from dynrefine.report.figures import dataset_figure, save_figure, to_svg, training_figure
@@ -402,6 +405,25 @@ def test_a_campaign_without_a_data_set_has_no_sections_of_it(tmp_path):
     assert not {"Data set and training", "Ab initio errors"} & set(headings(page))
     assert "force error" not in text and "anchor" not in text.split("Settings and versions")[0]
     assert "Parameters with which each iteration began" in text
+
+
+@pytest.mark.parametrize(
+    ("level", "said"),
+    [
+        ("PBE0", "potential (PBE0) and dipole (PBE0)."),
+        ("SCAN", "potential (PBE0) and dipole (SCAN). Not all is of one level"),
+        (None, "potential (PBE0) and dipole (not stated). Not all is of one level"),
+    ],
+)
+def test_levels_of_theory_of_data_sets_are_told(level, said):
+    values = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    dataset = values["dataset"] | {"level": "PBE0"}
+    own = {"name": "dipole", "surface": {"kind": "dipole"}, "dataset": values["dataset"] | {"level": level}}
+    campaign = Config.model_validate(values | {"dataset": dataset, "surfaces": [own]})
+    text = levels_of_theory(campaign, ["potential", "dipole"])
+    assert said in text and (level == "PBE0") == text.endswith("dipole (PBE0).")
+    alone = campaign.model_copy(update={"surfaces": []})
+    assert levels_of_theory(alone, ["potential", "dipole"]) == ""
 
 
 def test_the_same_results_give_the_same_figure(improved):

@@ -61,14 +61,41 @@ def pairs_of_molecules():
     return frames
 
 
+def displacements(frame):
+    """Of the Wannier centres of each atom, as if bonds had charges of half an electron [N, 3], Å."""
+    result = np.zeros((len(frame), 3))
+    hydrogens = np.flatnonzero(frame.numbers == 1)
+    for oxygen in np.flatnonzero(frame.numbers == 8):
+        bonds = frame.get_distances(oxygen, hydrogens, mic=True, vector=True)
+        result[oxygen] = 0.25 * bonds[np.linalg.norm(bonds, axis=1) < 1.3].sum(axis=0)
+    return result
+
+
+def displacements_by_atom(folder, frames):
+    """Write frames with displacements of Wannier centres as a DeePMD folder; the checksums of its files."""
+    (folder / "set.000").mkdir(parents=True)
+    (folder / "type.raw").write_text(" ".join(str(int(number == 1)) for number in frames[0].numbers))
+    (folder / "type_map.raw").write_text("O\nH\n")
+    arrays = {
+        "coord": [frame.positions for frame in frames],
+        "box": [frame.cell.array for frame in frames],
+        "atomic_dipole": [displacements(frame) for frame in frames],
+    }
+    for name, array in arrays.items():
+        np.save(folder / f"set.000/{name}.npy", np.reshape(array, (len(frames), -1)))
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    """A campaign run until its data set, of downloaded frames and of pairs labelled in two batches."""
+    """A campaign run until its data sets: of a downloaded file and pairs labelled in two batches, of a folder."""
     campaign = copy_workflow(tmp_path_factory.mktemp("data"))
     kept_elsewhere = tmp_path_factory.mktemp("elsewhere")
     shipped = read_frames(campaign.folder / "workflow/data/water16/frames.extxyz")[:12]
     write_frames(kept_elsewhere / "twelve.extxyz", shipped)
     checksum = hashlib.sha256((kept_elsewhere / "twelve.extxyz").read_bytes()).hexdigest()
+    checksums = displacements_by_atom(kept_elsewhere / "wannier", shipped)
     write_frames(campaign.folder / "pairs.extxyz", pairs_of_molecules())
     (campaign.folder / "engine.py").write_text(ENGINE.format(printed=PRINTED, energy=ENERGY))
     with served(kept_elsewhere) as address:
@@ -85,9 +112,24 @@ def prepared(tmp_path_factory):
                 "command": f"{sys.executable} {campaign.folder}/engine.py",
                 "settings": {"first_cutoff": 0},
             },
+            surfaces=[
+                {
+                    "name": "dipole",
+                    "task": "local_dipole",
+                    "surface": {"kind": "dipole"},
+                    "dataset": {
+                        "files": [{"url": f"{address}/wannier", "sha256": checksums}],
+                        "dipole": "wannier",
+                        "block_length": 1,
+                    },
+                }
+            ],
         )
-        ran = campaign.run("results/toy/dataset/train.extxyz", cores=2)
-    assert ran == {"download_frames": 1, "label_frames": 2, "prepare_dataset": 1}
+        targets = [f"results/toy/{folder}/train.extxyz" for folder in ("dataset", "dataset_dipole")]
+        ran = campaign.run(*targets, cores=2)
+    expected = {"download_frames": 1, "download_folder": 1, "label_frames": 2}
+    assert ran == expected | {"prepare_dataset": 1, "prepare_own_dataset": 1}
+    assert campaign.planned(*targets) == {}
     return campaign
 
 
@@ -98,6 +140,13 @@ def test_downloaded_and_labelled_frames_make_the_data_set(prepared):
     assert frames.source.tolist() == [*sources, "pair_0", "pair_1", "pair_2"]
     assert set(frames.split) <= {"train", "validation", "test"}
     assert (prepared.folder / "resources/twelve.extxyz").exists()
+
+
+def test_a_downloaded_folder_makes_the_data_set_of_another_surface(prepared):
+    frames = pd.read_csv(prepared.results / "dataset_dipole/frames.csv")
+    assert len(frames) == 12 and frames.energy.isna().all() and (frames.verdict == "kept").all()
+    frame = read_frames(prepared.results / "dataset_dipole/test.extxyz")[0]
+    np.testing.assert_allclose(frame.arrays["local_dipole"], -2.0 * displacements(frame), atol=1e-6)
 
 
 def test_each_geometry_gets_its_own_label(prepared):

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 from pathlib import Path
 
 from dynrefine.campaign.provenance import source_hash
@@ -35,6 +36,14 @@ DOWNLOADS = {
     for file in dataset.files
     if file.url is not None
 }
+DOWNLOADED_FILES, DOWNLOADED_FOLDERS = (
+    [
+        path
+        for path, file in DOWNLOADS.items()
+        if isinstance(file.sha256, dict) == folder
+    ]
+    for folder in (False, True)
+)
 TARGET_FILES = [
     path for settings in OBSERVABLES.values() for path in settings.target_files
 ]
@@ -48,6 +57,12 @@ def needed(kind, properties):
     return sorted(
         {name for settings in properties.values() for name in getattr(settings, kind)}
     )
+
+
+def any_of(paths):
+    """A regular expression of the names of these files in resources, or of nothing."""
+    names = [re.escape(path.removeprefix("resources/")) for path in paths]
+    return "|".join(names) or "(?!)"
 
 
 def with_dataset(path):
@@ -278,8 +293,9 @@ def frames_of(dataset):
 
 
 def contents_of(dataset):
-    """What is read of the folders among them: their own times do not change when files in them do."""
-    folders = [Path(path) for path in frames_of(dataset) if Path(path).is_dir()]
+    """What is read of the folders that are not downloaded: their own times do not change when files in them do."""
+    given = [path for path in frames_of(dataset) if path not in DOWNLOADED_FOLDERS]
+    folders = [Path(path) for path in given if Path(path).is_dir()]
     return [str(path) for folder in folders for path in files_of(folder)]
 
 

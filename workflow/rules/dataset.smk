@@ -6,7 +6,7 @@ rule download_frames:
     benchmark:
         "<benchmarks>/download_frames/{file}.tsv"
     wildcard_constraints:
-        file="[^/]+",
+        file=any_of(DOWNLOADED_FILES),
     retries: 2
     conda:
         "../../envs/dynrefine.yaml"
@@ -19,6 +19,17 @@ rule download_frames:
         code=code("download_frames"),
     script:
         "../scripts/download_frames.py"
+
+
+use rule download_frames as download_folder with:
+    output:
+        frames=directory("resources/{file}"),
+    log:
+        "<logs>/download_folder/{file}.log",
+    benchmark:
+        "<benchmarks>/download_folder/{file}.tsv"
+    wildcard_constraints:
+        file=any_of(DOWNLOADED_FOLDERS),
 
 
 rule label_frames:

@@ -2,7 +2,15 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+)
 
 
 class Section(BaseModel):
@@ -15,4 +23,13 @@ Fraction = Annotated[float, Field(gt=0, lt=1)]
 Layers = Annotated[list[PositiveInt], Field(min_length=1)]
 Repeats = Annotated[list[PositiveInt], Field(min_length=3, max_length=3)]
 
-__all__ = ["Fraction", "Layers", "NonNegativeFloat", "PositiveFloat", "PositiveInt", "Repeats", "Section"]
+__all__ = [
+    "Fraction",
+    "Layers",
+    "NonNegativeFloat",
+    "NonNegativeInt",
+    "PositiveFloat",
+    "PositiveInt",
+    "Repeats",
+    "Section",
+]

@@ -7,7 +7,9 @@ from itertools import chain
 from pathlib import Path
 
 from ase.data import atomic_masses, atomic_numbers
+from ase.symbols import string2symbols
 
+from dynrefine.config.data import DatasetSettings
 from dynrefine.config.dynamics import SharedSampling
 from dynrefine.config.model import Config
 from dynrefine.config.properties import (
@@ -22,7 +24,7 @@ from dynrefine.config.properties import (
     VaporisationEnthalpySettings,
     VibrationsSettings,
 )
-from dynrefine.config.surfaces import LennardJonesSettings
+from dynrefine.config.surfaces import DescriptorSettings, LennardJonesSettings
 from dynrefine.datasets.conversion import factor, known_units
 from dynrefine.datasets.isotopes import ISOTOPES, is_symbol
 from dynrefine.units import WAVENUMBER
@@ -107,6 +109,20 @@ def _surfaces(config: Config) -> Iterator[str]:
         )
     if isinstance(config.potential, LennardJonesSettings):
         yield from _truncation(config.potential)
+    others = {"dipole": config.dipole} | {
+        f"surfaces[{index}].surface": each.surface for index, each in enumerate(config.surfaces)
+    }
+    for key, surface in ({"potential": config.potential} | others).items():
+        if (
+            isinstance(surface, DescriptorSettings)
+            and surface.triple_products
+            and surface.angular_momentum < 2
+        ):
+            yield _sentence(
+                f"{key}.triple_products is {surface.triple_products}",
+                f"0 where {key}.angular_momentum is {surface.angular_momentum}, since they need tensors",
+                "set it to 0, or angular_momentum to 2",
+            )
     if config.dataset is None:
         yield from _without_frames(config)
 
@@ -161,17 +177,22 @@ def _data(config: Config) -> Iterator[str]:
                 f"{known[0]:.4g} to {known[1]:.4g} u, of its isotopes",
                 "correct it, or give heavier masses for the sampling in ensemble.masses",
             )
-    if config.dataset is None:
-        return
-    total = sum(dict(config.dataset.fractions).values())
+    for key, dataset in config.datasets().items():
+        yield from _frames(key, dataset)
+        if not dataset.files and (dataset is not config.dataset or config.labelling.geometries is None):
+            remedy = "name one" + (
+                ", or geometries to label in labelling.geometries" if dataset is config.dataset else ""
+            )
+            yield _sentence(f"{key}.files is empty", "a file", remedy)
+
+
+def _frames(place: str, dataset: DatasetSettings) -> Iterator[str]:
+    """What is said of the files of a data set and of its parts."""
+    total = sum(dict(dataset.fractions).values())
     if not math.isclose(total, 1.0, abs_tol=1e-6):
-        yield _sentence(f"dataset.fractions add up to {total:g}", "1", "change train, validation or test")
-    if not config.dataset.files and config.labelling.geometries is None:
-        yield _sentence(
-            "dataset.files is empty", "a file", "name one, or geometries to label in labelling.geometries"
-        )
-    for index, file in enumerate(config.dataset.files):
-        key = f"dataset.files[{index}]"
+        yield _sentence(f"{place}.fractions add up to {total:g}", "1", "change train, validation or test")
+    for index, file in enumerate(dataset.files):
+        key = f"{place}.files[{index}]"
         if not file.path:
             yield _sentence(f"{key} is empty", "a path or a url", "give one of them")
         elif file.url is not None and not file.path.startswith("resources/"):
@@ -210,12 +231,23 @@ def _labels(config: Config) -> Iterator[str]:
                         f"a unit such as {known_units(quantity)}",
                         "correct it",
                     )
+            if section.atoms is not None and not _is_formula(section.atoms):
+                yield _sentence(
+                    f"{place}.atoms is '{section.atoms}'", "a formula such as O64H128", "correct it"
+                )
             for label, symbol in section.symbols.items():
                 if not is_symbol(symbol):
                     yield _sentence(
                         f"{place}.symbols.{label} is '{symbol}'", "a chemical symbol", "correct it"
                     )
         yield from _files_listed_twice(key, [file.path for file in dataset.files])
+
+
+def _is_formula(text: str) -> bool:
+    try:
+        return all(map(is_symbol, string2symbols(text)))
+    except ValueError:
+        return False
 
 
 def _files_listed_twice(key: str, paths: list[str]) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Settings of the campaign itself, the elements, the data set and its labelling."""
 
+import hashlib
 from collections import Counter
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, get_args
@@ -90,10 +91,16 @@ class LabelConventions(Section):
     stress_order: StressOrder | None = Field(
         None, description="Order of stresses or virials of six numbers; null: that of ASE, xx yy zz yz xz xy."
     )
-    dipole: Literal["total", "wannier"] | None = Field(
+    dipole: Literal["total", "wannier", "molecular"] | None = Field(
         None,
-        description="What dipoles are: total, or wannier, the sum of the displacements of the Wannier centres from "
-        "their atoms, completed by the formal charges of the elements; null: total.",
+        description="What dipoles are: total; wannier, the sum of the displacements of the Wannier centres from "
+        "their atoms, of the cell or of each atom, completed by the formal charges of the elements; molecular, those "
+        "of neutral molecules, each given for one of its atoms; null: total.",
+    )
+    atoms: str | None = Field(
+        None,
+        description="Symbols of the atoms of a DeePMD folder in their order, as a formula such as O64H128; null: as "
+        "its types say.",
     )
     symbols: dict[str, str] = Field(
         {},
@@ -103,13 +110,20 @@ class LabelConventions(Section):
     )
 
 
+Checksum = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+FileInFolder = Annotated[str, Field(pattern=r"^\w[\w.-]*(/\w[\w.-]*)*$")]
+
+
 class FrameFile(LabelConventions):
     path: str = Field("", description="Path of an extended XYZ file or a DeePMD folder of labelled frames.")
     url: str | None = Field(
-        None, description="Address the file is downloaded from; null for a file already there."
+        None,
+        description="Address of the file or of the DeePMD folder, or path of a copy; null for what is already there.",
     )
-    sha256: str | None = Field(
-        None, pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the downloaded file, 64 hexadecimal digits."
+    sha256: Checksum | dict[FileInFolder, Checksum] | None = Field(
+        None,
+        description="SHA-256 of the downloaded file, 64 hexadecimal digits; of a folder that of each file, by its "
+        "path in there.",
     )
 
     @model_validator(mode="before")
@@ -123,6 +137,13 @@ def _with_path(file: Any) -> Any:
     if isinstance(file, dict) and isinstance(file.get("url"), str) and not file.get("path"):
         return {**file, "path": f"resources/{PurePosixPath(urlparse(file['url']).path).name}"}
     return file
+
+
+def _digest_of(checksum: Any) -> str:
+    """The checksum of a file, or one of those of a folder's files."""
+    if not isinstance(checksum, dict):
+        return str(checksum or "")
+    return hashlib.sha256(repr(sorted(checksum.items())).encode()).hexdigest()
 
 
 def _is_download(file: Any) -> bool:
@@ -170,7 +191,7 @@ class _FramesAndLimits(Section):
     )
 
 
-class DatasetSettings(LabelConventions, _FramesAndLimits):
+class FramesSettings(LabelConventions, _FramesAndLimits):
     """The frames, what keeps them in or out, and what their labels mean."""
 
     @model_validator(mode="before")
@@ -184,7 +205,7 @@ class DatasetSettings(LabelConventions, _FramesAndLimits):
         for index, (file, given) in enumerate(zip(files, values["files"], strict=True)):
             if _is_download(file) and paths[file["path"]] > 1 and not given.get("path"):
                 name = PurePosixPath(file["path"])
-                suffix = str(file.get("sha256") or "")[:8]
+                suffix = _digest_of(file.get("sha256"))[:8]
                 files[index] = {**file, "path": str(name.with_name(f"{name.stem}-{suffix}{name.suffix}"))}
         return {**values, "files": files}
 
@@ -198,8 +219,17 @@ class DatasetSettings(LabelConventions, _FramesAndLimits):
             "keys": {key: name for key, name in named.items() if name is not None},
             "stress_order": file.stress_order or self.stress_order or get_args(StressOrder)[0],
             "wannier": (file.dipole or self.dipole) == "wannier",
+            "molecular": (file.dipole or self.dipole) == "molecular",
+            "atoms": file.atoms or self.atoms,
             "symbols": self.symbols | file.symbols,
         }
+
+
+class DatasetSettings(FramesSettings):
+    level: str | None = Field(
+        None,
+        description="Level of theory of the labels, such as a functional with its dispersion: for the report alone.",
+    )
 
 
 class CP2KSettings(Section):

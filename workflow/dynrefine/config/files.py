@@ -216,7 +216,7 @@ def _first_frames(config: Config) -> Iterator[Atoms]:
         named = dataset.symbols | file.symbols
         try:
             if path.is_dir():
-                frame = next(read_deepmd(path, elements, named))
+                frame = next(read_deepmd(path, elements, named, file.atoms or dataset.atoms))
             elif path.is_file() and looks_like_xyz(path):
                 frame = first_frame(path, elements, named)
             else:

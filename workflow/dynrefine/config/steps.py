@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from dynrefine.config.base import Section
-from dynrefine.config.data import BatchSettings, DatasetSettings, Element
+from dynrefine.config.data import BatchSettings, Element, FramesSettings
 from dynrefine.config.dynamics import (
     JudgeSettings,
     NeighbourSettings,
@@ -69,7 +69,7 @@ class EvaluationSettings(_OfElements):
 
 class DownloadFrames(Section):
     url: str
-    sha256: str
+    sha256: str | dict[str, str]
 
 
 class LabelFrames(Section):
@@ -77,7 +77,7 @@ class LabelFrames(Section):
 
 
 class PrepareDataset(_OfElements):
-    dataset: DatasetSettings
+    dataset: FramesSettings
     needed: list[str]  # labels that every frame must have
 
 

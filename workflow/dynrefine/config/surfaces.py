@@ -5,7 +5,14 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, SerializeAsAny, Tag, TypeAdapter
 
-from dynrefine.config.base import Layers, NonNegativeFloat, PositiveFloat, PositiveInt, Section
+from dynrefine.config.base import (
+    Layers,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Section,
+)
 from dynrefine.config.data import DatasetSettings
 from dynrefine.registry import settings_class
 
@@ -30,6 +37,16 @@ class DescriptorSettings(SurfaceSettings):
     radial_functions: PositiveInt = Field(8, description="Number of radial Gaussians.")
     angular_momentum: int = Field(
         2, ge=0, le=4, description="Largest angular momentum l of the orbitals the density is made of."
+    )
+    mixed_orbitals: NonNegativeInt = Field(
+        0,
+        description="Linear combinations of the orbitals of each l, trained for each element, whose squares are the "
+        "densities; 0: the squares of the orbitals themselves.",
+    )
+    triple_products: NonNegativeInt = Field(
+        0,
+        description="Products of each of three kinds, of vectors and tensors mixed of the orbitals of l = 1 and 2, "
+        "beside the densities; they need angular_momentum 2.",
     )
     hidden_layers: Layers = Field([32, 32], description="Neurons in each hidden layer of the network.")
 
@@ -106,7 +123,12 @@ class DipoleSettings(DescriptorSettings):
 class TrainingSettings(Section):
     epochs: PositiveInt = Field(400, description="Passes through the training frames.")
     batch_size: PositiveInt = Field(4, description="Frames in one optimiser step.")
-    learning_rate: PositiveFloat = Field(2e-3, description="Adam's learning rate at the start, pure number.")
+    optimiser: Literal["adam", "soap"] = Field(
+        "adam",
+        description="How steps follow from gradients (adam: each parameter scaled by itself; soap: in the eigenbasis "
+        "of the gradient's second moments, layer by layer, which takes a fraction of the epochs).",
+    )
+    learning_rate: PositiveFloat = Field(2e-3, description="Learning rate at the start, pure number.")
     final_learning_rate: PositiveFloat = Field(
         2e-5, description="Learning rate the schedule falls to, pure number."
     )

@@ -6,7 +6,7 @@ import numpy as np
 from ase import Atoms
 from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
 
-from dynrefine.datasets.conventions import with_labels
+from dynrefine.datasets.conventions import LOCAL_DIPOLE, with_labels
 from dynrefine.datasets.isotopes import atoms_of, symbol_among, symbols_of
 from dynrefine.errors import CampaignError
 from dynrefine.geometry.frames import LabelledFrames
@@ -54,7 +54,7 @@ def to_arrays(frames: Sequence[Atoms], elements: Sequence[str], room: int = 0) -
         energies=np.array([result.get("energy", np.nan) for result in results], float),
         forces=np.stack(
             [
-                _padded(result.get("forces", np.full((len(frame), 3), np.nan)), atoms, 0.0)
+                _of_atoms(result.get("forces"), len(frame), atoms)
                 for frame, result in zip(frames, results, strict=True)
             ]
         ),
@@ -62,6 +62,9 @@ def to_arrays(frames: Sequence[Atoms], elements: Sequence[str], room: int = 0) -
             [voigt_6_to_full_3x3_stress(result.get("stress", missing_stress)) for result in results]
         ),
         dipoles=np.array([result.get("dipole", np.full(3, np.nan)) for result in results], float),
+        local_dipoles=np.stack(
+            [_of_atoms(frame.arrays.get(LOCAL_DIPOLE), len(frame), atoms) for frame in frames]
+        ),
     )
 
 
@@ -92,6 +95,11 @@ def _species(frame: Atoms, elements: Sequence[str]) -> np.ndarray:
     return np.array([numbers[symbol_among(symbol, elements)] for symbol in symbols_of(frame)], np.int32)
 
 
+def _of_atoms(vectors: np.ndarray | None, atoms: int, room: int) -> np.ndarray:
+    """A vector of each atom [room, 3], NaN where they are not known and zero where there is no atom."""
+    return _padded(np.full((atoms, 3), np.nan) if vectors is None else vectors, room, 0.0)
+
+
 def _padded(array: np.ndarray, length: int, value: float) -> np.ndarray:
     widths = [(0, length - len(array)), *[(0, 0)] * (array.ndim - 1)]
     return np.pad(array, widths, constant_values=value)
@@ -110,4 +118,7 @@ def _frame(frames: LabelledFrames, elements: Sequence[str], index: int, source: 
     frame = atoms_of(
         symbols, positions, cell=np.asarray(frames.cells[index]), pbc=True, info={"source": source}
     )
+    local = np.asarray(frames.local_dipoles[index])[present]
+    if np.all(np.isfinite(local)):
+        frame.new_array(LOCAL_DIPOLE, local)
     return with_labels(frame, {name: value for name, value in labels.items() if np.all(np.isfinite(value))})

@@ -7,7 +7,7 @@ import pandas as pd
 from ase import Atoms
 
 from dynrefine.datasets.arrays import require_elements
-from dynrefine.datasets.conventions import Conventions
+from dynrefine.datasets.conventions import LOCAL_DIPOLE, Conventions
 from dynrefine.datasets.judging import unit_faults
 from dynrefine.datasets.pairs import pairs_of
 from dynrefine.datasets.sources import Source, mixed_levels
@@ -113,7 +113,8 @@ def _require_sound(frame: Atoms, name: str, needed: Sequence[str]) -> None:
         raise CampaignError(
             f"{name} has no {missing[0]}: expected {' and '.join(needed)} of every frame; label it or remove it."
         )
-    numbers = {"positions": frame.positions, "cell": frame.cell.array, **labels}
+    local = {LOCAL_DIPOLE: frame.arrays[LOCAL_DIPOLE]} if LOCAL_DIPOLE in frame.arrays else {}
+    numbers = {"positions": frame.positions, "cell": frame.cell.array, **labels, **local}
     broken = [label for label, value in numbers.items() if not np.all(np.isfinite(value))]
     if broken:
         raise CampaignError(f"{name} has {broken[0]} that are not finite: label it again or remove it.")

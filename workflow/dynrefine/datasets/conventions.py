@@ -22,6 +22,9 @@ ORDERS = {
 }
 VOIGT = "xx yy zz yz xz xy"
 LABELS = ("energy", "forces", "stress", "virial", "dipole")
+# arrays over atoms: what files of others have, and the dipole around each atom beyond its formal charge, e Å
+ATOMIC_DIPOLE = "atomic_dipole"
+LOCAL_DIPOLE = "local_dipole"
 _ALIASES = {
     "energy": (
         "REF_energy",
@@ -57,7 +60,9 @@ class Conventions:
         units: by quantity (positions, energy, forces, stress, virial, dipole); those of ASE where none is given.
         keys: under which the file has energy, forces, stress, virial, dipole; these words where none is given.
         stress_order: order of six numbers of a stress or virial, one of `ORDERS`.
-        wannier: the dipole is the sum of the displacements of the Wannier centres.
+        wannier: dipoles, of the cell or around each atom, are sums of the displacements of the Wannier centres.
+        molecular: dipoles around atoms are those of neutral molecules; the others of a molecule have none.
+        atoms: the symbols in their order as a formula, where the types in a DeePMD folder are not to be read.
         symbols: chemical symbols of the file's labels of atoms.
         charges: formal charges by element, e, for dipoles from Wannier centres.
     """
@@ -66,6 +71,8 @@ class Conventions:
     keys: Mapping[str, str] = field(default_factory=dict)
     stress_order: str = VOIGT
     wannier: bool = False
+    molecular: bool = False
+    atoms: str | None = None
     symbols: Mapping[str, str] = field(default_factory=dict)
     charges: Mapping[str, float] = field(default_factory=dict)
 
@@ -88,10 +95,46 @@ def dipole_from_wannier(frame: Atoms, charges: Mapping[str, float]) -> Atoms:
         frame: its calculator's dipole is the sum of displacements, Å.
         charges: formal charge of each element, e ({"O": -2, "H": 1}).
     """
-    by_element = {element_of(symbol): charge for symbol, charge in charges.items()}
-    formal = np.array([by_element[symbol] for symbol in frame.get_chemical_symbols()])
+    formal = formal_charges(frame, charges)
     labels = frame.calc.results
     return with_labels(frame, labels | {"dipole": formal @ frame.positions - 2.0 * labels["dipole"]})
+
+
+def _with_local_dipoles(frame: Atoms, raw: Atoms, conventions: Conventions) -> Atoms:
+    """The frame with the dipole around each atom where that is told, and the sum where the file has no total."""
+    if LOCAL_DIPOLE in raw.arrays:
+        frame.new_array(LOCAL_DIPOLE, raw.arrays[LOCAL_DIPOLE])
+    if ATOMIC_DIPOLE not in raw.arrays:
+        return frame
+    given = factor("dipole", conventions.units.get("dipole") or "e angstrom") * raw.arrays[ATOMIC_DIPOLE]
+    if conventions.wannier:
+        frame.new_array(LOCAL_DIPOLE, -2.0 * given)
+    elif conventions.molecular:
+        around = _of_formal_charges(frame, conventions.charges, np.any(given != 0.0, axis=1))
+        frame.new_array(LOCAL_DIPOLE, given - around)
+    labels = frame.calc.results if frame.calc else {}
+    return with_labels(frame, {"dipole": given.sum(axis=0)} | labels)
+
+
+def _of_formal_charges(frame: Atoms, charges: Mapping[str, float], centres: np.ndarray) -> np.ndarray:
+    """The dipoles around the centres of the charges of atoms that are nearest to each, about it [N, 3], e Å.
+
+    The nearest image is found by rounding, which is exact within half the shortest height of the cell.
+    """
+    numbers = np.flatnonzero(centres)
+    fractional = (frame.positions[:, None] - frame.positions[numbers]) @ np.linalg.inv(frame.cell.array)
+    vectors = (fractional - np.round(fractional)) @ frame.cell.array
+    nearest = np.argmin(np.linalg.norm(vectors, axis=2), axis=1)
+    result = np.zeros((len(frame), 3))
+    formal = formal_charges(frame, charges)[:, None]
+    np.add.at(result, numbers[nearest], formal * vectors[np.arange(len(frame)), nearest])
+    return result
+
+
+def formal_charges(frame: Atoms, charges: Mapping[str, float]) -> np.ndarray:
+    """The formal charge of each atom [N], e, by that of its element ({"O": -2, "H": 1})."""
+    by_element = {element_of(symbol): charge for symbol, charge in charges.items()}
+    return np.array([by_element[symbol] for symbol in frame.get_chemical_symbols()])
 
 
 def in_internal_units(frame: Atoms, conventions: Conventions, name: str) -> Atoms:
@@ -122,10 +165,10 @@ def in_internal_units(frame: Atoms, conventions: Conventions, name: str) -> Atom
     labels = _converted(raw, conventions, result, name)
     for label in ("stress", "virial", "dipole"):
         result.info.pop(label, None)
-    if not labels:
-        return result
-    result = with_labels(result, labels)
-    if conventions.wannier and "dipole" in labels:
+    if labels:
+        result = with_labels(result, labels)
+    result = _with_local_dipoles(result, frame, conventions)
+    if conventions.wannier and result.calc and "dipole" in result.calc.results:
         result = dipole_from_wannier(result, conventions.charges)
     return result
 

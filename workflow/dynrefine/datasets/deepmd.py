@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
+from ase.symbols import string2symbols
 
-from dynrefine.datasets.conventions import with_labels
+from dynrefine.datasets.conventions import ATOMIC_DIPOLE, with_labels
 from dynrefine.datasets.isotopes import atoms_of, symbol_of_label
 from dynrefine.errors import CampaignError
 
-_ARRAYS = ("coord", "box", "energy", "force", "virial", "dipole", "atomic_dipole")
+_ARRAYS = ("coord", "box", "energy", "force", "virial", "dipole", ATOMIC_DIPOLE)
 _LABELS = {"force": "forces", "dipole": "dipole"}
 
 
@@ -53,7 +54,10 @@ def _types(system: Path, folder: Path) -> Path:
 
 
 def read_deepmd(
-    folder: Path, elements: Collection[str] | None = None, named: Mapping[str, str] | None = None
+    folder: Path,
+    elements: Collection[str] | None = None,
+    named: Mapping[str, str] | None = None,
+    formula: str | None = None,
 ) -> Iterator[Atoms]:
     """The frames of a folder, or of all systems below it; virials stay virials, in `info`.
 
@@ -61,6 +65,7 @@ def read_deepmd(
         folder: holds type.raw, type_map.raw and set.*/coord.npy, or folders that do.
         elements: the symbols that may occur; they decide what names such as CA in the type map stand for.
         named: symbols of these names as the user states them.
+        formula: the symbols in their order, where types are not to be read.
 
     Raises:
         CampaignError: a file is missing, cannot be read or does not agree with the others.
@@ -73,7 +78,7 @@ def read_deepmd(
         )
     for system in found:
         name = str(system.relative_to(folder)).replace("/", ".") if system != folder else folder.name
-        for index, frame in enumerate(_read_system(system, _types(system, folder), elements, named)):
+        for index, frame in enumerate(_read_system(system, _types(system, folder), elements, named, formula)):
             frame.info["source"] = f"{name}_{index}"
             yield frame
 
@@ -89,7 +94,11 @@ def _natural(path: Path) -> list[tuple[int, str]]:
 
 
 def _read_system(
-    system: Path, types: Path, elements: Collection[str] | None, named: Mapping[str, str] | None
+    system: Path,
+    types: Path,
+    elements: Collection[str] | None,
+    named: Mapping[str, str] | None,
+    formula: str | None,
 ) -> Iterator[Atoms]:
     sets = _sets(system)
     missing = [path.name for path in (part / "coord.npy" for part in sets) if not path.exists()]
@@ -98,13 +107,18 @@ def _read_system(
             f"{system} is not a DeePMD folder ({(missing or ['set.*'])[0]} is missing): expected "
             "type.raw, type_map.raw and set.*/coord.npy; give the folder that holds them."
         )
-    if not types.exists():
+    if not formula and not types.exists():
         raise CampaignError(
             f"{system} has no type.raw, nor has the folder above: expected the type of each atom in the order of "
             f"coord.npy ({_coordinates(sets[0])}); add the file."
         )
-    names = _type_map(types.parent, named)
-    kinds = _kinds(types, names)
+    if formula:
+        stated = string2symbols(formula)
+        names = sorted(set(stated))
+        kinds = np.array([names.index(symbol) for symbol in stated])
+    else:
+        names = _type_map(types.parent, named)
+        kinds = _kinds(types, names)
     symbols = [symbol_of_label(name, elements, named) for name in names]
     periodic = not (system / "nopbc").exists()
     for part in sets:
@@ -155,7 +169,7 @@ def _require_known(path: str, kinds: np.ndarray, known: int, system: Path) -> No
 
 
 def _read_set(part: Path, system: "_System") -> Iterator[Atoms]:
-    arrays = _read_arrays(part, len(system.kinds))
+    arrays = _read_arrays(part, system.kinds)
     mixed = arrays.pop("real_atom_types", None)
     if mixed is not None:
         # -1 stands for no atom, where systems of several sizes share an array
@@ -179,6 +193,8 @@ def _read_set(part: Path, system: "_System") -> Iterator[Atoms]:
         if "energy" in row:
             labels["energy"] = float(row["energy"])
         frame = with_labels(frame, labels)
+        if ATOMIC_DIPOLE in row:
+            frame.new_array(ATOMIC_DIPOLE, row[ATOMIC_DIPOLE][present])
         if "virial" in row:
             frame.info["virial"] = row["virial"].ravel()
         yield frame
@@ -204,8 +220,9 @@ class _System:
         return symbol
 
 
-def _read_arrays(part: Path, atoms: int) -> dict[str, np.ndarray]:
+def _read_arrays(part: Path, kinds: np.ndarray) -> dict[str, np.ndarray]:
     """The arrays of one set by name, frame by frame."""
+    atoms = len(kinds)
     shapes = {
         "coord": (atoms, 3),
         "box": (3, 3),
@@ -213,9 +230,10 @@ def _read_arrays(part: Path, atoms: int) -> dict[str, np.ndarray]:
         "force": (atoms, 3),
         "virial": (3, 3),
         "dipole": (3,),
+        ATOMIC_DIPOLE: (atoms, 3),
         "real_atom_types": (atoms,),
     }
-    paths = {name: part / f"{name}.npy" for name in (*shapes, "atomic_dipole")}
+    paths = {name: part / f"{name}.npy" for name in shapes}
     try:
         arrays = {name: np.load(path).astype(float) for name, path in paths.items() if path.exists()}
     except (ValueError, EOFError, OSError) as error:
@@ -223,9 +241,10 @@ def _read_arrays(part: Path, atoms: int) -> dict[str, np.ndarray]:
             f"{part} could not be read ({error}): expected arrays of numbers; make or download the folder again."
         ) from error
     count = len(arrays["coord"]) if arrays["coord"].ndim else 0
-    per_atom = arrays.pop("atomic_dipole", None)
-    if per_atom is not None and "dipole" not in arrays:
-        arrays["dipole"] = _total(per_atom, count, atoms, part)
+    per_atom = arrays.pop(ATOMIC_DIPOLE, None)
+    if per_atom is not None:
+        arrays.setdefault("dipole", _total(per_atom, count, atoms, part))
+        arrays |= _of_all_atoms(per_atom.reshape(count, -1, 3), kinds)
     for name, array in arrays.items():
         wanted = (count, *shapes[name])
         if array.size != np.prod(wanted) or not count:
@@ -248,3 +267,15 @@ def _total(per_atom: np.ndarray, count: int, atoms: int, part: Path) -> np.ndarr
             f"per atom in {count} frames as in coord.npy; make or download the folder again."
         )
     return per_atom.reshape(count, -1, 3).sum(axis=1)
+
+
+def _of_all_atoms(given: np.ndarray, kinds: np.ndarray) -> dict[str, np.ndarray]:
+    """The dipoles of all atoms, zero where the array has those of one kind alone; nothing where that is not told."""
+    if given.shape[1] == len(kinds):
+        return {ATOMIC_DIPOLE: given}
+    fitting = [kind for kind in np.unique(kinds) if np.sum(kinds == kind) == given.shape[1]]
+    if len(fitting) != 1:
+        return {}
+    result = np.zeros((len(given), len(kinds), 3))
+    result[:, kinds == fitting[0]] = given
+    return {ATOMIC_DIPOLE: result}

@@ -37,7 +37,7 @@ def read_frames(
             f"{path} does not exist: expected a file of frames; correct the path or make the file."
         )
     if path.is_dir():
-        frames = list(read_deepmd(path, elements, conventions.symbols))
+        frames = list(read_deepmd(path, elements, conventions.symbols, conventions.atoms))
     elif looks_like_xyz(path):
         frames = read_extended_xyz(path, elements, conventions.symbols)
     else:

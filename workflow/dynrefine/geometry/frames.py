@@ -18,6 +18,7 @@ class LabelledFrames:
         forces: eV/Å [F,N,3].
         stresses: eV/Å³, negative under pressure [F,3,3].
         dipoles: e Å, defined modulo e times the cell vectors [F,3].
+        local_dipoles: around each atom, beyond its formal charge, e Å [F,N,3].
     """
 
     species: np.ndarray
@@ -27,6 +28,7 @@ class LabelledFrames:
     forces: np.ndarray
     stresses: np.ndarray
     dipoles: np.ndarray
+    local_dipoles: np.ndarray
 
     @classmethod
     def unlabelled(cls, species: np.ndarray, positions: np.ndarray, cells: np.ndarray) -> "LabelledFrames":
@@ -46,6 +48,7 @@ class LabelledFrames:
             forces=np.full((frames, atoms, 3), np.nan),
             stresses=np.full((frames, 3, 3), np.nan),
             dipoles=np.full((frames, 3), np.nan),
+            local_dipoles=np.full((frames, atoms, 3), np.nan),
         )
 
     @classmethod

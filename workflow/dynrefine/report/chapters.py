@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from dynrefine.config.model import Config
 from dynrefine.files.history import TIME_PER_STEP
 from dynrefine.report import tables
 from dynrefine.report.blocks import Chapter, Tile, listed, picture
@@ -158,6 +159,7 @@ def _training(results: Results) -> Chapter:
     removed = [f"{reason} ({count})" for reason, count in reasons.items()]
     text = f"{len(results.frames)} frames were read, "
     text += f"{reasons.sum()} were left out: {listed(removed)}." if removed else "none were left out."
+    text += levels_of_theory(results.campaign, list(results.trainings))
     blocks = [
         tables.dataset_table(results.summary),
         picture(dataset_figure(results.frames), "Every frame, by the part of the data set it belongs to."),
@@ -167,6 +169,25 @@ def _training(results: Results) -> Chapter:
         caption = f"Training of the {name}: learning curve, and predictions against labels."
         blocks.append(picture(training_figure(training.learning_curve, training.parity), caption))
     return Chapter("training", "Data set and training", text, blocks)
+
+
+def levels_of_theory(campaign: Config, surfaces: Sequence[str]) -> str:
+    """What is said where surfaces have data sets of their own, which may be of other levels of theory.
+
+    Arguments:
+        campaign: its configuration.
+        surfaces: those that were trained.
+    """
+    own = {each.name: each.dataset for each in campaign.surfaces if each.dataset}
+    if not own.keys() & set(surfaces):
+        return ""
+    datasets = {name: own.get(name, campaign.dataset) for name in surfaces}
+    levels = {name: (dataset and dataset.level) or "not stated" for name, dataset in datasets.items()}
+    stated = listed([f"{name} ({level})" for name, level in levels.items()])
+    text = f" Surfaces have data sets of their own, with the level of theory: {stated}."
+    if len(set(levels.values())) > 1 or "not stated" in levels.values():
+        text += " Not all is of one level: the potential decides where bands lie, other surfaces how strong they are."
+    return text
 
 
 def _timings(results: Results) -> Chapter:

@@ -19,8 +19,12 @@ from dynrefine.config.data import Element
 from dynrefine.config.surfaces import DipoleSettings
 from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours
 from dynrefine.geometry.neighbours import NeighbourList, displacements, with_nearest
-from dynrefine.surfaces.networks.embedded_density import OrbitalBasis
-from dynrefine.surfaces.networks.environment_network import EnvironmentNetwork, Environments, fitted_constants
+from dynrefine.surfaces.networks.environment_network import (
+    EnvironmentNetwork,
+    Environments,
+    described_invariants,
+    fitted_constants,
+)
 
 _VECTOR = slice(1, 4)  # the l = 1 monomials follow the single one of l = 0
 
@@ -40,10 +44,8 @@ class DipoleSurface:
     @classmethod
     def from_settings(cls, settings: DipoleSettings, elements: Sequence[Element]) -> "DipoleSurface":
         """The architecture that the configuration sections `dipole` and `elements` describe."""
-        basis = OrbitalBasis(
-            len(elements), settings.cutoff, settings.radial_functions, settings.angular_momentum
-        )
-        network = EnvironmentNetwork(basis, tuple(settings.hidden_layers), basis.radial_functions)
+        invariants = described_invariants(settings, len(elements))
+        network = EnvironmentNetwork(invariants, tuple(settings.hidden_layers), settings.radial_functions)
         return cls(network, tuple(float(element.charge) for element in elements))
 
     @property
@@ -75,9 +77,24 @@ class DipoleSurface:
             self._dipole_of_atoms, parameters, species, vectors, neighbours.indices
         )
 
-    def _dipole_of_atoms(self, parameters: Mapping[str, Any], atoms: Environments) -> jax.Array:
+    def local_dipoles(
+        self,
+        parameters: Mapping[str, Any],
+        species: jax.Array,
+        positions: jax.Array,
+        cell: jax.Array,
+        neighbours: NeighbourList,
+    ) -> jax.Array:
+        """Δμ_i of each atom [N, 3] in e Å; arguments as for a potential's `energy`."""
+        vectors = tuple(displacements(positions, cell, neighbours))
+        return self._dipoles(parameters, Environments(species, species[neighbours.indices], vectors))
+
+    def _dipoles(self, parameters: Mapping[str, Any], atoms: Environments) -> jax.Array:
         density, weights = self.network.evaluate(parameters, atoms)
-        return jnp.einsum("ixn,in->x", density[:, _VECTOR], weights)
+        return jnp.einsum("ixn,in->ix", density[:, _VECTOR], weights)
+
+    def _dipole_of_atoms(self, parameters: Mapping[str, Any], atoms: Environments) -> jax.Array:
+        return jnp.sum(self._dipoles(parameters, atoms), axis=0)
 
     def _along_seed(self, parameters: tuple[Mapping[str, Any], jax.Array], atoms: Environments) -> jax.Array:
         own, seed = parameters

@@ -12,8 +12,12 @@ from dynrefine.config.data import Element
 from dynrefine.config.surfaces import EmbeddedAtomSettings
 from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours, shortest_distances
 from dynrefine.geometry.neighbours import NeighbourList, displacements, lengths
-from dynrefine.surfaces.networks.embedded_density import OrbitalBasis
-from dynrefine.surfaces.networks.environment_network import EnvironmentNetwork, Environments, fitted_constants
+from dynrefine.surfaces.networks.environment_network import (
+    EnvironmentNetwork,
+    Environments,
+    described_invariants,
+    fitted_constants,
+)
 from dynrefine.surfaces.networks.repulsion import core_repulsion
 
 # The repulsion begins at this fraction of the shortest distance seen in training: outside of all data.
@@ -37,10 +41,8 @@ class EmbeddedAtomNetwork:
         cls, settings: EmbeddedAtomSettings, elements: Sequence[Element]
     ) -> "EmbeddedAtomNetwork":
         """The architecture that the configuration section `potential` describes."""
-        basis = OrbitalBasis(
-            len(elements), settings.cutoff, settings.radial_functions, settings.angular_momentum
-        )
-        network = EnvironmentNetwork(basis, tuple(settings.hidden_layers), outputs=1)
+        invariants = described_invariants(settings, len(elements))
+        network = EnvironmentNetwork(invariants, tuple(settings.hidden_layers), outputs=1)
         return cls(network, settings.repulsion_strength)
 
     @property

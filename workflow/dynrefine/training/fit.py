@@ -14,6 +14,7 @@ import optax
 from dynrefine.config.surfaces import TrainingSettings
 from dynrefine.errors import CampaignError
 from dynrefine.files.arrays import ArrayFile, read_arrays, write_arrays
+from dynrefine.training.soap import soap
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +28,8 @@ class Schedule:
     Attributes:
         epochs: passes over the training frames at the most.
         batch_size: frames per step.
-        learning_rate: of Adam at the first step.
+        optimiser: adam or soap.
+        learning_rate: at the first step.
         final_learning_rate: reached exponentially at the last step.
         patience: epochs without a better validation loss before stopping.
         checkpoint_interval: epochs between validations, each followed by a checkpoint.
@@ -36,6 +38,7 @@ class Schedule:
 
     epochs: int
     batch_size: int
+    optimiser: str
     learning_rate: float
     final_learning_rate: float
     patience: int
@@ -48,13 +51,14 @@ class Schedule:
         names = [field.name for field in fields(cls) if field.name != "seed"]
         return cls(**{name: getattr(settings, name) for name in names}, seed=seed)
 
-    def optimiser(self, frames: int) -> optax.GradientTransformation:
-        """Adam with gradient clipping and exponentially falling learning rate."""
+    def steps(self, frames: int) -> optax.GradientTransformation:
+        """The optimiser with gradient clipping and exponentially falling learning rate."""
         steps = self.epochs * self.steps_per_epoch(frames)
         rate = optax.exponential_decay(
             self.learning_rate, steps, self.final_learning_rate / self.learning_rate
         )
-        return optax.chain(optax.clip_by_global_norm(10.0), optax.adam(rate))
+        optimiser = {"adam": optax.adam, "soap": soap}[self.optimiser]
+        return optax.chain(optax.clip_by_global_norm(10.0), optimiser(rate))
 
     def steps_per_epoch(self, frames: int) -> int:
         """Full batches in one pass; what is left over comes in another epoch's shuffle."""
@@ -101,7 +105,7 @@ def fit(
         CampaignError: the loss became infinite or not a number.
     """
     frames = len(jax.tree.leaves(training)[0])
-    optimiser = schedule.optimiser(frames)
+    optimiser = schedule.steps(frames)
     run_epochs = _epoch_runner(loss, optimiser, schedule, frames)
     validation_loss = jax.jit(loss)
     state = FitState(

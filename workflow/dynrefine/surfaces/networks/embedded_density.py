@@ -31,11 +31,6 @@ class OrbitalBasis:
     radial_functions: int
     angular_momentum: int
 
-    @property
-    def features(self) -> int:
-        """Invariant densities per atom."""
-        return self.radial_functions * (self.angular_momentum + 1)
-
     def initial_parameters(self, key: jax.Array) -> dict[str, jax.Array]:
         """Evenly spread Gaussians and random element coefficients.
 
@@ -183,14 +178,16 @@ def orbitals(
     return _contract(angular, radial)
 
 
+def of_degree(orbitals: jax.Array, degree: int) -> jax.Array:
+    """Those of the orbitals [N, A, n] that have this l: [N, (l + 1)(l + 2)/2, n]."""
+    first = degree * (degree + 1) * (degree + 2) // 6
+    return orbitals[:, first : first + (degree + 1) * (degree + 2) // 2]
+
+
 def invariant_densities(basis: OrbitalBasis, orbitals: jax.Array) -> jax.Array:
     """Squared orbitals summed over each l: rotation-invariant features [N, n (l_max + 1)]."""
-    degrees = [degree for degree, _, _ in monomials(basis.angular_momentum)]
     squared = orbitals**2
-    per_degree = []
-    for degree in range(basis.angular_momentum + 1):
-        first = degrees.index(degree)
-        per_degree.append(jnp.sum(squared[:, first : first + degrees.count(degree)], axis=1))
+    per_degree = [jnp.sum(of_degree(squared, degree), axis=1) for degree in range(basis.angular_momentum + 1)]
     return jnp.concatenate(per_degree, axis=-1)
 
 

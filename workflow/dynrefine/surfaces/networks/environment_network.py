@@ -9,11 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dynrefine.config.surfaces import DescriptorSettings
 from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours
 from dynrefine.geometry.neighbours import displacements
 from dynrefine.surfaces.networks import dense_layers
 from dynrefine.surfaces.networks.blocks import block_length, sum_over_blocks
-from dynrefine.surfaces.networks.embedded_density import OrbitalBasis, invariant_densities, orbitals
+from dynrefine.surfaces.networks.embedded_density import OrbitalBasis, orbitals
+from dynrefine.surfaces.networks.invariants import Invariants
 
 
 @dataclass(frozen=True)
@@ -21,24 +23,31 @@ class EnvironmentNetwork:
     """From neighbours to a few numbers per atom.
 
     Attributes:
-        basis: the Gaussian-type orbitals.
+        invariants: the features, of Gaussian-type orbitals.
         hidden_layers: widths of the hidden layers of each element's network.
         outputs: numbers per atom.
     """
 
-    basis: OrbitalBasis
+    invariants: Invariants
     hidden_layers: tuple[int, ...]
     outputs: int
 
+    @property
+    def basis(self) -> OrbitalBasis:
+        """The Gaussian-type orbitals."""
+        return self.invariants.basis
+
     def initial_parameters(self, key: jax.Array) -> dict[str, Any]:
         """Random trainable parameters, and constants that normalise nothing yet (see `feature_statistics`)."""
-        elements, features = self.basis.elements, self.basis.features
+        elements, features = self.basis.elements, self.invariants.features
         orbital_key, layer_key = jax.random.split(key)
         sizes = [features, *self.hidden_layers, self.outputs]
+        mixing = self.invariants.initial_parameters(jax.random.fold_in(orbital_key, 1))
         return {
             "trainable": {
                 "orbitals": self.basis.initial_parameters(orbital_key),
                 "layers": dense_layers.initial_layers(layer_key, elements, sizes),
+                **({"mixing": mixing} if mixing else {}),
             },
             "constants": {
                 "feature_mean": jnp.zeros((elements, features)),
@@ -49,9 +58,10 @@ class EnvironmentNetwork:
     def features(
         self, parameters: Mapping[str, Any], species: jax.Array, vectors: jax.Array, indices: jax.Array
     ) -> jax.Array:
-        """Invariant densities before normalisation [N, F]; arguments as for `evaluate`."""
-        trainable = parameters["trainable"]["orbitals"]
-        return invariant_densities(self.basis, orbitals(self.basis, trainable, vectors, species[indices]))
+        """Features before normalisation [N, F]; arguments as for `evaluate`."""
+        trainable = parameters["trainable"]
+        density = orbitals(self.basis, trainable["orbitals"], vectors, species[indices])
+        return self.invariants.evaluate(trainable.get("mixing", {}), species, density)
 
     def evaluate(self, parameters: Mapping[str, Any], atoms: "Environments") -> tuple[jax.Array, jax.Array]:
         """Orbitals [N, A, n] and network outputs [N, outputs] of some atoms, the latter zero for padding.
@@ -62,8 +72,8 @@ class EnvironmentNetwork:
         """
         trainable, constants, species = parameters["trainable"], parameters["constants"], atoms.species
         density = orbitals(self.basis, trainable["orbitals"], jnp.stack(atoms.vectors), atoms.elements)
-        features = invariant_densities(self.basis, density) - constants["feature_mean"][species]
-        features = features / constants["feature_scale"][species]
+        features = self.invariants.evaluate(trainable.get("mixing", {}), species, density)
+        features = (features - constants["feature_mean"][species]) / constants["feature_scale"][species]
         return density, dense_layers.evaluate(trainable["layers"], species, features)
 
     def sum_over_atoms(
@@ -94,6 +104,12 @@ class EnvironmentNetwork:
             Environments(-1, 0, (far, far, far)),
             length,
         )
+
+
+def described_invariants(settings: DescriptorSettings, elements: int) -> Invariants:
+    """The features that the configuration of a surface describes."""
+    basis = OrbitalBasis(elements, settings.cutoff, settings.radial_functions, settings.angular_momentum)
+    return Invariants(basis, settings.mixed_orbitals, settings.triple_products)
 
 
 class Environments(NamedTuple):

@@ -1,0 +1,138 @@
+"""Rotation-invariant features of an atom's orbitals: densities of second order, and products of third and fourth.
+
+The densities of Zhang, Hu, Jiang, J. Phys. Chem. Lett. 10, 4962 (2019) are the squares of orbitals; those of Zhang,
+Xia, Jiang, Phys. Rev. Lett. 127, 156002 (2021) are squares of linear combinations of them, which tell elements and
+distances apart better. Products of vectors and tensors tell environments apart that agree in all angles of pairs of
+neighbours. Both cost little, since they are computed of atoms, not of pairs.
+"""
+
+import math
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dynrefine.surfaces.networks.embedded_density import OrbitalBasis, invariant_densities, of_degree
+
+Mixing = dict[str, jax.Array]
+
+_SLOTS = {"vectors": 1, "tensors": 2}  # degree of the orbitals that the two factors of each kind are mixed of
+
+
+@dataclass(frozen=True)
+class Invariants:
+    """Which features are computed.
+
+    Attributes:
+        basis: of the orbitals.
+        mixed: linear combinations of the orbitals of each l; 0 for the orbitals themselves.
+        products: products of each kind (see `_products`).
+    """
+
+    basis: OrbitalBasis
+    mixed: int = 0
+    products: int = 0
+
+    @property
+    def features(self) -> int:
+        """Features per atom."""
+        return (self.mixed or self.basis.radial_functions) * (
+            self.basis.angular_momentum + 1
+        ) + 3 * self.products
+
+    def initial_parameters(self, key: jax.Array) -> Mixing:
+        """Random coefficients of the combinations [..., elements, n, combinations]; none where none are mixed."""
+        elements, radial = self.basis.elements, self.basis.radial_functions
+        shapes = (
+            {"densities": (self.basis.angular_momentum + 1, elements, radial, self.mixed)}
+            if self.mixed
+            else {}
+        )
+        if self.products:
+            shapes |= {name: (2, elements, radial, self.products) for name in _SLOTS}
+        keys = dict(zip(shapes, jax.random.split(key, len(shapes)), strict=True)) if shapes else {}
+        return {
+            name: jax.random.normal(keys[name], shape) / math.sqrt(radial) for name, shape in shapes.items()
+        }
+
+    def evaluate(self, mixing: Mixing, species: jax.Array, orbitals: jax.Array) -> jax.Array:
+        """Features [N, F].
+
+        Arguments:
+            mixing: from `initial_parameters`.
+            species: element index of each atom [N].
+            orbitals: [N, A, n], as from `embedded_density.orbitals`.
+        """
+        mixed = [
+            _mixed(of_degree(orbitals, degree), species, self._coefficients(mixing, degree))
+            for degree in range(self.basis.angular_momentum + 1)
+        ]
+        if self.mixed:
+            # The combinations of l = 0 are invariant themselves, and keep their sign.
+            squares = [jnp.sum(combinations[0] ** 2, axis=1) for combinations in mixed[1:]]
+            found = [mixed[0][0][:, 0], *squares]
+        else:
+            found = [invariant_densities(self.basis, orbitals)]
+        if self.products:
+            found += _products(mixed[1][-2:], mixed[2][-2:])
+        return jnp.concatenate(found, axis=-1)
+
+    def _coefficients(self, mixing: Mixing, degree: int) -> list[jax.Array]:
+        """Of all combinations of the orbitals of one l: those of the densities, then the two of the products."""
+        of_products = [
+            slot for name in _SLOTS if name in mixing and _SLOTS[name] == degree for slot in mixing[name]
+        ]
+        return ([mixing["densities"][degree]] if self.mixed else []) + of_products
+
+
+def _mixed(orbitals: jax.Array, species: jax.Array, coefficients: list[jax.Array]) -> list[jax.Array]:
+    """Combinations of orbitals [N, a, n], each [N, a, m], with coefficients [elements, n, m] of each atom's element.
+
+    Those of every element are computed of every atom, in one matrix product, and a mask selects.
+    """
+    if not coefficients:
+        return []
+    joined = jnp.concatenate(coefficients, axis=-1)
+    elements, radial, count = joined.shape
+    together = jnp.swapaxes(joined, 0, 1).reshape(radial, elements * count)
+    of_each = (orbitals.reshape(-1, radial) @ together).reshape(*orbitals.shape[:2], elements, count)
+    selected = of_each[:, :, 0]
+    for element in range(1, elements):
+        selected = jnp.where((species == element)[:, None, None], of_each[:, :, element], selected)
+    ends = np.cumsum([each.shape[-1] for each in coefficients])[:-1]
+    return jnp.split(selected, ends, axis=-1)
+
+
+def _products(vectors: list[jax.Array], tensors: list[jax.Array]) -> list[jax.Array]:
+    """b·S a, (S a)·(T b) and tr(S T S) of vectors a, b [N, 3, m] and traceless tensors S, T: each [N, m].
+
+    Arguments:
+        vectors: a and b.
+        tensors: the monomials of l = 2 of S and T [N, 6, m], as of the orbitals.
+    """
+    first, second = ([each[:, axis] for axis in range(3)] for each in vectors)
+    left, right = (_traceless(each) for each in tensors)
+    turned, other = _applied(left, first), _applied(right, second)
+    product = [_applied(left, [right[row][column] for row in range(3)]) for column in range(3)]
+    return [
+        _dot(second, turned),
+        _dot(turned, other),
+        _dot(product[0], left[0]) + _dot(product[1], left[1]) + _dot(product[2], left[2]),
+    ]
+
+
+def _traceless(monomials: jax.Array) -> list[list[jax.Array]]:
+    """Rows of the symmetric tensors whose xx, √2 xy, √2 xz, yy, √2 yz, zz these are, without their traces."""
+    xx, xy, xz, yy, yz, zz = (monomials[:, place] for place in range(6))
+    xy, xz, yz = (math.sqrt(0.5) * each for each in (xy, xz, yz))
+    third = (xx + yy + zz) / 3.0
+    return [[xx - third, xy, xz], [xy, yy - third, yz], [xz, yz, zz - third]]
+
+
+def _applied(tensor: list[list[jax.Array]], vector: list[jax.Array]) -> list[jax.Array]:
+    return [_dot(row, vector) for row in tensor]
+
+
+def _dot(one: list[jax.Array], other: list[jax.Array]) -> jax.Array:
+    return one[0] * other[0] + one[1] * other[1] + one[2] * other[2]

@@ -1,0 +1,92 @@
+"""Fitting the dipole surface to the dipole around each atom, as Wannier centres say it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dynrefine.errors import CampaignError
+from dynrefine.files.models import Model
+from dynrefine.files.parity import Parity
+from dynrefine.geometry.frames import LabelledFrames
+from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours
+from dynrefine.training.base import Task
+
+Evaluated = tuple[np.ndarray, np.ndarray]  # predicted and labelled dipoles around the atoms [F, N, 3], e Å
+
+
+def predictions(architecture: Any, parameters: Mapping[str, Any], data: FramesWithNeighbours) -> jax.Array:
+    """The dipole around each atom beyond its formal charge [F, N, 3], e Å."""
+
+    def one(species: Any, positions: Any, cell: Any, neighbours: Any) -> jax.Array:
+        return architecture.local_dipoles(parameters, species, positions, cell, neighbours)
+
+    return data.evaluate(one)
+
+
+def loss(architecture: Any, parameters: Mapping[str, Any], data: FramesWithNeighbours) -> jax.Array:
+    """Mean squared error of a component of the dipole around an atom, e²Å²."""
+    residuals = predictions(architecture, parameters, data) - data.frames.local_dipoles
+    present = data.frames.species >= 0
+    squared = jnp.where(present[..., None], residuals, 0.0) ** 2
+    return jnp.sum(squared) / (3 * jnp.sum(present)).astype(squared.dtype)
+
+
+def prepared(
+    parts: Mapping[str, LabelledFrames], elements: int
+) -> tuple[dict[str, LabelledFrames], dict[str, Any]]:
+    """The frames of each part of which the dipole around each atom is known.
+
+    Raises:
+        CampaignError: there is none in one of the parts.
+    """
+    chosen = {}
+    for part, frames in parts.items():
+        known = np.all(np.isfinite(frames.local_dipoles), axis=(1, 2))
+        if not known.any():
+            raise CampaignError(
+                f"no frame of {part}.extxyz has dipoles around its atoms: give frames with displacements of Wannier "
+                "centres by atom (atomic_dipole, with dipole: wannier), or train on total dipoles (task: dipole)."
+            )
+        chosen[part] = frames[known]
+    return chosen, {}
+
+
+def evaluate(model: Model, data: FramesWithNeighbours) -> Evaluated:
+    """Predicted and labelled dipoles around the atoms."""
+    compiled = jax.jit(lambda parameters, data: predictions(model.architecture, parameters, data))
+    return np.asarray(compiled(model.parameters, data)), np.asarray(data.frames.local_dipoles)
+
+
+def errors(
+    evaluated: Evaluated, frames: LabelledFrames, symbols: Sequence[str]
+) -> dict[str, tuple[float, str]]:
+    """Root mean square errors of a component: by quantity the value and its unit.
+
+    Arguments:
+        evaluated: from `evaluate`.
+        frames: the same frames.
+        symbols: of the elements.
+    """
+    predicted, labelled = evaluated
+    found = {}
+    for element, symbol in enumerate(symbols):
+        chosen = np.asarray(frames.species) == element
+        error = float(np.sqrt(np.mean((predicted - labelled)[chosen] ** 2)))
+        spread = float(np.std(labelled[chosen]))
+        found[f"dipole around {symbol}"] = (error, "e Å")
+        if spread > 0.0:
+            found[f"dipole around {symbol}, relative to its spread"] = (100 * error / spread, "%")
+    return found
+
+
+def parity(evaluated: Evaluated, frames: LabelledFrames) -> list[Parity]:
+    """Labelled and predicted components of atoms that the labels give a dipole, for a parity plot."""
+    predicted, labelled = evaluated
+    chosen = np.any(labelled != 0.0, axis=-1)
+    return [Parity("dipoles", "e Å", labelled[chosen].ravel(), predicted[chosen].ravel())]
+
+
+TASK = Task(prepared, lambda settings: loss, evaluate, errors, parity)
