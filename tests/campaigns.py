@@ -133,11 +133,6 @@ class Campaign:
         shutil.copytree(self.folder, folder)
         return Campaign(folder, self.name)
 
-    def begun_anew(self, folder: Path) -> "Campaign":
-        """The same workflow in another folder, nothing run yet."""
-        shutil.copytree(self.folder, folder, ignore=shutil.ignore_patterns("results", ".snakemake"))
-        return Campaign(folder, self.name)
-
     def contents(self) -> dict[str, bytes]:
         """The results by their paths in the folder, without logs and benchmarks."""
         files = (path for path in self.results.rglob("*") if path.is_file())
