@@ -128,6 +128,11 @@ def test_reference_shows_the_defaults():
             "add what sha256sum says.",
         ),
         (
+            {"validation": {"properties": {"einstein_diffusion": {"element": "O", "window": 2000.0}}}},
+            "validation.properties.einstein_diffusion.window is 2000 fs, expected at most twice validation.length less "
+            "two sampling intervals, 1996 fs: shorten the window or lengthen the trajectories.",
+        ),
+        (
             {"objective": {"observables": {"infrared": {"target": "x", "window": 900}}}},
             "objective.observables.infrared.window is 900 fs, expected at most twice trajectory.length, "
             "400 fs: shorten the window or lengthen the trajectories.",

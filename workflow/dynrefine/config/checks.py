@@ -23,6 +23,7 @@ from dynrefine.config.properties import (
     StructureFactorSettings,
     VaporisationEnthalpySettings,
     VibrationsSettings,
+    ViscositySettings,
 )
 from dynrefine.config.surfaces import DescriptorSettings, LennardJonesSettings
 from dynrefine.datasets.conversion import factor, known_units
@@ -494,10 +495,13 @@ def _windows(config: Config) -> Iterator[str]:
             )
     for key, settings, (length_key, length) in properties_by_key(config):
         window = getattr(settings, "window", 0.0)
-        if window > 2 * length:
+        # A slope needs the last lag itself, an integral is hardly the poorer without it.
+        missing = 2 * interval if isinstance(settings, EinsteinDiffusionSettings | ViscositySettings) else 0.0
+        if window > 2 * length - missing:
             yield _sentence(
                 f"{key}.window is {window:g} fs",
-                f"at most twice {length_key}, {2 * length:g} fs",
+                f"at most twice {length_key}{' less two sampling intervals' if missing else ''}, "
+                f"{2 * length - missing:g} fs",
                 "shorten the window or lengthen the trajectories",
             )
         limit = getattr(settings, "limit", "auto")
