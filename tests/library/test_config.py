@@ -40,7 +40,7 @@ def argon(**sections):
     return values | sections
 
 
-DIFFUSION = {"element": "Ar", "target": 2.36, "window": 400}
+DIFFUSION = {"element": "Ar", "target": 2.36, "window": 396}
 
 
 def problems(**sections):
@@ -129,8 +129,8 @@ def test_reference_shows_the_defaults():
         ),
         (
             {"validation": {"properties": {"einstein_diffusion": {"element": "O", "window": 2000.0}}}},
-            "validation.properties.einstein_diffusion.window is 2000 fs, expected at most twice validation.length less "
-            "two sampling intervals, 1996 fs: shorten the window or lengthen the trajectories.",
+            "validation.properties.einstein_diffusion.window is 2000 fs, expected at most twice validation.length "
+            "less two sampling intervals, 1996 fs: shorten the window or lengthen the trajectories.",
         ),
         (
             {"objective": {"observables": {"infrared": {"target": "x", "window": 900}}}},
@@ -239,12 +239,12 @@ def test_a_wrong_key_gets_one_sentence(sections, sentence):
                 "objective": {"observables": {"einstein_diffusion": DIFFUSION}},
                 "gradient": {"depth": 150, "check": {"steps": 400}},
             },
-            "gradient.depth is 150 fs, expected at least 200 fs, half of objective.observables.einstein_diffusion."
+            "gradient.depth is 150 fs, expected at least 198 fs, half of objective.observables.einstein_diffusion."
             "window: change one of them, or fit diffusion, by Green-Kubo.",
         ),
         (
             {"objective": {"observables": {"einstein_diffusion": DIFFUSION}}, "gradient": {"depth": 200}},
-            "gradient.check.steps is 40, expected at least 400, half of objective.observables.einstein_diffusion."
+            "gradient.check.steps is 40, expected at least 396, half of objective.observables.einstein_diffusion."
             "window: change one of them.",
         ),
         (

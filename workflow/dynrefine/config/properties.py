@@ -227,7 +227,7 @@ class ViscositySettings(JudgingNumber):
 
     @classmethod
     def example(cls) -> dict[str, Any]:
-        return {"target": 0.89, "window": 400.0}
+        return {"target": 0.89, "window": 300.0}
 
 
 class PressureSettings(MeasuredNumber):
