@@ -86,7 +86,7 @@ class FinishedCampaign:
         infrared["targets"] = dict.fromkeys(self.states[1:], infrared["target"])
         settings["validation"]["properties"] = {}  # what judges stands in the files alone
         if not self.spectrum:
-            diffusion = {"target": 2.43, "element": "O", "window": 400.0, "weight": 2.0}
+            diffusion = {"target": 2.43, "element": "O", "window": 396.0, "weight": 2.0}
             settings["objective"]["observables"] = {"diffusion": diffusion}
         return load_config(settings)
 

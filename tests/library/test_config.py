@@ -34,7 +34,7 @@ def argon(**sections):
         "elements": [{"symbol": "Ar", "mass": 39.948, "charge": 0}],
         "potential": {"kind": "lennard_jones", "sigma": 3.4, "epsilon": 1.0},
         "states": [{"temperature": 94.4, "density": 1.374, "atoms": 346}],
-        "objective": {"observables": {"diffusion": {"element": "Ar", "target": 2.36, "window": 400}}},
+        "objective": {"observables": {"diffusion": {"element": "Ar", "target": 2.36, "window": 396}}},
         "optimiser": {"name": "adam"},
     }
     return values | sections

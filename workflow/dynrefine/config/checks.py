@@ -15,6 +15,7 @@ from dynrefine.config.model import Config
 from dynrefine.config.properties import (
     FINEST_BIN,
     AtConstantPressure,
+    DiffusionSettings,
     EinsteinDiffusionSettings,
     InfraredSettings,
     PressureSettings,
@@ -495,8 +496,9 @@ def _windows(config: Config) -> Iterator[str]:
             )
     for key, settings, (length_key, length) in properties_by_key(config):
         window = getattr(settings, "window", 0.0)
-        # A slope needs the last lag itself, an integral is hardly the poorer without it.
-        missing = 2 * interval if isinstance(settings, EinsteinDiffusionSettings | ViscositySettings) else 0.0
+        # The series hold no lag beyond; where a window falls to zero there none is missed.
+        integrated = isinstance(settings, DiffusionSettings | EinsteinDiffusionSettings | ViscositySettings)
+        missing = 2 * interval if integrated else 0.0
         if window > 2 * length - missing:
             yield _sentence(
                 f"{key}.window is {window:g} fs",

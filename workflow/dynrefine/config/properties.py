@@ -191,7 +191,7 @@ class DiffusionSettings(JudgingNumber):
 
     @classmethod
     def example(cls) -> dict[str, Any]:
-        return {"target": 2.299, "element": "O", "window": 400.0}
+        return {"target": 2.299, "element": "O", "window": 300.0}
 
 
 class EinsteinDiffusionSettings(DiffusionSettings):
