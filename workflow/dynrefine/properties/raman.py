@@ -105,7 +105,9 @@ class Raman:
         weights = jnp.broadcast_to(jnp.asarray(self.weights, mean.dtype), spectrum.shape)
         if np.isnan(self.target).any():
             step = self.abscissa[1] - self.abscissa[0]
-            return spectrum / (step * jnp.sum(jnp.where(weights > 0.0, spectrum, 0.0), axis=-1, keepdims=True))
+            return spectrum / (
+                step * jnp.sum(jnp.where(weights > 0.0, spectrum, 0.0), axis=-1, keepdims=True)
+            )
         target = jnp.broadcast_to(jnp.asarray(self.target, mean.dtype), spectrum.shape)
         overlap = jnp.sum(weights * target * spectrum, axis=-1, keepdims=True)
         return spectrum * overlap / jnp.sum(weights * spectrum**2, axis=-1, keepdims=True)
