@@ -12,7 +12,8 @@ from dynrefine.files.tables import read_measured
 from dynrefine.files.trajectories import Observed
 from dynrefine.properties.base import Conditions, create_observables
 from dynrefine.properties.correlation import hann_window
-from dynrefine.properties.infrared import Infrared, absorption_prefactor, band_weights, broaden
+from dynrefine.properties.infrared import Infrared, absorption_prefactor
+from dynrefine.properties.spectra import band_weights, broaden
 from dynrefine.units import ACCELERATION, BOLTZMANN, WAVENUMBER
 
 TARGET = Path(__file__).parents[2] / "workflow/data/targets/water_infrared_298K.csv"

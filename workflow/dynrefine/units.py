@@ -23,4 +23,5 @@ KILOJOULE_PER_MOLE = 1e3 / AVOGADRO / ELECTRONVOLT  # kJ/mol in eV
 DEBYE = 1e-21 / SPEED_OF_LIGHT / ELEMENTARY_CHARGE * 1e10  # D in e Å
 DIFFUSION = 1e4  # Å²/fs in 1e-9 m²/s
 VISCOSITY = ELECTRONVOLT * 1e18  # eV fs/Å³ in mPa s
+PHOTON = 6.62607015e-34 * SPEED_OF_LIGHT * 100.0 / ELECTRONVOLT  # energy at 1 cm⁻¹ in eV
 WAVENUMBER = 2.0 * math.pi * SPEED_OF_LIGHT * 1e-13  # cm⁻¹ in rad/fs

@@ -15,9 +15,9 @@ from dynrefine.config.model import Config
 from dynrefine.config.properties import (
     FINEST_BIN,
     AtConstantPressure,
+    Bands,
     DiffusionSettings,
     EinsteinDiffusionSettings,
-    InfraredSettings,
     PressureSettings,
     PropertySettings,
     RadialDistributionSettings,
@@ -540,7 +540,7 @@ def _spectra(config: Config) -> Iterator[str]:
                 f"an end of at most {highest:.0f} cm⁻¹ with trajectory.sampling_interval {interval:g} fs",
                 "record more often or end it earlier",
             )
-        if not isinstance(settings, InfraredSettings):
+        if not isinstance(settings, Bands):
             continue
         for index, band in enumerate(settings.bands):
             first, last = band.range

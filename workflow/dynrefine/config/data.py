@@ -70,6 +70,9 @@ class LabelUnits(Section):
     dipole: str | None = Field(
         None, description="Unit of dipoles: e angstrom, debye or e bohr; null: e angstrom."
     )
+    polarizability: str | None = Field(
+        None, description="Unit of polarizabilities: angstrom^3 or bohr^3; null: angstrom^3."
+    )
 
 
 StressOrder = Literal[

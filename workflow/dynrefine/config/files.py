@@ -10,7 +10,7 @@ from ase import Atoms
 from dynrefine.config.checks import properties_by_key
 from dynrefine.config.model import Config
 from dynrefine.config.properties import (
-    InfraredSettings,
+    Bands,
     PropertySettings,
     RadialDistributionSettings,
     StructureFactorSettings,
@@ -68,7 +68,7 @@ def unsuitable_targets(config: Config) -> Iterator[str]:
         read = _read(key, path)
         if isinstance(read, str):
             yield read
-        elif isinstance(settings, InfraredSettings):
+        elif isinstance(settings, Bands):
             names, values = read
             yield from _another_unit(key, path, names[0], "wavenumbers in cm⁻¹", _NO_WAVENUMBERS)
             yield from _bands_beyond(key, path, settings, values[:, 0])
@@ -169,7 +169,7 @@ def _another_unit(key: str, path: str, name: str, expected: str, words: tuple[st
         yield f"{key} is '{path}', whose first column is '{name}', expected {expected}: convert them."
 
 
-def _bands_beyond(key: str, path: str, settings: InfraredSettings, measured: np.ndarray) -> Iterator[str]:
+def _bands_beyond(key: str, path: str, settings: Bands, measured: np.ndarray) -> Iterator[str]:
     section = key.rpartition(".target")[0]
     for index, band in enumerate(settings.bands):
         first, last = band.range

@@ -19,6 +19,7 @@ from dynrefine.config.refinement import GradientSettings, ObjectiveSettings, Opt
 from dynrefine.config.surfaces import (
     DipoleSettings,
     EmbeddedAtomSettings,
+    PolarizabilitySettings,
     PotentialSettings,
     PotentialTrainingSettings,
     TrainedSurface,
@@ -76,9 +77,11 @@ class Config(Section):
         return dict(zip(state_labels(self.states), self.states, strict=True))
 
     def trained_surfaces(self) -> dict[str, TrainedSurface]:
-        """What can be trained beside the potential, by name: the dipole surface and those of `surfaces`."""
+        """What can be trained beside the potential, by name: those of `surfaces`, and others that properties need."""
         dipole = TrainedSurface(name="dipole", surface=self.dipole, training=self.dipole_training)
-        return {"dipole": dipole} | {surface.name: surface for surface in self.surfaces}
+        polarizability = TrainedSurface(name="polarizability", surface=PolarizabilitySettings())
+        own = {surface.name: surface for surface in self.surfaces}
+        return {"dipole": dipole, "polarizability": polarizability} | own
 
     def all_properties(self) -> dict[str, PropertySettings]:
         """The fitted properties and those that judge beside them, by name."""

@@ -137,15 +137,12 @@ class Band(Section):
     )
 
 
-class InfraredSettings(MeasuredCurve):
-    """Infrared absorption n(ν)α(ν)."""
-
-    along: ClassVar[tuple[str, ...]] = ("dipole_derivative",)
-    surfaces: ClassVar[tuple[str, ...]] = ("dipole",)
+class Bands(Section):
+    """Spectra that are compared band by band."""
 
     window: PositiveFloat = Field(
         400.0,
-        description="Longest lag of the dipole correlation, fs; at most twice the trajectory's length.",
+        description="Longest lag of the correlation, fs; at most twice the trajectory's length.",
     )
     resolution: PositiveFloat = Field(
         20.0, description="Distance of the wavenumbers at which spectra are compared, cm⁻¹."
@@ -155,9 +152,39 @@ class InfraredSettings(MeasuredCurve):
         description="Parts of the spectrum that are compared.",
     )
 
+
+class InfraredSettings(Bands, MeasuredCurve):
+    """Infrared absorption n(ν)α(ν)."""
+
+    along: ClassVar[tuple[str, ...]] = ("dipole_derivative",)
+    surfaces: ClassVar[tuple[str, ...]] = ("dipole",)
+
     @classmethod
     def example(cls) -> dict[str, Any]:
         return {"target": "workflow/data/targets/water_infrared_298K.csv"}
+
+
+class RamanSettings(Bands, JudgingCurve):
+    """Raman spectrum, in shape."""
+
+    along: ClassVar[tuple[str, ...]] = ("polarizability_derivative",)
+    surfaces: ClassVar[tuple[str, ...]] = ("polarizability",)
+
+    component: Literal["isotropic", "vv", "vh", "unpolarised"] = Field(
+        "unpolarised",
+        description="What is seen between polarisers: isotropic, vv (parallel), vh (crossed) or unpolarised, the sum "
+        "of both.",
+    )
+    form: Literal["reduced", "stokes"] = Field(
+        "reduced",
+        description="What the measured intensities are: reduced, or as they are counted (stokes), to be multiplied "
+        "by ν (1 - exp(-hcν/kT))/(ν₀ - ν)⁴.",
+    )
+    laser: PositiveFloat = Field(532.0, description="Wavelength of the light, for stokes, nm.")
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return {"target": "raman.csv", "bands": [{"range": [2800.0, 3800.0]}]}
 
 
 class DiffusionSettings(JudgingNumber):
@@ -418,6 +445,7 @@ class VibrationsSettings(JudgingCurve):
 
 PROPERTIES: dict[str, type[PropertySettings]] = {
     "infrared": InfraredSettings,
+    "raman": RamanSettings,
     "diffusion": DiffusionSettings,
     "einstein_diffusion": EinsteinDiffusionSettings,
     "viscosity": ViscositySettings,

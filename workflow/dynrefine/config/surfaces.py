@@ -120,6 +120,16 @@ class DipoleSettings(DescriptorSettings):
     )
 
 
+class PolarizabilitySettings(DescriptorSettings):
+    kind: Literal["polarizability"] = Field(
+        "polarizability",
+        description="Kind of polarizability surface (polarizability: embedded-atom tensors).",
+    )
+    angular_momentum: int = Field(
+        2, ge=2, le=4, description="Largest angular momentum l of the orbitals, 2 at least."
+    )
+
+
 class TrainingSettings(Section):
     epochs: PositiveInt = Field(400, description="Passes through the training frames.")
     batch_size: PositiveInt = Field(4, description="Frames in one optimiser step.")
@@ -146,7 +156,12 @@ class PotentialTrainingSettings(TrainingSettings):
     stress_weight: NonNegativeFloat = Field(0.0, description="Weight of the virials per atom, (eV/atom)⁻².")
 
 
-OtherSurface = Annotated[Annotated[DipoleSettings, Tag("dipole")] | SurfaceOutside, Discriminator(_kind)]
+OtherSurface = Annotated[
+    Annotated[DipoleSettings, Tag("dipole")]
+    | Annotated[PolarizabilitySettings, Tag("polarizability")]
+    | SurfaceOutside,
+    Discriminator(_kind),
+]
 
 
 def surface_settings(values: Mapping[str, Any]) -> SurfaceSettings:

@@ -6,7 +6,7 @@ import numpy as np
 from ase import Atoms
 from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
 
-from dynrefine.datasets.conventions import LOCAL_DIPOLE, with_labels
+from dynrefine.datasets.conventions import ATOMIC_POLARIZABILITY, LOCAL_DIPOLE, POLARIZABILITY, with_labels
 from dynrefine.datasets.isotopes import atoms_of, symbol_among, symbols_of
 from dynrefine.errors import CampaignError
 from dynrefine.geometry.frames import LabelledFrames
@@ -65,6 +65,12 @@ def to_arrays(frames: Sequence[Atoms], elements: Sequence[str], room: int = 0) -
         local_dipoles=np.stack(
             [_of_atoms(frame.arrays.get(LOCAL_DIPOLE), len(frame), atoms) for frame in frames]
         ),
+        polarizabilities=np.stack(
+            [np.asarray(frame.info.get(POLARIZABILITY, np.full((3, 3), np.nan)), float) for frame in frames]
+        ),
+        local_polarizabilities=np.stack(
+            [_of_atoms(frame.arrays.get(ATOMIC_POLARIZABILITY), len(frame), atoms, 9) for frame in frames]
+        ).reshape(len(frames), atoms, 3, 3),
     )
 
 
@@ -95,9 +101,9 @@ def _species(frame: Atoms, elements: Sequence[str]) -> np.ndarray:
     return np.array([numbers[symbol_among(symbol, elements)] for symbol in symbols_of(frame)], np.int32)
 
 
-def _of_atoms(vectors: np.ndarray | None, atoms: int, room: int) -> np.ndarray:
-    """A vector of each atom [room, 3], NaN where they are not known and zero where there is no atom."""
-    return _padded(np.full((atoms, 3), np.nan) if vectors is None else vectors, room, 0.0)
+def _of_atoms(vectors: np.ndarray | None, atoms: int, room: int, size: int = 3) -> np.ndarray:
+    """A vector of each atom [room, size], NaN where they are not known and zero where there is no atom."""
+    return _padded(np.full((atoms, size), np.nan) if vectors is None else vectors, room, 0.0)
 
 
 def _padded(array: np.ndarray, length: int, value: float) -> np.ndarray:
@@ -121,4 +127,10 @@ def _frame(frames: LabelledFrames, elements: Sequence[str], index: int, source: 
     local = np.asarray(frames.local_dipoles[index])[present]
     if np.all(np.isfinite(local)):
         frame.new_array(LOCAL_DIPOLE, local)
+    polarizability = np.asarray(frames.polarizabilities[index])
+    if np.all(np.isfinite(polarizability)):
+        frame.info[POLARIZABILITY] = polarizability
+    of_atoms = np.asarray(frames.local_polarizabilities[index])[present]
+    if np.all(np.isfinite(of_atoms)):
+        frame.new_array(ATOMIC_POLARIZABILITY, of_atoms.reshape(-1, 9))
     return with_labels(frame, {name: value for name, value in labels.items() if np.all(np.isfinite(value))})

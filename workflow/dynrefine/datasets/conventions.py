@@ -25,6 +25,8 @@ LABELS = ("energy", "forces", "stress", "virial", "dipole")
 # arrays over atoms: what files of others have, and the dipole around each atom beyond its formal charge, e Å
 ATOMIC_DIPOLE = "atomic_dipole"
 LOCAL_DIPOLE = "local_dipole"
+# of the cell in `info`, nine numbers; and what its atoms add to it in arrays
+POLARIZABILITY, ATOMIC_POLARIZABILITY = "polarizability", "atomic_polarizability"
 _ALIASES = {
     "energy": (
         "REF_energy",
@@ -57,7 +59,8 @@ class Conventions:
     """Units and names of the labels of a file.
 
     Attributes:
-        units: by quantity (positions, energy, forces, stress, virial, dipole); those of ASE where none is given.
+        units: by quantity (positions, energy, forces, stress, virial, dipole, polarizability); those of ASE, and Å³,
+            where none is given.
         keys: under which the file has energy, forces, stress, virial, dipole; these words where none is given.
         stress_order: order of six numbers of a stress or virial, one of `ORDERS`.
         wannier: dipoles, of the cell or around each atom, are sums of the displacements of the Wannier centres.
@@ -137,6 +140,32 @@ def formal_charges(frame: Atoms, charges: Mapping[str, float]) -> np.ndarray:
     return np.array([by_element[symbol] for symbol in frame.get_chemical_symbols()])
 
 
+def _with_polarizability(frame: Atoms, raw: Atoms, conventions: Conventions, name: str) -> Atoms:
+    """The frame with the polarizability of its cell and, where the file has them, what its atoms add to it."""
+    unit = factor("polarizability", conventions.units.get("polarizability") or "angstrom^3")
+    of_atoms = raw.arrays.get(ATOMIC_POLARIZABILITY)
+    if of_atoms is None and POLARIZABILITY not in raw.info:
+        return frame
+    found = of_atoms.sum(axis=0) if of_atoms is not None else np.asarray(raw.info[POLARIZABILITY], float)
+    # published tensors are symmetric to some thousandths of their trace
+    noise = 0.01 * abs(found.ravel()[::4].sum())
+    if found.size != 9 or not np.allclose(found.reshape(3, 3), found.reshape(3, 3).T, rtol=0.0, atol=noise):
+        raise CampaignError(
+            f"{name} has the polarizability {found.ravel().tolist()}, expected nine numbers, xx xy xz and so on, of "
+            "a symmetric tensor: correct it or leave it out."
+        )
+    frame.info[POLARIZABILITY] = _symmetric(unit * found)
+    if of_atoms is not None:
+        frame.new_array(ATOMIC_POLARIZABILITY, _symmetric(unit * of_atoms).reshape(-1, 9))
+    return frame
+
+
+def _symmetric(tensors: np.ndarray) -> np.ndarray:
+    """Of nine numbers each, the symmetric parts [..., 3, 3]."""
+    square = tensors.reshape(*tensors.shape[:-1], 3, 3) if tensors.shape[-1] == 9 else tensors
+    return 0.5 * (square + np.swapaxes(square, -1, -2))
+
+
 def in_internal_units(frame: Atoms, conventions: Conventions, name: str) -> Atoms:
     """A frame with positions in Å and energy (eV), forces (eV/Å), stress (eV/Å³), dipole (e Å) of the file.
 
@@ -168,6 +197,7 @@ def in_internal_units(frame: Atoms, conventions: Conventions, name: str) -> Atom
     if labels:
         result = with_labels(result, labels)
     result = _with_local_dipoles(result, frame, conventions)
+    result = _with_polarizability(result, frame, conventions, name)
     if conventions.wannier and result.calc and "dipole" in result.calc.results:
         result = dipole_from_wannier(result, conventions.charges)
     return result

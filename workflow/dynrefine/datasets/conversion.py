@@ -54,6 +54,7 @@ _EXAMPLES = {
     "stress": "eV/angstrom^3, GPa, kbar, bar or hartree/bohr^3",
     "virial": "eV, hartree, kJ/mol or kcal/mol",
     "dipole": "e*angstrom, debye or e*bohr",
+    "polarizability": "angstrom^3 or bohr^3",
 }
 QUANTITIES = tuple(_EXAMPLES)
 _MULTIPLE = re.compile(r"(\d+\.?\d*(?:[eE][-+]?\d+)?)\s*[*·x]?\s+")
@@ -63,7 +64,7 @@ def factor(quantity: str, unit: str) -> float:
     """What a number in a unit is multiplied by to be in eV, Å and e (per atom is left to the caller).
 
     Arguments:
-        quantity: positions, energy, forces, stress, virial or dipole.
+        quantity: positions, energy, forces, stress, virial, dipole or polarizability.
         unit: its name, such as "kJ/mol/nm"; case counts only where it tells units apart. A number before it
             means a multiple, as in "10 kJ/mol/angstrom", a minus the opposite sign, as of gradients.
 
@@ -148,6 +149,15 @@ def _dipole(text: str) -> float:
     return _one_of(_DIPOLE, text)
 
 
+def _volume(text: str) -> float:
+    plain = text.replace(" ", "").replace("³", "^3").replace("**3", "^3")
+    if plain in ("a.u.", "au"):
+        return units.BOHR**3
+    if not plain.endswith("^3"):
+        raise ValueError(f"unknown unit {text}")
+    return _length(plain.removesuffix("^3")) ** 3
+
+
 _FACTORS = {
     "positions": _length,
     "energy": _energy,
@@ -155,4 +165,5 @@ _FACTORS = {
     "stress": _stress,
     "virial": _virial,
     "dipole": _dipole,
+    "polarizability": _volume,
 }

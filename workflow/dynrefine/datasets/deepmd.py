@@ -9,11 +9,17 @@ import numpy as np
 from ase import Atoms
 from ase.symbols import string2symbols
 
-from dynrefine.datasets.conventions import ATOMIC_DIPOLE, with_labels
+from dynrefine.datasets.conventions import (
+    ATOMIC_DIPOLE,
+    ATOMIC_POLARIZABILITY,
+    POLARIZABILITY,
+    with_labels,
+)
 from dynrefine.datasets.isotopes import atoms_of, symbol_of_label
 from dynrefine.errors import CampaignError
 
-_ARRAYS = ("coord", "box", "energy", "force", "virial", "dipole", ATOMIC_DIPOLE)
+_RESPONSES = ("dipole", ATOMIC_DIPOLE, POLARIZABILITY, ATOMIC_POLARIZABILITY)
+_ARRAYS = ("coord", "box", "energy", "force", "virial", *_RESPONSES, "real_atom_types")
 _LABELS = {"force": "forces", "dipole": "dipole"}
 
 
@@ -38,7 +44,7 @@ def files_of(path: Path) -> list[Path]:
         for each in (
             *(_types(system, path).with_name(name) for name in ("type.raw", "type_map.raw")),
             system / "nopbc",
-            *(part / f"{name}.npy" for part in _sets(system) for name in (*_ARRAYS, "real_atom_types")),
+            *(part / f"{name}.npy" for part in _sets(system) for name in _ARRAYS),
         )
         if each.exists()
     ]
@@ -193,8 +199,11 @@ def _read_set(part: Path, system: "_System") -> Iterator[Atoms]:
         if "energy" in row:
             labels["energy"] = float(row["energy"])
         frame = with_labels(frame, labels)
-        if ATOMIC_DIPOLE in row:
-            frame.new_array(ATOMIC_DIPOLE, row[ATOMIC_DIPOLE][present])
+        for name in (ATOMIC_DIPOLE, ATOMIC_POLARIZABILITY):
+            if name in row:
+                frame.new_array(name, row[name][present])
+        if POLARIZABILITY in row:
+            frame.info[POLARIZABILITY] = row[POLARIZABILITY]
         if "virial" in row:
             frame.info["virial"] = row["virial"].ravel()
         yield frame
@@ -231,6 +240,8 @@ def _read_arrays(part: Path, kinds: np.ndarray) -> dict[str, np.ndarray]:
         "virial": (3, 3),
         "dipole": (3,),
         ATOMIC_DIPOLE: (atoms, 3),
+        POLARIZABILITY: (9,),
+        ATOMIC_POLARIZABILITY: (atoms, 9),
         "real_atom_types": (atoms,),
     }
     paths = {name: part / f"{name}.npy" for name in shapes}

@@ -19,6 +19,8 @@ class LabelledFrames:
         stresses: eV/Å³, negative under pressure [F,3,3].
         dipoles: e Å, defined modulo e times the cell vectors [F,3].
         local_dipoles: around each atom, beyond its formal charge, e Å [F,N,3].
+        polarizabilities: of the cell, Å³ [F,3,3].
+        local_polarizabilities: what each atom adds to it, Å³ [F,N,3,3].
     """
 
     species: np.ndarray
@@ -29,6 +31,8 @@ class LabelledFrames:
     stresses: np.ndarray
     dipoles: np.ndarray
     local_dipoles: np.ndarray
+    polarizabilities: np.ndarray
+    local_polarizabilities: np.ndarray
 
     @classmethod
     def unlabelled(cls, species: np.ndarray, positions: np.ndarray, cells: np.ndarray) -> "LabelledFrames":
@@ -49,6 +53,8 @@ class LabelledFrames:
             stresses=np.full((frames, 3, 3), np.nan),
             dipoles=np.full((frames, 3), np.nan),
             local_dipoles=np.full((frames, atoms, 3), np.nan),
+            polarizabilities=np.full((frames, 3, 3), np.nan),
+            local_polarizabilities=np.full((frames, atoms, 3, 3), np.nan),
         )
 
     @classmethod

@@ -8,7 +8,6 @@ l = 1 orbitals of the atom, weighted by a network of its invariant densities.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import jax
@@ -25,6 +24,7 @@ from dynrefine.surfaces.networks.environment_network import (
     described_invariants,
     fitted_constants,
 )
+from dynrefine.surfaces.networks.time_derivative import sum_of, time_derivative
 
 _VECTOR = slice(1, 4)  # the l = 1 monomials follow the single one of l = 0
 
@@ -72,10 +72,8 @@ class DipoleSurface:
         neighbours: NeighbourList,
     ) -> jax.Array:
         """Σ Δμ_i [3] in e Å; arguments as for a potential's `energy`."""
-        vectors = displacements(positions, cell, neighbours)
-        return self.network.sum_over_atoms(
-            self._dipole_of_atoms, parameters, species, vectors, neighbours.indices
-        )
+        geometry = positions, cell, neighbours
+        return sum_of(self.network, self._dipole_of_atoms, parameters, species, geometry)
 
     def local_dipoles(
         self,
@@ -95,10 +93,6 @@ class DipoleSurface:
 
     def _dipole_of_atoms(self, parameters: Mapping[str, Any], atoms: Environments) -> jax.Array:
         return jnp.sum(self._dipoles(parameters, atoms), axis=0)
-
-    def _along_seed(self, parameters: tuple[Mapping[str, Any], jax.Array], atoms: Environments) -> jax.Array:
-        own, seed = parameters
-        return self._dipole_of_atoms(own, atoms) @ seed
 
     def atomic_charges(self, species: jax.Array, dtype: jnp.dtype) -> jax.Array:
         """Formal charge of each atom [N] in e; zero for padding."""
@@ -129,52 +123,12 @@ class DipoleSurface:
         formal = self.atomic_charges(species, positions.dtype) @ velocities
 
         def learned(neighbours: NeighbourList) -> jax.Array:
-            return _learned_derivative(self, parameters, species, positions, velocities, cell, neighbours)
+            geometry = positions, cell, neighbours
+            return time_derivative(
+                self.network, self._dipole_of_atoms, parameters, species, geometry, velocities
+            )
 
         return formal + with_nearest(learned, positions, cell, neighbours, self.cutoff)
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _learned_derivative(
-    surface: DipoleSurface,
-    parameters: Mapping[str, Any],
-    species: jax.Array,
-    positions: jax.Array,
-    velocities: jax.Array,
-    cell: jax.Array,
-    neighbours: NeighbourList,
-) -> jax.Array:
-    """Learned part of dM/dt; arguments as for `DipoleSurface.dipole_derivative`."""
-
-    def learned(positions: jax.Array) -> jax.Array:
-        return surface.learned_dipole(parameters, species, positions, cell, neighbours)
-
-    return jax.jvp(learned, (positions,), (velocities,))[1]
-
-
-def _learned_derivative_forwards(surface: DipoleSurface, *arguments: Any) -> tuple[jax.Array, Any]:
-    return _learned_derivative(surface, *arguments), arguments
-
-
-def _learned_derivative_backwards(surface: DipoleSurface, arguments: Any, seed: jax.Array) -> tuple[Any, ...]:
-    """Derivatives of s·(∂M/∂x) v as those of the gradient of s·M along v: twice as fast as the transpose."""
-    parameters, species, positions, velocities, cell, neighbours = arguments
-
-    def along_seed(parameters: Mapping[str, Any], positions: jax.Array, cell: jax.Array) -> jax.Array:
-        vectors = displacements(positions, cell, neighbours)
-        return surface.network.sum_over_atoms(
-            surface._along_seed, (parameters, seed), species, vectors, neighbours.indices
-        )
-
-    def gradients(positions: jax.Array) -> tuple[Any, jax.Array, jax.Array]:
-        return jax.grad(along_seed, argnums=(0, 1, 2))(parameters, positions, cell)
-
-    (_, by_velocities, _), along = jax.jvp(gradients, (positions,), (velocities,))
-    by_parameters, by_positions, by_cell = along
-    return by_parameters, None, by_positions, by_velocities, by_cell, None
-
-
-_learned_derivative.defvjp(_learned_derivative_forwards, _learned_derivative_backwards)
 
 
 SURFACE = DipoleSurface

@@ -16,6 +16,7 @@ _PARITY = {
     "energies": ("energy", 1e3, "meV/atom"),
     "forces": ("force", 1.0, "eV/Å"),
     "dipoles": ("dipole", 1.0, "e Å"),
+    "polarizabilities": ("polarizability", 1.0, "Å³"),
 }
 
 

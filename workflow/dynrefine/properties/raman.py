@@ -1,0 +1,130 @@
+"""Raman spectrum from the autocorrelation of the cell's polarizability derivative.
+
+With the mean ᾱ = tr α/3 and the anisotropic part β = α - ᾱ 1 the reduced intensities are
+
+    isotropic  ∫ dt exp(-iωt) <dᾱ/dt(0) dᾱ/dt(t)>
+    VH         1/10 ∫ dt exp(-iωt) <tr dβ/dt(0) dβ/dt(t)>
+    VV         isotropic + 4/3 VH,      unpolarised  VV + VH
+
+(McQuarrie, Statistical Mechanics, ch. 21), the harmonic quantum correction included: reduced means the Stokes
+intensity times ν (1 - exp(-hcν/kT))/(ν₀ - ν)⁴, which is even in ν. As for the infrared, a Hann window multiplies the
+correlation and broadens the measured spectrum too. Measured intensities have no scale: the simulated spectrum is
+scaled so that it comes nearest to the measured one, or to unit area where there is none.
+"""
+
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from dynrefine.config.properties import RamanSettings
+from dynrefine.files.trajectories import Observed
+from dynrefine.properties.base import Conditions
+from dynrefine.properties.correlation import autocorrelation, cosine_transform, hann_window
+from dynrefine.properties.spectra import band_weights, broaden
+from dynrefine.units import BOLTZMANN, PHOTON, WAVENUMBER
+
+# Shares of the isotropic correlation and of tr β(0)β(t)/10 in what is measured.
+_SHARES = {
+    "isotropic": (1.0, 0.0),
+    "vh": (0.0, 1.0),
+    "vv": (1.0, 4.0 / 3.0),
+    "unpolarised": (1.0, 7.0 / 3.0),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Raman:
+    """The Raman spectrum of one state, in one geometry of polarisers.
+
+    Attributes:
+        abscissa: wavenumbers that are compared, cm⁻¹.
+        target: measured reduced intensity there, broadened by the window; NaN where nothing was measured.
+        weights: of the squared differences, normalised by band; one in the bands where nothing was measured.
+        shares: of the isotropic and of the anisotropic correlation.
+        depth: longest lag, frames.
+        interval: between frames, fs.
+    """
+
+    abscissa: Float[np.ndarray, " W"]
+    target: Float[np.ndarray, " W"]
+    weights: Float[np.ndarray, " W"]
+    shares: tuple[float, float]
+    depth: int
+    interval: float
+
+    along = ("polarizability_derivative",)
+    at_start = ()
+    quantities = (("wavenumber", "cm⁻¹"), ("reduced Raman intensity", "arbitrary"))
+
+    @classmethod
+    def from_settings(
+        cls,
+        settings: RamanSettings,
+        measured: Float[np.ndarray, "rows columns"] | None,
+        conditions: Conditions,
+    ) -> "Raman":
+        """The observable that the configuration section describes.
+
+        Arguments:
+            settings: section `raman`.
+            measured: wavenumber in cm⁻¹, evenly spaced, and intensity; none where nothing was measured.
+            conditions: of the state.
+        """
+        highest = max(band.range[1] for band in settings.bands)
+        abscissa = np.arange(settings.resolution, highest + 0.5 * settings.resolution, settings.resolution)
+        depth = round(settings.window / conditions.interval)
+        target = np.full_like(abscissa, np.nan)
+        if measured is not None:
+            wavenumber, intensity = measured.T[:2]
+            reduced = intensity * reduction(settings, wavenumber, conditions.temperature)
+            target = broaden(np.stack([wavenumber, reduced], axis=1), abscissa, depth, conditions.interval)
+        weights = band_weights(
+            abscissa, np.ones_like(abscissa) if measured is None else target, settings.bands
+        )
+        shares = _SHARES[settings.component]
+        return cls(abscissa, target, weights, shares, depth, conditions.interval)
+
+    def statistic(self, observed: Observed) -> Float[Array, "*leading {self.depth}+1"]:
+        """Autocorrelation of the observed parts of the derivative, Å⁶/fs²; zero beyond the series."""
+        derivative = observed.along["polarizability_derivative"]
+        held = min(self.depth, derivative.shape[-3] - 1)
+        mean = jnp.trace(derivative, axis1=-2, axis2=-1) / 3.0
+        rest = derivative - jnp.einsum("...,xy->...xy", mean, jnp.eye(3, dtype=derivative.dtype))
+        isotropic, anisotropic = self.shares
+        correlation = isotropic * autocorrelation(mean[..., None], held)
+        correlation += 0.1 * anisotropic * autocorrelation(rest.reshape(*rest.shape[:-2], 9), held)
+        return jnp.pad(correlation, [(0, 0)] * (correlation.ndim - 1) + [(0, self.depth - held)])
+
+    def predict(self, mean: Float[Array, "*leading {self.depth}+1"]) -> Float[Array, "*leading W"]:
+        """Reduced intensity, in the scale of the measured one."""
+        windowed = mean * hann_window(self.depth, mean.dtype)
+        frequencies = WAVENUMBER * jnp.asarray(self.abscissa, mean.dtype)
+        spectrum = cosine_transform(windowed, self.interval, frequencies)
+        weights = jnp.broadcast_to(jnp.asarray(self.weights, mean.dtype), spectrum.shape)
+        if np.isnan(self.target).any():
+            step = self.abscissa[1] - self.abscissa[0]
+            return spectrum / (
+                step * jnp.sum(jnp.where(weights > 0.0, spectrum, 0.0), axis=-1, keepdims=True)
+            )
+        target = jnp.broadcast_to(jnp.asarray(self.target, mean.dtype), spectrum.shape)
+        overlap = jnp.sum(weights * target * spectrum, axis=-1, keepdims=True)
+        return spectrum * overlap / jnp.sum(weights * spectrum**2, axis=-1, keepdims=True)
+
+    def loss(self, mean: Float[Array, " {self.depth}+1"]) -> Float[Array, ""]:
+        """Σ over bands of their weight times the mean squared difference relative to the mean squared target."""
+        difference = self.predict(mean) - jnp.asarray(self.target, mean.dtype)
+        return jnp.sum(jnp.asarray(self.weights, mean.dtype) * difference**2)
+
+
+def reduction(settings: RamanSettings, wavenumber: np.ndarray, kelvin: float) -> np.ndarray:
+    """What turns the measured intensity into the reduced one, by wavenumber in cm⁻¹."""
+    if settings.form == "reduced":
+        return np.ones_like(wavenumber)
+    energy = PHOTON * wavenumber / (BOLTZMANN * kelvin)
+    scattered = 1e-4 * (1e7 / settings.laser - wavenumber)  # of the order of one
+    return -wavenumber * np.expm1(-energy) / scattered**4
+
+
+PROPERTY = Raman

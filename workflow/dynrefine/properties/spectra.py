@@ -1,0 +1,58 @@
+"""What spectra have in common: the weights of their bands, and the window that broadens the measured one too."""
+
+import math
+from collections.abc import Sequence
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from dynrefine.config.properties import Band
+from dynrefine.properties.correlation import hann_window
+from dynrefine.units import WAVENUMBER
+
+
+def band_weights(
+    abscissa: Float[np.ndarray, " W"], target: Float[np.ndarray, " W"], bands: Sequence[Band]
+) -> Float[np.ndarray, " W"]:
+    """Weights with which Σ weights (difference)² is the loss.
+
+    Arguments:
+        abscissa: wavenumbers, cm⁻¹.
+        target: intensity.
+        bands: parts of the spectrum with their weights; where bands overlap their weights add up.
+    """
+    weights = np.zeros_like(abscissa)
+    for band in bands:
+        first, last = band.range
+        inside = (abscissa >= first) & (abscissa <= last)
+        weights[inside] += band.weight / np.sum(target[inside] ** 2)
+    return weights
+
+
+def broaden(
+    measured: Float[np.ndarray, "rows columns"],
+    abscissa: Float[np.ndarray, " W"],
+    depth: int,
+    interval: float,
+) -> Float[np.ndarray, " W"]:
+    """A measured spectrum as it would look through the window of the simulated one.
+
+    The spectrum is even in ν: its correlation function is its cosine transform, which takes the window and is
+    transformed back.
+
+    Arguments:
+        measured: wavenumber and intensity; read as a linear interpolation from (0, 0).
+        abscissa: where it is wanted, cm⁻¹.
+        depth: of the window, frames.
+        interval: between frames, fs.
+    """
+    grid = np.arange(0.0, measured[-1, 0], 2.0)
+    spectrum = np.interp(grid, np.append(0.0, measured[:, 0]), np.append(0.0, measured[:, 1]))
+    frequencies = WAVENUMBER * grid
+    lags = interval * np.arange(depth + 1)
+    correlation = np.trapezoid(spectrum * np.cos(lags[:, None] * frequencies), frequencies, axis=1) / math.pi
+    windowed = correlation * np.asarray(hann_window(depth, jnp.float32), float)
+    weights = np.full(depth + 1, 2.0 * interval)
+    weights[[0, -1]] = interval
+    return (weights * windowed) @ np.cos(lags[:, None] * WAVENUMBER * abscissa)

@@ -1,0 +1,107 @@
+"""Fitting the polarizability surface to that of cells, or to what each atom adds where that is known."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dynrefine.errors import CampaignError
+from dynrefine.files.models import Model
+from dynrefine.files.parity import Parity
+from dynrefine.geometry.frames import LabelledFrames
+from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours
+from dynrefine.training.base import Task
+
+Evaluated = tuple[
+    np.ndarray, np.ndarray
+]  # predicted and labelled polarizabilities of the cells [F, 3, 3], Å³
+
+
+def predictions(architecture: Any, parameters: Mapping[str, Any], data: FramesWithNeighbours) -> jax.Array:
+    """What each atom adds to the polarizability [F, N, 3, 3], Å³."""
+
+    def one(species: Any, positions: Any, cell: Any, neighbours: Any) -> jax.Array:
+        return architecture.local_polarizabilities(parameters, species, positions, cell, neighbours)
+
+    return data.evaluate(one)
+
+
+def loss(architecture: Any, parameters: Mapping[str, Any], data: FramesWithNeighbours) -> jax.Array:
+    """Mean squared error of a component, Å⁶: of what an atom adds, or of the sum by the root of the atoms."""
+    predicted, frames = predictions(architecture, parameters, data), data.frames
+    present = frames.species >= 0
+    known = jnp.all(jnp.isfinite(frames.local_polarizabilities), axis=(1, 2, 3))
+    chosen = (known[:, None] & present)[:, :, None, None]
+    of_atoms = jnp.where(chosen, predicted - frames.local_polarizabilities, 0.0) ** 2
+    of_cells = (jnp.sum(predicted, axis=1) - frames.polarizabilities) ** 2
+    squares = jnp.where(known, jnp.sum(of_atoms, axis=(1, 2, 3)), jnp.sum(of_cells, axis=(1, 2)))
+    return jnp.mean(squares / (9 * jnp.sum(present, axis=1)).astype(squares.dtype))
+
+
+def prepared(
+    parts: Mapping[str, LabelledFrames], elements: int
+) -> tuple[dict[str, LabelledFrames], dict[str, Any]]:
+    """The frames of each part that have a polarizability.
+
+    Raises:
+        CampaignError: there is none in one of the parts.
+    """
+    chosen = {}
+    for part, frames in parts.items():
+        known = np.all(np.isfinite(frames.polarizabilities), axis=(1, 2))
+        if not known.any():
+            raise CampaignError(
+                f"no frame of {part}.extxyz has a polarizability: give frames with one (key `polarizability`, nine "
+                "numbers in Å³, or atomic_polarizability of the atoms) in the dataset of the surface."
+            )
+        chosen[part] = frames[known]
+    return chosen, {}
+
+
+def evaluate(model: Model, data: FramesWithNeighbours) -> Evaluated:
+    """Predicted and labelled polarizabilities."""
+    compiled = jax.jit(
+        lambda parameters, data: jnp.sum(predictions(model.architecture, parameters, data), axis=1)
+    )
+    return np.asarray(compiled(model.parameters, data)), np.asarray(data.frames.polarizabilities)
+
+
+def errors(
+    evaluated: Evaluated, frames: LabelledFrames, symbols: Sequence[str]
+) -> dict[str, tuple[float, str]]:
+    """Errors on labelled frames, and what they are to be compared with.
+
+    Arguments:
+        evaluated: predictions and labels.
+        frames, symbols: of these; the labels are already known.
+
+    Returns:
+        by quantity the value and its unit, of the mean polarizability and of what is left of it without trace.
+    """
+    found = {}
+    parts = (_split(values) for values in evaluated)
+    for name, predicted, labelled in zip(("mean", "traceless part"), *parts, strict=True):
+        error = float(np.sqrt(np.mean((predicted - labelled) ** 2)))
+        spread = float(np.sqrt(np.mean((labelled - labelled.mean(axis=0)) ** 2)))
+        found |= {name: (error, "Å³"), f"spread of the labels, {name}": (spread, "Å³")}
+        if spread > 0.0:
+            found[f"{name}, relative to the spread"] = (100 * error / spread, "%")
+    return found
+
+
+def parity(evaluated: Evaluated, frames: LabelledFrames) -> list[Parity]:
+    """Labelled and predicted components for a parity plot."""
+    predicted, labelled = evaluated
+    return [Parity("polarizabilities", "Å³", labelled.ravel(), predicted.ravel())]
+
+
+def _split(tensors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A third of the trace [F], and the six components of what is left of the tensors [F, 6]."""
+    mean = np.trace(tensors, axis1=1, axis2=2) / 3.0
+    rest = tensors - mean[:, None, None] * np.eye(3)
+    return mean, rest[:, *np.triu_indices(3)]
+
+
+TASK = Task(prepared, lambda settings: loss, evaluate, errors, parity)
