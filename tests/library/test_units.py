@@ -25,6 +25,8 @@ REFERENCE = ase.units.create_units("2018")
         ("ATOMIC_MASS", REFERENCE._amu),
         ("VACUUM_PERMITTIVITY", REFERENCE._eps0),
         ("SPEED_OF_LIGHT", REFERENCE._c),
+        ("VISCOSITY", 1e3 * REFERENCE._e * 1e-15 / 1e-30),
+        ("PHOTON", REFERENCE.invcm),
         ("HARTREE", REFERENCE.Hartree),
         ("BOHR", REFERENCE.Bohr),
         ("AVOGADRO", REFERENCE._Nav),
@@ -56,6 +58,8 @@ def test_conversions_agree_with_those_of_ase(name, expected):
         ("KILOJOULE_PER_MOLE", 1.036426966e-2),
         ("DEBYE", 0.2081943327),
         ("DIFFUSION", 1e4),
+        ("VISCOSITY", 0.1602176634),
+        ("PHOTON", 1.239841984e-4),
         ("WAVENUMBER", 1.88365157e-4),
     ],
 )
