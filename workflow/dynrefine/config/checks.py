@@ -16,7 +16,6 @@ from dynrefine.config.properties import (
     FINEST_BIN,
     AtConstantPressure,
     Bands,
-    DiffusionSettings,
     EinsteinDiffusionSettings,
     PressureSettings,
     PropertySettings,
@@ -24,7 +23,6 @@ from dynrefine.config.properties import (
     StructureFactorSettings,
     VaporisationEnthalpySettings,
     VibrationsSettings,
-    ViscositySettings,
 )
 from dynrefine.config.surfaces import DescriptorSettings, LennardJonesSettings
 from dynrefine.datasets.conversion import factor, known_units
@@ -470,12 +468,6 @@ def _constant_pressure(config: Config) -> Iterator[str]:
                 "isobaric, since the density is held otherwise",
                 "set ensemble.kind: isobaric, or compare the pressure",
             )
-        elif isinstance(settings, VaporisationEnthalpySettings) and len(config.elements) > 1:
-            yield _sentence(
-                f"{key} is given where elements lists {len(config.elements)} elements",
-                "one, since the vapour is taken for one of single atoms",
-                "remove it",
-            )
         elif isinstance(settings, PressureSettings) and isobaric:
             yield _sentence(
                 f"{key} is given where ensemble.kind is isobaric",
@@ -496,9 +488,7 @@ def _windows(config: Config) -> Iterator[str]:
             )
     for key, settings, (length_key, length) in properties_by_key(config):
         window = getattr(settings, "window", 0.0)
-        # The series hold no lag beyond; where a window falls to zero there none is missed.
-        integrated = isinstance(settings, DiffusionSettings | EinsteinDiffusionSettings | ViscositySettings)
-        missing = 2 * interval if integrated else 0.0
+        missing = 2 * interval if settings.whole_window else 0.0  # the series hold no lag beyond
         if window > 2 * length - missing:
             yield _sentence(
                 f"{key}.window is {window:g} fs",
@@ -523,6 +513,12 @@ def _named_elements(config: Config) -> Iterator[str]:
             f"ensemble.masses.{symbol} is given", f"elements: {', '.join(symbols)}", "remove or correct it"
         )
     for key, settings, _ in properties_by_key(config):
+        if isinstance(settings, VaporisationEnthalpySettings) and len(symbols) > 1:
+            yield _sentence(
+                f"{key} is given where elements lists {len(symbols)} elements",
+                "one, since the vapour is taken for one of single atoms",
+                "remove it",
+            )
         for symbol in settings.elements:
             if symbol not in symbols:
                 yield _sentence(

@@ -28,6 +28,7 @@ class PropertySettings(Section):
     along: ClassVar[tuple[str, ...]] = ()
     at_start: ClassVar[tuple[str, ...]] = ()
     surfaces: ClassVar[tuple[str, ...]] = ()
+    whole_window: ClassVar[bool] = False  # whether it needs the last lag too: no taper takes its weight
 
     kind: str | None = Field(
         None,
@@ -191,6 +192,7 @@ class DiffusionSettings(JudgingNumber):
     """Self-diffusion coefficient, 1e-9 m²/s, by the Green-Kubo integral."""
 
     along: ClassVar[tuple[str, ...]] = ("velocities",)
+    whole_window: ClassVar[bool] = True
 
     target: PositiveFloat | None = Field(
         None, description="Measured self-diffusion coefficient, 1e-9 m²/s; null: none.", examples=[2.299]
@@ -238,6 +240,7 @@ class ViscositySettings(JudgingNumber):
     """Shear viscosity, mPa s, by the Green-Kubo integral."""
 
     along: ClassVar[tuple[str, ...]] = ("stress",)
+    whole_window: ClassVar[bool] = True
 
     target: PositiveFloat | None = Field(
         None, description="Measured shear viscosity, mPa s; null: none.", examples=[0.89]

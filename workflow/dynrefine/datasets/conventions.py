@@ -146,12 +146,12 @@ def _with_polarizability(frame: Atoms, raw: Atoms, conventions: Conventions, nam
     of_atoms = raw.arrays.get(ATOMIC_POLARIZABILITY)
     if of_atoms is None and POLARIZABILITY not in raw.info:
         return frame
-    found = of_atoms.sum(axis=0) if of_atoms is not None else np.asarray(raw.info[POLARIZABILITY], float)
+    found = of_atoms.sum(axis=0) if of_atoms is not None else np.ravel(raw.info[POLARIZABILITY]).astype(float)
     # published tensors are symmetric to some thousandths of their trace
-    noise = 0.01 * abs(found.ravel()[::4].sum())
+    noise = 0.01 * abs(found[::4].sum())
     if found.size != 9 or not np.allclose(found.reshape(3, 3), found.reshape(3, 3).T, rtol=0.0, atol=noise):
         raise CampaignError(
-            f"{name} has the polarizability {found.ravel().tolist()}, expected nine numbers, xx xy xz and so on, of "
+            f"{name} has the polarizability {found.tolist()}, expected nine numbers, xx xy xz and so on, of "
             "a symmetric tensor: correct it or leave it out."
         )
     frame.info[POLARIZABILITY] = _symmetric(unit * found)
@@ -162,7 +162,7 @@ def _with_polarizability(frame: Atoms, raw: Atoms, conventions: Conventions, nam
 
 def _symmetric(tensors: np.ndarray) -> np.ndarray:
     """Of nine numbers each, the symmetric parts [..., 3, 3]."""
-    square = tensors.reshape(*tensors.shape[:-1], 3, 3) if tensors.shape[-1] == 9 else tensors
+    square = tensors.reshape(*tensors.shape[:-1], 3, 3)
     return 0.5 * (square + np.swapaxes(square, -1, -2))
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
@@ -115,6 +116,14 @@ def settled(
     """
     settle = getattr(observable, "settled", None)
     return observable if settle is None else settle(statistics, weights)
+
+
+def relative_loss(
+    predicted: Float[Array, "*leading 1"], target: Float[np.ndarray, " 1"], scale: float = 1.0
+) -> Float[Array, ""]:
+    """The squared relative difference of a number from its target, in units of a scale."""
+    relative = predicted / jnp.asarray(target, predicted.dtype) - 1.0
+    return jnp.sum((relative / scale) ** 2)
 
 
 def create_observables(

@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from dynrefine.config.properties import DensitySettings
 from dynrefine.files.trajectories import Observed
-from dynrefine.properties.base import Conditions
+from dynrefine.properties.base import Conditions, relative_loss
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +45,7 @@ class Density:
 
     def loss(self, mean: Float[Array, ""]) -> Float[Array, ""]:
         """The squared relative difference from the target in units of the scale."""
-        relative = self.predict(mean) / jnp.asarray(self.target, mean.dtype) - 1.0
-        return jnp.sum((relative / self.scale) ** 2)
+        return relative_loss(self.predict(mean), self.target, self.scale)
 
 
 PROPERTY = Density

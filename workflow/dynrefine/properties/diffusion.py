@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Int
 
 from dynrefine.config.properties import DiffusionSettings
 from dynrefine.files.trajectories import Observed
-from dynrefine.properties.base import Conditions, Detail
+from dynrefine.properties.base import Conditions, Detail, relative_loss
 from dynrefine.properties.correlation import autocorrelation, running_integral
 from dynrefine.units import BOLTZMANN, DIFFUSION, ELECTRONVOLT
 
@@ -91,7 +91,7 @@ class SelfDiffusion:
 
     def loss(self, mean: Float[Array, " {self.depth}+1"]) -> Float[Array, ""]:
         """The squared relative difference from the target."""
-        return jnp.sum((self.predict(mean) / jnp.asarray(self.target, mean.dtype) - 1.0) ** 2)
+        return relative_loss(self.predict(mean), self.target)
 
 
 def target_of(settings: DiffusionSettings) -> Float[np.ndarray, " 1"]:

@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
 from dynrefine.config.properties import EinsteinDiffusionSettings
 from dynrefine.files.trajectories import Observed
-from dynrefine.properties.base import Conditions, Detail
+from dynrefine.properties.base import Conditions, Detail, relative_loss
 from dynrefine.properties.correlation import mean_square_integral
 from dynrefine.properties.diffusion import atoms_of, correction_of, target_of
 from dynrefine.units import DIFFUSION
@@ -82,7 +81,7 @@ class EinsteinDiffusion:
 
     def loss(self, mean: Float[Array, " lags"]) -> Float[Array, ""]:
         """The squared relative difference from the target."""
-        return jnp.sum((self.predict(mean) / jnp.asarray(self.target, mean.dtype) - 1.0) ** 2)
+        return relative_loss(self.predict(mean), self.target)
 
 
 def mean_square_displacement(

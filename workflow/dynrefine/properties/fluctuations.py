@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 
 from dynrefine.config.properties import FluctuationSettings
 from dynrefine.files.trajectories import Observed
-from dynrefine.properties.base import Conditions
+from dynrefine.properties.base import Conditions, relative_loss
 from dynrefine.units import BAR, BOLTZMANN
 
 
@@ -80,5 +80,4 @@ class Fluctuation:
 
     def loss(self, mean: Float[Array, " 5"]) -> Float[Array, ""]:
         """The squared relative difference from the target in units of the scale."""
-        relative = self.predict(mean) / jnp.asarray(self.target, mean.dtype) - 1.0
-        return jnp.sum((relative / self.scale) ** 2)
+        return relative_loss(self.predict(mean), self.target, self.scale)

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from dynrefine.config.properties import ViscositySettings
 from dynrefine.files.trajectories import Observed
-from dynrefine.properties.base import Conditions, Detail
+from dynrefine.properties.base import Conditions, Detail, relative_loss
 from dynrefine.properties.correlation import autocorrelation, mean_square_integral, running_integral
 from dynrefine.statistics import leave_one_out
 from dynrefine.units import BAR, BOLTZMANN, VISCOSITY
@@ -115,7 +115,7 @@ class ShearViscosity:
 
     def loss(self, mean: Float[Array, " {self.depth}+3"]) -> Float[Array, ""]:
         """The squared relative difference from the target."""
-        return jnp.sum((self.predict(mean) / jnp.asarray(self.target, mean.dtype) - 1.0) ** 2)
+        return relative_loss(self.predict(mean), self.target)
 
     def _running(
         self, mean: Float[Array, "*leading {self.depth}+3"]

@@ -12,17 +12,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from dynrefine.config.data import Element
 from dynrefine.config.surfaces import DipoleSettings
-from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours
 from dynrefine.geometry.neighbours import NeighbourList, displacements, with_nearest
 from dynrefine.surfaces.networks.environment_network import (
     EnvironmentNetwork,
     Environments,
+    NetworkSurface,
     described_invariants,
-    fitted_constants,
 )
 from dynrefine.surfaces.networks.time_derivative import sum_of, time_derivative
 
@@ -30,7 +28,7 @@ _VECTOR = slice(1, 4)  # the l = 1 monomials follow the single one of l = 0
 
 
 @dataclass(frozen=True)
-class DipoleSurface:
+class DipoleSurface(NetworkSurface):
     """Architecture of the dipole surface.
 
     Attributes:
@@ -38,7 +36,6 @@ class DipoleSurface:
         charges: formal charge of each element, e.
     """
 
-    network: EnvironmentNetwork
     charges: tuple[float, ...]
 
     @classmethod
@@ -47,21 +44,6 @@ class DipoleSurface:
         invariants = described_invariants(settings, len(elements))
         network = EnvironmentNetwork(invariants, tuple(settings.hidden_layers), settings.radial_functions)
         return cls(network, tuple(float(element.charge) for element in elements))
-
-    @property
-    def cutoff(self) -> float:
-        """Å."""
-        return self.network.basis.cutoff
-
-    def initial_parameters(self, key: jax.Array) -> dict[str, Any]:
-        """Random trainable parameters; constants are set from the training frames before training."""
-        return self.network.initial_parameters(key)
-
-    def fitted_constants(
-        self, parameters: Mapping[str, Any], training: FramesWithNeighbours
-    ) -> dict[str, np.ndarray]:
-        """Constants that normalise the features over the training frames."""
-        return fitted_constants(self.network, parameters, training)
 
     def learned_dipole(
         self,

@@ -15,8 +15,8 @@ from dynrefine.geometry.neighbours import NeighbourList, displacements, lengths
 from dynrefine.surfaces.networks.environment_network import (
     EnvironmentNetwork,
     Environments,
+    NetworkSurface,
     described_invariants,
-    fitted_constants,
 )
 from dynrefine.surfaces.networks.repulsion import core_repulsion
 
@@ -25,7 +25,7 @@ REPULSION_ONSET = 0.97
 
 
 @dataclass(frozen=True)
-class EmbeddedAtomNetwork:
+class EmbeddedAtomNetwork(NetworkSurface):
     """Architecture of the potential.
 
     Attributes:
@@ -33,7 +33,6 @@ class EmbeddedAtomNetwork:
         repulsion_strength: of the short-range repulsion, eV.
     """
 
-    network: EnvironmentNetwork
     repulsion_strength: float
 
     @classmethod
@@ -45,14 +44,9 @@ class EmbeddedAtomNetwork:
         network = EnvironmentNetwork(invariants, tuple(settings.hidden_layers), outputs=1)
         return cls(network, settings.repulsion_strength)
 
-    @property
-    def cutoff(self) -> float:
-        """Å."""
-        return self.network.basis.cutoff
-
     def initial_parameters(self, key: jax.Array) -> dict[str, Any]:
         """Random trainable parameters; constants are set from the training frames before training."""
-        parameters = self.network.initial_parameters(key)
+        parameters = super().initial_parameters(key)
         elements = self.network.basis.elements
         parameters["constants"]["repulsion_radii"] = jnp.full((elements, elements), 0.5)
         return parameters
@@ -65,7 +59,7 @@ class EmbeddedAtomNetwork:
         shortest = shortest_distances(training, elements)
         unseen = REPULSION_ONSET * min(self.cutoff, 1.0)
         radii = np.where(np.isfinite(shortest), REPULSION_ONSET * shortest, unseen)
-        return fitted_constants(self.network, parameters, training) | {"repulsion_radii": radii}
+        return super().fitted_constants(parameters, training) | {"repulsion_radii": radii}
 
     def energy(
         self,

@@ -16,13 +16,12 @@ import numpy as np
 
 from dynrefine.config.data import Element
 from dynrefine.config.surfaces import PolarizabilitySettings
-from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours
 from dynrefine.geometry.neighbours import NeighbourList, displacements, with_nearest
 from dynrefine.surfaces.networks.environment_network import (
     EnvironmentNetwork,
     Environments,
+    NetworkSurface,
     described_invariants,
-    fitted_constants,
 )
 from dynrefine.surfaces.networks.time_derivative import sum_of, time_derivative
 
@@ -33,14 +32,12 @@ _UNWEIGHTED = np.where(np.eye(3, dtype=bool), 1.0, 1.0 / math.sqrt(2.0))
 
 
 @dataclass(frozen=True)
-class PolarizabilitySurface:
+class PolarizabilitySurface(NetworkSurface):
     """Architecture of the polarizability surface.
 
     Attributes:
         network: from neighbours to a scalar and to the weights of three sets of orbitals, Å³.
     """
-
-    network: EnvironmentNetwork
 
     @classmethod
     def from_settings(
@@ -50,21 +47,6 @@ class PolarizabilitySurface:
         outputs = 1 + 3 * settings.radial_functions
         invariants = described_invariants(settings, len(elements))
         return cls(EnvironmentNetwork(invariants, tuple(settings.hidden_layers), outputs))
-
-    @property
-    def cutoff(self) -> float:
-        """Å."""
-        return self.network.basis.cutoff
-
-    def initial_parameters(self, key: jax.Array) -> dict[str, Any]:
-        """Random trainable parameters; constants are set from the training frames before training."""
-        return self.network.initial_parameters(key)
-
-    def fitted_constants(
-        self, parameters: Mapping[str, Any], training: FramesWithNeighbours
-    ) -> dict[str, np.ndarray]:
-        """Constants that normalise the features over the training frames."""
-        return fitted_constants(self.network, parameters, training)
 
     def local_polarizabilities(
         self,

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import numpy as np
 
+from dynrefine.errors import CampaignError
 from dynrefine.files.models import Model
 from dynrefine.files.parity import Parity
 from dynrefine.geometry.frames import LabelledFrames
@@ -15,6 +17,23 @@ Loss = Callable[
     [Any, Any, FramesWithNeighbours], jax.Array
 ]  # of architecture, parameters and frames: a pure number
 Evaluated = tuple[Any, ...]  # arrays with the frame as first axis
+
+
+def with_label(frames: LabelledFrames, label: np.ndarray, missing: str) -> LabelledFrames:
+    """The frames that have a label.
+
+    Arguments:
+        frames: F of them.
+        label: of each, NaN where it is not known [F, ...].
+        missing: what to say where none has it.
+
+    Raises:
+        CampaignError: none has it.
+    """
+    known = np.asarray(np.isfinite(label).reshape(len(frames), -1).all(axis=1))
+    if not known.any():
+        raise CampaignError(missing)
+    return frames[known]
 
 
 @dataclass(frozen=True)

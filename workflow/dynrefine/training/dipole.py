@@ -7,12 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dynrefine.errors import CampaignError
 from dynrefine.files.models import Model
 from dynrefine.files.parity import Parity
 from dynrefine.geometry.frames import LabelledFrames
 from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours
-from dynrefine.training.base import Task
+from dynrefine.training.base import Task, with_label
 
 
 def nearest_branch(difference: jax.Array, cells: jax.typing.ArrayLike) -> jax.Array:
@@ -48,13 +47,11 @@ def require_dipoles(frames: LabelledFrames, part: str) -> LabelledFrames:
     Raises:
         CampaignError: none of them has.
     """
-    labelled = np.all(np.isfinite(frames.dipoles), axis=1)
-    if not labelled.any():
-        raise CampaignError(
-            f"no frame of {part}.extxyz has a dipole: give frames with Berry-phase dipoles (key `dipole`, e Å) in "
-            "the files of the data set, or compute them with label_frames (labelling.geometries)."
-        )
-    return frames[labelled]
+    missing = (
+        f"no frame of {part}.extxyz has a dipole: give frames with Berry-phase dipoles (key `dipole`, e Å) in "
+        "the files of the data set, or compute them with label_frames (labelling.geometries)."
+    )
+    return with_label(frames, frames.dipoles, missing)
 
 
 def evaluate(model: Model, data: FramesWithNeighbours) -> tuple[np.ndarray, np.ndarray]:

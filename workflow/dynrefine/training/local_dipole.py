@@ -7,12 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dynrefine.errors import CampaignError
 from dynrefine.files.models import Model
 from dynrefine.files.parity import Parity
 from dynrefine.geometry.frames import LabelledFrames
 from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours
-from dynrefine.training.base import Task
+from dynrefine.training.base import Task, with_label
 
 Evaluated = tuple[np.ndarray, np.ndarray]  # predicted and labelled dipoles around the atoms [F, N, 3], e Å
 
@@ -44,13 +43,11 @@ def prepared(
     """
     chosen = {}
     for part, frames in parts.items():
-        known = np.all(np.isfinite(frames.local_dipoles), axis=(1, 2))
-        if not known.any():
-            raise CampaignError(
-                f"no frame of {part}.extxyz has dipoles around its atoms: give frames with displacements of Wannier "
-                "centres by atom (atomic_dipole, with dipole: wannier), or train on total dipoles (task: dipole)."
-            )
-        chosen[part] = frames[known]
+        missing = (
+            f"no frame of {part}.extxyz has dipoles around its atoms: give frames with displacements of Wannier "
+            "centres by atom (atomic_dipole, with dipole: wannier), or train on total dipoles (task: dipole)."
+        )
+        chosen[part] = with_label(frames, frames.local_dipoles, missing)
     return chosen, {}
 
 

@@ -7,12 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dynrefine.errors import CampaignError
 from dynrefine.files.models import Model
 from dynrefine.files.parity import Parity
 from dynrefine.geometry.frames import LabelledFrames
 from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours
-from dynrefine.training.base import Task
+from dynrefine.training.base import Task, with_label
 
 Evaluated = tuple[
     np.ndarray, np.ndarray
@@ -50,13 +49,11 @@ def prepared(
     """
     chosen = {}
     for part, frames in parts.items():
-        known = np.all(np.isfinite(frames.polarizabilities), axis=(1, 2))
-        if not known.any():
-            raise CampaignError(
-                f"no frame of {part}.extxyz has a polarizability: give frames with one (key `polarizability`, nine "
-                "numbers in Å³, or atomic_polarizability of the atoms) in the dataset of the surface."
-            )
-        chosen[part] = frames[known]
+        missing = (
+            f"no frame of {part}.extxyz has a polarizability: give frames with one (key `polarizability`, nine "
+            "numbers in Å³, or atomic_polarizability of the atoms) in the dataset of the surface."
+        )
+        chosen[part] = with_label(frames, frames.polarizabilities, missing)
     return chosen, {}
 
 

@@ -126,6 +126,32 @@ class Environments(NamedTuple):
     vectors: tuple[Any, Any, Any]
 
 
+@dataclass(frozen=True)
+class NetworkSurface:
+    """What all surfaces have in common that are a sum over atoms of what one network makes of their neighbours.
+
+    Attributes:
+        network: from neighbours to a few numbers per atom.
+    """
+
+    network: EnvironmentNetwork
+
+    @property
+    def cutoff(self) -> float:
+        """Å."""
+        return self.network.basis.cutoff
+
+    def initial_parameters(self, key: jax.Array) -> dict[str, Any]:
+        """Random trainable parameters; constants are set from the training frames before training."""
+        return self.network.initial_parameters(key)
+
+    def fitted_constants(
+        self, parameters: Mapping[str, Any], training: FramesWithNeighbours
+    ) -> dict[str, np.ndarray]:
+        """Constants that normalise the features over the training frames."""
+        return fitted_constants(self.network, parameters, training)
+
+
 def fitted_constants(
     network: EnvironmentNetwork, parameters: Mapping[str, Any], training: FramesWithNeighbours
 ) -> dict[str, np.ndarray]:
