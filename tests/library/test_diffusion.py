@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dynrefine.config.properties import DiffusionSettings, EinsteinDiffusionSettings
+from dynrefine.config.properties.transport import DiffusionSettings, EinsteinDiffusionSettings
 from dynrefine.files.trajectories import Observed
 from dynrefine.properties.base import Conditions, create_observables
 from dynrefine.properties.diffusion import (

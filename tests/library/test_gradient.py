@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from systems import DIPOLE, TRICLINIC, SoftPairs, field_of, random_model, water_box
 
-from dynrefine.config.properties import Band, InfraredSettings
+from dynrefine.config.properties.base import Band
+from dynrefine.config.properties.spectra import InfraredSettings
 from dynrefine.dynamics.leapfrog import ObservationTimes, Simulation
 from dynrefine.dynamics.replicas import run_legs
 from dynrefine.errors import CampaignError

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dynrefine.config.properties import Band, InfraredSettings
+from dynrefine.config.properties.base import Band
+from dynrefine.config.properties.spectra import InfraredSettings
 from dynrefine.files.tables import read_measured
 from dynrefine.files.trajectories import Observed
 from dynrefine.properties.base import Conditions, create_observables

@@ -7,7 +7,7 @@ import pytest
 
 from dynrefine.config.data import Element
 from dynrefine.config.dynamics import ReusedSettings, State, TrajectorySettings
-from dynrefine.config.properties import DiffusionSettings
+from dynrefine.config.properties.transport import DiffusionSettings
 from dynrefine.config.refinement import Observables, TargetsSettings
 from dynrefine.config.steps import EvaluateObjective, RunTrajectories, SampleEnsemble
 from dynrefine.config.surfaces import LennardJonesSettings

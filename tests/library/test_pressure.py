@@ -11,12 +11,8 @@ from ase.calculators.lj import LennardJones as Reference
 from systems import POTENTIAL, TRICLINIC, box_of, field_of, random_model, water_box
 
 from dynrefine.config.data import Element
-from dynrefine.config.properties import (
-    DiffusionSettings,
-    PressureSettings,
-    ThermalExpansionSettings,
-    ViscositySettings,
-)
+from dynrefine.config.properties.thermodynamics import PressureSettings, ThermalExpansionSettings
+from dynrefine.config.properties.transport import DiffusionSettings, ViscositySettings
 from dynrefine.dynamics.leapfrog import ObservationTimes, Simulation
 from dynrefine.dynamics.replicas import run_legs
 from dynrefine.dynamics.starting_points import observe_starts

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from systems import TRICLINIC, SoftPairs, field_of, random_model, rotation, water_box
 
-from dynrefine.config.properties import Band, RamanSettings
+from dynrefine.config.properties.base import Band
+from dynrefine.config.properties.spectra import RamanSettings
 from dynrefine.config.surfaces import PolarizabilitySettings
 from dynrefine.dynamics.leapfrog import ObservationTimes, Simulation
 from dynrefine.files.trajectories import Observed

@@ -9,7 +9,7 @@ from ase.geometry.analysis import get_rdf
 from systems import TRICLINIC, box_of, water_box
 
 from dynrefine.config.data import Element
-from dynrefine.config.properties import RadialDistributionSettings
+from dynrefine.config.properties.structure import RadialDistributionSettings
 from dynrefine.files.trajectories import Observed
 from dynrefine.geometry.system import Point
 from dynrefine.properties.base import Conditions, create_observables

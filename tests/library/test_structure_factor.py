@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dynrefine.config.properties import StructureFactorSettings
+from dynrefine.config.properties.structure import StructureFactorSettings
 from dynrefine.files.tables import read_measured
 from dynrefine.files.trajectories import Observed
 from dynrefine.properties.base import Conditions, create_observables

@@ -9,7 +9,7 @@ import pytest
 
 from dynrefine.config.data import Element
 from dynrefine.config.dynamics import ReusedSettings, State, TrajectorySettings
-from dynrefine.config.properties import DiffusionSettings
+from dynrefine.config.properties.transport import DiffusionSettings
 from dynrefine.config.steps import RunTrajectories, SampleEnsemble
 from dynrefine.config.surfaces import LennardJonesSettings
 from dynrefine.files.models import create_model

@@ -9,7 +9,8 @@ from systems import CUBIC, POTENTIAL, made_up_ensemble, random_model, water_box
 
 from dynrefine.config.data import WATER
 from dynrefine.config.dynamics import NeighbourSettings
-from dynrefine.config.properties import DiffusionSettings, RadialDistributionSettings
+from dynrefine.config.properties.structure import RadialDistributionSettings
+from dynrefine.config.properties.transport import DiffusionSettings
 from dynrefine.config.steps import SimulationSettings
 from dynrefine.files.trajectories import Trajectories
 from dynrefine.properties.base import Detail

@@ -10,7 +10,7 @@ import pytest
 from systems import box_of, field_of
 
 from dynrefine.config.data import Element
-from dynrefine.config.properties import VibrationsSettings
+from dynrefine.config.properties.spectra import VibrationsSettings
 from dynrefine.dynamics.leapfrog import ObservationTimes, Simulation
 from dynrefine.dynamics.replicas import run_legs
 from dynrefine.files.trajectories import Observed, join_directions

@@ -9,7 +9,7 @@ import pytest
 
 from dynrefine.config.data import Element
 from dynrefine.config.dynamics import ReusedSettings, State, TrajectorySettings
-from dynrefine.config.properties import ViscositySettings
+from dynrefine.config.properties.transport import ViscositySettings
 from dynrefine.config.refinement import Observables, TargetsSettings
 from dynrefine.config.steps import EvaluateObjective, RunTrajectories, SampleEnsemble
 from dynrefine.config.surfaces import LennardJonesSettings

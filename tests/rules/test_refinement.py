@@ -18,7 +18,7 @@ from toy_steps import (
 )
 
 from dynrefine.config.dynamics import State
-from dynrefine.config.properties import DiffusionSettings
+from dynrefine.config.properties.transport import DiffusionSettings
 from dynrefine.config.refinement import Observables, TargetsSettings
 from dynrefine.config.steps import EvaluateObjective
 from dynrefine.files.arrays import read_arrays

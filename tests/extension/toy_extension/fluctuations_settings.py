@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field, PositiveFloat
 
-from dynrefine.config.properties import MeasuredNumber
+from dynrefine.config.properties.base import MeasuredNumber
 
 
 class Settings(MeasuredNumber):

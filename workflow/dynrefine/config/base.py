@@ -19,6 +19,11 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+def sentence(found: str, expected: str, remedy: str) -> str:
+    """What is said of a setting that does not suit: what was found, what was expected, what helps."""
+    return f"{found}, expected {expected}: {remedy}."
+
+
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Layers = Annotated[list[PositiveInt], Field(min_length=1)]
 Repeats = Annotated[list[PositiveInt], Field(min_length=3, max_length=3)]
@@ -32,4 +37,5 @@ __all__ = [
     "PositiveInt",
     "Repeats",
     "Section",
+    "sentence",
 ]

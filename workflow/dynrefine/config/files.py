@@ -7,15 +7,9 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
-from dynrefine.config.checks import properties_by_key
+from dynrefine.config.checks.properties import placed
 from dynrefine.config.model import Config
-from dynrefine.config.properties import (
-    Bands,
-    PropertySettings,
-    RadialDistributionSettings,
-    StructureFactorSettings,
-    VibrationsSettings,
-)
+from dynrefine.config.properties.base import Measurement, PropertySettings
 from dynrefine.datasets.conversion import factor
 from dynrefine.datasets.deepmd import read_deepmd
 from dynrefine.datasets.extended_xyz import first_frame, looks_like_xyz
@@ -26,10 +20,6 @@ from dynrefine.geometry.cell import cubic_edge, face_distances
 
 LARGEST_DISTANCE = 1.5  # in widths of the cell: how far all images of a pair are counted
 LARGEST_CUTOFF = 2.0  # in widths of the cell: beyond it an atom sees more than its second images
-
-# words in the name of an abscissa that tell another unit than cm⁻¹ or Å
-_NO_WAVENUMBERS = ("thz", "ev", "mev", "um", "µm", "μm", "micron", "wavelength", "nm", "hz", "hartree")
-_NO_ANGSTROMS = ("nm", "bohr", "pm", "au")
 
 
 def missing_files(config: Config) -> Iterator[str]:
@@ -68,16 +58,9 @@ def unsuitable_targets(config: Config) -> Iterator[str]:
         read = _read(key, path)
         if isinstance(read, str):
             yield read
-        elif isinstance(settings, Bands):
+        else:
             names, values = read
-            yield from _another_unit(key, path, names[0], "wavenumbers in cm⁻¹", _NO_WAVENUMBERS)
-            yield from _bands_beyond(key, path, settings, values[:, 0])
-        elif isinstance(settings, RadialDistributionSettings):
-            names, values = read
-            yield from _another_unit(key, path, names[0], "distances in Å", _NO_ANGSTROMS)
-            yield from _distances_beyond(key, path, settings, values[:, 0])
-        elif isinstance(settings, StructureFactorSettings | VibrationsSettings):
-            yield from _range_beyond(key, path, settings, read[1][:, 0])
+            yield from settings.unsuitable_target(Measurement(key, path, names[0], values[:, 0]))
 
 
 def oversized_cutoffs(config: Config) -> Iterator[str]:
@@ -91,11 +74,11 @@ def oversized_cutoffs(config: Config) -> Iterator[str]:
         else:
             continue
         enlarged = f"enlarge states[{index}].{'supercell' if state.atoms is None else 'atoms'}"
-        for key, settings, _ in properties_by_key(config):
+        for settings, place in placed(config):
             longest = getattr(settings, "longest", None)
             if longest is not None and longest > LARGEST_DISTANCE * width:
                 yield (
-                    f"{key}.longest is {longest:g} Å, expected at most {LARGEST_DISTANCE * width:.2f} Å, "
+                    f"{place.key}.longest is {longest:g} Å, expected at most {LARGEST_DISTANCE * width:.2f} Å, "
                     f"{LARGEST_DISTANCE:g} widths of that state's cell: lower it or {enlarged}."
                 )
         cutoffs = {"potential": config.potential.cutoff}
@@ -148,9 +131,12 @@ def _paths(config: Config) -> dict[str, str]:
 
 def _curves(config: Config) -> Iterator[tuple[str, str, PropertySettings]]:
     """The key, the path and the settings of each measured curve."""
-    for group, settings, _ in properties_by_key(config):
+    for settings, place in placed(config):
         if settings.target_files:
-            keys = [f"{group}.target", *(f"{group}.targets.{state}" for state in settings.own_targets)]
+            keys = [
+                f"{place.key}.target",
+                *(f"{place.key}.targets.{state}" for state in settings.own_targets),
+            ]
             for key, path in zip(keys, settings.target_files, strict=True):
                 yield key, path, settings
 
@@ -160,49 +146,6 @@ def _read(key: str, path: str) -> tuple[list[str], np.ndarray] | str:
         return read_measured_columns(path)
     except CampaignError as error:
         return f"{key}: {error}"
-
-
-def _another_unit(key: str, path: str, name: str, expected: str, words: tuple[str, ...]) -> Iterator[str]:
-    found = [word for word in words if word in name.lower().replace("_", " ").replace("(", " ").split(" ")]
-    found += [word for word in words if f"({word})" in name.lower()]
-    if found:
-        yield f"{key} is '{path}', whose first column is '{name}', expected {expected}: convert them."
-
-
-def _bands_beyond(key: str, path: str, settings: Bands, measured: np.ndarray) -> Iterator[str]:
-    section = key.rpartition(".target")[0]
-    for index, band in enumerate(settings.bands):
-        first, last = band.range
-        if first < measured[0] or last > measured[-1]:
-            yield (
-                f"{section}.bands[{index}].range is [{first:g}, {last:g}] cm⁻¹, expected a part of what {path} "
-                f"holds, {measured[0]:g} to {measured[-1]:g} cm⁻¹, all that was measured: narrow the band."
-            )
-
-
-def _distances_beyond(
-    key: str, path: str, settings: RadialDistributionSettings, measured: np.ndarray
-) -> Iterator[str]:
-    first, last = settings.range or (0.0, settings.longest)
-    if max(first, measured[0]) >= min(last, settings.longest, measured[-1]):
-        section = key.rpartition(".target")[0]
-        yield (
-            f"{key} is '{path}', measured from {measured[0]:g} to {measured[-1]:g} Å, expected distances between "
-            f"{first:g} and {min(last, settings.longest):g} Å: change {section}.range or {section}.longest, or give "
-            "another file."
-        )
-
-
-def _range_beyond(
-    key: str, path: str, settings: StructureFactorSettings | VibrationsSettings, measured: np.ndarray
-) -> Iterator[str]:
-    first, last = settings.range
-    unit = "1/Å" if isinstance(settings, StructureFactorSettings) else "cm⁻¹"
-    if first < measured[0] or last > measured[-1]:
-        yield (
-            f"{key.rpartition('.target')[0]}.range is [{first:g}, {last:g}], expected a part of what {path} holds, "
-            f"{measured[0]:g} to {measured[-1]:g} {unit}: narrow it."
-        )
 
 
 def _first_frames(config: Config) -> Iterator[Atoms]:

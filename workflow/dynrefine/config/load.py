@@ -7,7 +7,8 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from dynrefine.config.checks import unsuitable_values, unusable_results
+from dynrefine.config.checks import unsuitable_values
+from dynrefine.config.checks.results import unusable_results
 from dynrefine.config.keys import all_keys
 from dynrefine.config.messages import key_path, sentences
 from dynrefine.config.model import Config

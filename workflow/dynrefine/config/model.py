@@ -14,7 +14,7 @@ from dynrefine.config.dynamics import (
     ValidationSettings,
     state_labels,
 )
-from dynrefine.config.properties import PropertySettings
+from dynrefine.config.properties.base import PropertySettings
 from dynrefine.config.refinement import GradientSettings, ObjectiveSettings, OptimiserSettings
 from dynrefine.config.surfaces import (
     DipoleSettings,

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from dynrefine.config.properties import PropertySettings
+from dynrefine.config.properties.base import PropertySettings
 from dynrefine.files.trajectories import Observed
 from dynrefine.registry import plug_in
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Array, Float
 
-from dynrefine.config.properties import DensitySettings
+from dynrefine.config.properties.thermodynamics import DensitySettings
 from dynrefine.files.trajectories import Observed
 from dynrefine.properties.base import Conditions, relative_loss
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from dynrefine.config.properties import DiffusionSettings
+from dynrefine.config.properties.transport import DiffusionSettings
 from dynrefine.files.trajectories import Observed
 from dynrefine.properties.base import Conditions, Detail, relative_loss
 from dynrefine.properties.correlation import autocorrelation, running_integral

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from dynrefine.config.properties import EinsteinDiffusionSettings
+from dynrefine.config.properties.transport import EinsteinDiffusionSettings
 from dynrefine.files.trajectories import Observed
 from dynrefine.properties.base import Conditions, Detail, relative_loss
 from dynrefine.properties.correlation import mean_square_integral

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from dynrefine.config.properties import FluctuationSettings
+from dynrefine.config.properties.thermodynamics import FluctuationSettings
 from dynrefine.files.trajectories import Observed
 from dynrefine.properties.base import Conditions, relative_loss
 from dynrefine.units import BAR, BOLTZMANN

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from dynrefine.config.properties import InfraredSettings
+from dynrefine.config.properties.spectra import InfraredSettings
 from dynrefine.files.trajectories import Observed
 from dynrefine.properties.base import Conditions
 from dynrefine.properties.correlation import autocorrelation, cosine_transform, hann_window

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from dynrefine.config.properties import PressureSettings
+from dynrefine.config.properties.thermodynamics import PressureSettings
 from dynrefine.files.trajectories import Observed
 from dynrefine.properties.base import Conditions
 from dynrefine.units import BAR, BOLTZMANN

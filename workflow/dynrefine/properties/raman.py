@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from dynrefine.config.properties import RamanSettings
+from dynrefine.config.properties.spectra import RamanSettings
 from dynrefine.files.trajectories import Observed
 from dynrefine.properties.base import Conditions
 from dynrefine.properties.correlation import autocorrelation, cosine_transform, hann_window

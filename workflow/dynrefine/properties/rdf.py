@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from dynrefine.config.properties import FINEST_BIN, RadialDistributionSettings
+from dynrefine.config.properties.structure import FINEST_BIN, RadialDistributionSettings
 from dynrefine.files.trajectories import Observed
 from dynrefine.properties.base import Conditions, Detail
 from dynrefine.quantities.pair_distributions import BINS, SHELLS, pairs_of

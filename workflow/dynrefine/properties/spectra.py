@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from dynrefine.config.properties import Band
+from dynrefine.config.properties.base import Band
 from dynrefine.properties.correlation import hann_window
 from dynrefine.units import WAVENUMBER
 

@@ -16,7 +16,7 @@ import periodictable
 from jaxtyping import Array, Float
 from periodictable.cromermann import fxrayatq
 
-from dynrefine.config.properties import FARTHEST, FINEST_BIN, StructureFactorSettings
+from dynrefine.config.properties.structure import FARTHEST, FINEST_BIN, StructureFactorSettings
 from dynrefine.datasets.isotopes import element_of
 from dynrefine.files.trajectories import Observed
 from dynrefine.properties.base import Conditions

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Array, Float
 
-from dynrefine.config.properties import VaporisationEnthalpySettings
+from dynrefine.config.properties.thermodynamics import VaporisationEnthalpySettings
 from dynrefine.files.trajectories import Observed
 from dynrefine.properties.base import Conditions, relative_loss
 from dynrefine.units import BOLTZMANN, KILOJOULE_PER_MOLE

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from dynrefine.config.properties import VibrationsSettings
+from dynrefine.config.properties.spectra import VibrationsSettings
 from dynrefine.files.trajectories import Observed
 from dynrefine.properties.base import Conditions, Detail
 from dynrefine.properties.correlation import autocorrelation, cosine_transform, hann_window

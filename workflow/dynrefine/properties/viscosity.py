@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from dynrefine.config.properties import ViscositySettings
+from dynrefine.config.properties.transport import ViscositySettings
 from dynrefine.files.trajectories import Observed
 from dynrefine.properties.base import Conditions, Detail, relative_loss
 from dynrefine.properties.correlation import autocorrelation, mean_square_integral, running_integral

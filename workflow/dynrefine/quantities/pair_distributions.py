@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from dynrefine.config.properties import FARTHEST, FINEST_BIN
+from dynrefine.config.properties.structure import FARTHEST, FINEST_BIN
 from dynrefine.geometry.neighbours import NeighbourList, lengths, to_cartesian
 from dynrefine.geometry.system import Point, System
 from dynrefine.quantities.base import Quantity

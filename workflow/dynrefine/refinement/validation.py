@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, Float
 
-from dynrefine.config.properties import PropertySettings
+from dynrefine.config.properties.base import PropertySettings
 from dynrefine.files.curves import Curve, curve_of
 from dynrefine.files.trajectories import Trajectories
 from dynrefine.properties.base import Detail, Observable, settled

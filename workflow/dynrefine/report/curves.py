@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from dynrefine.config.properties import Band
+from dynrefine.config.properties.base import Band
 from dynrefine.files.curves import Curve
 from dynrefine.report import tables
 from dynrefine.report.blocks import Chapter, Folded, Picture, listed, picture

@@ -1,0 +1,30 @@
+"""What no single key can tell: settings that do not suit each other. A module for each subject."""
+
+from collections.abc import Iterator
+from itertools import chain
+
+from dynrefine.config.checks.data import data, labels
+from dynrefine.config.checks.dynamics import error_bars, followed, masses, pressures, states, times
+from dynrefine.config.checks.properties import judges, properties, targets_of_states
+from dynrefine.config.checks.surfaces import learning_rates, surfaces
+from dynrefine.config.model import Config
+
+
+def unsuitable_values(config: Config) -> Iterator[str]:
+    """A sentence for each pair of settings that cannot both hold."""
+    return chain(
+        surfaces(config),
+        data(config),
+        labels(config),
+        learning_rates(config),
+        states(config),
+        targets_of_states(config),
+        pressures(config),
+        times(config),
+        error_bars("ensemble", config.ensemble),
+        error_bars("validation", config.validation),
+        masses(config),
+        followed(config),
+        judges(config),
+        properties(config),
+    )

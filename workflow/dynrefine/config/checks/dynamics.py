@@ -1,0 +1,138 @@
+"""What does not suit of states, sampling and trajectories."""
+
+import math
+from collections.abc import Iterator
+
+from dynrefine.config.base import sentence
+from dynrefine.config.dynamics import SharedSampling
+from dynrefine.config.model import Config
+
+LARGEST_DENSITY = 30.0  # g/cm³
+
+
+def states(config: Config) -> Iterator[str]:
+    """States that are the same, too dense, or whose atoms are not told."""
+    if len(config.states_by_label()) < len(config.states):
+        yield sentence(
+            "states lists the same temperature and density more than once",
+            "states that differ by a kelvin or in density",
+            "remove or change one",
+        )
+    for index, state in enumerate(config.states):
+        if state.density > LARGEST_DENSITY:
+            yield sentence(
+                f"states[{index}].density is {state.density:g} g/cm³",
+                f"at most {LARGEST_DENSITY:g}, since nothing is denser than osmium",
+                f"give it in g/cm³ (of {state.density:g} kg/m³: {state.density / 1000:g})",
+            )
+        if state.atoms is None and config.dataset is None:
+            yield sentence(
+                f"states[{index}].atoms is missing", "how many atoms there are without a data set", "add it"
+            )
+        if state.atoms is not None and config.dataset is not None:
+            yield sentence(
+                f"states[{index}].atoms is {state.atoms}",
+                "none, since the data set's frames have their own",
+                "remove it, or change the supercell",
+            )
+
+
+def pressures(config: Config) -> Iterator[str]:
+    """Pressures where none is held, and none where one is."""
+    isobaric, kind = config.ensemble.kind == "isobaric", config.ensemble.kind
+    for index, state in enumerate(config.states):
+        if isobaric and state.pressure is None:
+            yield sentence(
+                f"states[{index}].pressure is missing",
+                "one, since ensemble.kind is isobaric",
+                "add it, in bar",
+            )
+        elif kind == "canonical" and state.pressure is not None:
+            yield sentence(
+                f"states[{index}].pressure is {state.pressure:g} bar where ensemble.kind is canonical",
+                "none, since the density is held",
+                "remove it or set ensemble.kind: isobaric",
+            )
+
+
+def times(config: Config) -> Iterator[str]:
+    """Times that are no multiples of others, or beyond them."""
+    trajectory, validation, gradient = config.trajectory, config.validation, config.gradient
+    step = ("trajectory.timestep", trajectory.timestep)
+    interval = ("trajectory.sampling_interval", trajectory.sampling_interval)
+    for key, time, (unit_key, unit) in (
+        (*interval, step),
+        ("trajectory.length", trajectory.length, interval),
+        ("validation.length", validation.length, interval),
+        *([("gradient.depth", gradient.depth, step)] if gradient.depth != "auto" else []),
+    ):
+        multiple = round(time / unit)
+        if multiple < 1 or not math.isclose(time, multiple * unit, rel_tol=1e-9):
+            yield sentence(
+                f"{key} is {time:g} fs", f"a multiple of {unit_key}, {unit:g} fs", "change one of them"
+            )
+    if gradient.depth != "auto" and gradient.depth > trajectory.length:
+        yield sentence(
+            f"gradient.depth is {gradient.depth:g} fs",
+            f"at most trajectory.length, {trajectory.length:g} fs",
+            "lower the depth or lengthen the trajectories",
+        )
+    chosen = config.objective.observables.chosen().values()
+    if gradient.depth == "auto" and not any(settings.along for settings in chosen):
+        yield sentence(
+            "gradient.depth is 'auto'",
+            "a number of fs, since no observable is followed along the trajectories",
+            "change it, any depth will do",
+        )
+    if gradient.depth == "auto" and gradient.horizon.shortest > trajectory.length:
+        yield sentence(
+            f"gradient.horizon.shortest is {gradient.horizon.shortest:g} fs",
+            f"at most trajectory.length, {trajectory.length:g} fs",
+            "lower it or lengthen the trajectories",
+        )
+    lowest, highest = trajectory.temperature_bounds
+    if not lowest < 1.0 < highest:
+        yield sentence(
+            f"trajectory.temperature_bounds is [{lowest:g}, {highest:g}]",
+            "one number below 1 and one above",
+            "widen the bounds",
+        )
+
+
+def error_bars(key: str, sampling: SharedSampling) -> Iterator[str]:
+    """Too few replicas for error bars."""
+    if sampling.chunks * sampling.replicas < 2:
+        yield sentence(
+            f"{key} has one chunk of one replica",
+            "two or more in all for error bars",
+            f"raise {key}.replicas",
+        )
+
+
+def followed(config: Config) -> Iterator[str]:
+    """More trajectories for the gradient than there are, or a check that sees no force."""
+    points = config.ensemble.replicas * config.ensemble.samples_per_replica
+    if config.gradient.replicas is not None and config.gradient.replicas > points:
+        yield sentence(
+            f"gradient.replicas is {config.gradient.replicas}",
+            f"at most the {points} starting points of a chunk",
+            "lower it or raise ensemble.replicas",
+        )
+    trajectory, steps = config.trajectory, config.gradient.check.steps
+    fewest = round(2.0 * trajectory.sampling_interval / trajectory.timestep)
+    observed = any(settings.along for settings in config.objective.observables.chosen().values())
+    if observed and steps < fewest:
+        yield sentence(
+            f"gradient.check.steps is {steps}",
+            f"at least {fewest}, two sampling intervals, since no force acts before the first frame",
+            "raise it",
+        )
+
+
+def masses(config: Config) -> Iterator[str]:
+    """Masses of elements that there are not."""
+    symbols = [element.symbol for element in config.elements]
+    for symbol in sorted(set(config.ensemble.masses) - set(symbols)):
+        yield sentence(
+            f"ensemble.masses.{symbol} is given", f"elements: {', '.join(symbols)}", "remove or correct it"
+        )

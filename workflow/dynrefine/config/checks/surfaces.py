@@ -1,0 +1,103 @@
+"""What does not suit of surfaces and their training."""
+
+from collections.abc import Iterator
+
+from dynrefine.config.base import sentence
+from dynrefine.config.checks.properties import placed
+from dynrefine.config.model import Config
+from dynrefine.config.surfaces import DescriptorSettings, LennardJonesSettings
+
+
+def surfaces(config: Config) -> Iterator[str]:
+    """What a surface cannot be, or be asked for."""
+    if not config.objective.observables.chosen():
+        yield sentence(
+            "objective.observables is empty",
+            "at least one measured property to refine against",
+            "add one, such as infrared or diffusion",
+        )
+    kind, trained = config.potential.kind, config.potential.trained
+    if trained and config.dataset is None:
+        yield sentence("dataset is missing", f"one to train the {kind} potential on", "add it")
+    if not trained and config.dataset is not None:
+        yield sentence("dataset is given", f"none, since the {kind} potential is not trained", "remove it")
+    by_parameter = {
+        "optimiser.parameter_scales": config.optimiser.parameter_scales,
+        "gradient.check.total_derivative": config.gradient.check.total_derivative,
+    }
+    for key, values in by_parameter.items():
+        for name in sorted(set(values) - set(config.potential.parameters)):
+            known = ", ".join(config.potential.parameters) or "none, since they have no names"
+            yield sentence(
+                f"{key}.{name} is given",
+                f"parameters of the {kind} potential: {known}",
+                "rename or remove it",
+            )
+    if len(config.elements) > 1 and not config.potential.mixtures:
+        yield sentence(
+            f"elements lists {len(config.elements)} elements",
+            f"one, since the {kind} potential knows no mixtures",
+            "remove the others",
+        )
+    if isinstance(config.potential, LennardJonesSettings):
+        yield from _truncation(config.potential)
+    others = {"dipole": config.dipole} | {
+        f"surfaces[{index}].surface": each.surface for index, each in enumerate(config.surfaces)
+    }
+    for key, surface in ({"potential": config.potential} | others).items():
+        if (
+            isinstance(surface, DescriptorSettings)
+            and surface.triple_products
+            and surface.angular_momentum < 2
+        ):
+            yield sentence(
+                f"{key}.triple_products is {surface.triple_products}",
+                f"0 where {key}.angular_momentum is {surface.angular_momentum}, since they need tensors",
+                "set it to 0, or angular_momentum to 2",
+            )
+    if config.dataset is None:
+        yield from _without_frames(config)
+
+
+def _without_frames(config: Config) -> Iterator[str]:
+    if config.optimiser.name == "natural":
+        yield sentence(
+            "optimiser.name is 'natural'",
+            "adam or sgd, since there are no ab initio frames to measure a step by",
+            "change it",
+        )
+    for settings, place in placed(config):
+        for surface in settings.surfaces:
+            if config.trained_surfaces()[surface].dataset is None:
+                yield sentence(
+                    f"{place.key} is given",
+                    f"no observable of a {surface} surface, which is trained on a data set",
+                    "remove it",
+                )
+
+
+def _truncation(potential: LennardJonesSettings) -> Iterator[str]:
+    if potential.tail_correction and "shifted" in potential.truncation:
+        yield sentence(
+            f"potential.tail_correction is true where potential.truncation is '{potential.truncation}'",
+            "truncated or switched, which leave the energy within the cutoff as it is",
+            "change one of them",
+        )
+    if potential.truncation == "switched" and potential.switching_width >= potential.cutoff:
+        yield sentence(
+            f"potential.switching_width is {potential.switching_width:g} Å",
+            f"less than potential.cutoff, {potential.cutoff:g} Å",
+            "lower it",
+        )
+
+
+def learning_rates(config: Config) -> Iterator[str]:
+    """Rates that rise."""
+    for section in ("training", "dipole_training"):
+        rates = getattr(config, section)
+        if rates.final_learning_rate > rates.learning_rate:
+            yield sentence(
+                f"{section}.final_learning_rate is {rates.final_learning_rate:g}",
+                f"at most {section}.learning_rate, {rates.learning_rate:g}",
+                "lower it",
+            )

@@ -1,0 +1,121 @@
+"""Settings of the properties that can be fitted or judge: a class and a line in PROPERTIES each."""
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from pydantic import (
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    SerializerFunctionWrapHandler,
+    create_model,
+    model_serializer,
+    model_validator,
+)
+
+from dynrefine.config.base import Section
+from dynrefine.config.properties.base import PropertySettings
+from dynrefine.config.properties.spectra import InfraredSettings, RamanSettings, VibrationsSettings
+from dynrefine.config.properties.structure import RadialDistributionSettings, StructureFactorSettings
+from dynrefine.config.properties.thermodynamics import (
+    CompressibilitySettings,
+    DensitySettings,
+    HeatCapacitySettings,
+    PressureSettings,
+    ThermalExpansionSettings,
+    VaporisationEnthalpySettings,
+)
+from dynrefine.config.properties.transport import (
+    DiffusionSettings,
+    EinsteinDiffusionSettings,
+    ViscositySettings,
+)
+from dynrefine.errors import CampaignError
+from dynrefine.registry import settings_class
+
+PROPERTIES: dict[str, type[PropertySettings]] = {
+    "infrared": InfraredSettings,
+    "raman": RamanSettings,
+    "diffusion": DiffusionSettings,
+    "einstein_diffusion": EinsteinDiffusionSettings,
+    "viscosity": ViscositySettings,
+    "pressure": PressureSettings,
+    "density": DensitySettings,
+    "compressibility": CompressibilitySettings,
+    "thermal_expansion": ThermalExpansionSettings,
+    "heat_capacity": HeatCapacitySettings,
+    "vaporisation_enthalpy": VaporisationEnthalpySettings,
+    "rdf": RadialDistributionSettings,
+    "structure_factor": StructureFactorSettings,
+    "vibrations": VibrationsSettings,
+}
+
+
+class _Observables(Section):
+    _named: dict[str, PropertySettings] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _read_the_named(cls, values: Any, handler: ModelWrapValidatorHandler) -> Any:
+        """Sections under names of their own: of a `kind`, or with the dotted name of a module outside."""
+        if not isinstance(values, dict):
+            return handler(values)
+        named = {
+            str(name): each
+            for name, each in values.items()
+            if "." in str(name) or (isinstance(each, dict) and each.get("kind") is not None)
+        }
+        result = handler({name: each for name, each in values.items() if str(name) not in named})
+        fields: dict[str, Any] = {name: (_settings_of(name, each), ...) for name, each in named.items()}
+        read = create_model("Named", __base__=Section, **fields).model_validate(named)
+        result._named.update({name: getattr(read, name) for name in named})
+        return result
+
+    def chosen(self) -> dict[str, PropertySettings]:
+        """The settings of the observables this campaign fits, by their names."""
+        return {name: settings for name, settings in self if settings is not None} | self._named
+
+    @model_serializer(mode="wrap")
+    def _without_absent(self, serialise: SerializerFunctionWrapHandler) -> dict:
+        """Leave out what is not fitted, so that an observable added to the registry changes no campaign."""
+        own = {name: settings for name, settings in serialise(self).items() if settings is not None}
+        return own | {name: settings.model_dump() for name, settings in self._named.items()}
+
+
+def _settings_of(name: str, section: Any) -> type[PropertySettings]:
+    """The class of the settings of a section.
+
+    Raises:
+        CampaignError: there is no such property, or its name cannot stand in files.
+    """
+    if not re.fullmatch(r"[\w.-]+", name):
+        raise CampaignError(
+            f"a property is called '{name}', expected letters, digits and any of _.- in its name: rename it."
+        )
+    kind = (section.get("kind") if isinstance(section, dict) else None) or name
+    if kind in PROPERTIES:
+        return PROPERTIES[kind]
+    if "." not in str(kind):
+        raise CampaignError(
+            f"{name}.kind is '{kind}', expected one of {', '.join(PROPERTIES)} or the dotted name of a module "
+            "outside the library: correct it."
+        )
+    return settings_class("properties", kind)
+
+
+if TYPE_CHECKING:
+    Observables = _Observables  # a class that is made at run time is no type to a checker
+else:
+    Observables = create_model(
+        "Observables",
+        __base__=_Observables,
+        **{
+            name: (
+                settings | None,
+                Field(
+                    None, description=f"{settings.__doc__} Absent: not fitted.", examples=[settings.example()]
+                ),
+            )
+            for name, settings in PROPERTIES.items()
+        },
+    )

@@ -1,0 +1,240 @@
+"""What the settings of all properties share."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+
+import numpy as np
+from pydantic import Field
+
+from dynrefine.config.base import NonNegativeFloat, PositiveFloat, Section, sentence
+
+if TYPE_CHECKING:
+    from dynrefine.config.model import Config
+
+Range = Annotated[list[NonNegativeFloat], Field(min_length=2, max_length=2)]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the settings of a property stand: their key, in the objective or not, and the campaign around them."""
+
+    key: str
+    config: "Config"
+    fitted: bool
+
+    @property
+    def interval(self) -> float:
+        """Time between two values along a trajectory, fs."""
+        return self.config.trajectory.sampling_interval
+
+    @property
+    def length(self) -> tuple[str, float]:
+        """The key of the length of the trajectories that the property is computed of, and that length, fs."""
+        if self.fitted:
+            return "trajectory.length", self.config.trajectory.length
+        return "validation.length", self.config.validation.length
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A measured curve: the key of its file, the file, the name of its abscissa and the abscissa's values."""
+
+    key: str
+    path: str
+    name: str
+    abscissa: np.ndarray
+
+    @property
+    def section(self) -> str:
+        """The key of the property's settings."""
+        return self.key.rpartition(".target")[0]
+
+
+class PropertySettings(Section):
+    """What every property needs: quantities `along` trajectories and `at_start` of them, and `surfaces`."""
+
+    along: ClassVar[tuple[str, ...]] = ()
+    at_start: ClassVar[tuple[str, ...]] = ()
+    surfaces: ClassVar[tuple[str, ...]] = ()
+
+    kind: str | None = Field(
+        None,
+        description="The property, where its section has another name: so one may stand there several times.",
+    )
+    weight: PositiveFloat = Field(1.0, description="Weight in the objective, pure number.")
+
+    @property
+    def family(self) -> str | None:
+        """What it measures, where other properties measure the same."""
+        return None
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """The elements that it names."""
+        return ()
+
+    @property
+    def target_file(self) -> str | None:
+        """The file of the measurement, where it is read from one."""
+        return None
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether there is a measurement; without one a property can judge, but not be fitted."""
+        return getattr(self, "target", None) is not None
+
+    @property
+    def own_targets(self) -> Mapping[str, Any]:
+        """The measurements of states that have their own, by the names of the states."""
+        return getattr(self, "targets", {})
+
+    def unsuitable(self, place: Place) -> Iterator[str]:
+        """A sentence for each setting that does not suit the others, or the campaign."""
+        for symbol in self.elements:
+            symbols = [element.symbol for element in place.config.elements]
+            if symbol not in symbols:
+                yield sentence(
+                    f"{place.key} names the element '{symbol}'", f"one of {', '.join(symbols)}", "correct it"
+                )
+
+    def unsuitable_target(self, measured: Measurement) -> Iterator[str]:
+        """A sentence where a measured curve has another unit, or does not reach as far as it is compared."""
+        return iter(())
+
+    def of_state(self, *names: str) -> Self:
+        """The settings of a state, with the measurement that is given under one of its names, if any."""
+        own = self.own_targets
+        return next((self.model_copy(update={"target": own[name]}) for name in names if name in own), self)
+
+    @property
+    def compared_bands(self) -> Sequence["Band"]:
+        """The parts of the abscissa that are compared, where they are chosen."""
+        return ()
+
+    @property
+    def target_files(self) -> list[str]:
+        """The files of all measurements."""
+        file = self.target_file
+        return [file, *self.own_targets.values()] if file is not None else []
+
+    @classmethod
+    def example(cls) -> dict[str, Any] | None:
+        """What a campaign writes at least; none of what cannot stand beside the other properties."""
+        raise NotImplementedError
+
+
+class JudgingCurve(PropertySettings):
+    """A curve, whose measurement is read from a file; without one it can judge, but not be fitted."""
+
+    target: str | None = Field(
+        None, description="CSV file of the measured property; null: none.", examples=[None]
+    )
+    targets: dict[str, str] = Field(
+        {},
+        description="Files of states that have measurements of their own, by the names of the states, such as "
+        "{350K: file}.",
+        examples=[{}],
+    )
+
+    @property
+    def target_file(self) -> str | None:
+        """The file of the measurement."""
+        return self.target
+
+
+class MeasuredCurve(JudgingCurve):
+    """One that makes no sense without a measurement."""
+
+    target: str = Field(description="CSV file of the measured property.")
+
+
+class JudgingNumber(PropertySettings):
+    """A single number, measured with its uncertainty; without that it can judge, but not be fitted."""
+
+    target: float | None = Field(
+        None, description="The measured number, in the unit of the property; null: none.", examples=[None]
+    )
+    target_error: NonNegativeFloat = Field(0.0, description="Its uncertainty, in the same unit.")
+    targets: dict[str, float] = Field(
+        {},
+        description="Measured numbers of states that have their own, by the names of the states, such as "
+        "{350K: 5.1}.",
+        examples=[{}],
+    )
+
+
+class MeasuredNumber(JudgingNumber):
+    """One that makes no sense without a measurement."""
+
+    target: float = Field(description="The measured number, in the unit of the observable.")
+
+
+class Band(Section):
+    range: Range = Field(
+        description="First and last wavenumber of the band, cm⁻¹.", examples=[[1000.0, 4000.0]]
+    )
+    weight: NonNegativeFloat = Field(
+        1.0, description="Weight of the band's squared differences, pure number."
+    )
+
+
+class Correlated(PropertySettings):
+    """What is computed of a correlation function along the trajectories."""
+
+    whole_window: ClassVar[bool] = False  # whether it needs the last lag too: no taper takes its weight
+
+    window: PositiveFloat = Field(
+        400.0, description="Longest lag of the correlation, fs; at most twice the trajectory's length."
+    )
+
+    def unsuitable(self, place: Place) -> Iterator[str]:
+        """A window shorter than the sampling interval, or longer than what the trajectories hold."""
+        yield from super().unsuitable(place)
+        interval, (length_key, length) = place.interval, place.length
+        if self.window < interval:
+            yield sentence(
+                f"{place.key}.window is {self.window:g} fs",
+                f"at least trajectory.sampling_interval, {interval:g} fs",
+                "lengthen the window or record more often",
+            )
+        missing = 2 * interval if self.whole_window else 0.0  # the series hold no lag beyond
+        if self.window > 2 * length - missing:
+            yield sentence(
+                f"{place.key}.window is {self.window:g} fs",
+                f"at most twice {length_key}{' less two sampling intervals' if missing else ''}, "
+                f"{2 * length - missing:g} fs",
+                "shorten the window or lengthen the trajectories",
+            )
+
+
+def exchanged_ends(key: str, limits: Sequence[float] | None) -> Iterator[str]:
+    """A sentence where the upper end of a range stands first."""
+    if limits is not None and limits[0] >= limits[1]:
+        yield sentence(
+            f"{key}.range is [{limits[0]:g}, {limits[1]:g}]", "the lower end first", "exchange them"
+        )
+
+
+def beyond_measured(measured: Measurement, limits: Sequence[float], unit: str) -> Iterator[str]:
+    """A sentence where a range reaches beyond what was measured."""
+    first, last = limits
+    lowest, highest = measured.abscissa[0], measured.abscissa[-1]
+    if first < lowest or last > highest:
+        yield sentence(
+            f"{measured.section}.range is [{first:g}, {last:g}]",
+            f"a part of what {measured.path} holds, {lowest:g} to {highest:g} {unit}",
+            "narrow it",
+        )
+
+
+def another_unit(measured: Measurement, expected: str, words: tuple[str, ...]) -> Iterator[str]:
+    """A sentence where words in the name of an abscissa tell another unit."""
+    name = measured.name.lower()
+    separate = name.replace("_", " ").replace("(", " ").split(" ")
+    if any(word in separate or f"({word})" in name for word in words):
+        yield sentence(
+            f"{measured.key} is '{measured.path}', whose first column is '{measured.name}'",
+            expected,
+            "convert them",
+        )

@@ -1,0 +1,158 @@
+"""Settings of spectra."""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from dynrefine.config.base import PositiveFloat, sentence
+from dynrefine.config.properties.base import (
+    Band,
+    Correlated,
+    JudgingCurve,
+    MeasuredCurve,
+    Measurement,
+    Place,
+    Range,
+    another_unit,
+    beyond_measured,
+    exchanged_ends,
+)
+from dynrefine.units import WAVENUMBER
+
+LARGEST_BAND = 0.7  # of the highest wavenumber that the sampling interval resolves
+
+# words in the name of an abscissa that tell another unit than cm⁻¹
+_NO_WAVENUMBERS = ("thz", "ev", "mev", "um", "µm", "μm", "micron", "wavelength", "nm", "hz", "hartree")
+
+
+class Bands(Correlated):
+    """Spectra that are compared band by band."""
+
+    resolution: PositiveFloat = Field(
+        20.0, description="Distance of the wavenumbers at which spectra are compared, cm⁻¹."
+    )
+    bands: Annotated[list[Band], Field(min_length=1)] = Field(
+        [Band(range=[100.0, 1000.0], weight=10.0), Band(range=[1000.0, 4000.0], weight=1.0)],
+        description="Parts of the spectrum that are compared.",
+    )
+
+    @property
+    def compared_bands(self) -> Sequence[Band]:
+        """The parts of the spectrum that are compared."""
+        return self.bands
+
+    def unsuitable(self, place: Place) -> Iterator[str]:
+        """Bands the wrong way round, between the compared wavenumbers, or beyond what the interval resolves."""
+        yield from super().unsuitable(place)
+        highest = highest_wavenumber(place.interval)
+        for index, band in enumerate(self.bands):
+            first, last = band.range
+            found = f"{place.key}.bands[{index}].range is [{first:g}, {last:g}] cm⁻¹"
+            if first >= last:
+                yield sentence(found, "the lower wavenumber first", "exchange them")
+            elif math.floor(last / self.resolution + 1e-9) < max(
+                1, math.ceil(first / self.resolution - 1e-9)
+            ):
+                yield sentence(
+                    found,
+                    f"one of the wavenumbers that are compared, multiples of {place.key}.resolution, "
+                    f"{self.resolution:g} cm⁻¹, in it",
+                    "widen the band or lower the resolution",
+                )
+            if last > highest:
+                yield sentence(
+                    found,
+                    f"an end of at most {highest:.0f} cm⁻¹ with trajectory.sampling_interval {place.interval:g} fs",
+                    "record more often or end the band earlier",
+                )
+
+    def unsuitable_target(self, measured: Measurement) -> Iterator[str]:
+        """An abscissa in another unit than cm⁻¹, and bands that were not measured."""
+        yield from another_unit(measured, "wavenumbers in cm⁻¹", _NO_WAVENUMBERS)
+        lowest, highest = measured.abscissa[0], measured.abscissa[-1]
+        for index, band in enumerate(self.bands):
+            first, last = band.range
+            if first < lowest or last > highest:
+                yield sentence(
+                    f"{measured.section}.bands[{index}].range is [{first:g}, {last:g}] cm⁻¹",
+                    f"a part of what {measured.path} holds, {lowest:g} to {highest:g} cm⁻¹, all that was measured",
+                    "narrow the band",
+                )
+
+
+class InfraredSettings(Bands, MeasuredCurve):
+    """Infrared absorption n(ν)α(ν)."""
+
+    along: ClassVar[tuple[str, ...]] = ("dipole_derivative",)
+    surfaces: ClassVar[tuple[str, ...]] = ("dipole",)
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return {"target": "workflow/data/targets/water_infrared_298K.csv"}
+
+
+class RamanSettings(Bands, JudgingCurve):
+    """Raman spectrum, in shape."""
+
+    along: ClassVar[tuple[str, ...]] = ("polarizability_derivative",)
+    surfaces: ClassVar[tuple[str, ...]] = ("polarizability",)
+
+    component: Literal["isotropic", "vv", "vh", "unpolarised"] = Field(
+        "unpolarised",
+        description="What is seen between polarisers: isotropic, vv (parallel), vh (crossed) or unpolarised, the sum "
+        "of both.",
+    )
+    form: Literal["reduced", "stokes"] = Field(
+        "reduced",
+        description="What the measured intensities are: reduced, or as they are counted (stokes), to be multiplied "
+        "by ν (1 - exp(-hcν/kT))/(ν₀ - ν)⁴.",
+    )
+    laser: PositiveFloat = Field(532.0, description="Wavelength of the light, for stokes, nm.")
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return {"target": "raman.csv", "bands": [{"range": [2800.0, 3800.0]}]}
+
+
+class VibrationsSettings(Correlated, JudgingCurve):
+    """Vibrational density of states, by the velocity autocorrelation."""
+
+    along: ClassVar[tuple[str, ...]] = ("velocities",)
+
+    element: str | None = Field(
+        None, description="Element whose atoms vibrate; null: all atoms.", examples=["H"]
+    )
+    resolution: PositiveFloat = Field(20.0, description="Distance of the wavenumbers, cm⁻¹.")
+    range: Range = Field([0.0, 4000.0], description="First and last wavenumber, cm⁻¹.")
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """The one that vibrates, if it is one."""
+        return (self.element,) if self.element is not None else ()
+
+    def unsuitable(self, place: Place) -> Iterator[str]:
+        """A range the wrong way round, or beyond what the interval resolves."""
+        yield from super().unsuitable(place)
+        yield from exchanged_ends(place.key, self.range)
+        highest = highest_wavenumber(place.interval)
+        if self.range[1] > highest:
+            yield sentence(
+                f"{place.key}.range is [{self.range[0]:g}, {self.range[1]:g}] cm⁻¹",
+                f"an end of at most {highest:.0f} cm⁻¹ with trajectory.sampling_interval {place.interval:g} fs",
+                "record more often or end it earlier",
+            )
+
+    def unsuitable_target(self, measured: Measurement) -> Iterator[str]:
+        """A range that was not measured."""
+        return beyond_measured(measured, self.range, "cm⁻¹")
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return {"element": "H", "target": "vibrations.csv"}
+
+
+def highest_wavenumber(interval: float) -> float:
+    """The highest wavenumber, cm⁻¹, that values at an interval, fs, resolve well enough."""
+    return LARGEST_BAND * math.pi / (interval * WAVENUMBER)

@@ -1,0 +1,134 @@
+"""Settings of the structure of a liquid."""
+
+import math
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from dynrefine.config.base import PositiveFloat, sentence
+from dynrefine.config.properties.base import (
+    JudgingCurve,
+    Measurement,
+    Place,
+    Range,
+    another_unit,
+    beyond_measured,
+    exchanged_ends,
+)
+
+FINEST_BIN, FARTHEST = 0.01, 15.0  # Å: how the distances of pairs are counted
+
+# words in the name of an abscissa that tell another unit than Å
+_NO_ANGSTROMS = ("nm", "bohr", "pm", "au")
+
+
+class RadialDistributionSettings(JudgingCurve):
+    """Radial distribution function g(r) of a pair of elements."""
+
+    at_start: ClassVar[tuple[str, ...]] = ("pair_distributions",)
+
+    pair: Annotated[list[str], Field(min_length=2, max_length=2)] = Field(
+        description="The two elements.", examples=[["O", "O"]]
+    )
+    longest: Annotated[float, Field(gt=0.0, le=FARTHEST)] = Field(
+        6.0, description="Longest distance, Å; at most one and a half widths of the cell."
+    )
+    bin: PositiveFloat = Field(0.1, description="Width of the bins, Å; a multiple of 0.01 Å.")
+    range: Range | None = Field(
+        None,
+        description="First and last distance that count in the loss, Å; null: all that were measured.",
+        examples=[[2.35, 6.0]],
+    )
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """The pair."""
+        return tuple(self.pair)
+
+    def unsuitable(self, place: Place) -> Iterator[str]:
+        """Bins that are too wide or no multiples of the finest, and a range the wrong way round."""
+        yield from super().unsuitable(place)
+        if self.bin > self.longest:
+            yield sentence(
+                f"{place.key}.bin is {self.bin:g} Å",
+                f"at most {place.key}.longest, {self.longest:g} Å",
+                "lower it",
+            )
+        bins = round(self.bin / FINEST_BIN)
+        if bins < 1 or not math.isclose(bins * FINEST_BIN, self.bin, rel_tol=1e-6):
+            yield sentence(
+                f"{place.key}.bin is {self.bin:g} Å", f"a multiple of {FINEST_BIN:g} Å", "change it"
+            )
+        yield from exchanged_ends(place.key, self.range)
+
+    def unsuitable_target(self, measured: Measurement) -> Iterator[str]:
+        """An abscissa in another unit than Å, and distances that were not measured."""
+        yield from another_unit(measured, "distances in Å", _NO_ANGSTROMS)
+        (first, last), (lowest, highest) = self.range or (0.0, self.longest), measured.abscissa[[0, -1]]
+        if max(first, lowest) >= min(last, self.longest, highest):
+            yield sentence(
+                f"{measured.key} is '{measured.path}', measured from {lowest:g} to {highest:g} Å",
+                f"distances between {first:g} and {min(last, self.longest):g} Å",
+                f"change {measured.section}.range or {measured.section}.longest, or give another file",
+            )
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return {"pair": ["O", "O"], "target": "workflow/data/targets/water_rdf_OO_295K.csv"}
+
+
+class StructureFactorSettings(JudgingCurve):
+    """Structure factor S(Q), or interference function F(Q), of neutron or X-ray diffraction."""
+
+    at_start: ClassVar[tuple[str, ...]] = ("pair_distributions",)
+
+    radiation: Literal["neutron", "xray"] = Field(
+        "neutron",
+        description="Whether neutrons or X-rays are scattered: by tabulated coherent scattering lengths, or by the "
+        "form factors of free atoms.",
+    )
+    normalised: bool = Field(
+        True,
+        description="true: S(Q), which tends to 1, relative to the squared mean of the scattering lengths or form "
+        "factors; false: F(Q), which tends to 0, in barn per steradian and atom for neutrons, in squared electrons "
+        "per atom for X-rays.",
+    )
+    lengths: dict[str, float] = Field(
+        {},
+        description="Coherent neutron scattering lengths by element, fm, such as {Ar: 24.9} of 36Ar; others are of "
+        "the natural element.",
+        examples=[{}],
+    )
+    longest: Annotated[float, Field(gt=0.0, le=FARTHEST)] | None = Field(
+        None, description="Distance at which g(r) - 1 is cut off, Å; null: half the width of the cell."
+    )
+    modification: Literal["lorch", "none"] = Field(
+        "lorch",
+        description="What g(r) - 1 is multiplied by before its transform: sin(x)/x with x = πr/longest, or nothing. "
+        "The measured function is cut off and multiplied alike.",
+    )
+    range: Range = Field([1.5, 10.0], description="First and last Q that are compared, 1/Å.")
+    resolution: PositiveFloat = Field(0.1, description="Distance of the Q that are compared, 1/Å.")
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """Those whose scattering lengths are given."""
+        return tuple(self.lengths)
+
+    def unsuitable(self, place: Place) -> Iterator[str]:
+        """A range the wrong way round."""
+        yield from super().unsuitable(place)
+        yield from exchanged_ends(place.key, self.range)
+
+    def unsuitable_target(self, measured: Measurement) -> Iterator[str]:
+        """A range that was not measured."""
+        return beyond_measured(measured, self.range, "1/Å")
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return {
+            "target": "workflow/data/targets/water_neutron_D2O_298K.csv",
+            "normalised": False,
+            "lengths": {"H": 6.671},
+        }

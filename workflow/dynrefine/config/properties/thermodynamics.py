@@ -1,0 +1,127 @@
+"""Settings of thermodynamic properties."""
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from dynrefine.config.base import PositiveFloat, sentence
+from dynrefine.config.properties.base import MeasuredNumber, Place
+
+
+class PressureSettings(MeasuredNumber):
+    """Pressure at the state's density, bar; where it is as measured, so is the density at that pressure."""
+
+    at_start: ClassVar[tuple[str, ...]] = ("virial_pressure",)
+
+    target: float = Field(description="Measured pressure at the state's temperature and density, bar.")
+    scale: PositiveFloat = Field(
+        description="Difference that counts as a loss of one, bar; with the bulk modulus of the liquid the loss "
+        "is the squared relative difference of its density."
+    )
+
+    def unsuitable(self, place: Place) -> Iterator[str]:
+        """A pressure that is held."""
+        yield from super().unsuitable(place)
+        if place.config.ensemble.kind == "isobaric":
+            yield sentence(
+                f"{place.key} is given where ensemble.kind is isobaric",
+                "canonical, since the pressure is held otherwise",
+                "set ensemble.kind: canonical, or compare the density",
+            )
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return {"target": 1.0, "scale": 22000.0}
+
+
+class ScaledNumber(MeasuredNumber):
+    """A number whose relative difference from the measured one is counted in units of a scale."""
+
+    scale: PositiveFloat = Field(
+        1.0, description="Relative difference that counts as a loss of one, pure number.", examples=[0.01]
+    )
+
+
+class AtConstantPressure(ScaledNumber):
+    """A property that is known where the pressure is held, not where the density is."""
+
+    def unsuitable(self, place: Place) -> Iterator[str]:
+        """A density that is held."""
+        yield from super().unsuitable(place)
+        if place.config.ensemble.kind == "canonical":
+            yield sentence(
+                f"{place.key} is given where ensemble.kind is canonical",
+                "isobaric, since the density is held otherwise",
+                "set ensemble.kind: isobaric, or compare the pressure",
+            )
+
+    @classmethod
+    def example(cls) -> None:
+        return None
+
+
+class DensitySettings(AtConstantPressure):
+    """Mass density at the state's pressure, g/cm³; needs ensemble.kind: isobaric."""
+
+    at_start: ClassVar[tuple[str, ...]] = ("density",)
+
+    target: PositiveFloat = Field(description="Measured density, g/cm³.", examples=[0.997])
+
+
+class FluctuationSettings(ScaledNumber):
+    """What properties from fluctuations of volume and enthalpy need."""
+
+    at_start: ClassVar[tuple[str, ...]] = ("potential_energy", "volume")
+
+    quantum_correction: float = Field(
+        0.0,
+        description="Added to the simulated value, whose nuclei are classical, before it is compared; in the unit "
+        "of the property.",
+    )
+
+
+class CompressibilitySettings(AtConstantPressure, FluctuationSettings):
+    """Isothermal compressibility, 1e-6/bar; needs ensemble.kind: isobaric."""
+
+    target: PositiveFloat = Field(description="Measured compressibility, 1e-6/bar.", examples=[45.25])
+
+
+class ThermalExpansionSettings(AtConstantPressure, FluctuationSettings):
+    """Thermal expansion, 1e-3/K; needs ensemble.kind: isobaric."""
+
+    target: float = Field(description="Measured expansion, 1e-3/K.", examples=[0.257])
+
+
+class HeatCapacitySettings(FluctuationSettings):
+    """Heat capacity, kJ/(kg K), at constant pressure where ensemble.kind is isobaric, else at constant volume."""
+
+    target: PositiveFloat = Field(description="Measured heat capacity, kJ/(kg K).")
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return {"target": 4.138}
+
+
+class VaporisationEnthalpySettings(ScaledNumber):
+    """Enthalpy of vaporisation of a liquid of single atoms, kJ/mol."""
+
+    at_start: ClassVar[tuple[str, ...]] = ("potential_energy",)
+
+    target: PositiveFloat = Field(description="Measured enthalpy of vaporisation, kJ/mol.", examples=[6.211])
+    gas_energy: float = Field(0.0, description="Potential energy of an atom in the gas, eV.")
+
+    def unsuitable(self, place: Place) -> Iterator[str]:
+        """Molecules, whose vapour has energies of its own."""
+        yield from super().unsuitable(place)
+        elements = place.config.elements
+        if len(elements) > 1:
+            yield sentence(
+                f"{place.key} is given where elements lists {len(elements)} elements",
+                "one, since the vapour is taken for one of single atoms",
+                "remove it",
+            )
+
+    @classmethod
+    def example(cls) -> None:
+        return None

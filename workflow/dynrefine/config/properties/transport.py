@@ -1,0 +1,113 @@
+"""Settings of transport coefficients."""
+
+import math
+from collections.abc import Iterator
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from dynrefine.config.base import PositiveFloat, sentence
+from dynrefine.config.properties.base import Correlated, JudgingNumber, Place
+
+
+class DiffusionSettings(Correlated, JudgingNumber):
+    """Self-diffusion coefficient, 1e-9 m²/s, by the Green-Kubo integral."""
+
+    along: ClassVar[tuple[str, ...]] = ("velocities",)
+    whole_window: ClassVar[bool] = True
+
+    target: PositiveFloat | None = Field(
+        None, description="Measured self-diffusion coefficient, 1e-9 m²/s; null: none.", examples=[2.299]
+    )
+    element: str = Field(description="Element whose atoms diffuse.")
+    window: PositiveFloat = Field(
+        1000.0, description="Upper limit of the integral, fs; at most twice the trajectory's length."
+    )
+    viscosity: PositiveFloat | None = Field(
+        None,
+        description="Viscosity for the finite-size correction, mPa s; null: the coefficient in the finite cell is "
+        "compared with the target.",
+        examples=[0.89],
+    )
+
+    @property
+    def family(self) -> str:
+        """Self-diffusion, however it is computed."""
+        return f"self-diffusion of {self.element}"
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """The one that diffuses."""
+        return (self.element,)
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return {"target": 2.299, "element": "O", "window": 300.0}
+
+
+class EinsteinDiffusionSettings(DiffusionSettings):
+    """Self-diffusion coefficient, 1e-9 m²/s, by the slope of the mean square displacement."""
+
+    window: PositiveFloat = Field(
+        1000.0,
+        description="Longest lag, fs, at most twice the trajectory's length; the slope is that of its second half.",
+    )
+
+    def unsuitable(self, place: Place) -> Iterator[str]:
+        """The slope is that of the longest lags, which a shallow gradient would see in part."""
+        yield from super().unsuitable(place)
+        gradient, least = place.config.gradient, 0.5 * self.window
+        if not place.fitted:
+            return
+        if gradient.depth == "auto" or gradient.depth < least:
+            yield sentence(
+                f"gradient.depth is {gradient.depth if gradient.depth == 'auto' else f'{gradient.depth:g} fs'}",
+                f"at least {least:g} fs, half of {place.key}.window",
+                "change one of them, or fit diffusion, by Green-Kubo",
+            )
+        timestep = place.config.trajectory.timestep
+        if gradient.check.steps * timestep < least:
+            yield sentence(
+                f"gradient.check.steps is {gradient.check.steps}",
+                f"at least {math.ceil(least / timestep)}, half of {place.key}.window",
+                "change one of them",
+            )
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return {"target": 2.299, "element": "O", "window": 40.0}
+
+
+class ViscositySettings(Correlated, JudgingNumber):
+    """Shear viscosity, mPa s, by the Green-Kubo integral."""
+
+    along: ClassVar[tuple[str, ...]] = ("stress",)
+    whole_window: ClassVar[bool] = True
+
+    target: PositiveFloat | None = Field(
+        None, description="Measured shear viscosity, mPa s; null: none.", examples=[0.89]
+    )
+    window: PositiveFloat = Field(
+        2000.0,
+        description="Longest lag of the stress autocorrelation, fs; at most twice the trajectory's length.",
+    )
+    limit: PositiveFloat | Literal["auto"] = Field(
+        "auto",
+        description="Upper limit of the integral, fs; at most the window. auto: the first from which on nothing that "
+        "the rest of the window adds is larger than its standard error.",
+    )
+
+    def unsuitable(self, place: Place) -> Iterator[str]:
+        """An upper limit outside the window."""
+        yield from super().unsuitable(place)
+        if self.limit != "auto" and not place.interval <= self.limit <= self.window:
+            yield sentence(
+                f"{place.key}.limit is {self.limit:g} fs",
+                f"auto, or at least trajectory.sampling_interval, {place.interval:g} fs, and at most "
+                f"{place.key}.window, {self.window:g} fs",
+                "change it or the window",
+            )
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return {"target": 0.89, "window": 300.0}
