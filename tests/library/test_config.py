@@ -378,6 +378,16 @@ DOWNLOAD = {"url": "https://example.org/frames.extxyz", "path": "data/frames.ext
         (minimal, {"states": TWICE}, ["states lists the same temperature and density", "differ by a kelvin"]),
         (
             minimal,
+            {"validation": {"states": TWICE}},
+            ["validation.states lists the same temperature and density", "differ by a kelvin"],
+        ),
+        (
+            minimal,
+            {"validation": {"states": [{"temperature": 300, "density": 1.1}]}},
+            ["validation.states has another state of 300 K than states", "differs by a kelvin"],
+        ),
+        (
+            minimal,
             {"states": [TWICE[0], {"temperature": 300.2, "density": 1.1, "atoms": 48}]},
             ["states[1].atoms is 48", "none, since the data set's frames have their own"],
         ),

@@ -1,11 +1,13 @@
 """The infrared spectrum of systems whose spectrum is known, in absolute units."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.test_util import check_grads
 
 from dynrefine.config.properties.base import Band
 from dynrefine.config.properties.spectra import InfraredSettings
@@ -122,20 +124,43 @@ def test_broadening_keeps_the_area_and_a_wide_window_the_spectrum():
     np.testing.assert_allclose(fine, np.interp(abscissa, *measured.T), atol=0.01 * 300.0)
 
 
-def test_the_loss_of_the_target_itself_is_zero_and_counts_bands(infrared):
+@pytest.fixture(scope="module")
+def mean_of_the_target(infrared):
+    """The correlation function whose spectrum is the target."""
     lags = CONDITIONS.interval * np.arange(infrared.depth + 1)
     grid = np.arange(0.0, 6000.0, 2.0)
     spectrum = 500.0 * np.exp(-0.5 * ((grid - 1600.0) / 300.0) ** 2)
     kernel = np.cos(lags[:, None] * WAVENUMBER * grid)
     mean = np.trapezoid(spectrum * kernel, WAVENUMBER * grid, axis=1) / np.pi / infrared.prefactor
+    return jnp.asarray(mean)
+
+
+def test_the_loss_of_the_target_itself_is_zero_and_counts_bands(infrared, mean_of_the_target):
     # Broadening reads the target up to 5000 cm⁻¹ only, where the band has sunk to 1e-28.
-    assert infrared.loss(jnp.asarray(mean)) < 1e-8
+    assert infrared.loss(mean_of_the_target) < 1e-8
     # Without any absorption every band misses its whole target: the loss is the sum of the weights.
     nothing = infrared.loss(jnp.zeros(infrared.depth + 1))
     overlap = infrared.abscissa == 1000.0
     shared = np.sum(infrared.weights[overlap] * infrared.target[overlap] ** 2)
     assert nothing == pytest.approx(11.0, abs=1e-9)
     assert shared > 0.0  # the edge belongs to both bands
+
+
+def test_intensities_within_the_tolerance_cost_nothing_and_those_beyond_what_exceeds_it(
+    infrared, mean_of_the_target
+):
+    tolerant = replace(infrared, tolerance=0.1)
+    for scale, exceeding in ((1.0, 0.0), (1.08, 0.0), (0.9, 0.0), (1.3, 0.2), (0.5, 0.4)):
+        found = tolerant.loss(scale * mean_of_the_target)
+        assert found == pytest.approx(11.0 * exceeding**2, abs=1e-4)  # the weights add up to 11
+
+
+@pytest.mark.parametrize("tolerance", [0.0, 0.1, 0.9])
+def test_the_gradient_of_the_loss_knows_the_scale(infrared, mean_of_the_target, tolerance):
+    """Where the scale is at its bound, and where it is free."""
+    own = replace(infrared, tolerance=tolerance)
+    factors = 1.5 + 0.1 * jnp.cos(jnp.arange(infrared.depth + 1))
+    check_grads(jax.jit(lambda x: own.loss(x * mean_of_the_target)), (factors,), order=1, modes=["rev"])
 
 
 def test_bands_weigh_the_mean_squared_relative_difference():

@@ -40,9 +40,15 @@ pytestmark = pytest.mark.slow
 CONFIG = load_config(ROOT / "tests/config/argon.yaml")
 SETTINGS = CONFIG.model_dump()
 STATES = {"94K": SETTINGS["states"][0], "140K": SETTINGS["states"][1]}
+JUDGED_STATES = {"94K": SETTINGS["states"][0], "120K": SETTINGS["validation"]["states"][1]}
 CHUNKS = ("00", "01")
 ITERATIONS = ("000", "001")
-STAGES = ("initial", "refined", "displaced_above_sigma", "displaced_below_sigma")
+JUDGED = ("initial", "refined")
+DISPLACED = ("displaced_above_sigma", "displaced_below_sigma")
+SAMPLED = [
+    *((part, label) for part in ITERATIONS + DISPLACED for label in STATES),
+    *((stage, label) for stage in JUDGED for label in JUDGED_STATES),
+]
 OBSERVABLES = SETTINGS["objective"]["observables"]
 DIFFUSION, PRESSURE = OBSERVABLES["diffusion"], OBSERVABLES["pressure"]
 INTERVAL, TIMESTEP = SETTINGS["trajectory"]["sampling_interval"], SETTINGS["trajectory"]["timestep"]
@@ -166,7 +172,7 @@ def read_state(results, part, label):
     kind, chunks = ("refinement", CHUNKS) if part in ITERATIONS else ("validation", CHUNKS[:1])
     folder = results / kind / part / label
     return State(
-        STATES[label],
+        (STATES | JUDGED_STATES)[label],
         parameters_in(potential_of(results, part)),
         [load_ensemble(folder / f"ensemble_{chunk}.npz") for chunk in chunks],
         [load_trajectories(folder / f"trajectories_{chunk}.npz") for chunk in chunks],
@@ -184,7 +190,7 @@ def of_iteration(request, results):
     return results / "refinement" / request.param[0], request.param[1], read_state(results, *request.param)
 
 
-@pytest.fixture(scope="module", params=[(part, label) for part in ITERATIONS + STAGES for label in STATES])
+@pytest.fixture(scope="module", params=SAMPLED)
 def anywhere(request, results):
     """A state in an iteration or a stage."""
     return read_state(results, *request.param)
@@ -231,12 +237,7 @@ def test_velocities_are_thermal_those_of_the_chains_for_other_masses(anywhere):
 
 def test_no_two_chunks_share_random_numbers(results):
     """Velocities of different seeds are unrelated: a correlation of n numbers scatters by 1/√n."""
-    chunks = [
-        chunk
-        for part in ITERATIONS + STAGES
-        for label in STATES
-        for chunk in read_state(results, part, label).ensembles
-    ]
+    chunks = [chunk for part, label in SAMPLED for chunk in read_state(results, part, label).ensembles]
     for one, other in combinations([chunk.velocities for chunk in chunks], 2):
         correlation = np.corrcoef(one[:2].ravel(), other[:2].ravel())[0, 1]
         assert abs(correlation) < 6.0 / np.sqrt(one[:2].size)
@@ -516,14 +517,15 @@ def test_the_gradient_check_is_of_the_whole_gradient_of_the_first_state(results)
                 )
 
 
-@pytest.mark.parametrize("stage", ["initial", "refined"])
+@pytest.mark.parametrize("stage", JUDGED)
 def test_the_validation_judges_each_state_by_its_own_runs(results, stage):
     folder, judged = results / "validation" / stage, SETTINGS["validation"]["properties"]
     table = pd.read_csv(folder / "properties.csv").set_index(["property", "state"])
     curves = read_arrays(folder / "curves.npz", "curves").arrays
-    for label in STATES:
+    assert not (folder / "140K").exists()
+    for label, measured in zip(JUDGED_STATES, (2.36, 4.0), strict=True):
         own = read_state(results, stage, label)
-        everywhere = np.full(STATES[label]["atoms"], True)
+        everywhere = np.full(SETTINGS["states"][0]["atoms"], True)
         found = validation_by_hand.properties(
             own.ensembles, own.trajectories, everywhere, INTERVAL, judged["judged_diffusion"]["window"]
         )
@@ -559,6 +561,11 @@ def test_the_validation_judges_each_state_by_its_own_runs(results, stage):
             row = table.loc[name, label]
             assert (row.value, row.standard_error) == pytest.approx((value, error), rel=1e-6), name
             assert not row.fitted
+        assert table.measured["judged_diffusion", label] == measured
+        if label not in STATES:  # the targets of the objective were measured at others
+            assert np.isnan(table.measured.loc[[(name, label) for name in OBSERVABLES]]).all()
+            assert not table.fitted.xs(label, level="state").any()
+            continue
         for name, (loss, _) in own.losses_and_slopes(averages).items():
             assert table.value[f"{name} loss", label] == pytest.approx(loss, rel=1e-6)
             assert table.fitted[name, label]

@@ -58,8 +58,8 @@ rule displace_potential:
 
 use rule evaluate_objective as evaluate_displaced with:
     input:
-        ensembles=chunks_of_stage("ensemble"),
-        trajectories=chunks_of_stage("trajectories"),
+        ensembles=chunks_of_stage("ensemble", STATES),
+        trajectories=chunks_of_stage("trajectories", STATES),
         targets=TARGET_FILES,
     output:
         objective="<results>/check_gradient/{stage}/objective.npz",

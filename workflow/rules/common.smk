@@ -10,7 +10,8 @@ from dynrefine.datasets.deepmd import files_of
 from dynrefine.registry import path_of
 
 HASHES = "DYNREFINE_CODE_HASHES"
-STATES = campaign.states_by_label()
+STATES, JUDGED_STATES = campaign.states_by_label(), campaign.judged_states()
+ALL_STATES = campaign.all_states()
 BATCHES = [
     f"{batch:03d}"
     for batch in range(
@@ -156,7 +157,7 @@ def settings_of_state(step, of=campaign, **others):
     """The same for each state, from the wildcards."""
 
     def of_job(wildcards):
-        return parameters_of(step, of, state=STATES[wildcards.state], **others)
+        return parameters_of(step, of, state=ALL_STATES[wildcards.state], **others)
 
     return of_job
 
@@ -251,11 +252,11 @@ def chunks_of_iteration(kind):
     )
 
 
-def chunks_of_stage(kind):
-    """The files of this kind of all states and chunks of a stage of the validation."""
+def chunks_of_stage(kind, states):
+    """The files of this kind of these states, all chunks, of a stage of the validation."""
     return expand(
         "<results>/validation/{stage}/{state}/{kind}_{chunk}.npz",
-        state=STATES,
+        state=states,
         kind=kind,
         chunk=VALIDATION_CHUNKS,
         allow_missing=True,

@@ -43,8 +43,8 @@ rule validate:
     input:
         potential=potential_of,
         surfaces=ALL_SURFACE_FILES,
-        ensembles=chunks_of_stage("ensemble"),
-        trajectories=chunks_of_stage("trajectories"),
+        ensembles=chunks_of_stage("ensemble", JUDGED_STATES),
+        trajectories=chunks_of_stage("trajectories", JUDGED_STATES),
         test=with_dataset("<results>/dataset/test.extxyz"),
         targets=ALL_TARGET_FILES,
     output:
@@ -73,7 +73,11 @@ rule validate:
         runtime=growing(30),
     params:
         settings=settings_of(
-            "validate", campaign.of_validation(), states=STATES, surfaces=ALL_SURFACES
+            "validate",
+            campaign.of_validation(),
+            states=JUDGED_STATES,
+            fitted_states=[*STATES],
+            surfaces=ALL_SURFACES,
         ),
         precision=campaign.precision,
         code=code("validate", [*VALIDATION_CODE, *ALL_PROPERTY_CODE]),

@@ -148,4 +148,10 @@ class JudgeSettings(Section):
 
 
 class ValidationSettings(JudgeSettings, SharedSampling):
+    states: list[State] = Field(
+        [],
+        description="States at which potentials are judged; empty: those of the refinement. What was measured at a "
+        "state that the refinement does not see stands in the targets of a property.",
+        examples=[[]],
+    )
     length: PositiveFloat = Field(1000.0, description="Length of a trajectory each way in time, fs.")

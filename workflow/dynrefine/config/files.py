@@ -66,14 +66,14 @@ def unsuitable_targets(config: Config) -> Iterator[str]:
 def oversized_cutoffs(config: Config) -> Iterator[str]:
     """A sentence for each cutoff that reaches too far for the cell of a state."""
     cell = next((frame.cell.array for frame in _first_frames(config) if frame.cell.rank == 3), None)
-    for index, state in enumerate(config.states):
+    for key, state in config.states_by_key().items():
         if state.atoms is not None:
             width = cubic_edge(state.atoms * config.elements[0].mass, state.density)
         elif cell is not None:
             width = min(face_distances(cell * np.asarray(state.supercell)[:, None]))
         else:
             continue
-        enlarged = f"enlarge states[{index}].{'supercell' if state.atoms is None else 'atoms'}"
+        enlarged = f"enlarge {key}.{'supercell' if state.atoms is None else 'atoms'}"
         for settings, place in placed(config):
             longest = getattr(settings, "longest", None)
             if longest is not None and longest > LARGEST_DISTANCE * width:

@@ -76,6 +76,22 @@ class Config(Section):
         """The states by their names in paths."""
         return dict(zip(state_labels(self.states), self.states, strict=True))
 
+    def judged_states(self) -> dict[str, State]:
+        """The states of the validation by their names in paths."""
+        states = self.validation.states or self.states
+        return dict(zip(state_labels(states), states, strict=True))
+
+    def all_states(self) -> dict[str, State]:
+        """The states of the refinement and of the validation by their names in paths."""
+        return self.states_by_label() | self.judged_states()
+
+    def states_by_key(self) -> dict[str, State]:
+        """All states by their keys."""
+        own = {f"states[{index}]": state for index, state in enumerate(self.states)}
+        return own | {
+            f"validation.states[{index}]": state for index, state in enumerate(self.validation.states)
+        }
+
     def trained_surfaces(self) -> dict[str, TrainedSurface]:
         """What can be trained beside the potential, by name: those of `surfaces`, and others that properties need."""
         dipole = TrainedSurface(name="dipole", surface=self.dipole, training=self.dipole_training)

@@ -158,6 +158,7 @@ class CheckTotalDerivative(Section):
 
 class Validate(SimulationSettings, EvaluationSettings):
     states: dict[str, State]
+    fitted_states: list[str]  # labels of those that the refinement sees
     validation: JudgeSettings
 
 

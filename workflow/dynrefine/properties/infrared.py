@@ -31,11 +31,12 @@ class Infrared:
 
     Attributes:
         abscissa: wavenumbers that are compared, cm⁻¹.
-        target: measured n(ν)α(ν) there, broadened by the window, cm⁻¹.
+        target: measured n(ν)α(ν) there, broadened by the window, cm⁻¹; NaN where nothing was measured.
         weights: of the squared differences, normalised by band, cm².
         depth: longest lag, frames.
         interval: between frames, fs.
         prefactor: from ∫ dt <dM/dt · dM/dt> in e²Å²/fs to n(ν)α(ν) in cm⁻¹.
+        tolerance: part by which the target may be scaled, pure number.
     """
 
     abscissa: Float[np.ndarray, " W"]
@@ -44,6 +45,7 @@ class Infrared:
     depth: int
     interval: float
     prefactor: float
+    tolerance: float = 0.0
 
     along = ("dipole_derivative",)
     at_start = ()
@@ -51,13 +53,17 @@ class Infrared:
 
     @classmethod
     def from_settings(
-        cls, settings: InfraredSettings, measured: Float[np.ndarray, "rows columns"], conditions: Conditions
+        cls,
+        settings: InfraredSettings,
+        measured: Float[np.ndarray, "rows columns"] | None,
+        conditions: Conditions,
     ) -> "Infrared":
         """The observable that the configuration section describes.
 
         Arguments:
             settings: section `objective.observables.infrared`.
-            measured: wavenumber in cm⁻¹ and n(ν)α(ν) in cm⁻¹, evenly spaced from zero upwards.
+            measured: wavenumber in cm⁻¹ and n(ν)α(ν) in cm⁻¹, evenly spaced from zero upwards; none of states
+                without a measurement.
             conditions: of the state.
         """
         bands = settings.bands
@@ -65,7 +71,9 @@ class Infrared:
         highest = max(band.range[1] for band in bands)
         abscissa = np.arange(step, highest + 0.5 * step, step)
         depth = round(settings.window / conditions.interval)
-        target = broaden(measured, abscissa, depth, conditions.interval)
+        target = np.full_like(abscissa, np.nan)
+        if measured is not None:
+            target = broaden(measured, abscissa, depth, conditions.interval)
         return cls(
             abscissa,
             target,
@@ -73,6 +81,7 @@ class Infrared:
             depth,
             conditions.interval,
             absorption_prefactor(conditions),
+            settings.intensity_tolerance,
         )
 
     def statistic(self, observed: Observed) -> Float[Array, "*leading {self.depth}+1"]:
@@ -93,9 +102,15 @@ class Infrared:
         return self.prefactor * cosine_transform(windowed, self.interval, frequencies)
 
     def loss(self, mean: Float[Array, " {self.depth}+1"]) -> Float[Array, ""]:
-        """Σ over bands of their weight times the mean squared difference relative to the mean squared target."""
-        difference = self.predict(mean) - jnp.asarray(self.target, mean.dtype)
-        return jnp.sum(jnp.asarray(self.weights, mean.dtype) * difference**2)
+        """Σ over bands of their weight times the mean squared difference relative to the mean squared target.
+
+        The target is scaled, within the tolerance, to where the loss is smallest.
+        """
+        weights, target = (jnp.asarray(each, mean.dtype) for each in (self.weights, self.target))
+        predicted = self.predict(mean)
+        best = jnp.sum(weights * target * predicted) / jnp.sum(weights * target**2)
+        scale = jnp.clip(best, 1.0 - self.tolerance, 1.0 + self.tolerance)
+        return jnp.sum(weights * (predicted - scale * target) ** 2)
 
 
 def absorption_prefactor(conditions: Conditions) -> float:

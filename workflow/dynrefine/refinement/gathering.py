@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from dynrefine.config.dynamics import State
+from dynrefine.config.properties.base import PropertySettings
 from dynrefine.config.steps import EvaluationSettings
 from dynrefine.files.ensembles import Ensemble
 from dynrefine.files.objectives import Objective
@@ -17,7 +18,10 @@ from dynrefine.sampling.reweighting import weights_of
 
 
 def observables_of(
-    settings: EvaluationSettings, state: State, chunks: Sequence[Ensemble]
+    settings: EvaluationSettings,
+    state: State,
+    chunks: Sequence[Ensemble],
+    properties: Mapping[str, PropertySettings] | None = None,
 ) -> dict[str, Observable]:
     """The observables of a state, by name.
 
@@ -25,7 +29,10 @@ def observables_of(
         settings: elements, trajectories and observables.
         state: at which they are observed.
         chunks: of the state; their mean volume is that of the state.
+        properties: settings by name of what is observed; none: what is fitted.
     """
+    if properties is None:
+        properties = settings.objective.observables.chosen()
     symbols = tuple(settings.symbols[index] for index in chunks[0].species)
     interval = settings.trajectory.sampling_interval
     volume = cell.mean_volume(np.concatenate([chunk.cells for chunk in chunks]))
@@ -41,7 +48,7 @@ def observables_of(
         tuple(settings.symbols),
     )
     names = f"{state.short_label}_{state.density:g}", state.short_label
-    chosen = {name: each.of_state(*names) for name, each in settings.objective.observables.chosen().items()}
+    chosen = {name: each.of_state(*names) for name, each in properties.items()}
     targets = {
         name: read_measured(each.target_file, columns=3) if each.target_file else None
         for name, each in chosen.items()

@@ -120,7 +120,7 @@ def _by_iteration(results: Results, name: str, state: str) -> Mapping[int, Curve
     return {
         number: objective.comparison(name, state)
         for number, objective in results.objectives.items()
-        if name in objective.states[state].evaluations
+        if state in objective.states and name in objective.states[state].evaluations
     }
 
 

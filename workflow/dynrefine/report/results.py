@@ -70,7 +70,7 @@ class Results:
     @property
     def state_names(self) -> dict[str, str]:
         """The states as people read them, by their labels."""
-        return {label: state.name(label) for label, state in self.campaign.states_by_label().items()}
+        return {label: state.name(label) for label, state in self.campaign.all_states().items()}
 
     def before_and_after(self) -> Iterator[tuple[Curve, Curve]]:
         """Each curve with the initial potential, and the same with the refined one."""

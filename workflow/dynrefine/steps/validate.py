@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from dynrefine.campaign.job import Job
-from dynrefine.config.refinement import TargetsSettings
 from dynrefine.config.steps import Validate
 from dynrefine.datasets.arrays import to_arrays
 from dynrefine.datasets.reading import read_frames
@@ -54,11 +53,12 @@ def validate(job: Job, settings: Validate) -> None:
 
 def _properties(settings: Validate, label: str, ensembles: Sequence[Ensemble]) -> Iterator[validation.Judged]:
     """The fitted properties, then those that judge beside them, of a state."""
-    for chosen, fitted in ((settings.objective.observables, True), (settings.validation.properties, False)):
-        own = settings.model_copy(update={"objective": TargetsSettings(observables=chosen)})
-        observables = observables_of(own, settings.states[label], ensembles)
-        for name, each in chosen.chosen().items():
-            yield validation.Judged(name, each, observables[name], fitted)
+    fitted, judging = settings.objective.observables.chosen(), settings.validation.properties.chosen()
+    seen, state = label in settings.fitted_states, settings.states[label]
+    chosen = {name: each if seen else each.elsewhere() for name, each in (fitted | judging).items()}
+    observables = observables_of(settings, state, ensembles, chosen)
+    for name, each in chosen.items():
+        yield validation.Judged(name, each, observables[name], seen and name in fitted)
 
 
 def _statistics(

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 
 from dynrefine.config.base import sentence
-from dynrefine.config.dynamics import SharedSampling
+from dynrefine.config.dynamics import SharedSampling, state_labels
 from dynrefine.config.model import Config
 
 LARGEST_DENSITY = 30.0  # g/cm³
@@ -12,26 +12,33 @@ LARGEST_DENSITY = 30.0  # g/cm³
 
 def states(config: Config) -> Iterator[str]:
     """States that are the same, too dense, or whose atoms are not told."""
-    if len(config.states_by_label()) < len(config.states):
-        yield sentence(
-            "states lists the same temperature and density more than once",
-            "states that differ by a kelvin or in density",
-            "remove or change one",
-        )
-    for index, state in enumerate(config.states):
+    for key, listed in (("states", config.states), ("validation.states", config.validation.states)):
+        if len(set(state_labels(listed))) < len(listed):
+            yield sentence(
+                f"{key} lists the same temperature and density more than once",
+                "states that differ by a kelvin or in density",
+                "remove or change one",
+            )
+    fitted, judged = config.states_by_label(), config.judged_states()
+    for label in fitted.keys() & judged.keys():
+        if fitted[label] != judged[label]:
+            yield sentence(
+                f"validation.states has another state of {fitted[label].temperature:.0f} K than states",
+                "the same, or one that differs by a kelvin",
+                "change one of them",
+            )
+    for key, state in config.states_by_key().items():
         if state.density > LARGEST_DENSITY:
             yield sentence(
-                f"states[{index}].density is {state.density:g} g/cm³",
+                f"{key}.density is {state.density:g} g/cm³",
                 f"at most {LARGEST_DENSITY:g}, since nothing is denser than osmium",
                 f"give it in g/cm³ (of {state.density:g} kg/m³: {state.density / 1000:g})",
             )
         if state.atoms is None and config.dataset is None:
-            yield sentence(
-                f"states[{index}].atoms is missing", "how many atoms there are without a data set", "add it"
-            )
+            yield sentence(f"{key}.atoms is missing", "how many atoms there are without a data set", "add it")
         if state.atoms is not None and config.dataset is not None:
             yield sentence(
-                f"states[{index}].atoms is {state.atoms}",
+                f"{key}.atoms is {state.atoms}",
                 "none, since the data set's frames have their own",
                 "remove it, or change the supercell",
             )
@@ -40,16 +47,16 @@ def states(config: Config) -> Iterator[str]:
 def pressures(config: Config) -> Iterator[str]:
     """Pressures where none is held, and none where one is."""
     isobaric, kind = config.ensemble.kind == "isobaric", config.ensemble.kind
-    for index, state in enumerate(config.states):
+    for key, state in config.states_by_key().items():
         if isobaric and state.pressure is None:
             yield sentence(
-                f"states[{index}].pressure is missing",
+                f"{key}.pressure is missing",
                 "one, since ensemble.kind is isobaric",
                 "add it, in bar",
             )
         elif kind == "canonical" and state.pressure is not None:
             yield sentence(
-                f"states[{index}].pressure is {state.pressure:g} bar where ensemble.kind is canonical",
+                f"{key}.pressure is {state.pressure:g} bar where ensemble.kind is canonical",
                 "none, since the density is held",
                 "remove it or set ensemble.kind: isobaric",
             )

@@ -25,13 +25,14 @@ def targets_of_states(config: Config) -> Iterator[str]:
     """Measurements of states that there are not, and one of several temperatures."""
     labels = config.states_by_label()
     temperatures = {state.short_label for state in config.states}
+    known = {name for label, state in config.all_states().items() for name in (label, state.short_label)}
     for settings, place in placed(config):
         own = settings.own_targets
         for name in own:
-            if name not in labels and name not in temperatures:
+            if name not in known:
                 yield sentence(
                     f"{place.key}.targets.{name} is given",
-                    f"the name of a state: {', '.join(labels)}",
+                    f"the name of a state: {', '.join(config.all_states())}",
                     "correct it",
                 )
         shared = [

@@ -1,5 +1,6 @@
 """What the settings of all properties share."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
@@ -107,6 +108,10 @@ class PropertySettings(Section):
         own = self.own_targets
         return next((self.model_copy(update={"target": own[name]}) for name in names if name in own), self)
 
+    def elsewhere(self) -> Self:
+        """The settings for states that the refinement does not see: `target` was measured at those that it does."""
+        return self.model_copy(update={"target": None})
+
     @property
     def compared_bands(self) -> Sequence["Band"]:
         """The parts of the abscissa that are compared, where they are chosen."""
@@ -162,6 +167,10 @@ class JudgingNumber(PropertySettings):
         "{350K: 5.1}.",
         examples=[{}],
     )
+
+    def elsewhere(self) -> Self:
+        """The settings for states that the refinement does not see."""
+        return self.model_copy(update={"target": math.nan})
 
 
 class MeasuredNumber(JudgingNumber):

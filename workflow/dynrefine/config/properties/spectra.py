@@ -88,6 +88,12 @@ class InfraredSettings(Bands, MeasuredCurve):
     along: ClassVar[tuple[str, ...]] = ("dipole_derivative",)
     surfaces: ClassVar[tuple[str, ...]] = ("dipole",)
 
+    intensity_tolerance: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(
+        0.0,
+        description="Part by which the measured intensities may all be too high or too low: the loss counts what "
+        "differs beyond the best such scale, pure number. Laboratories differ by 0.05 to 0.1.",
+    )
+
     @classmethod
     def example(cls) -> dict[str, Any]:
         return {"target": "workflow/data/targets/water_infrared_298K.csv"}
