@@ -152,6 +152,11 @@ HEAVY = [(("ensemble", "masses"), None)]
             "objective.observables.infrared.targets.310K is given, expected the name of a state: 300K: correct it.",
         ),
         (
+            [(("validation", "properties", "diffusion", "viscosities"), {"310K": 0.7})],
+            "validation.properties.diffusion.viscosities.310K is given, expected the name of a state: 300K: correct "
+            "it.",
+        ),
+        (
             [(("potential", "triple_products"), 4), (("potential", "angular_momentum"), 1)],
             "potential.triple_products is 4, expected 0 where potential.angular_momentum is 1, since they need "
             "tensors: set it to 0, or angular_momentum to 2.",

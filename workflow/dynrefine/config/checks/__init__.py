@@ -5,7 +5,7 @@ from itertools import chain
 
 from dynrefine.config.checks.data import data, labels
 from dynrefine.config.checks.dynamics import error_bars, followed, masses, pressures, states, times
-from dynrefine.config.checks.properties import judges, properties, targets_of_states
+from dynrefine.config.checks.properties import judges, properties, shared_targets
 from dynrefine.config.checks.surfaces import learning_rates, surfaces
 from dynrefine.config.model import Config
 
@@ -18,7 +18,7 @@ def unsuitable_values(config: Config) -> Iterator[str]:
         labels(config),
         learning_rates(config),
         states(config),
-        targets_of_states(config),
+        shared_targets(config),
         pressures(config),
         times(config),
         error_bars("ensemble", config.ensemble),

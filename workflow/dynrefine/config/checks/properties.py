@@ -21,20 +21,12 @@ def properties(config: Config) -> Iterator[str]:
         yield from settings.unsuitable(place)
 
 
-def targets_of_states(config: Config) -> Iterator[str]:
-    """Measurements of states that there are not, and one of several temperatures."""
+def shared_targets(config: Config) -> Iterator[str]:
+    """One measurement of several temperatures."""
     labels = config.states_by_label()
     temperatures = {state.short_label for state in config.states}
-    known = {name for label, state in config.all_states().items() for name in (label, state.short_label)}
     for settings, place in placed(config):
         own = settings.own_targets
-        for name in own:
-            if name not in known:
-                yield sentence(
-                    f"{place.key}.targets.{name} is given",
-                    f"the name of a state: {', '.join(config.all_states())}",
-                    "correct it",
-                )
         shared = [
             label for label, state in labels.items() if label not in own and state.short_label not in own
         ]

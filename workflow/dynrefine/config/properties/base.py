@@ -1,7 +1,7 @@
 """What the settings of all properties share."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
@@ -92,6 +92,7 @@ class PropertySettings(Section):
 
     def unsuitable(self, place: Place) -> Iterator[str]:
         """A sentence for each setting that does not suit the others, or the campaign."""
+        yield from unknown_states(f"{place.key}.targets", self.own_targets, place.config)
         for symbol in self.elements:
             symbols = [element.symbol for element in place.config.elements]
             if symbol not in symbols:
@@ -214,6 +215,17 @@ class Correlated(PropertySettings):
                 f"at most twice {length_key}{' less two sampling intervals' if missing else ''}, "
                 f"{2 * length - missing:g} fs",
                 "shorten the window or lengthen the trajectories",
+            )
+
+
+def unknown_states(key: str, named: Iterable[str], config: "Config") -> Iterator[str]:
+    """A sentence for each name that is that of no state of the campaign."""
+    states = config.all_states()
+    known = {name for label, state in states.items() for name in (label, state.short_label)}
+    for name in named:
+        if name not in known:
+            yield sentence(
+                f"{key}.{name} is given", f"the name of a state: {', '.join(states)}", "correct it"
             )
 
 

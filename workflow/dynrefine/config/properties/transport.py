@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Iterator
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
 from dynrefine.config.base import PositiveFloat, sentence
-from dynrefine.config.properties.base import Correlated, JudgingNumber, Place
+from dynrefine.config.properties.base import Correlated, JudgingNumber, Place, unknown_states
 
 
 class DiffusionSettings(Correlated, JudgingNumber):
@@ -29,6 +29,21 @@ class DiffusionSettings(Correlated, JudgingNumber):
         "compared with the target.",
         examples=[0.89],
     )
+    viscosities: dict[str, PositiveFloat] = Field(
+        {},
+        description="Viscosities at states that have their own, by the names of the states, such as {350K: 0.37}.",
+        examples=[{}],
+    )
+
+    def of_state(self, *names: str) -> Self:
+        """The settings of a state, with its own measurement and viscosity, if any."""
+        own = next((self.viscosities[name] for name in names if name in self.viscosities), self.viscosity)
+        return super().of_state(*names).model_copy(update={"viscosity": own})
+
+    def unsuitable(self, place: Place) -> Iterator[str]:
+        """Viscosities of states that there are not."""
+        yield from super().unsuitable(place)
+        yield from unknown_states(f"{place.key}.viscosities", self.viscosities, place.config)
 
     @property
     def family(self) -> str:
