@@ -4,7 +4,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from systems import CUBIC, DIPOLE, ELEMENTS, TRICLINIC, PointCharges, all_neighbours, box_of, random_model, rotation
+from systems import (
+    CUBIC,
+    DIPOLE,
+    ELEMENTS,
+    TRICLINIC,
+    PointCharges,
+    all_neighbours,
+    box_of,
+    random_model,
+    rotation,
+)
 
 from dynrefine.config.properties.thermodynamics import DielectricConstantSettings
 from dynrefine.files.trajectories import Observed

@@ -24,6 +24,7 @@ REFERENCE = ase.units.create_units("2018")
         ("ELEMENTARY_CHARGE", REFERENCE._e),
         ("ATOMIC_MASS", REFERENCE._amu),
         ("VACUUM_PERMITTIVITY", REFERENCE._eps0),
+        ("PERMITTIVITY", REFERENCE._eps0 / REFERENCE._e * 1e-10),
         ("SPEED_OF_LIGHT", REFERENCE._c),
         ("VISCOSITY", 1e3 * REFERENCE._e * 1e-15 / 1e-30),
         ("PHOTON", REFERENCE.invcm),

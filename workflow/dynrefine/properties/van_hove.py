@@ -1,8 +1,8 @@
 """Distinct part of the van Hove function: g(r,t), which is g(r) at t = 0 and one when all is forgotten.
 
-g(r,t) = V Σ_{i≠j} a_i a_j <δ(r - |x_j(t) - x_i(0)|)> / (4πr² Σ_{i≠j} a_i a_j), with scattering lengths or form factors
-a at q = 0 (van Hove, Phys. Rev. 95, 249 (1954)). A pair counts for the two r next to its distance, the nearer one
-more, so that the counts are continuous and the gradient has its part through the trajectories.
+g(r,t) = V Σ_{i≠j} a_i a_j <δ(r - |x_j(t) - x_i(0)|)> / (4πr² Σ_{i≠j} a_i a_j), where a are scattering lengths, or
+form factors at q = 0 (van Hove, Phys. Rev. 95, 249 (1954)). A pair counts for the two r next to its distance, the
+nearer one more, so that the counts are continuous and the gradient has its part through the trajectories.
 """
 
 import math
@@ -111,13 +111,19 @@ class VanHove:
         return jax.lax.map(jax.checkpoint(of_one), (positions, cells))
 
     def _counted(
-        self, now: Float[Array, "3 N"], then: Float[Array, "3 N"], cell: jax.Array, weights: Float[Array, "N N"]
+        self,
+        now: Float[Array, "3 N"],
+        then: Float[Array, "3 N"],
+        cell: jax.Array,
+        weights: Float[Array, "N N"],
     ) -> Float[Array, " W"]:
         """The weights of pairs in cell units, shared between the places next to their distances."""
         separation = then[:, None, :] - now[:, :, None]
         nearest = separation - jnp.round(separation)
         uncounted = jnp.broadcast_to(weights == 0.0, nearest.shape)
-        apart = jnp.where(uncounted, 1.0, nearest)  # an atom may be where it was: no distance to differentiate
+        apart = jnp.where(
+            uncounted, 1.0, nearest
+        )  # an atom may be where it was: no distance to differentiate
         place = lengths(to_cartesian(apart, cell)) / self.bin
         below = jnp.floor(place)
         index = jnp.minimum(below, len(self.abscissa) + 1.0).astype(jnp.int32)

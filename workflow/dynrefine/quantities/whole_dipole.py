@@ -1,4 +1,4 @@
-"""Dipole of the cell with its molecules whole, on the one branch where it does not jump as atoms cross the boundary."""
+"""Dipole of the cell with its molecules whole: on one branch, whichever images of the atoms are given."""
 
 from collections.abc import Mapping
 from typing import Any

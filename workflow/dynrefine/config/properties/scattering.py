@@ -32,7 +32,9 @@ class IntermediateScatteringSettings(Correlated, Scattering, JudgingCurve):
         description="Width of the shell of wave vectors of the cell around it, 1/Å; where none is within, the "
         "nearest ones.",
     )
-    vectors: PositiveInt = Field(30, description="How many wave vectors of the shell at most, the nearest first.")
+    vectors: PositiveInt = Field(
+        30, description="How many wave vectors of the shell at most, the nearest first."
+    )
     part: Literal["coherent", "self"] = Field(
         "coherent",
         description="coherent: of the density, all atoms interfere; self: the mean over atoms of each with itself, "
@@ -81,6 +83,7 @@ class VanHoveSettings(Distances, Scattering):
         6.0, description="Longest distance, Å; at most half the width of the cell."
     )
     bin: PositiveFloat = Field(0.1, description="Distance of the r at which it is computed, Å.")
+
     def unsuitable(self, place: Place) -> Iterator[str]:
         """A time that was not recorded, or lies beyond the trajectories."""
         yield from super().unsuitable(place)
@@ -97,4 +100,8 @@ class VanHoveSettings(Distances, Scattering):
 
     @classmethod
     def example(cls) -> dict[str, Any]:
-        return {"time": 200.0, "radiation": "xray", "target": "workflow/data/targets/water_van_hove_0.2ps.csv"}
+        return {
+            "time": 200.0,
+            "radiation": "xray",
+            "target": "workflow/data/targets/water_van_hove_191fs.csv",
+        }
