@@ -274,8 +274,8 @@ def test_a_wrong_key_gets_one_sentence(sections, sentence):
         ),
         (
             {"validation": {"properties": {"van_hove": {"time": 301}}}},
-            "validation.properties.van_hove.time is 301 fs, expected a multiple of trajectory.sampling_interval, 2 fs, "
-            "and at most twice validation.length, 2000 fs: change it.",
+            "validation.properties.van_hove.time is 301 fs, expected a multiple of trajectory.sampling_interval, 2 "
+            "fs, and at most twice validation.length, 2000 fs: change it.",
         ),
         (
             {"validation": {"properties": {"structure_factor": {"range": [4, 2]}}}},

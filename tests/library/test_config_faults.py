@@ -48,7 +48,7 @@ def sentences(*changes):
 INFRARED = ("objective", "observables", "infrared")
 OWN_DIPOLE = {"name": "dipole", "surface": {"kind": "dipole"}}
 ARGON = "workflow/data/targets/argon_structure_factor_85K.csv"
-SCATTERING = "intermediate_scattering"
+SHORT = {"kind": "intermediate_scattering", "momentum_transfer": 2, "window": 40}
 STRUCTURE = ("validation", "properties", "rdf")
 UNMEASURED = (*STRUCTURE, "target"), None
 
@@ -122,24 +122,25 @@ HEAVY = [(("ensemble", "masses"), None)]
             "to 11.7474 1/Å: narrow it.",
         ),
         (
-            [(("validation", "properties", "scattering"), {"kind": SCATTERING, "momentum_transfer": 0.2})],
-            "validation.properties.scattering.momentum_transfer is 0.2 1/Å, expected at least 0.803 1/Å, the shortest "
-            "wave vector of that state's cell: raise it or enlarge states[0].supercell.",
+            [(("validation", "properties", "scattering"), SHORT | {"momentum_transfer": 0.2})],
+            "validation.properties.scattering.momentum_transfer is 0.2 1/Å, expected at least 0.802 1/Å, the "
+            "shortest wave vector of that state's cell: raise it or enlarge states[0].supercell.",
         ),
         (
             [
                 (
                     ("validation", "properties", "scattering"),
-                    {"kind": SCATTERING, "momentum_transfer": 2, "target": ARGON},
+                    SHORT | {"target": ARGON},
                 )
             ],
-            f"validation.properties.scattering.target is '{ARGON}', measured from 0.0294 to 11.7474 fs, expected all "
-            "lags from 0 to validation.properties.scattering.window, 400 fs: shorten the window, or give another file.",
+            f"validation.properties.scattering.target is '{ARGON}', measured from 0.0294 to 11.7474 fs, expected "
+            "all lags from 0 to validation.properties.scattering.window, 40 fs: shorten the window, or give another "
+            "file.",
         ),
         (
             [(("validation", "properties", "van_hove"), {"time": 0, "longest": 5})],
-            "validation.properties.van_hove.longest is 5 Å, expected at most 3.91 Å, 0.5 widths of that state's cell: "
-            "lower it or enlarge states[0].supercell.",
+            "validation.properties.van_hove.longest is 5 Å, expected at most 3.91 Å, 0.5 widths of that state's "
+            "cell: lower it or enlarge states[0].supercell.",
         ),
         (
             [((*INFRARED, "bands"), [{"range": [1010, 1190]}])],
