@@ -139,7 +139,7 @@ HEAVY = [(("ensemble", "masses"), None)]
         ),
         (
             [(("validation", "properties", "van_hove"), {"time": 0, "longest": 5})],
-            "validation.properties.van_hove.longest is 5 Å, expected at most 3.91 Å, 0.5 widths of that state's "
+            "validation.properties.van_hove.longest is 5 Å, expected at most 3.92 Å, 0.5 widths of that state's "
             "cell: lower it or enlarge states[0].supercell.",
         ),
         (

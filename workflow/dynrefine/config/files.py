@@ -72,7 +72,7 @@ def oversized_cutoffs(config: Config) -> Iterator[str]:
         if state.atoms is not None:
             heights = [cubic_edge(state.atoms * config.elements[0].mass, state.density)]
         elif cell is not None:
-            heights = face_distances(cell * np.asarray(state.supercell)[:, None])
+            heights = face_distances(cell * np.asarray(state.supercell)[:, None]).tolist()
         else:
             continue
         enlarged = f"enlarge {key}.{'supercell' if state.atoms is None else 'atoms'}"
