@@ -35,10 +35,10 @@ def test_the_structure_factor_of_argon_is_that_of_yarnell():
     """From g(r), the measured one through the same window, and from the density at the wave vectors of the cell.
 
     Lennard-Jones is no exact potential: its well, at 2^(1/6) σ = 3.82 Å, lies 1.6 % beyond that of argon, 3.757 Å
-    (Aziz & Slaman, Mol. Phys. 58, 679 (1986)), and stands for forces between three atoms too. So what is asked of the
-    first maximum is its place to within 1.6 % and its height to within 6 %, and of the whole function that it is nearer
-    to the measured one than that would be at distances 1.6 % longer. Beyond 3 1/Å the differences are at most the
-    measurement's error of 0.01, as much for the end of the table at 11.7 1/Å, and three standard errors.
+    (Aziz & Slaman, Mol. Phys. 58, 679 (1986)), and stands for forces between three atoms too. So what is asked of
+    the first maximum is its place to within 1.6 % and its height to within 6 %, and of the whole function that it is
+    nearer to the measured one than that would be at distances 1.6 % longer. Beyond 3 1/Å the differences are at most
+    the measurement's error of 0.01, as much for the end of the table at 11.7 1/Å, and three standard errors.
     """
     rahman = LennardJonesSettings(kind="lennard_jones", sigma=3.4, epsilon=0.997736, cutoff=8.5)
     model = create_model(rahman, ARGON, jax.random.key(0)).cast(jnp.float32)
