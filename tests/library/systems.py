@@ -166,6 +166,21 @@ class Springs:
         return 0.5 * parameters["trainable"]["stiffness"] * jnp.sum(away**2)
 
 
+@dataclass(frozen=True)
+class PointCharges:
+    """A dipole surface of formal charges (e) alone, atom by atom, repeated as often as there is room."""
+
+    charges: tuple[float, ...]
+
+    def atomic_charges(self, species: Any, dtype: Any) -> jax.Array:
+        """Interface of a dipole surface."""
+        return jnp.tile(jnp.asarray(self.charges, dtype), len(species) // len(self.charges))
+
+    def learned_dipole(self, parameters: Any, species: Any, positions: Any, *geometry: Any) -> jax.Array:
+        """Interface of a dipole surface: none."""
+        return jnp.zeros(3, positions.dtype)
+
+
 def made_up_ensemble(species: Any, cell: Any, positions: Any, **given: Any) -> Ensemble:
     """An ensemble of starting points [S, N, 3] in one cell, what is not given zero or the same as these."""
     count, nothing = len(positions), np.zeros((0, len(positions)))

@@ -273,6 +273,11 @@ def test_a_wrong_key_gets_one_sentence(sections, sentence):
             "validation.properties.rdf.bin is 0.125 Å, expected a multiple of 0.01 Å: change it.",
         ),
         (
+            {"validation": {"properties": {"van_hove": {"time": 301}}}},
+            "validation.properties.van_hove.time is 301 fs, expected a multiple of trajectory.sampling_interval, 2 "
+            "fs, and at most twice validation.length, 2000 fs: change it.",
+        ),
+        (
             {"validation": {"properties": {"structure_factor": {"range": [4, 2]}}}},
             "validation.properties.structure_factor.range is [4, 2], expected the lower end first: exchange them.",
         ),

@@ -48,6 +48,7 @@ def sentences(*changes):
 INFRARED = ("objective", "observables", "infrared")
 OWN_DIPOLE = {"name": "dipole", "surface": {"kind": "dipole"}}
 ARGON = "workflow/data/targets/argon_structure_factor_85K.csv"
+SHORT = {"kind": "intermediate_scattering", "momentum_transfer": 2, "window": 40}
 STRUCTURE = ("validation", "properties", "rdf")
 UNMEASURED = (*STRUCTURE, "target"), None
 
@@ -119,6 +120,27 @@ HEAVY = [(("ensemble", "masses"), None)]
             [(("validation", "properties", "structure_factor"), {"target": ARGON, "range": [0, 12]})],
             f"validation.properties.structure_factor.range is [0, 12], expected a part of what {ARGON} holds, 0.0294 "
             "to 11.7474 1/Å: narrow it.",
+        ),
+        (
+            [(("validation", "properties", "scattering"), SHORT | {"momentum_transfer": 0.2})],
+            "validation.properties.scattering.momentum_transfer is 0.2 1/Å, expected at least 0.802 1/Å, the "
+            "shortest wave vector of that state's cell: raise it or enlarge states[0].supercell.",
+        ),
+        (
+            [
+                (
+                    ("validation", "properties", "scattering"),
+                    SHORT | {"target": ARGON},
+                )
+            ],
+            f"validation.properties.scattering.target is '{ARGON}', measured from 0.0294 to 11.7474 fs, expected "
+            "all lags from 0 to validation.properties.scattering.window, 40 fs: shorten the window, or give another "
+            "file.",
+        ),
+        (
+            [(("validation", "properties", "van_hove"), {"time": 0, "longest": 5})],
+            "validation.properties.van_hove.longest is 5 Å, expected at most 3.92 Å, 0.5 widths of that state's "
+            "cell: lower it or enlarge states[0].supercell.",
         ),
         (
             [((*INFRARED, "bands"), [{"range": [1010, 1190]}])],

@@ -7,23 +7,30 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from systems import PointCharges
 from test_pressure import KELVIN, argon_liquid, checked, lennard_jones
 
 from dynrefine.config.properties import PROPERTIES
 from dynrefine.properties.base import Conditions, create_observables
+from dynrefine.quantities.base import Observer
+from dynrefine.surfaces.base import Surface
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")
 
 INTERVAL = 10.0  # fs
 DISTANCES = np.stack([np.arange(2.0, 6.0, 0.25), np.linspace(0.2, 1.4, 16), np.full(16, 0.1)], axis=1)
 WAVENUMBERS = np.stack([np.arange(0.0, 401.0, 50.0), np.linspace(0.02, 0.0, 9)], axis=1)
+LAGS = np.array([[0.0, 1.0], [60.0, 0.8]])
 SETTINGS = {
     "einstein_diffusion": ({"element": "Ar", "target": 2.0, "window": 60.0}, None),
     "vibrations": ({"window": 60.0, "range": [0.0, 400.0], "resolution": 50.0}, WAVENUMBERS),
     "rdf": ({"pair": ["Ar", "Ar"], "bin": 0.25, "longest": 6.0}, DISTANCES),
     "structure_factor": ({"range": [1.5, 5.0]}, np.array([[0.5, 0.1], [2.0, 2.0], [6.0, 1.0]])),
+    "intermediate_scattering": ({"momentum_transfer": 2.0, "window": 60.0, "normalised": False}, LAGS),
+    "self_scattering": ({"momentum_transfer": 2.0, "window": 60.0, "part": "self"}, LAGS),
+    "dielectric_constant": ({"target": 3.0}, None),
+    "van_hove": ({"time": 30.0, "bin": 0.25, "longest": 5.5}, DISTANCES),
 }
-STATIC = {"rdf", "structure_factor"}
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +38,11 @@ def properties():
     """Of 32 atoms, by name."""
     system, _ = argon_liquid()
     conditions = Conditions(KELVIN, float(system.volume), 32, INTERVAL, ("Ar",) * 32, elements=("Ar",))
-    settings = {name: PROPERTIES[name].model_validate(own) for name, (own, _) in SETTINGS.items()}
+    kinds = {"self_scattering": "intermediate_scattering"}
+    settings = {
+        name: PROPERTIES[kinds.get(name, name)].model_validate({"kind": kinds.get(name), **own})
+        for name, (own, _) in SETTINGS.items()
+    }
     return create_observables(
         settings, {name: measured for name, (_, measured) in SETTINGS.items()}, conditions
     )
@@ -43,9 +54,14 @@ def observing():
     system, positions = argon_liquid()
     model = lennard_jones("switched", tail_correction=False)
     everything = SimpleNamespace(
-        along=("velocities",), at_start=("pair_distributions",), statistic=lambda observed: observed
+        along=("velocities", "positions"),
+        at_start=(),
+        statistic=lambda observed: observed,
     )
-    return checked(model, model.initial_parameters(None), system, positions, everything, KELVIN, capacity=96)
+    loss = checked(model, model.initial_parameters(None), system, positions, everything, KELVIN, capacity=96)
+    charged = {"dipole": Surface(PointCharges((1.0, -1.0)), {})}
+    names = "pair_distributions", "cell", "whole_dipole", "volume"
+    return replace(loss, simulation=replace(loss.simulation, at_start=Observer.of(names, charged)))
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,7 @@ REFERENCE = ase.units.create_units("2018")
         ("ELEMENTARY_CHARGE", REFERENCE._e),
         ("ATOMIC_MASS", REFERENCE._amu),
         ("VACUUM_PERMITTIVITY", REFERENCE._eps0),
+        ("PERMITTIVITY", REFERENCE._eps0 / REFERENCE._e * 1e-10),
         ("SPEED_OF_LIGHT", REFERENCE._c),
         ("VISCOSITY", 1e3 * REFERENCE._e * 1e-15 / 1e-30),
         ("PHOTON", REFERENCE.invcm),
@@ -47,6 +48,7 @@ def test_conversions_agree_with_those_of_ase(name, expected):
         ("ATOMIC_MASS", 1.66053906660e-27),
         ("ELEMENTARY_CHARGE", 1.602176634e-19),
         ("VACUUM_PERMITTIVITY", 8.8541878128e-12),
+        ("PERMITTIVITY", 5.526349358e-3),  # ε0/e, 1e10 Å to the metre
         ("SPEED_OF_LIGHT", 299792458.0),
         ("HARTREE", 27.211386245988),
         ("BOHR", 0.529177210903),

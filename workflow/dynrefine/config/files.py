@@ -1,7 +1,8 @@
 """What the files of a campaign tell before its first job: measured ranges, and the charge of the frames."""
 
+import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ from ase import Atoms
 
 from dynrefine.config.checks.properties import placed
 from dynrefine.config.model import Config
-from dynrefine.config.properties.base import Measurement, PropertySettings
+from dynrefine.config.properties.base import Measurement, Place, PropertySettings
+from dynrefine.config.properties.scattering import IntermediateScatteringSettings
 from dynrefine.datasets.conversion import factor
 from dynrefine.datasets.deepmd import read_deepmd
 from dynrefine.datasets.extended_xyz import first_frame, looks_like_xyz
@@ -64,33 +66,54 @@ def unsuitable_targets(config: Config) -> Iterator[str]:
 
 
 def oversized_cutoffs(config: Config) -> Iterator[str]:
-    """A sentence for each cutoff that reaches too far for the cell of a state."""
+    """A sentence for each distance or wave that is too long for the cell of a state."""
     cell = next((frame.cell.array for frame in _first_frames(config) if frame.cell.rank == 3), None)
     for key, state in config.states_by_key().items():
         if state.atoms is not None:
-            width = cubic_edge(state.atoms * config.elements[0].mass, state.density)
+            heights = [cubic_edge(state.atoms * config.elements[0].mass, state.density)]
         elif cell is not None:
-            width = min(face_distances(cell * np.asarray(state.supercell)[:, None]))
+            heights = face_distances(cell * np.asarray(state.supercell)[:, None]).tolist()
         else:
             continue
         enlarged = f"enlarge {key}.{'supercell' if state.atoms is None else 'atoms'}"
         for settings, place in placed(config):
-            longest = getattr(settings, "longest", None)
-            if longest is not None and longest > LARGEST_DISTANCE * width:
-                yield (
-                    f"{place.key}.longest is {longest:g} Å, expected at most {LARGEST_DISTANCE * width:.2f} Å, "
-                    f"{LARGEST_DISTANCE:g} widths of that state's cell: lower it or {enlarged}."
-                )
+            yield from _too_long(settings, place, heights, enlarged)
         cutoffs = {"potential": config.potential.cutoff}
         for settings in config.all_properties().values():
             for surface in settings.surfaces:
                 cutoffs[surface] = config.trained_surfaces()[surface].surface.cutoff
         for surface, cutoff in cutoffs.items():
-            if cutoff > LARGEST_CUTOFF * width:
+            if cutoff > LARGEST_CUTOFF * min(heights):
                 yield (
-                    f"{surface}.cutoff is {cutoff:g} Å, expected at most {LARGEST_CUTOFF * width:.2f} Å, "
+                    f"{surface}.cutoff is {cutoff:g} Å, expected at most {LARGEST_CUTOFF * min(heights):.2f} Å, "
                     f"{LARGEST_CUTOFF:g} widths of that state's cell: lower it or {enlarged}."
                 )
+
+
+def _too_long(
+    settings: PropertySettings, place: Place, heights: Sequence[float], enlarged: str
+) -> Iterator[str]:
+    """A sentence for each distance or wave of a property that is too long for a cell.
+
+    Arguments:
+        settings: of the property.
+        place: where they stand.
+        heights: distances between opposite faces of the cell, Å.
+        enlarged: the remedy.
+    """
+    longest, widest = getattr(settings, "longest", None), getattr(settings, "widest", LARGEST_DISTANCE)
+    if longest is not None and longest > widest * min(heights):
+        yield (
+            f"{place.key}.longest is {longest:g} Å, expected at most {widest * min(heights):.2f} Å, "
+            f"{widest:g} widths of that state's cell: lower it or {enlarged}."
+        )
+    if isinstance(settings, IntermediateScatteringSettings):
+        q, shortest = settings.momentum_transfer, 2.0 * math.pi / max(heights)
+        if q + 0.5 * settings.width < shortest:
+            yield (
+                f"{place.key}.momentum_transfer is {q:g} 1/Å, expected at least {shortest:.3f} 1/Å, the shortest "
+                f"wave vector of that state's cell: raise it or {enlarged}."
+            )
 
 
 def charged_compositions(config: Config) -> Iterator[str]:

@@ -26,6 +26,7 @@ class Conditions:
         mass: of the cell, u.
         pressure: bar; zero where the volume is held.
         elements: chemical symbols in the order that numbers the species.
+        cell: mean cell vectors as rows [3, 3], Å; none: a cube of the volume.
     """
 
     temperature: float
@@ -36,6 +37,7 @@ class Conditions:
     mass: float = 0.0
     pressure: float = 0.0
     elements: tuple[str, ...] = ()
+    cell: Float[np.ndarray, "3 3"] | None = None
 
 
 @dataclass(frozen=True)

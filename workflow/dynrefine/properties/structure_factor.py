@@ -12,14 +12,12 @@ from dataclasses import dataclass
 
 import jax.numpy as jnp
 import numpy as np
-import periodictable
 from jaxtyping import Array, Float
-from periodictable.cromermann import fxrayatq
 
 from dynrefine.config.properties.structure import FARTHEST, FINEST_BIN, StructureFactorSettings
-from dynrefine.datasets.isotopes import element_of
 from dynrefine.files.trajectories import Observed
 from dynrefine.properties.base import Conditions
+from dynrefine.properties.scattering import amplitude
 from dynrefine.quantities.pair_distributions import EDGES, SHELLS, pairs_of
 
 _BARN = 0.01  # fm² in barn
@@ -109,20 +107,12 @@ def scattering_weights(
         in barn for neutrons, squared electrons for X-rays, or a pure number.
     """
     symbols = conditions.elements
-    factors = np.array([conditions.symbols.count(s) * _scattering(settings, s, q) for s in symbols])
+    factors = np.array([conditions.symbols.count(s) * amplitude(settings, s, q) for s in symbols])
     amplitudes = factors / conditions.atoms
     pairs = [(1.0 if i == j else 2.0) * amplitudes[i] * amplitudes[j] for i, j in pairs_of(len(symbols))]
     if settings.normalised:
         return np.array(pairs) / amplitudes.sum(axis=0) ** 2
     return np.array(pairs) * (_BARN if settings.radiation == "neutron" else 1.0)
-
-
-def _scattering(settings: StructureFactorSettings, symbol: str, q: np.ndarray) -> np.ndarray:
-    """Coherent scattering length (fm), or form factor of the free atom (electrons), at each Q."""
-    if settings.radiation == "xray":
-        return fxrayatq(element_of(symbol), q)
-    tabulated = getattr(periodictable, symbol).neutron.b_c
-    return np.full(len(q), settings.lengths.get(symbol, tabulated), float)
 
 
 def window_of(settings: StructureFactorSettings, longest: float) -> Float[np.ndarray, " bins"]:

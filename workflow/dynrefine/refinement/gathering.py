@@ -35,17 +35,18 @@ def observables_of(
         properties = settings.objective.observables.chosen()
     symbols = tuple(settings.symbols[index] for index in chunks[0].species)
     interval = settings.trajectory.sampling_interval
-    volume = cell.mean_volume(np.concatenate([chunk.cells for chunk in chunks]))
+    cells = np.concatenate([chunk.cells for chunk in chunks])
     mass = sum(settings.elements[index].mass for index in chunks[0].species)
     conditions = Conditions(
         state.temperature,
-        volume,
+        cell.mean_volume(cells),
         len(symbols),
         interval,
         symbols,
         mass,
         state.pressure or 0.0,
         tuple(settings.symbols),
+        cells.mean(axis=0),
     )
     names = f"{state.short_label}_{state.density:g}", state.short_label
     chosen = {name: each.of_state(*names) for name, each in properties.items()}

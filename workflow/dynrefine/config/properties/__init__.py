@@ -15,11 +15,13 @@ from pydantic import (
 
 from dynrefine.config.base import Section
 from dynrefine.config.properties.base import PropertySettings
+from dynrefine.config.properties.scattering import IntermediateScatteringSettings, VanHoveSettings
 from dynrefine.config.properties.spectra import InfraredSettings, RamanSettings, VibrationsSettings
 from dynrefine.config.properties.structure import RadialDistributionSettings, StructureFactorSettings
 from dynrefine.config.properties.thermodynamics import (
     CompressibilitySettings,
     DensitySettings,
+    DielectricConstantSettings,
     HeatCapacitySettings,
     PressureSettings,
     ThermalExpansionSettings,
@@ -47,6 +49,9 @@ PROPERTIES: dict[str, type[PropertySettings]] = {
     "vaporisation_enthalpy": VaporisationEnthalpySettings,
     "rdf": RadialDistributionSettings,
     "structure_factor": StructureFactorSettings,
+    "intermediate_scattering": IntermediateScatteringSettings,
+    "van_hove": VanHoveSettings,
+    "dielectric_constant": DielectricConstantSettings,
     "vibrations": VibrationsSettings,
 }
 

@@ -11,6 +11,7 @@ from dynrefine.config.properties.base import (
     JudgingCurve,
     Measurement,
     Place,
+    PropertySettings,
     Range,
     another_unit,
     beyond_measured,
@@ -23,15 +24,12 @@ FINEST_BIN, FARTHEST = 0.01, 15.0  # Å: how the distances of pairs are counted
 _NO_ANGSTROMS = ("nm", "bohr", "pm", "au")
 
 
-class RadialDistributionSettings(JudgingCurve):
-    """Radial distribution function g(r) of a pair of elements."""
+class Distances(JudgingCurve):
+    """What curves as functions of a distance share."""
 
-    at_start: ClassVar[tuple[str, ...]] = ("pair_distributions",)
+    widest: ClassVar[float] = 1.5  # in widths of the cell: how far the distances of pairs are counted
 
-    pair: Annotated[list[str], Field(min_length=2, max_length=2)] = Field(
-        description="The two elements.", examples=[["O", "O"]]
-    )
-    longest: Annotated[float, Field(gt=0.0, le=FARTHEST)] = Field(
+    longest: PositiveFloat = Field(
         6.0, description="Longest distance, Å; at most one and a half widths of the cell."
     )
     bin: PositiveFloat = Field(0.1, description="Width of the bins, Å; a multiple of 0.01 Å.")
@@ -41,24 +39,14 @@ class RadialDistributionSettings(JudgingCurve):
         examples=[[2.35, 6.0]],
     )
 
-    @property
-    def elements(self) -> tuple[str, ...]:
-        """The pair."""
-        return tuple(self.pair)
-
     def unsuitable(self, place: Place) -> Iterator[str]:
-        """Bins that are too wide or no multiples of the finest, and a range the wrong way round."""
+        """Bins that are too wide, and a range the wrong way round."""
         yield from super().unsuitable(place)
         if self.bin > self.longest:
             yield sentence(
                 f"{place.key}.bin is {self.bin:g} Å",
                 f"at most {place.key}.longest, {self.longest:g} Å",
                 "lower it",
-            )
-        bins = round(self.bin / FINEST_BIN)
-        if bins < 1 or not math.isclose(bins * FINEST_BIN, self.bin, rel_tol=1e-6):
-            yield sentence(
-                f"{place.key}.bin is {self.bin:g} Å", f"a multiple of {FINEST_BIN:g} Å", "change it"
             )
         yield from exchanged_ends(place.key, self.range)
 
@@ -73,32 +61,69 @@ class RadialDistributionSettings(JudgingCurve):
                 f"change {measured.section}.range or {measured.section}.longest, or give another file",
             )
 
+
+class RadialDistributionSettings(Distances):
+    """Radial distribution function g(r) of a pair of elements."""
+
+    at_start: ClassVar[tuple[str, ...]] = ("pair_distributions",)
+
+    pair: Annotated[list[str], Field(min_length=2, max_length=2)] = Field(
+        description="The two elements.", examples=[["O", "O"]]
+    )
+    longest: Annotated[float, Field(gt=0.0, le=FARTHEST)] = Field(
+        6.0, description="Longest distance, Å; at most one and a half widths of the cell."
+    )
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """The pair."""
+        return tuple(self.pair)
+
+    def unsuitable(self, place: Place) -> Iterator[str]:
+        """Bins that are no multiples of the finest."""
+        yield from super().unsuitable(place)
+        bins = round(self.bin / FINEST_BIN)
+        if bins < 1 or not math.isclose(bins * FINEST_BIN, self.bin, rel_tol=1e-6):
+            yield sentence(
+                f"{place.key}.bin is {self.bin:g} Å", f"a multiple of {FINEST_BIN:g} Å", "change it"
+            )
+
     @classmethod
     def example(cls) -> dict[str, Any]:
         return {"pair": ["O", "O"], "target": "workflow/data/targets/water_rdf_OO_295K.csv"}
 
 
-class StructureFactorSettings(JudgingCurve):
-    """Structure factor S(Q), or interference function F(Q), of neutron or X-ray diffraction."""
-
-    at_start: ClassVar[tuple[str, ...]] = ("pair_distributions",)
+class Scattering(PropertySettings):
+    """What tells how much each element scatters."""
 
     radiation: Literal["neutron", "xray"] = Field(
         "neutron",
         description="Whether neutrons or X-rays are scattered: by tabulated coherent scattering lengths, or by the "
         "form factors of free atoms.",
     )
-    normalised: bool = Field(
-        True,
-        description="true: S(Q), which tends to 1, relative to the squared mean of the scattering lengths or form "
-        "factors; false: F(Q), which tends to 0, in barn per steradian and atom for neutrons, in squared electrons "
-        "per atom for X-rays.",
-    )
     lengths: dict[str, float] = Field(
         {},
         description="Coherent neutron scattering lengths by element, fm, such as {Ar: 24.9} of 36Ar; others are of "
         "the natural element.",
         examples=[{}],
+    )
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """Those whose scattering lengths are given."""
+        return tuple(self.lengths)
+
+
+class StructureFactorSettings(Scattering, JudgingCurve):
+    """Structure factor S(Q), or interference function F(Q), of neutron or X-ray diffraction."""
+
+    at_start: ClassVar[tuple[str, ...]] = ("pair_distributions",)
+
+    normalised: bool = Field(
+        True,
+        description="true: S(Q), which tends to 1, relative to the squared mean of the scattering lengths or form "
+        "factors; false: F(Q), which tends to 0, in barn per steradian and atom for neutrons, in squared electrons "
+        "per atom for X-rays.",
     )
     longest: Annotated[float, Field(gt=0.0, le=FARTHEST)] | None = Field(
         None, description="Distance at which g(r) - 1 is cut off, Å; null: half the width of the cell."
@@ -110,11 +135,6 @@ class StructureFactorSettings(JudgingCurve):
     )
     range: Range = Field([1.5, 10.0], description="First and last Q that are compared, 1/Å.")
     resolution: PositiveFloat = Field(0.1, description="Distance of the Q that are compared, 1/Å.")
-
-    @property
-    def elements(self) -> tuple[str, ...]:
-        """Those whose scattering lengths are given."""
-        return tuple(self.lengths)
 
     def unsuitable(self, place: Place) -> Iterator[str]:
         """A range the wrong way round."""

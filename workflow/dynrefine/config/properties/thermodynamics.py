@@ -1,12 +1,12 @@
 """Settings of thermodynamic properties."""
 
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from dynrefine.config.base import PositiveFloat, sentence
-from dynrefine.config.properties.base import MeasuredNumber, Place
+from dynrefine.config.properties.base import JudgingNumber, MeasuredNumber, Place
 
 
 class PressureSettings(MeasuredNumber):
@@ -125,3 +125,24 @@ class VaporisationEnthalpySettings(ScaledNumber):
     @classmethod
     def example(cls) -> None:
         return None
+
+
+class DielectricConstantSettings(JudgingNumber):
+    """Static dielectric constant, by the fluctuations of the dipole of whole molecules."""
+
+    at_start: ClassVar[tuple[str, ...]] = ("whole_dipole", "volume")
+    surfaces: ClassVar[tuple[str, ...]] = ("dipole",)
+
+    target: PositiveFloat | None = Field(
+        None, description="Measured dielectric constant, pure number; null: none.", examples=[78.4]
+    )
+    eps_infinity: Annotated[float, Field(ge=1.0)] = Field(
+        1.0,
+        description="What electrons add to the fluctuations of the nuclei: the square of the refractive index of "
+        "visible light, pure number.",
+        examples=[1.78],
+    )
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return {"target": 78.4, "eps_infinity": 1.78}

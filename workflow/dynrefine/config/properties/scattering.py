@@ -1,0 +1,107 @@
+"""Settings of the structure of a liquid in time."""
+
+import math
+from collections.abc import Iterator
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from dynrefine.config.base import NonNegativeFloat, PositiveFloat, PositiveInt, sentence
+from dynrefine.config.properties.base import (
+    Correlated,
+    JudgingCurve,
+    Measurement,
+    Place,
+    another_unit,
+)
+from dynrefine.config.properties.structure import Distances, Scattering
+
+# words in the name of an abscissa that tell another unit than fs
+_NO_FEMTOSECONDS = ("ps", "ns", "s", "au")
+
+
+class IntermediateScatteringSettings(Correlated, Scattering, JudgingCurve):
+    """Intermediate scattering function F(q,t) at one momentum transfer, coherent or of single atoms."""
+
+    along: ClassVar[tuple[str, ...]] = ("positions",)
+    at_start: ClassVar[tuple[str, ...]] = ("cell",)
+
+    momentum_transfer: PositiveFloat = Field(description="Length of q, 1/Å; another one is another section.")
+    width: PositiveFloat = Field(
+        0.1,
+        description="Width of the shell of wave vectors of the cell around it, 1/Å; where none is within, the "
+        "nearest ones.",
+    )
+    vectors: PositiveInt = Field(
+        30, description="How many wave vectors of the shell at most, the nearest first."
+    )
+    part: Literal["coherent", "self"] = Field(
+        "coherent",
+        description="coherent: of the density, all atoms interfere; self: the mean over atoms of each with itself, "
+        "weighted by the incoherent cross sections of neutrons, or by the squared form factors of X-rays.",
+    )
+    element: str | None = Field(
+        None, description="Element whose atoms alone scatter; null: all atoms.", examples=["O"]
+    )
+    normalised: bool = Field(
+        True, description="true: F(q,t)/F(q,0); false: F(q,t), whose value at 0 is S(q) of the density."
+    )
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """Those that are named."""
+        return (*super().elements, *((self.element,) if self.element is not None else ()))
+
+    def unsuitable_target(self, measured: Measurement) -> Iterator[str]:
+        """An abscissa in another unit than fs, and lags that were not measured."""
+        yield from another_unit(measured, "times in fs", _NO_FEMTOSECONDS)
+        first, last = measured.abscissa[[0, -1]]
+        if first > 0.0 or last < self.window:
+            yield sentence(
+                f"{measured.key} is '{measured.path}', measured from {first:g} to {last:g} fs",
+                f"all lags from 0 to {measured.section}.window, {self.window:g} fs",
+                "shorten the window, or give another file",
+            )
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return {"momentum_transfer": 2.0, "target": "scattering.csv"}
+
+
+class VanHoveSettings(Distances, Scattering):
+    """Distinct van Hove function g(r,t): where other atoms are a time after an atom was at the origin."""
+
+    along: ClassVar[tuple[str, ...]] = ("positions",)
+    at_start: ClassVar[tuple[str, ...]] = ("cell",)
+    widest: ClassVar[float] = 0.5
+
+    time: NonNegativeFloat = Field(
+        description="The time, fs, at most twice the trajectory's length; another one is another section."
+    )
+    origins: PositiveInt = Field(20, description="Origins of time in a trajectory at most, evenly spread.")
+    longest: PositiveFloat = Field(
+        6.0, description="Longest distance, Å; at most half the width of the cell."
+    )
+    bin: PositiveFloat = Field(0.1, description="Distance of the r at which it is computed, Å.")
+
+    def unsuitable(self, place: Place) -> Iterator[str]:
+        """A time that was not recorded, or lies beyond the trajectories."""
+        yield from super().unsuitable(place)
+        (length_key, length), interval = place.length, place.interval
+        if self.time > 2 * length or not math.isclose(
+            round(self.time / interval) * interval, self.time, abs_tol=1e-6
+        ):
+            yield sentence(
+                f"{place.key}.time is {self.time:g} fs",
+                f"a multiple of trajectory.sampling_interval, {interval:g} fs, and at most twice {length_key}, "
+                f"{2 * length:g} fs",
+                "change it",
+            )
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return {
+            "time": 200.0,
+            "radiation": "xray",
+            "target": "workflow/data/targets/water_van_hove_191fs.csv",
+        }

@@ -1,0 +1,170 @@
+"""Intermediate scattering function F(q,t), which inelastic scattering measures in time.
+
+Of the density ρ_q = Σ_i a_i exp(iq·x_i), with scattering lengths or form factors a,
+F(q,t) = <ρ_q(t) ρ_-q(0)> / Σ_i a_i², whose value at t = 0 is S(q); of single atoms, with weights b,
+F_s(q,t) = Σ_i b_i <exp(iq·(x_i(t) - x_i(0)))> / Σ_i b_i. Both are means over the wave vectors q of the periodic cell
+in a shell of |q|. Source: Hansen & McDonald, Theory of Simple Liquids, 4th ed. (2013), sections 7.4 and 8.7.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from dynrefine.config.properties.scattering import IntermediateScatteringSettings
+from dynrefine.files.trajectories import Observed
+from dynrefine.properties.base import Conditions, Detail
+from dynrefine.properties.correlation import autocorrelation
+from dynrefine.properties.scattering import amplitude, incoherent_cross_section
+
+
+@dataclass(frozen=True, eq=False)
+class IntermediateScattering:
+    """F(q,t) of one shell of wave vectors.
+
+    Attributes:
+        abscissa: lags, fs.
+        target: measured there; NaN where nothing was measured.
+        vectors: multiples of the reciprocal cell vectors, one of each two opposite ones.
+        amplitudes: of each atom; their squares add up to one.
+        is_coherent: whether atoms interfere.
+        is_normalised: whether it is relative to its value at 0.
+        q: mean length of the wave vectors, 1/Å.
+        details: that length, and the value at 0.
+    """
+
+    abscissa: Float[np.ndarray, " W"]
+    target: Float[np.ndarray, " W"]
+    vectors: Int[np.ndarray, "vectors 3"]
+    amplitudes: Float[np.ndarray, " N"]
+    is_coherent: bool
+    is_normalised: bool
+    q: float
+    details: dict[str, Detail]
+
+    along = ("positions",)
+    at_start = ("cell",)
+
+    @classmethod
+    def from_settings(
+        cls, settings: IntermediateScatteringSettings, measured: np.ndarray | None, conditions: Conditions
+    ) -> "IntermediateScattering":
+        """The property that the configuration section describes.
+
+        Arguments:
+            settings: section `intermediate_scattering`.
+            measured: lag (fs) and the function.
+            conditions: of the state.
+        """
+        cell = np.eye(3) * conditions.volume ** (1.0 / 3.0) if conditions.cell is None else conditions.cell
+        vectors, lengths = shell(cell, settings.momentum_transfer, settings.width, settings.vectors)
+        depth = round(settings.window / conditions.interval)
+        lags, q = conditions.interval * np.arange(depth + 1), float(lengths.mean())
+        details = {"momentum transfer": Detail.number(("mean length of q", "1/Å"))}
+        if settings.part == "coherent":
+            details["at 0"] = Detail.number(("S(q)", "1"))
+        return cls(
+            lags,
+            np.full_like(lags, np.nan) if measured is None else np.interp(lags, *measured.T[:2]),
+            vectors,
+            amplitudes_of(settings, conditions.symbols, q),
+            settings.part == "coherent",
+            settings.normalised,
+            q,
+            details,
+        )
+
+    @property
+    def quantities(self) -> tuple[tuple[str, str], tuple[str, str]]:
+        """Names and units of the lag and of the function."""
+        name = "F(q,t)" if self.is_coherent else "self part of F(q,t)"
+        return ("lag", "fs"), (f"{name}/F(q,0)" if self.is_normalised else name, "1")
+
+    def statistic(self, observed: Observed) -> Float[Array, "S W"]:
+        """F(q,t) of each starting point, zero beyond the series, which may be shorter."""
+        positions, cells = observed.along["positions"], observed.at_start["cell"]
+        held = min(len(self.abscissa), positions.shape[1]) - 1
+        amplitudes = jnp.asarray(self.amplitudes, positions.dtype)
+        waves = 2.0 * math.pi * jnp.asarray(self.vectors, positions.dtype)
+
+        def of_one(start: tuple[jax.Array, jax.Array]) -> jax.Array:
+            positions, cell = start
+            phases = jnp.einsum("tnk,vk->vtn", positions @ jnp.linalg.inv(cell), waves)
+            of_atoms = jnp.broadcast_to(amplitudes, phases.shape)
+            parts = [of_atoms * jnp.cos(phases), of_atoms * jnp.sin(phases)]
+            if self.is_coherent:
+                parts = [jnp.sum(part, axis=-1, keepdims=True) for part in parts]
+            return jnp.mean(autocorrelation(jnp.concatenate(parts, axis=-1), held), axis=0)
+
+        functions = jax.lax.map(jax.checkpoint(of_one), (positions, cells))
+        return jnp.pad(functions, [(0, 0), (0, len(self.abscissa) - 1 - held)])
+
+    def predict(self, mean: Float[Array, "*leading W"]) -> Float[Array, "*leading W"]:
+        """F(q,t), or F(q,t)/F(q,0)."""
+        return mean / mean[..., :1] if self.is_normalised else mean
+
+    def detail(self, mean: Float[Array, " W"]) -> dict[str, Array]:
+        """What is shown beside it."""
+        found = {"momentum transfer": jnp.full(1, self.q, mean.dtype), "at 0": mean[:1]}
+        return {name: found[name] for name in self.details}
+
+    def loss(self, mean: Float[Array, " W"]) -> Float[Array, ""]:
+        """Σ (difference)² relative to Σ (measured)²."""
+        target = jnp.asarray(self.target, mean.dtype)
+        return jnp.sum((self.predict(mean) - target) ** 2) / jnp.sum(target**2)
+
+
+def shell(
+    cell: Float[np.ndarray, "3 3"], q: float, width: float, most: int
+) -> tuple[Int[np.ndarray, "vectors 3"], Float[np.ndarray, " vectors"]]:
+    """Wave vectors of a periodic cell, one of each two opposite ones, in multiples of the reciprocal cell vectors.
+
+    Arguments:
+        cell: cell vectors as rows, Å.
+        q: wanted length, 1/Å.
+        width: of the shell around it, 1/Å; where it holds none, the nearest ones are taken.
+        most: how many vectors at most, the nearest first.
+
+    Returns:
+        the vectors and their lengths, 1/Å.
+    """
+    # the shortest reciprocal vector, at least, lies within this
+    longest = max(q + 0.5 * width, 2.0 * math.pi / np.linalg.norm(cell, axis=1).min()) * (1.0 + 1e-9)
+    reach = np.ceil(longest * np.linalg.norm(cell, axis=1) / (2.0 * math.pi)).astype(int) + 1
+    grid = np.stack(np.meshgrid(*[np.arange(-n, n + 1) for n in reach], indexing="ij"), -1).reshape(-1, 3)
+    vectors = grid[len(grid) // 2 + 1 :]  # those after zero, of which each is opposite to one before
+    lengths = np.linalg.norm(vectors @ (2.0 * math.pi * np.linalg.inv(cell).T), axis=1)
+    away = np.round(np.abs(lengths - q), 9)
+    order = np.argsort(away, kind="stable")
+    chosen = order[away[order] <= max(0.5 * width, away.min())][:most]
+    return vectors[chosen], lengths[chosen]
+
+
+def amplitudes_of(
+    settings: IntermediateScatteringSettings, symbols: Sequence[str], q: float
+) -> Float[np.ndarray, " N"]:
+    """What each atom adds to the density, its sign included; the squares add up to one.
+
+    Arguments:
+        settings: section `intermediate_scattering`.
+        symbols: of the atoms.
+        q: 1/Å.
+    """
+
+    def of_element(symbol: str) -> float:
+        if settings.element not in (None, symbol):
+            return 0.0
+        if settings.part == "self" and settings.radiation == "neutron":
+            return 1.0 if settings.element else math.sqrt(incoherent_cross_section(symbol))
+        return float(amplitude(settings, symbol, np.array([q]))[0])
+
+    of_elements = {symbol: of_element(symbol) for symbol in set(symbols)}
+    amplitudes = np.array([of_elements[symbol] for symbol in symbols])
+    return amplitudes / np.linalg.norm(amplitudes)
+
+
+PROPERTY = IntermediateScattering

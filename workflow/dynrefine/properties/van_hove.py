@@ -1,0 +1,149 @@
+"""Distinct part of the van Hove function: g(r,t), which is g(r) at t = 0 and one when all is forgotten.
+
+g(r,t) = V Σ_{i≠j} a_i a_j <δ(r - |x_j(t) - x_i(0)|)> / (4πr² Σ_{i≠j} a_i a_j), where a are scattering lengths, or
+form factors at q = 0 (van Hove, Phys. Rev. 95, 249 (1954)). A pair counts for the two r next to its distance, the
+nearer one more, so that the counts are continuous and the gradient has its part through the trajectories.
+"""
+
+import math
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from dynrefine.config.properties.scattering import VanHoveSettings
+from dynrefine.files.trajectories import Observed
+from dynrefine.geometry.neighbours import lengths, to_cartesian
+from dynrefine.properties.base import Conditions
+from dynrefine.properties.rdf import loss_weights
+from dynrefine.properties.scattering import amplitude
+
+
+@dataclass(frozen=True, eq=False)
+class VanHove:
+    """g(r,t) at one time.
+
+    Attributes:
+        abscissa: multiples of the bin, Å.
+        target: measured there; NaN where nothing was measured.
+        weights: of the squared differences in the loss; NaN where nothing was measured at all.
+        lag: t in frames.
+        origins: of time at most.
+        amplitudes: of each atom.
+    """
+
+    abscissa: Float[np.ndarray, " W"]
+    target: Float[np.ndarray, " W"]
+    weights: Float[np.ndarray, " W"]
+    lag: int
+    origins: int
+    amplitudes: Float[np.ndarray, " N"]
+
+    along = ("positions",)
+    at_start = ("cell",)
+    quantities = (("distance", "Å"), ("g(r,t)", "1"))
+
+    @classmethod
+    def from_settings(
+        cls, settings: VanHoveSettings, measured: np.ndarray | None, conditions: Conditions
+    ) -> "VanHove":
+        """The property that the configuration section describes.
+
+        Arguments:
+            settings: section `van_hove`.
+            measured: distance (Å), g and its standard error, NaN where that is not known.
+            conditions: of the state.
+        """
+        abscissa = settings.bin * np.arange(1, round(settings.longest / settings.bin) + 1)
+        target, error = np.full((2, len(abscissa)), np.nan)
+        if measured is not None:
+            target, error = (
+                np.interp(abscissa, measured[:, 0], column, left=np.nan, right=np.nan)
+                for column in measured.T[1:3]
+            )
+        first, last = settings.range or (0.0, settings.longest)
+        of_elements = {
+            symbol: float(amplitude(settings, symbol, np.zeros(1))[0]) for symbol in set(conditions.symbols)
+        }
+        return cls(
+            abscissa,
+            target,
+            loss_weights(target, error, (abscissa >= first) & (abscissa <= last)),
+            round(settings.time / conditions.interval),
+            settings.origins,
+            np.array([of_elements[symbol] for symbol in conditions.symbols]),
+        )
+
+    @property
+    def bin(self) -> float:
+        """Distance of the r, Å."""
+        return float(self.abscissa[0])
+
+    @property
+    def shells(self) -> Float[np.ndarray, " W"]:
+        """∫ 4πr² h(r) dr of the share h of pairs at distance r that counts at each place, Å³."""
+        return 4.0 * math.pi * self.bin * (self.abscissa**2 + self.bin**2 / 6.0)
+
+    def statistic(self, observed: Observed) -> Float[Array, "S W"]:
+        """g(r,t) of each starting point; zero where the series is shorter than t."""
+        positions, cells = observed.along["positions"], observed.at_start["cell"]
+        dtype, frames = positions.dtype, positions.shape[1]
+        if self.lag >= frames:
+            return jnp.zeros((len(positions), len(self.abscissa)), dtype)
+        products = np.outer(self.amplitudes, self.amplitudes)
+        np.fill_diagonal(products, 0.0)
+        origins = origins_of(frames - self.lag, self.origins)
+        weights = jnp.asarray(products / (products.sum() * len(origins)), dtype)
+
+        def of_one(start: tuple[jax.Array, jax.Array]) -> jax.Array:
+            positions, cell = start
+            fractional = jnp.swapaxes(positions @ jnp.linalg.inv(cell), -1, -2)
+
+            def count(counts: jax.Array, origin: jax.Array) -> tuple[jax.Array, None]:
+                now, then = fractional[origin], fractional[origin + self.lag]
+                return counts + self._counted(now, then, cell, weights), None
+
+            counts, _ = jax.lax.scan(jax.checkpoint(count), jnp.zeros(len(self.abscissa), dtype), origins)
+            return counts * jnp.abs(jnp.linalg.det(cell)) / jnp.asarray(self.shells, dtype)
+
+        return jax.lax.map(jax.checkpoint(of_one), (positions, cells))
+
+    def _counted(
+        self,
+        now: Float[Array, "3 N"],
+        then: Float[Array, "3 N"],
+        cell: jax.Array,
+        weights: Float[Array, "N N"],
+    ) -> Float[Array, " W"]:
+        """The weights of pairs in cell units, shared between the places next to their distances."""
+        separation = then[:, None, :] - now[:, :, None]
+        nearest = separation - jnp.round(separation)
+        uncounted = jnp.broadcast_to(weights == 0.0, nearest.shape)
+        apart = jnp.where(
+            uncounted, 1.0, nearest
+        )  # an atom may be where it was: no distance to differentiate
+        place = lengths(to_cartesian(apart, cell)) / self.bin
+        below = jnp.floor(place)
+        index = jnp.minimum(below, len(self.abscissa) + 1.0).astype(jnp.int32)
+        counts = jnp.zeros(len(self.abscissa) + 3, now.dtype)
+        counts = counts.at[index].add(weights * (below + 1.0 - place))
+        return counts.at[index + 1].add(weights * (place - below))[1 : len(self.abscissa) + 1]
+
+    def predict(self, mean: Float[Array, "*leading W"]) -> Float[Array, "*leading W"]:
+        """g(r,t)."""
+        return mean
+
+    def loss(self, mean: Float[Array, " W"]) -> Float[Array, ""]:
+        """Σ w (g - measured)² / Σ w (measured - 1)²: one without structure; w = 1/error² where that is known."""
+        difference = mean - jnp.asarray(np.nan_to_num(self.target), mean.dtype)
+        return jnp.sum(jnp.asarray(self.weights, mean.dtype) * difference**2)
+
+
+def origins_of(count: int, most: int) -> Int[np.ndarray, " origins"]:
+    """Some of `count` origins of time, evenly spread."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
+
+
+PROPERTY = VanHove
