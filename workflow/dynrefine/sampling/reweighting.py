@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
-from scipy.optimize import minimize
 from scipy.special import logsumexp, softmax
 
 from dynrefine.errors import CampaignError
@@ -51,6 +50,16 @@ def mixture_weights(
     exponents -= exponents.mean(axis=1, keepdims=True)
     sampled, numbers = exponents[counts > 0], counts[counts > 0]
 
+    return softmax(exponents[-1] - logsumexp(_terms(sampled, numbers), axis=0))
+
+
+def _terms(sampled: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """ln N_k + β F_k - β U_k(x_s) [K, S] at the free energies that maximise the likelihood."""
+    if len(sampled) == 1:
+        return sampled + np.log(numbers)[:, None]
+    # It takes as long as a quarter of all that a job imports, most of which have one potential.
+    from scipy.optimize import minimize
+
     def terms(free_energies: np.ndarray) -> np.ndarray:
         return sampled + (np.log(numbers) + free_energies)[:, None]
 
@@ -67,7 +76,7 @@ def mixture_weights(
             f"equations by {missed:.1g}, expected {_TOLERANCE:g}): the potentials are too far apart; raise "
             "ensemble.reuse, up to 1, which samples anew in every iteration."
         )
-    return softmax(exponents[-1] - logsumexp(terms(fitted.x), axis=0))
+    return terms(fitted.x)
 
 
 def weights_of(chunks: Sequence[Ensemble], kelvin: float) -> Float[np.ndarray, " S"]:
