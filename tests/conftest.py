@@ -1,14 +1,13 @@
 """All tests compute in double precision; those of single precision cast. The toy campaign runs once for all."""
 
 import os
-import shutil
 import time
 from functools import cache
 from pathlib import Path
 
 import jax
 import pytest
-from campaigns import BYTECODE, COMPILED, Campaign, copy_workflow, run_once
+from campaigns import COMPILED, Campaign, copy_workflow, run_once
 from jaxtyping import install_import_hook
 from promotion import allow_promotion
 from shapes import WITH_SHAPES
@@ -95,10 +94,7 @@ def fast_compilation():
 def session_folder(tmp_path_factory) -> Path:
     """A temporary folder for all processes that share the tests out among them."""
     own = tmp_path_factory.getbasetemp()
-    folder = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
-    yield folder
-    # Bytecode of the copies of the workflow in this folder serves no later session.
-    shutil.rmtree(BYTECODE / folder.relative_to("/"), ignore_errors=True)
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
 @pytest.fixture(scope="session")
