@@ -30,17 +30,20 @@ SLURM = Path(__file__).parent / "slurm"
 LONGEST = (
     "test_slurm.py",
     "test_refinement.py",  # it waits for the toy campaign
-    "test_resuming.py",
     "test_argon.py",
     "test_extension.py",
-    "test_labelling.py",
-    "test_workflow.py",
-    "test_gradient.py",
+    "test_resuming.py",
+    "test_isobaric.py",
     "test_total_derivative.py",
+    "test_workflow.py",
+    "test_viscosity.py",
     "test_exact_reversal.py",
+    "test_gradient.py",
+    "test_lennard_jones.py",
+    "test_data_files.py",
+    "test_exporting.py",
     "test_adjoint.py",
     "test_pressure.py",
-    "test_lennard_jones.py",
 )
 LATE = "too late to begin with slow tests"
 
@@ -88,6 +91,14 @@ def fast_compilation():
     jax.config.update("jax_disable_most_optimizations", True)
     yield
     jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.fixture
+def full_compilation(fast_compilation):
+    """Programs as campaigns have them, for a test among such that computes for longer."""
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)
 
 
 @pytest.fixture(scope="session")
