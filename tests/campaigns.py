@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,17 +24,13 @@ from dynrefine.files.history import TIME_PER_STEP
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "workflow", "config", "envs", "profiles", "slurm")
-IGNORED = shutil.ignore_patterns("__pycache__", "*.egg-info")
+IGNORED = shutil.ignore_patterns("*.egg-info")
 BOOKKEEPING = ("logs", "benchmarks")
 # The programs of small campaigns are compiled faster and run slower, which suits them; they are kept for the next
-# session, as is Python's bytecode, without which each job imports for seconds.
+# session.
 COMPILED = ROOT / ".pytest_cache/d/compiled"
-BYTECODE = ROOT / ".pytest_cache/d/bytecode"
-COMPILATION = {
-    CACHE_VARIABLE: str(COMPILED),
-    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
-    "PYTHONPYCACHEPREFIX": str(BYTECODE),
-}
+COMPILATION = {CACHE_VARIABLE: str(COMPILED), "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+# Without bytecode, which copies of a campaign take along, each job imports for seconds.
 NOT_OF_A_USER = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
 
 TOY = load_config(ROOT / "tests/config/toy.yaml")
@@ -186,15 +182,21 @@ def copy_workflow(folder: Path, name: str = "toy") -> Campaign:
     return Campaign(folder, name)
 
 
-def run_once(folder: Path, begin: Callable[[Path], Campaign], name: str = "toy", cores: int = 2) -> Campaign:
-    """The campaign that `begin` makes in a folder, run to its end by the first of the processes that want it."""
+def run_once(
+    folder: Path,
+    begin: Callable[[Path], Campaign],
+    targets: Iterable[str] = (),
+    name: str = "toy",
+    cores: int = 2,
+) -> Campaign:
+    """The campaign that `begin` makes in a folder, run to its targets, or its end, by the first that wants it."""
     finished = folder / "finished"
     with open(folder.with_suffix(".lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not finished.exists():
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
-            begin(folder).run(cores=cores)
+            begin(folder).run(*targets, cores=cores)
             finished.touch()
     return Campaign(folder, name)
 

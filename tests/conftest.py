@@ -1,14 +1,13 @@
 """All tests compute in double precision; those of single precision cast. The toy campaign runs once for all."""
 
 import os
-import shutil
 import time
 from functools import cache
 from pathlib import Path
 
 import jax
 import pytest
-from campaigns import BYTECODE, COMPILED, Campaign, copy_workflow, run_once
+from campaigns import COMPILED, Campaign, copy_workflow, run_once
 from jaxtyping import install_import_hook
 from promotion import allow_promotion
 from shapes import WITH_SHAPES
@@ -31,17 +30,20 @@ SLURM = Path(__file__).parent / "slurm"
 LONGEST = (
     "test_slurm.py",
     "test_refinement.py",  # it waits for the toy campaign
-    "test_resuming.py",
     "test_argon.py",
     "test_extension.py",
-    "test_labelling.py",
-    "test_workflow.py",
-    "test_gradient.py",
+    "test_resuming.py",
+    "test_isobaric.py",
     "test_total_derivative.py",
+    "test_workflow.py",
+    "test_viscosity.py",
     "test_exact_reversal.py",
+    "test_gradient.py",
+    "test_lennard_jones.py",
+    "test_data_files.py",
+    "test_exporting.py",
     "test_adjoint.py",
     "test_pressure.py",
-    "test_lennard_jones.py",
 )
 LATE = "too late to begin with slow tests"
 
@@ -91,14 +93,19 @@ def fast_compilation():
     jax.config.update("jax_disable_most_optimizations", False)
 
 
+@pytest.fixture
+def full_compilation(fast_compilation):
+    """Programs as campaigns have them, for a test among such that computes for longer."""
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)
+
+
 @pytest.fixture(scope="session")
 def session_folder(tmp_path_factory) -> Path:
     """A temporary folder for all processes that share the tests out among them."""
     own = tmp_path_factory.getbasetemp()
-    folder = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
-    yield folder
-    # Bytecode of the copies of the workflow in this folder serves no later session.
-    shutil.rmtree(BYTECODE / folder.relative_to("/"), ignore_errors=True)
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
 @pytest.fixture(scope="session")

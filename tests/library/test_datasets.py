@@ -25,6 +25,8 @@ from dynrefine.errors import CampaignError
 from dynrefine.geometry import frames_with_neighbours
 from dynrefine.geometry.frames import LabelledFrames
 
+pytestmark = pytest.mark.usefixtures("fast_compilation")
+
 REPOSITORY = Path(__file__).parents[2]
 CELL = np.array([[5.0, 0.0, 0.0], [1.0, 6.0, 0.0], [0.5, 0.25, 7.0]])
 ELEMENTS = ["O", "H"]

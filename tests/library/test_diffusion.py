@@ -13,6 +13,8 @@ from dynrefine.properties.diffusion import (
     velocity_autocorrelation,
 )
 
+pytestmark = pytest.mark.usefixtures("fast_compilation")
+
 INTERVAL = 4.0  # fs
 
 

@@ -15,6 +15,8 @@ from dynrefine.geometry.frames_with_neighbours import with_neighbours
 from dynrefine.training import local_dipole
 from dynrefine.training.dipole import dipole_loss, nearest_branch, require_dipoles
 
+pytestmark = pytest.mark.usefixtures("fast_compilation")
+
 # Dipoles of some e Å from charges times positions of some 10 Å, in double precision.
 ROUNDING = 1e-12
 

@@ -25,6 +25,8 @@ from dynrefine.quantities.base import Observer, Quantity
 from dynrefine.refinement.gradient import trajectory_gradient
 from dynrefine.sampling.initial_configurations import lattice_configurations
 
+pytestmark = pytest.mark.usefixtures("fast_compilation")
+
 ARGON = [Element(symbol="Ar", mass=39.948, charge=0)]
 LENNARD_JONES = LennardJonesSettings(kind="lennard_jones", sigma=3.4, epsilon=0.997736, cutoff=7.0)
 
@@ -153,6 +155,7 @@ def test_in_floating_point_the_start_is_missed_and_the_energy_the_same(argon):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("full_compilation")
 def test_twenty_thousand_steps_are_undone_and_keep_their_energy(argon):
     frames = argon.frames(20_000, stride=10)
     legs = argon.run(frames)

@@ -12,6 +12,8 @@ from dynrefine.geometry.frames_with_neighbours import with_neighbours
 from dynrefine.refinement.force_metric import force_probes, natural_step
 from dynrefine.surfaces.base import energy_forces_stress
 
+pytestmark = pytest.mark.usefixtures("fast_compilation")
+
 
 @pytest.fixture(scope="module")
 def boxes():

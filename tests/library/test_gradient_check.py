@@ -16,6 +16,8 @@ from dynrefine.refinement.gradient_check import compare_with_backpropagation, co
 from dynrefine.refinement.total_derivative import compare_with_ensembles
 from dynrefine.steps.displace_potential import displaced
 
+pytestmark = pytest.mark.usefixtures("fast_compilation")
+
 SIZE, REVERSAL = 30, 3e-13  # parameters; Å
 
 

@@ -19,6 +19,8 @@ from dynrefine.properties.infrared import Infrared, absorption_prefactor
 from dynrefine.properties.spectra import band_weights, broaden
 from dynrefine.units import ACCELERATION, BOLTZMANN, WAVENUMBER
 
+pytestmark = pytest.mark.usefixtures("fast_compilation")
+
 TARGET = Path(__file__).parents[2] / "workflow/data/targets/water_infrared_298K.csv"
 CONDITIONS = Conditions(temperature=298.15, volume=1900.0, atoms=192, interval=2.0)
 SETTINGS = InfraredSettings(

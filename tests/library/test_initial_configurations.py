@@ -13,6 +13,8 @@ from dynrefine.geometry.system import system_of
 from dynrefine.sampling.initial_configurations import initial_configurations, lattice_configurations
 from dynrefine.units import ATOMIC_MASS
 
+pytestmark = pytest.mark.usefixtures("fast_compilation")
+
 WATER = 15.999 + 2 * 1.008  # u
 
 

@@ -19,6 +19,8 @@ from dynrefine.surfaces.base import energy_forces_stress
 from dynrefine.surfaces.lennard_jones import LennardJones
 from dynrefine.units import BOLTZMANN
 
+pytestmark = pytest.mark.usefixtures("fast_compilation")
+
 ARGON = [Element(symbol="Ar", mass=39.948, charge=0)]
 SIGMA, EPSILON = 3.4, 120.0 * BOLTZMANN  # Å, eV
 TRUNCATIONS = ("truncated", "shifted", "force_shifted", "switched")
@@ -160,6 +162,7 @@ def test_single_precision_keeps_its_digits():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("full_compilation")
 def test_liquid_has_the_energy_and_pressure_of_the_literature():
     """Energy per atom -5.7456 and pressure 0.82386 at temperature 0.9 and density 0.82, all in reduced units.
 

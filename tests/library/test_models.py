@@ -12,6 +12,8 @@ from dynrefine.errors import CampaignError
 from dynrefine.files.arrays import ArrayFile, read_arrays, write_arrays
 from dynrefine.files.models import create_model, flat_parameters, load_model, save_model
 
+pytestmark = pytest.mark.usefixtures("fast_compilation")
+
 
 @pytest.fixture(scope="module", params=[POTENTIAL, DIPOLE], ids=["potential", "dipole"])
 def settings(request):

@@ -15,6 +15,8 @@ from dynrefine.geometry.neighbours import (
     with_nearest,
 )
 
+pytestmark = pytest.mark.usefixtures("fast_compilation")
+
 ROOM = 320  # for the neighbours of any atom below
 CELLS = {
     "wide": np.diag([6.5, 7.0, 8.0]),  # beyond two cutoffs: the minimum image

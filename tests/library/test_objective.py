@@ -14,6 +14,8 @@ from dynrefine.refinement.objective import evaluate, evaluate_state
 from dynrefine.statistics import jackknife_error, leave_one_out, standard_error
 from dynrefine.units import BOLTZMANN
 
+pytestmark = pytest.mark.usefixtures("fast_compilation")
+
 
 @dataclass(frozen=True)
 class Squares:

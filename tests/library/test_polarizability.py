@@ -18,6 +18,8 @@ from dynrefine.geometry.system import Point
 from dynrefine.quantities.polarizability_derivative import polarizability_derivative
 from dynrefine.training import polarizability as training
 
+pytestmark = pytest.mark.usefixtures("fast_compilation")
+
 SETTINGS = PolarizabilitySettings(cutoff=2.5, radial_functions=2, hidden_layers=[4])
 ROUNDING = 1e-10  # of sums of some hundred terms of order one
 

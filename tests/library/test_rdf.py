@@ -15,6 +15,8 @@ from dynrefine.geometry.system import Point
 from dynrefine.properties.base import Conditions, create_observables
 from dynrefine.quantities.pair_distributions import BINS, EDGES, SHELLS, pair_distributions
 
+pytestmark = pytest.mark.usefixtures("fast_compilation")
+
 ELEMENTS = [Element(symbol=symbol, mass=20.0, charge=0) for symbol in ("Ar", "Ne")]
 OF_ONE, OF_TWO, OF_BOTH = 0, 2, 1  # pairs of two elements in their order
 

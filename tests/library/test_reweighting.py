@@ -115,7 +115,7 @@ def test_weights_that_did_not_converge_are_an_error_with_a_remedy(monkeypatch):
     def stopped(function, start, **_):
         return OptimizeResult(x=start, success=True)
 
-    monkeypatch.setattr("dynrefine.sampling.reweighting.minimize", stopped)
+    monkeypatch.setattr("scipy.optimize.minimize", stopped)
     with pytest.raises(CampaignError, match=r"2 potentials did not converge .* raise ensemble\.reuse"):
         mixture_weights(energies, counts, KELVIN)
 

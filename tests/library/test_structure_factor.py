@@ -12,6 +12,8 @@ from dynrefine.files.trajectories import Observed
 from dynrefine.properties.base import Conditions, create_observables
 from dynrefine.quantities.pair_distributions import BINS, FINEST_BIN
 
+pytestmark = pytest.mark.usefixtures("fast_compilation")
+
 TARGETS = Path(__file__).parents[2] / "workflow/data/targets"
 WATER = ("O", "H", "H") * 40
 VOLUME = 8000.0  # Å³

@@ -34,6 +34,8 @@ from dynrefine.training.potential import (
 from dynrefine.training.soap import soap
 from dynrefine.training.tables import curve_table
 
+pytestmark = pytest.mark.usefixtures("fast_compilation")
+
 SCHEDULE = Schedule(
     epochs=60,
     batch_size=8,

@@ -29,6 +29,8 @@ from dynrefine.refinement.total_gradient import Gradient, gather_gradient, param
 from dynrefine.refinement.update import has_converged, optimiser_of, step
 from dynrefine.statistics import Estimate, shortened, sum_with_error
 
+pytestmark = pytest.mark.usefixtures("fast_compilation")
+
 ADAM = StepSettings(name="adam", learning_rate=1e-2, momentum=0.9, shrink_noise=False)
 
 

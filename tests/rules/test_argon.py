@@ -25,6 +25,7 @@ from argon_by_hand import (
 from campaigns import ROOT
 
 from dynrefine.config import load_config
+from dynrefine.config.steps import WriteReport
 from dynrefine.files.arrays import read_arrays
 from dynrefine.files.ensembles import Ensemble, load_ensemble
 from dynrefine.files.gradients import load_gradient
@@ -33,6 +34,8 @@ from dynrefine.files.models import load_model
 from dynrefine.files.objectives import load_objective
 from dynrefine.files.trajectories import Trajectories, load_trajectories
 from dynrefine.report.formatting import value_with_error
+from dynrefine.report.page import render_page
+from dynrefine.report.results import read_results
 from dynrefine.units import BAR, BOLTZMANN, GRAM_PER_CUBIC_CENTIMETRE, KINETIC
 
 pytestmark = pytest.mark.slow
@@ -43,11 +46,10 @@ STATES = {"94K": SETTINGS["states"][0], "140K": SETTINGS["states"][1]}
 JUDGED_STATES = {"94K": SETTINGS["states"][0], "120K": SETTINGS["validation"]["states"][1]}
 CHUNKS = ("00", "01")
 ITERATIONS = ("000", "001")
-JUDGED = ("initial", "refined")
 DISPLACED = ("displaced_above_sigma", "displaced_below_sigma")
 SAMPLED = [
     *((part, label) for part in ITERATIONS + DISPLACED for label in STATES),
-    *((stage, label) for stage in JUDGED for label in JUDGED_STATES),
+    *(("refined", label) for label in JUDGED_STATES),
 ]
 OBSERVABLES = SETTINGS["objective"]["observables"]
 DIFFUSION, PRESSURE = OBSERVABLES["diffusion"], OBSERVABLES["pressure"]
@@ -162,7 +164,6 @@ def potential_of(results, part):
     """Where the potential of an iteration or a stage lies."""
     return {
         "000": results / "initial_potential.npz",
-        "initial": results / "initial_potential.npz",
         "001": results / "refinement/000/updated_potential.npz",
         "refined": results / "refinement/001/updated_potential.npz",
     }.get(part, results / f"check_gradient/{part}/potential.npz")
@@ -517,14 +518,13 @@ def test_the_gradient_check_is_of_the_whole_gradient_of_the_first_state(results)
                 )
 
 
-@pytest.mark.parametrize("stage", JUDGED)
-def test_the_validation_judges_each_state_by_its_own_runs(results, stage):
-    folder, judged = results / "validation" / stage, SETTINGS["validation"]["properties"]
+def test_the_validation_judges_each_state_by_its_own_runs(results):
+    folder, judged = results / "validation/refined", SETTINGS["validation"]["properties"]
     table = pd.read_csv(folder / "properties.csv").set_index(["property", "state"])
     curves = read_arrays(folder / "curves.npz", "curves").arrays
     assert not (folder / "140K").exists()
     for label, measured, viscosity in (("94K", 2.36, 0.23), ("120K", 4.0, 0.12)):
-        own = read_state(results, stage, label)
+        own = read_state(results, "refined", label)
         everywhere = np.full(SETTINGS["states"][0]["atoms"], True)
         found = validation_by_hand.properties(
             own.ensembles, own.trajectories, everywhere, INTERVAL, judged["judged_diffusion"]["window"]
@@ -575,7 +575,21 @@ def test_the_validation_judges_each_state_by_its_own_runs(results, stage):
 
 
 def test_the_report_has_the_comparisons_of_the_gradient_but_no_training(results):
-    page = (results / "report.html").read_text(encoding="utf-8")
+    """Of two stages that are the same."""
+    files = {
+        name: [results / f"validation/refined/{name}{suffix}"] * 2
+        for name, suffix in (("properties", ".csv"), ("errors", ".csv"), ("curves", ".npz"))
+    }
+    files |= {name: results / f"check_gradient/{name}.csv" for name in ("gradient_check", "total_derivative")}
+    files |= {
+        "history": results / "refinement/001/history.csv",
+        "objectives": [results / f"refinement/{part}/objective.npz" for part in ITERATIONS],
+    }
+    others = ("surface_learning_curves", "surface_errors", "surface_parities", "frames", "summary", "horizon")
+    files |= dict.fromkeys((*others, "targets"), [])
+    folders = {name: str(results / name) for name in ("benchmarks", "logs")}
+    settings = WriteReport.model_construct(configuration=CONFIG, surfaces=[], **folders)
+    page = render_page(read_results(files, settings))
     text = " ".join(
         re.sub(r"<[^>]+>", " ", re.sub(r"<(svg|style)\b.*?</\1>", " ", page, flags=re.DOTALL)).split()
     )

@@ -149,8 +149,3 @@ def test_the_report_of_snakemake_can_be_made(stand_in):
     finished = stand_in.snakemake("--report", "report.zip")
     assert finished.returncode == 0, finished.stderr
     assert zipfile.ZipFile(stand_in.folder / "report.zip").testzip() is None
-
-
-def test_the_workflow_passes_the_linter(stand_in):
-    finished = stand_in.snakemake("--lint")
-    assert finished.returncode == 0, finished.stdout + finished.stderr

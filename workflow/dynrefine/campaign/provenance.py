@@ -65,7 +65,13 @@ def closure(module: str, plug_ins: Iterable[str] = ()) -> dict[str, Path]:
 
 
 class _Meaning(ast.NodeTransformer):
-    """Drop what no result depends on."""
+    """Drop what no result depends on: statements, so that expressions are not looked through."""
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        """The statements within a statement."""
+        for block in _blocks(node):
+            block[:] = [kept for each in block if (kept := self.visit(each)) is not None]
+        return node
 
     def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
         """Docstrings go; they are the only texts that stand alone."""
@@ -87,6 +93,13 @@ def _tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), str(path))
 
 
+def _blocks(node: ast.AST) -> Iterator[list[Any]]:
+    """The lists of statements, and of what holds such lists, in a statement."""
+    for field in ("body", "handlers", "orelse", "finalbody", "cases"):
+        if isinstance(block := getattr(node, field, None), list):
+            yield block
+
+
 @cache
 def _imports(path: Path) -> frozenset[str]:
     """The modules of dynrefine a file imports, with the packages they lie in."""
@@ -100,7 +113,14 @@ def _uses_jax(path: Path) -> bool:
 @cache
 def _names(path: Path) -> frozenset[str]:
     """All dotted names a file imports."""
-    return frozenset(name for node in ast.walk(_tree(path)) for name in _imported_names(node))
+    return frozenset(_names_within(_tree(path)))
+
+
+def _names_within(node: ast.AST) -> Iterator[str]:
+    yield from _imported_names(node)
+    for block in _blocks(node):
+        for each in block:
+            yield from _names_within(each)
 
 
 def _imported_names(node: ast.AST) -> Iterator[str]:

@@ -6,8 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
-from scipy.optimize import minimize
-from scipy.special import logsumexp, softmax
 
 from dynrefine.errors import CampaignError
 from dynrefine.files.ensembles import Ensemble
@@ -50,6 +48,11 @@ def mixture_weights(
     exponents = -np.asarray(energies, float) / (BOLTZMANN * kelvin)
     exponents -= exponents.mean(axis=1, keepdims=True)
     sampled, numbers = exponents[counts > 0], counts[counts > 0]
+    if len(sampled) == 1:
+        return _softmax(exponents[-1] - sampled[0])
+    # All of one potential, as in most jobs, do without SciPy, which takes a third of the time that a job imports.
+    from scipy.optimize import minimize
+    from scipy.special import logsumexp
 
     def terms(free_energies: np.ndarray) -> np.ndarray:
         return sampled + (np.log(numbers) + free_energies)[:, None]
@@ -57,17 +60,23 @@ def mixture_weights(
     def negative_log_likelihood(free_energies: np.ndarray) -> tuple[float, np.ndarray]:
         own = terms(free_energies)
         value = logsumexp(own, axis=0).sum() - numbers @ free_energies
-        return value, softmax(own, axis=0).sum(axis=1) - numbers
+        return value, _softmax(own).sum(axis=1) - numbers
 
     fitted = minimize(negative_log_likelihood, np.zeros(len(sampled)), jac=True, method="BFGS")
-    missed = np.abs(softmax(terms(fitted.x), axis=0).sum(axis=1) / numbers - 1.0).max()
+    missed = np.abs(_softmax(terms(fitted.x)).sum(axis=1) / numbers - 1.0).max()
     if not missed <= _TOLERANCE:
         raise CampaignError(
             f"the weights of starting points from {len(sampled)} potentials did not converge (MBAR misses its "
             f"equations by {missed:.1g}, expected {_TOLERANCE:g}): the potentials are too far apart; raise "
             "ensemble.reuse, up to 1, which samples anew in every iteration."
         )
-    return softmax(exponents[-1] - logsumexp(terms(fitted.x), axis=0))
+    return _softmax(exponents[-1] - logsumexp(terms(fitted.x), axis=0))
+
+
+def _softmax(exponents: np.ndarray) -> np.ndarray:
+    """Exponentials along the first axis, adding up to one."""
+    exponentials = np.exp(exponents - exponents.max(axis=0))
+    return exponentials / exponentials.sum(axis=0)
 
 
 def weights_of(chunks: Sequence[Ensemble], kelvin: float) -> Float[np.ndarray, " S"]:
