@@ -23,7 +23,7 @@ from dynrefine.properties.base import Conditions, create_observables
 from dynrefine.quantities.base import Observer, Quantity
 from dynrefine.quantities.stress import stress
 from dynrefine.refinement.depth_pilot import Pilot
-from dynrefine.refinement.gradient import chunk_gradient, observed_seeds
+from dynrefine.refinement.gradient import Weighing, chunk_gradient, observed_seeds
 from dynrefine.refinement.gradient_check import (
     CheckedLoss,
     compare_with_backpropagation,
@@ -205,7 +205,7 @@ def test_both_parts_of_the_gradient_matter_and_each_is_its_derivative(argon):
         argon.starts,
         (nowhere, nowhere),
         seeds,
-        jnp.asarray(state.coefficients),
+        Weighing(weights, jnp.asarray(state.coefficients)),
         tolerance=1e-9,
     )
     np.testing.assert_allclose(found.trajectory.sum(axis=0), explicit, rtol=1e-10)
@@ -284,7 +284,7 @@ def test_two_observables_at_once_have_the_sum_of_their_gradients(argon, diffusio
         argon.starts,
         (legs.positions, legs.velocities),
         seeds,
-        jnp.asarray(state.coefficients),
+        Weighing(jnp.asarray(state.weights), jnp.asarray(state.coefficients)),
         tolerance=1e-9,
     )
 
