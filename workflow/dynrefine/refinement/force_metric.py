@@ -23,7 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from dynrefine.dynamics.mapping import Blocks, for_each, sum_each
 from dynrefine.files.models import Model, flat_parameters
@@ -95,42 +95,20 @@ class Products:
         """What a change of the parameters does to each projection."""
         with jax.enable_x64(True):
             potential, data, directions = self._doubled()
-            trainable = potential.parameters["trainable"]
-
-            def of_frame(change: Any, frame: FramesWithNeighbours, directions: jax.Array) -> jax.Array:
-                def gradient(trainable: Any) -> jax.Array:
-                    return jax.grad(partial(_energy, potential, frame), argnums=1)(
-                        trainable, frame.frames.positions
-                    )
-
-                _, moved = jvp(gradient, (trainable,), (change,))
-                return -jnp.einsum("mni,ni->m", directions, moved)
-
-            @jax.jit
-            def every(change: Any, *inputs: Any) -> jax.Array:
-                return for_each(partial(of_frame, change), _BATCH)(*inputs)
-
-            restored = flat_parameters(trainable)[1](jnp.asarray(change))
-            return np.asarray(every(restored, data, directions)).ravel()
+            changes = jax.jit(partial(projected_changes, potential))(data, directions, jnp.asarray(change))
+            return np.asarray(changes).ravel()
 
     def pulled_back(self, amounts: Float[np.ndarray, " M"]) -> Float[np.ndarray, " P"]:
         """The sum of the rows times these amounts."""
         with jax.enable_x64(True):
             potential, data, directions = self._doubled()
-            count, size = len(directions), flat_parameters(potential.parameters["trainable"])[0]
-            blocks = Blocks(count, length=count, at_once=_BATCH)
-
-            @jax.jit
-            def total(*inputs: Any) -> jax.Array:
-                return sum_each(lambda *frame: (_row(potential, *frame), None), blocks, size)(*inputs)[0]
-
             shares = jnp.asarray(amounts).reshape(directions.shape[:2])
-            return np.asarray(total(data, jnp.einsum("fm,fmni->fni", shares, directions))[0])
+            combined = jnp.einsum("fm,fmni->fni", shares, directions)
+            return np.asarray(jax.jit(partial(pulled_back, potential))(data, combined))
 
     def _doubled(self) -> tuple[Model, FramesWithNeighbours, jax.Array]:
-        dtype = jnp.float64
-        data = _unlabelled(self.potential, self.frames, dtype)
-        return self.potential.cast(dtype), data, jnp.asarray(self.directions, dtype)
+        data = unlabelled(self.potential, self.frames, jnp.float64)
+        return self.potential.cast(jnp.float64), data, jnp.asarray(self.directions, jnp.float64)
 
 
 def drawn_directions(
@@ -171,7 +149,9 @@ def force_probes(
         directions: of the probes.
         dtype: of the computation.
     """
-    return np.asarray(_rows_of(potential, frames, directions, dtype)(jnp.arange(_count(directions))))
+    potential, data = potential.cast(dtype), unlabelled(potential, frames, dtype)
+    numbers = jnp.arange(_count(directions))
+    return np.asarray(jax.jit(partial(probe_rows, potential))(data, directions, numbers))
 
 
 def gram_of(
@@ -188,7 +168,9 @@ def gram_of(
     blocks = [slice(start, min(start + length, count)) for start in range(0, count, length)]
     gram = np.zeros((count, count))
     with jax.enable_x64(True):
-        rows = _rows_of(potential, frames, jnp.asarray(directions, jnp.float64), jnp.float64)
+        potential, data = potential.cast(jnp.float64), unlabelled(potential, frames, jnp.float64)
+        doubled = jnp.asarray(directions, jnp.float64)
+        rows = partial(jax.jit(partial(probe_rows, potential)), data, doubled)
         for number, first in enumerate(blocks):
             own = rows(jnp.arange(first.start, first.stop))
             for second in blocks[number:]:
@@ -220,6 +202,59 @@ def natural_step(metric: Metric, damping: float, radius: float) -> optax.Gradien
     return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
 
 
+def probe_rows(
+    potential: Model,
+    data: FramesWithNeighbours,
+    directions: Float[jax.Array, "frames probes N 3"],
+    numbers: Int[jax.Array, " B"],
+) -> Float[jax.Array, "B P"]:
+    """The rows of some probes by their numbers, frame by frame, eV/Å."""
+    per_frame = directions.shape[1]
+
+    def row(number: jax.Array) -> jax.Array:
+        own = jax.tree.map(lambda array: array[number // per_frame], data)
+        return _row(potential, own, directions[number // per_frame, number % per_frame])
+
+    return for_each(row, _BATCH)(numbers)
+
+
+def projected_changes(
+    potential: Model,
+    data: FramesWithNeighbours,
+    directions: Float[jax.Array, "frames probes N 3"],
+    change: Float[jax.Array, " P"],
+) -> Float[jax.Array, "frames probes"]:
+    """What a change of the parameters does to the forces' projections, eV/Å."""
+    trainable = potential.parameters["trainable"]
+    tangent = flat_parameters(trainable)[1](change)
+
+    def of_frame(frame: FramesWithNeighbours, directions: jax.Array) -> jax.Array:
+        def gradient(trainable: Any) -> jax.Array:
+            return jax.grad(partial(_energy, potential, frame), argnums=1)(trainable, frame.frames.positions)
+
+        _, moved = jvp(gradient, (trainable,), (tangent,))
+        return -jnp.einsum("mni,ni->m", directions, moved)
+
+    return for_each(of_frame, _BATCH)(data, directions)
+
+
+def pulled_back(
+    potential: Model, data: FramesWithNeighbours, directions: Float[jax.Array, "frames N 3"]
+) -> Float[jax.Array, " P"]:
+    """The derivative of the sum of the forces' projections, one direction for each frame, by the parameters."""
+    count, size = len(directions), flat_parameters(potential.parameters["trainable"])[0]
+    blocks = Blocks(count, length=count, at_once=_BATCH)
+    return sum_each(lambda *frame: (_row(potential, *frame), None), blocks, size)(data, directions)[0][0]
+
+
+def unlabelled(potential: Model, frames: LabelledFrames, dtype: Any) -> FramesWithNeighbours:
+    """Frames without labels, with the neighbours within the potential's cutoff."""
+    bare = LabelledFrames.unlabelled(frames.species, frames.positions, frames.cells)
+    data = with_neighbours(bare, potential.architecture.cutoff, dtype)
+    bare = LabelledFrames.unlabelled(data.frames.species, data.frames.positions, data.frames.cells)
+    return jax.tree.map(jnp.asarray, FramesWithNeighbours(bare, data.neighbours))
+
+
 def _count(directions: Any) -> int:
     """Of probes."""
     return directions.shape[0] * directions.shape[1]
@@ -228,22 +263,6 @@ def _count(directions: Any) -> int:
 def _size(potential: Model) -> int:
     """Of the trainable parameters."""
     return sum(leaf.size for leaf in jax.tree.leaves(potential.parameters["trainable"]))
-
-
-def _rows_of(potential: Model, frames: LabelledFrames, directions: jax.Array, dtype: Any) -> Any:
-    """A function from numbers of probes [B] to their rows [B, P]."""
-    potential, data = potential.cast(dtype), _unlabelled(potential, frames, dtype)
-    per_frame = directions.shape[1]
-
-    @jax.jit
-    def rows(data: FramesWithNeighbours, directions: jax.Array, numbers: jax.Array) -> jax.Array:
-        def row(number: jax.Array) -> jax.Array:
-            own = jax.tree.map(lambda array: array[number // per_frame], data)
-            return _row(potential, own, directions[number // per_frame, number % per_frame])
-
-        return for_each(row, _BATCH)(numbers)
-
-    return partial(rows, data, directions)
 
 
 def _row(potential: Model, frame: FramesWithNeighbours, direction: jax.Array) -> jax.Array:
@@ -261,10 +280,3 @@ def _energy(potential: Model, frame: FramesWithNeighbours, trainable: Any, posit
     return potential.architecture.energy(
         parameters, frame.frames.species, positions, frame.frames.cells, frame.neighbours
     )
-
-
-def _unlabelled(potential: Model, frames: LabelledFrames, dtype: Any) -> FramesWithNeighbours:
-    bare = LabelledFrames.unlabelled(frames.species, frames.positions, frames.cells)
-    data = with_neighbours(bare, potential.architecture.cutoff, dtype)
-    bare = LabelledFrames.unlabelled(data.frames.species, data.frames.positions, data.frames.cells)
-    return jax.tree.map(jnp.asarray, FramesWithNeighbours(bare, data.neighbours))
