@@ -346,9 +346,9 @@ def test_each_chunk_has_its_rows_of_the_gradient(of_iteration):
                 for x in own.ensembles[number].positions
             ]
         )
-        products = coefficients[number][:, None] * energy_gradients
-        np.testing.assert_allclose(written.ensemble, products, rtol=ACCURACY)
-        mean = own.weights.reshape(len(CHUNKS), -1)[number] @ energy_gradients
+        slopes = written.ensemble / written.coefficients[:, None]
+        np.testing.assert_allclose(slopes, energy_gradients, rtol=ACCURACY)
+        mean = written.ensemble_weights @ energy_gradients
         np.testing.assert_allclose(written.mean_energy_gradient, mean, rtol=ACCURACY)
         np.testing.assert_allclose(
             written.coefficients, coefficients[number], atol=1e-5 * np.abs(coefficients).max()
