@@ -12,6 +12,7 @@ from campaigns import TOY
 from dynrefine.files.arrays import read_arrays
 from dynrefine.files.gradients import load_gradient
 from dynrefine.files.models import flat_parameters, load_model
+from dynrefine.refinement.force_metric import Rows
 from dynrefine.refinement.update import optimiser_of
 
 CHUNKS = ("00", "01")
@@ -46,13 +47,13 @@ def parts_of_gradient(iteration: Path, settings: Settings) -> tuple[Any, Any, np
     rows = np.concatenate([chunk.trajectory for chunk in chunks]).astype(float)
     lengths = np.linalg.norm(rows, axis=1)
     rows *= np.minimum(1.0, settings["optimiser"]["outlier_limit"] * np.median(lengths) / lengths)[:, None]
-    coefficients = np.concatenate([chunk.coefficients for chunk in chunks]).astype(float)
-    energy_gradients = np.concatenate([chunk.energy_gradients for chunk in chunks]).astype(float)
-    centred = energy_gradients - energy_gradients.mean(axis=0)
+    coefficients = np.concatenate([chunk.coefficients for chunk in chunks])
+    mean = sum(chunk.mean_energy_gradient.astype(float) for chunk in chunks)
+    centred = np.concatenate([chunk.ensemble for chunk in chunks]) - coefficients[:, None] * mean
     anchor = read_arrays(iteration / "anchor.npz", "anchor").arrays["gradient"]
     return (
         _sum_with_noise(rows),
-        _sum_with_noise(coefficients[:, None] * centred),
+        _sum_with_noise(centred),
         (settings["objective"]["anchor"]["weight"] * anchor).astype(float),
     )
 
@@ -71,7 +72,7 @@ def total_gradient(iteration: Path, settings: Settings, share: float = 1.0) -> n
 
 def parameters_by_optimiser(results: Path, settings: Settings, iterations: Sequence[str]) -> list[np.ndarray]:
     """The parameters after each of these iterations, the first ones, by the optimiser on the gathered gradients."""
-    optimiser, steps = optimiser_of(TOY.optimiser, probes_of(results)), []
+    optimiser, steps = optimiser_of(TOY.optimiser, Rows(probes_of(results).astype(float))), []
     # As in the jobs of a campaign in single precision, and Optax divides by counts of steps.
     with jax.enable_x64(False), jax.numpy_dtype_promotion("standard"):
         vector = jnp.asarray(parameters_in(results / "pretraining/potential.npz"))

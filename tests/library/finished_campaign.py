@@ -120,6 +120,8 @@ class FinishedCampaign:
                 name: self.folder / f"{name}.csv"
                 for name in ("history", "frames", "summary", "gradient_check", "total_derivative", "horizon")
             },
+            "covariance": [],
+            "sensitivities": [],
         }
         for kind, name in OF_SURFACE.items():
             files[f"surface_{kind}"] = [self.folder / f"{surface}_{name}" for surface in SURFACES]

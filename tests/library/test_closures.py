@@ -33,7 +33,13 @@ def test_no_step_gains_a_module_unnoticed():
         ("dynamics.adjoint", {"adjoint_gradient", "check_gradient", "gradient_horizon"}),
         (
             "dynamics.fixed_point",
-            {"run_trajectories", "adjoint_gradient", "check_gradient", "gradient_horizon"},
+            {
+                "run_trajectories",
+                "adjoint_gradient",
+                "check_gradient",
+                "gradient_horizon",
+                "measure_sensitivities",
+            },
         ),
         ("dynamics.langevin", set()),
         ("refinement.update", {"update_potential"}),

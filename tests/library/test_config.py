@@ -360,6 +360,14 @@ DOWNLOAD = {"url": "https://example.org/frames.extxyz", "path": "data/frames.ext
             {"optimiser": {"parameter_scales": {"sigma": 1.0}}},
             ["optimiser.parameter_scales.sigma is given", "parameters of the eann potential: none"],
         ),
+        (
+            minimal,
+            {"validation": {"covariance": True}},
+            [
+                "validation.covariance is true",
+                "false, since the parameters of the eann potential have no names",
+            ],
+        ),
         (minimal, {"elements": [*WATER, WATER[1]]}, ["elements lists H 2 times", "it once"]),
         (minimal, {"dataset": {"files": []}}, ["dataset.files is empty", "a file", "labelling.geometries"]),
         (

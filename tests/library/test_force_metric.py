@@ -3,13 +3,23 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from systems import CUBIC, POTENTIAL, random_model, water_box
 
 from dynrefine.files.models import flat_parameters
 from dynrefine.geometry.frames import LabelledFrames
 from dynrefine.geometry.frames_with_neighbours import with_neighbours
-from dynrefine.refinement.force_metric import force_probes, natural_step
+from dynrefine.refinement import force_metric
+from dynrefine.refinement.force_metric import (
+    Products,
+    Rows,
+    drawn_directions,
+    force_probes,
+    gram_of,
+    natural_step,
+    rows_fit,
+)
 from dynrefine.surfaces.base import energy_forces_stress
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")
@@ -27,7 +37,8 @@ def boxes():
 def test_probes_measure_the_change_of_the_forces(boxes):
     model, frames = boxes
     count = 3000
-    rows = force_probes(model, frames, count, jax.random.key(0), jnp.float64)
+    directions = drawn_directions(frames, count, jax.random.key(0), jnp.float64)
+    rows = force_probes(model, frames, directions, jnp.float64)
     vector, restore = flat_parameters(model.parameters["trainable"])
     direction = np.random.default_rng(1).normal(size=len(vector))
     data = with_neighbours(frames, model.architecture.cutoff, jnp.float64)
@@ -53,7 +64,7 @@ def test_step_is_the_best_of_its_length():
     metric += damping * np.trace(metric) / 20 * np.eye(20)
     solved = np.linalg.solve(metric, gradient)
     expected = -radius * solved / np.sqrt(gradient @ solved)
-    optimiser = natural_step(rows, damping, radius)
+    optimiser = natural_step(Rows(rows), damping, radius)
     step, _ = optimiser.update(jnp.asarray(gradient), optimiser.init(jnp.zeros(20)))
     np.testing.assert_allclose(step, expected, rtol=1e-10)
     assert step @ metric @ step == pytest.approx(radius**2)
@@ -63,6 +74,24 @@ def test_step_is_the_best_of_its_length():
 
 
 def test_no_gradient_moves_nothing():
-    optimiser = natural_step(np.ones((2, 3)), 0.1, 0.01)
+    optimiser = natural_step(Rows(np.ones((2, 3))), 0.1, 0.01)
     step, _ = optimiser.update(jnp.zeros(3), optimiser.init(jnp.zeros(3)))
     assert np.all(np.asarray(step) == 0.0)
+
+
+def test_products_make_the_same_step_as_rows_in_memory(boxes, monkeypatch):
+    """Of a network, to 1e-5; the rows are taken three at a time."""
+    model, frames = boxes
+    directions = drawn_directions(frames, 8, jax.random.key(1), jnp.float64)
+    rows = force_probes(model, frames, directions, jnp.float64)
+    assert rows.shape[0] == 9 and rows_fit(model, directions)
+    monkeypatch.setattr(force_metric, "_BLOCK", 3 * rows.shape[1])
+    gram = gram_of(model, frames, directions)
+    np.testing.assert_allclose(gram, rows @ rows.T, rtol=1e-9, atol=1e-12 * np.abs(gram).max())
+    products = Products(model, frames, np.asarray(directions), gram)
+    gradient = np.random.default_rng(4).normal(size=rows.shape[1])
+    steps = [
+        natural_step(metric, 0.1, 5e-3).update(jnp.asarray(gradient), optax.EmptyState())[0]
+        for metric in (Rows(rows), products)
+    ]
+    assert np.linalg.norm(steps[1] - steps[0]) < 1e-5 * np.linalg.norm(steps[0])

@@ -11,6 +11,7 @@ from systems import DIPOLE, TRICLINIC, SoftPairs, field_of, random_model, water_
 from dynrefine.config.properties.base import Band
 from dynrefine.config.properties.spectra import InfraredSettings
 from dynrefine.dynamics.leapfrog import ObservationTimes, Simulation
+from dynrefine.dynamics.mapping import Blocks
 from dynrefine.dynamics.replicas import run_legs
 from dynrefine.errors import CampaignError
 from dynrefine.files.arrays import write_passed_through
@@ -21,7 +22,7 @@ from dynrefine.properties.base import Conditions
 from dynrefine.properties.correlation import autocorrelation
 from dynrefine.properties.infrared import Infrared
 from dynrefine.quantities.base import Observer, Quantity
-from dynrefine.refinement.gradient import chunk_gradient, energy_gradients, observed_seeds
+from dynrefine.refinement.gradient import Weighing, chunk_gradient, energy_gradients, observed_seeds
 from dynrefine.refinement.gradient_check import (
     CheckedLoss,
     compare_with_backpropagation,
@@ -148,7 +149,7 @@ class Chunks:
 
     ends: tuple
     seeds: Observed
-    coefficients: jax.Array
+    weighing: Weighing
     statistics: jax.Array
 
 
@@ -162,7 +163,7 @@ def given(pairs):
     cotangent = jax.grad(pairs.observable.loss)(weights @ statistics)
     seeds = observed_seeds({"checked": pairs.observable}, {"checked": cotangent}, weights, observed)
     coefficients = ensemble_coefficients(weights, statistics @ cotangent, KELVIN)
-    return Chunks((legs.positions, legs.velocities), seeds, coefficients, statistics)
+    return Chunks((legs.positions, legs.velocities), seeds, Weighing(weights, coefficients), statistics)
 
 
 def gradient_of(loss, given, part=slice(None), **changed):
@@ -173,7 +174,7 @@ def gradient_of(loss, given, part=slice(None), **changed):
         jax.tree.map(lambda each: each[part], loss.starts),
         tuple(end[part] for end in own.ends),
         jax.tree.map(lambda seed: seed[part], own.seeds),
-        own.coefficients[part],
+        jax.tree.map(lambda each: each[part], own.weighing),
         tolerance=1e-9,
     )
 
@@ -257,14 +258,38 @@ def test_chunks_add_up_to_the_whole(pairs, given, whole):
     """The rows of a chunk are those that its starting points have in the whole."""
     part = slice(1, STARTS - 1)
     chunk = gradient_of(pairs, given, part)
+    slopes = whole.ensemble / whole.coefficients[:, None]
+    expected = {"mean_energy_gradient": whole.ensemble_weights[part] @ slopes[part]}
     for field in fields(whole):
-        own = getattr(whole, field.name)[part]
+        own = expected.get(field.name, getattr(whole, field.name)[part])
         np.testing.assert_allclose(getattr(chunk, field.name), own, rtol=1e-9, atol=1e-13)
+
+
+@pytest.mark.parametrize("together", [1, 3, 4], ids=["one by one", "in two batches", "all at once"])
+def test_rows_of_blocks_are_sums_of_those_of_starting_points(pairs, given, whole, together, monkeypatch):
+    """As when the parameters are many; the starting points do not fill up the last block, nor the last batch."""
+    blocks = Blocks(STARTS, length=3, at_once=together)
+    monkeypatch.setattr(Blocks, "fitting", lambda points, parameters: blocks)
+    if together > 1:
+        monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    found = gradient_of(pairs, given)
+    for name in ("trajectory", "ensemble", "trajectory_weights", "ensemble_weights", "coefficients"):
+        rows = getattr(whole, name)
+        expected = [rows[:3].sum(axis=0), rows[3:].sum(axis=0)]
+        np.testing.assert_allclose(getattr(found, name), expected, rtol=1e-9)
+    np.testing.assert_allclose(found.mean_energy_gradient, whole.mean_energy_gradient, rtol=1e-9)
+    np.testing.assert_allclose(found.reversal_error, whole.reversal_error, atol=1e-12)
+
+
+def energy_gradient_at(field, pairs, points):
+    """∂U/∂θ at each of some points."""
+    own, ones = pairs.simulation, jnp.ones(len(points.positions))
+    return energy_gradients(field, own.parameters, own.system.species, points, Weighing(ones, ones))[0]
 
 
 def test_energy_gradients_are_those_of_the_energy_and_mend_short_lists(pairs):
     own = pairs.simulation
-    found = energy_gradients(own.field, own.parameters, own.system.species, pairs.starts.first(1))
+    found = energy_gradient_at(own.field, pairs, pairs.starts.first(1))
 
     @jax.jit
     def energy(vector):
@@ -276,7 +301,7 @@ def test_energy_gradients_are_those_of_the_energy_and_mend_short_lists(pairs):
     np.testing.assert_allclose(found[0], central_difference(energy, pairs.vector), rtol=1e-6)
     short = own.field.with_capacity(4)
     assert short.neighbours(pairs.starts.positions[0], own.system.cell).overflow
-    mended = energy_gradients(short, own.parameters, own.system.species, pairs.starts.first(1))
+    mended = energy_gradient_at(short, pairs, pairs.starts.first(1))
     np.testing.assert_allclose(mended, found, rtol=1e-12)
 
 
@@ -298,8 +323,7 @@ def test_weights_of_the_check_are_equal_at_its_parameters_and_boltzmann_elsewher
     weights = jax.jit(pairs.weights)
     np.testing.assert_allclose(weights(pairs.vector), 1.0 / STARTS, rtol=1e-12)
     # U is linear in the first parameter: ΔU = Δa ∂U/∂a.
-    own = pairs.simulation
-    slope = energy_gradients(own.field, own.parameters, own.system.species, pairs.starts)[:, 0]
+    slope = energy_gradient_at(pairs.simulation.field, pairs, pairs.starts)[:, 0]
     moved = pairs.vector.at[0].add(0.05)
     np.testing.assert_allclose(weights(moved), boltzmann_weights(0.05 * slope, KELVIN), rtol=1e-10)
 

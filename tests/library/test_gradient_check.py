@@ -14,7 +14,6 @@ from dynrefine.files.history import Entry, begun
 from dynrefine.files.models import create_model, flat_parameters
 from dynrefine.refinement.gradient_check import compare_with_backpropagation, compare_with_finite_differences
 from dynrefine.refinement.total_derivative import compare_with_ensembles
-from dynrefine.steps.displace_potential import displaced
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")
 
@@ -139,5 +138,5 @@ def test_a_displaced_potential_differs_in_the_parameter_that_is_named():
     argon = argon.cast(jnp.float64)
     before, _ = flat_parameters(argon.parameters["trainable"])  # epsilon (eV), sigma (Å)
     for shift, expected in (({"sigma": 0.02}, [0.0, 0.02]), ({"epsilon": -1e-4}, [-1e-4, 0.0])):
-        after, _ = flat_parameters(displaced(argon, shift).parameters["trainable"])
+        after, _ = flat_parameters(argon.displaced(shift).parameters["trainable"])
         np.testing.assert_allclose(after - before, expected, atol=1e-15)

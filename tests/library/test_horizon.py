@@ -90,7 +90,8 @@ def test_the_table_has_a_row_for_each_depth_and_one_choice(pilot):
 def test_parameters_are_counted_in_their_units_and_wild_gradients_shortened(pilot):
     observed, ends = pilot.trajectories(6.0)
     rows, _ = pilot.gradient(6.0, observed, ends, pilot.cotangents(observed))
-    expected, plain = statistics(shortened(3.0 * rows, 1.0)), statistics(3.0 * rows)
+    shares = pilot.shares_of_rows
+    expected, plain = statistics(shortened(3.0 * rows, 1.0), shares), statistics(3.0 * rows, shares)
     found = measure(pilot, [6.0], 1e-9, np.full(1, 3.0), outlier_limit=1.0)
     for column in ("gradient_norm", "gradient_norm_error", "spread", "signal_to_noise"):
         np.testing.assert_allclose(found[column], expected[column], rtol=1e-12)
@@ -108,7 +109,7 @@ def test_signal_and_noise_of_random_rows():
     count, parameters, scatter = 400, 50, 0.3
     rng = np.random.default_rng(1)
     rows = 0.1 + scatter * rng.normal(size=(count, parameters))
-    found = statistics(rows)
+    found = statistics(rows, np.full(count, 1.0 / count))
     error = scatter * np.sqrt(count * parameters)
     signal = 0.1 * count * np.sqrt(parameters)
     # The error comes from 20,000 numbers, good to 1/sqrt(40,000); along the signal the noise is error/sqrt(50),

@@ -18,7 +18,7 @@ from dynrefine.files.trajectories import Observed
 from dynrefine.geometry.system import Point, system_of
 from dynrefine.properties.base import Conditions, create_observables
 from dynrefine.quantities.density import density
-from dynrefine.refinement.gradient import energy_gradients
+from dynrefine.refinement.gradient import Weighing, energy_gradients
 from dynrefine.sampling.canonical import _require_room
 from dynrefine.sampling.initial_configurations import lattice_configurations
 from dynrefine.sampling.isobaric import SAMPLER
@@ -194,11 +194,13 @@ def test_the_density_of_the_lennard_jones_liquid_and_its_derivative():
 
     # The ensemble part of d<ρ>/dσ, by chain, and the difference of two independent ensembles.
     field = force_field(model.architecture, ensemble.cells, 108, SETTINGS.ensemble)
-    slopes = energy_gradients(field, model.parameters, system.species, points)
-    by_sigma = np.asarray(slopes)[:, 1]  # parameters by the order of their names: epsilon, sigma
     weights = jnp.full(densities.size, 1.0 / densities.size)
     coefficients = ensemble_coefficients(weights, jnp.asarray(densities.ravel()), SETTINGS.state.temperature)
-    parts = CHAINS * (coefficients * (by_sigma - by_sigma.mean())).reshape(CHAINS, SAMPLES).sum(axis=1)
+    weighing = Weighing(weights, coefficients)
+    rows, mean = energy_gradients(field, model.parameters, system.species, points, weighing)
+    # parameters by the order of their names: epsilon, sigma
+    by_sigma = np.asarray(rows - coefficients[:, None] * mean)[:, 1]
+    parts = CHAINS * by_sigma.reshape(CHAINS, SAMPLES).sum(axis=1)
     step = 0.01 * SIGMA
     above, below = (sampled(SIGMA + sign * step, seed)[2].mean(axis=1) for sign, seed in ((1, 2), (-1, 3)))
     expected = (above.mean() - below.mean()) / (2.0 * step)

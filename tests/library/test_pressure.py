@@ -1,6 +1,7 @@
 """The pressure as an observable, its gradient, and both together with an observable along trajectories."""
 
 from dataclasses import replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -17,19 +18,22 @@ from dynrefine.dynamics.leapfrog import ObservationTimes, Simulation
 from dynrefine.dynamics.replicas import run_legs
 from dynrefine.dynamics.starting_points import observe_starts
 from dynrefine.errors import CampaignError
+from dynrefine.files.models import Model
 from dynrefine.files.trajectories import Observed, join_directions
 from dynrefine.geometry.system import thermal_velocities
 from dynrefine.properties.base import Conditions, create_observables
 from dynrefine.quantities.base import Observer, Quantity
 from dynrefine.quantities.stress import stress
 from dynrefine.refinement.depth_pilot import Pilot
-from dynrefine.refinement.gradient import chunk_gradient, observed_seeds
+from dynrefine.refinement.gradient import Weighing, chunk_gradient, observed_seeds
 from dynrefine.refinement.gradient_check import (
     CheckedLoss,
     compare_with_backpropagation,
     compare_with_finite_differences,
 )
 from dynrefine.refinement.objective import evaluate_state
+from dynrefine.refinement.sensitivities import derivatives, measured
+from dynrefine.sampling.energies import potential_energies
 from dynrefine.sampling.reweighting import boltzmann_weights
 from dynrefine.surfaces.base import energy_forces_stress
 from dynrefine.surfaces.lennard_jones import LennardJones
@@ -205,7 +209,7 @@ def test_both_parts_of_the_gradient_matter_and_each_is_its_derivative(argon):
         argon.starts,
         (nowhere, nowhere),
         seeds,
-        jnp.asarray(state.coefficients),
+        Weighing(weights, jnp.asarray(state.coefficients)),
         tolerance=1e-9,
     )
     np.testing.assert_allclose(found.trajectory.sum(axis=0), explicit, rtol=1e-10)
@@ -228,6 +232,48 @@ def test_the_gradient_of_the_viscosity_has_three_parts(viscosity):
     simulation = replace(viscosity.simulation, along=Observer({"stress": Quantity(blind, "bar")}, {}))
     without, _ = replace(viscosity, simulation=simulation).adjoint(tolerance=1e-9)
     assert np.linalg.norm(without - adjoint) > 0.1 * np.linalg.norm(adjoint)
+
+
+def test_derivatives_by_named_parameters_are_those_of_the_reweighted_properties(argon, diffusion):
+    """Of a static property and of one along trajectories, and their errors by leaving out starting points."""
+    simulation = replace(diffusion.simulation, at_start=argon.simulation.at_start)
+    observables = {"pressure": argon.observable, "diffusion": diffusion.observable}
+    potential = Model(simulation.field.architecture, dict(simulation.parameters), {})
+
+    def observe(moved):
+        own = replace(simulation, parameters=moved.parameters)
+        series = run_legs(own, argon.starts).series
+        along = {name: join_directions(array) for name, array in series.items()}
+        return Observed(along, observe_starts(own, argon.starts))
+
+    species = simulation.system.species
+    energies = partial(potential_energies, simulation.field, species=species, points=argon.starts)
+    found = measured(potential, observables, observe(potential), observe, energies)
+    assert found.parameters == ("epsilon", "sigma")
+
+    @jax.jit
+    def properties(vector):
+        weights = argon.weights(vector)
+        means = [jnp.tensordot(weights, each.statistics(vector), axes=1) for each in (argon, diffusion)]
+        return jnp.stack([argon.observable.predict(means[0])[0], diffusion.observable.predict(means[1])[0]])
+
+    steps = 1e-5 * np.diag(argon.vector)
+    differences = [
+        (properties(argon.vector + d) - properties(argon.vector - d)) / (2.0 * d.sum()) for d in steps
+    ]
+    for number, (name, observable) in enumerate(observables.items()):
+        own = derivatives(observable, found, name, KELVIN)
+        # the errors of the differences are of the order of the squared relative step, of `measured` 1e-8
+        np.testing.assert_allclose(own.jacobian[0], [each[number] for each in differences], rtol=1e-5)
+        some = replace(
+            found,
+            energy_slopes=found.energy_slopes[1:],
+            statistics={name: found.statistics[name][1:]},
+            changes={name: found.changes[name][1:]},
+        )
+        without = derivatives(observable, some, name, KELVIN)
+        np.testing.assert_allclose(own.left_out[0], without.jacobian, rtol=1e-9)
+        assert np.all(own.jacobian_error > 0.0)
 
 
 @pytest.fixture(scope="module")
@@ -284,7 +330,7 @@ def test_two_observables_at_once_have_the_sum_of_their_gradients(argon, diffusio
         argon.starts,
         (legs.positions, legs.velocities),
         seeds,
-        jnp.asarray(state.coefficients),
+        Weighing(jnp.asarray(state.weights), jnp.asarray(state.coefficients)),
         tolerance=1e-9,
     )
 

@@ -16,7 +16,7 @@ from dynrefine.files.models import create_model
 from dynrefine.properties.base import Conditions
 from dynrefine.properties.diffusion import SelfDiffusion
 from dynrefine.quantities.base import Observer
-from dynrefine.refinement.gradient import chunk_gradient, observed_seeds
+from dynrefine.refinement.gradient import Weighing, chunk_gradient, observed_seeds
 from dynrefine.refinement.objective import evaluate_state
 from dynrefine.sampling.canonical import sample_ensemble
 from dynrefine.sampling.initial_configurations import lattice_configurations
@@ -116,12 +116,12 @@ def gradient_of(simulated: Simulated) -> tuple[np.ndarray, np.ndarray]:
         own.ensemble.starts(jnp.float32),
         own.trajectories.ends(slice(None), jnp.float32),
         observed_seeds(observables, cotangents, weights, observed),
-        jnp.asarray(own.evaluated.coefficients),
+        Weighing(weights, jnp.asarray(own.evaluated.coefficients)),
         tolerance=1e-2,
     )
     # The coefficients add up to zero: the mean energy gradient changes no sum, but the spread over the chains.
-    energy_gradients = gradient.energy_gradients - gradient.energy_gradients.mean(axis=0)
-    parts = gradient.trajectory, gradient.coefficients[:, None] * energy_gradients
+    centred = gradient.ensemble - gradient.coefficients[:, None] * gradient.mean_energy_gradient
+    parts = gradient.trajectory, centred
     return tuple(CHAINS * part.reshape(CHAINS, SAMPLES, -1).sum(axis=1) for part in parts)
 
 

@@ -1,6 +1,6 @@
 """The step of the refinement: sums with errors, optimisers that go on where they were, and when to stop."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
@@ -12,11 +12,13 @@ from systems import DIPOLE, ELEMENTS
 from dynrefine.config.data import Element
 from dynrefine.config.refinement import StepSettings, StopSettings
 from dynrefine.config.surfaces import LennardJonesSettings
+from dynrefine.dynamics.mapping import Blocks
 from dynrefine.errors import CampaignError
 from dynrefine.files.gradients import ChunkGradient
 from dynrefine.files.history import Entry, begun, load_history, save_history
 from dynrefine.files.models import create_model, flat_parameters
 from dynrefine.files.trajectories import Trajectories
+from dynrefine.refinement.force_metric import Rows
 from dynrefine.refinement.history import (
     conditions,
     named_derivatives,
@@ -60,28 +62,58 @@ def gradients(potential):
     ]
 
 
+@dataclass(frozen=True)
+class Samples:
+    """The starting points of a chunk, one by one."""
+
+    trajectory: np.ndarray
+    energy_gradients: np.ndarray
+    coefficients: np.ndarray
+    weights: np.ndarray
+
+    def chunk(self, length=1):
+        """What they contribute, in blocks of this length."""
+        followed, every = (Blocks(len(rows), length) for rows in (self.trajectory, self.energy_gradients))
+
+        def added(blocks, rows):
+            return np.array([blocks.sums(column) for column in rows.T]).T
+
+        return ChunkGradient(
+            trajectory=added(followed, self.trajectory),
+            trajectory_weights=followed.sums(self.weights[: followed.points]),
+            ensemble=added(every, self.coefficients[:, None] * self.energy_gradients),
+            ensemble_weights=every.sums(self.weights),
+            coefficients=every.sums(self.coefficients),
+            mean_energy_gradient=self.weights @ self.energy_gradients,
+            reversal_error=np.zeros(followed.points),
+        )
+
+
 @pytest.fixture(scope="module")
-def chunks():
+def samples():
     """Two states of two chunks each, of three and four starting points; coefficients of a state add up to zero."""
     generator = np.random.default_rng(2)
 
-    def chunk(count):
-        return ChunkGradient(
+    def of_chunk(count):
+        return Samples(
             trajectory=generator.normal(1.0, 1.0, (count, 5)),
             energy_gradients=generator.normal(50.0, 1.0, (count, 5)),
             coefficients=generator.normal(size=count),
-            reversal_error=np.zeros(count),
+            weights=np.full(count, 1 / 7),
         )
 
     def state():
-        first, second = chunk(3), chunk(4)
+        first, second = of_chunk(3), of_chunk(4)
         mean = np.mean(np.concatenate([first.coefficients, second.coefficients]))
         return [replace(each, coefficients=each.coefficients - mean) for each in (first, second)]
 
     return [state(), state()]
 
 
-EQUAL = [np.full(7, 1 / 7)] * 2  # weights of the starting points of both states
+@pytest.fixture(scope="module")
+def chunks(samples):
+    """What they contribute."""
+    return [[each.chunk() for each in state] for state in samples]
 
 
 def vector_of(model):
@@ -91,7 +123,7 @@ def vector_of(model):
 
 def test_the_gradient_is_the_sum_of_all_rows(chunks):
     anchor = np.arange(5.0)
-    found = gather_gradient(chunks, EQUAL, anchor, np.ones(5), np.inf)
+    found = gather_gradient(chunks, anchor, np.ones(5), np.inf)
     every = [chunk for state in chunks for chunk in state]
     np.testing.assert_allclose(found.trajectory.value, sum(chunk.trajectory.sum(axis=0) for chunk in every))
     np.testing.assert_allclose(
@@ -102,7 +134,7 @@ def test_the_gradient_is_the_sum_of_all_rows(chunks):
 
 
 def test_errors_are_those_of_sums_of_independent_rows(chunks):
-    found = gather_gradient(chunks, EQUAL, np.zeros(5), np.ones(5), np.inf)
+    found = gather_gradient(chunks, np.zeros(5), np.ones(5), np.inf)
     # A sum of n independent rows has n times the variance of one; sums of states add their variances.
     rows = [np.concatenate([chunk.trajectory for chunk in state]) for state in chunks]
     expected = np.sqrt(sum(len(own) * np.var(own, axis=0, ddof=1) for own in rows))
@@ -117,8 +149,8 @@ def test_errors_are_right_on_average():
     errors = []
     for _ in range(400):
         rows = generator.normal(size=(10, 1))
-        chunk = ChunkGradient(rows, 0 * rows, np.zeros(10), np.zeros(10))
-        found = gather_gradient([[chunk]], [np.full(10, 0.1)], np.zeros(1), np.ones(1), np.inf)
+        chunk = Samples(rows, 0 * rows, np.zeros(10), np.full(10, 0.1)).chunk()
+        found = gather_gradient([[chunk]], np.zeros(1), np.ones(1), np.inf)
         errors.append(found.trajectory.error[0])
     # The variance estimate of nine degrees of freedom has a relative standard deviation of sqrt(2/9), its mean over
     # 400 a twentieth of that.
@@ -141,13 +173,20 @@ def test_errors_of_a_weighted_gradient_are_right_on_average():
     assert np.mean(np.square(errors)) == pytest.approx(np.var(values), rel=3 * np.sqrt(2 / repeats))
 
 
-def test_both_parts_and_their_errors_are_those_of_plain_loops(chunks):
+def test_both_parts_and_their_errors_are_those_of_plain_loops(samples):
     """Weights unequal, one trajectory shortened, the adjoint followed for some starting points only."""
     generator = np.random.default_rng(6)
     weights, scales = generator.uniform(0.1, 2.0, (2, 7)), generator.uniform(0.5, 2.0, 5)
-    followed = [[replace(chunk, trajectory=chunk.trajectory[:2]) for chunk in state] for state in chunks]
+    followed = [
+        [
+            replace(each, trajectory=each.trajectory[:2].copy(), weights=own)
+            for each, own in zip(state, np.split(single, [3]), strict=True)
+        ]
+        for state, single in zip(samples, weights, strict=True)
+    ]
     followed[1][0].trajectory[1] *= 40.0
-    found = gather_gradient(followed, weights, np.zeros(5), scales, 2.5)
+    given = [[each.chunk() for each in state] for state in followed]
+    found = gather_gradient(given, np.zeros(5), scales, 2.5)
     value, variance = np.zeros((2, 5)), np.zeros((2, 5))
     for state, single in zip(followed, weights, strict=True):
         shares = single / sum(single)
@@ -171,22 +210,50 @@ def test_both_parts_and_their_errors_are_those_of_plain_loops(chunks):
 
 def test_parameters_are_counted_in_their_units(chunks):
     scales, anchor = np.array([1.0, 2.0, 0.5, 1e-3, 1e3]), np.arange(5.0)
-    plain = gather_gradient(chunks, EQUAL, anchor, np.ones(5), np.inf)
-    scaled = gather_gradient(chunks, EQUAL, anchor, scales, np.inf)
+    plain = gather_gradient(chunks, anchor, np.ones(5), np.inf)
+    scaled = gather_gradient(chunks, anchor, scales, np.inf)
     np.testing.assert_allclose(scaled.total(shrink=False), scales * plain.total(shrink=False))
     np.testing.assert_allclose(scaled.ensemble.error, scales * plain.ensemble.error)
     np.testing.assert_allclose(scaled.trajectory.error, scales * plain.trajectory.error)
 
 
-def test_the_adjoint_may_follow_some_starting_points_only(chunks):
+def test_the_adjoint_may_follow_some_starting_points_only(samples, chunks):
     """Their rows are the trajectory part, the ensemble part is that of all."""
-    some = [[replace(chunk, trajectory=chunk.trajectory[:2]) for chunk in state] for state in chunks]
-    every, found = (gather_gradient(each, EQUAL, np.zeros(5), np.ones(5), np.inf) for each in (chunks, some))
+    some = [[replace(each, trajectory=each.trajectory[:2]).chunk() for each in state] for state in samples]
+    every, found = (gather_gradient(each, np.zeros(5), np.ones(5), np.inf) for each in (chunks, some))
     rows = [np.concatenate([chunk.trajectory for chunk in state]) for state in some]
     np.testing.assert_allclose(found.trajectory.value, sum(own.sum(axis=0) for own in rows))
     expected = np.sqrt(sum(4 * np.var(own, axis=0, ddof=1) for own in rows))
     np.testing.assert_allclose(found.trajectory.error, expected, rtol=1e-12)
     np.testing.assert_array_equal(found.ensemble.value, every.ensemble.value)
+
+
+def test_blocks_of_starting_points_have_the_same_sum_and_on_average_the_same_error():
+    """The variance of 30 blocks is that of 60 starting points but for a relative error of sqrt(2/29)."""
+    generator = np.random.default_rng(9)
+    rows, size = generator.normal(1.0, 1.0, (2, 60, 400)), 400
+    coefficients = generator.normal(size=60)
+    weights = np.full(60, 1 / 60)
+    own = Samples(rows[0], 50.0 + rows[1], coefficients - coefficients.mean(), weights)
+    single, paired = (
+        gather_gradient([[own.chunk(length)]], np.zeros(size), np.ones(size), np.inf) for length in (1, 2)
+    )
+    for one, two in ((single.trajectory, paired.trajectory), (single.ensemble, paired.ensemble)):
+        np.testing.assert_allclose(two.value, one.value, atol=1e-9)
+        assert np.mean(two.error**2) == pytest.approx(np.mean(one.error**2), rel=4 * np.sqrt(2 / 29 / size))
+
+
+def test_blocks_are_as_short_as_memory_allows():
+    for points, parameters, length, count in (
+        (100, 2, 1, 100),
+        (100, 60_000, 1, 100),
+        (100, 1_000_000, 7, 15),
+        (100, 10**8, 13, 8),
+        (5, 10**8, 1, 5),
+    ):
+        blocks = Blocks.fitting(points, parameters)
+        assert (blocks.length, blocks.count) == (length, count)
+        assert np.bincount(blocks.numbers).max() == length
 
 
 def test_a_trajectory_that_chaos_blew_up_counts_no_more_than_a_long_one():
@@ -241,8 +308,8 @@ def test_shrinking_comes_nearer_to_the_truth_on_average():
 @pytest.mark.parametrize("settings", [ADAM, SGD, NATURAL], ids=["adam", "sgd", "natural"])
 def test_steps_from_saved_states_are_those_of_one_run(potential, gradients, settings):
     vector = vector_of(potential)
-    probes = np.random.default_rng(5).normal(size=(4, len(vector)))
-    optimiser = optimiser_of(settings, probes)
+    metric = Rows(np.random.default_rng(5).normal(size=(4, len(vector))))
+    optimiser = optimiser_of(settings, metric)
     reference = optimiser.init(jnp.asarray(vector))
     model, state = potential, None
     for gradient in gradients:
@@ -251,7 +318,7 @@ def test_steps_from_saved_states_are_those_of_one_run(potential, gradients, sett
                 jnp.asarray(gradient.total(shrink=False)), reference, vector
             )
         vector = vector + np.asarray(updates)
-        model, state, norm = step(model, gradient, settings, state, probes)
+        model, state, norm = step(model, gradient, settings, state, metric)
         assert all(isinstance(leaf, np.ndarray) for leaf in state)  # as they are in files
         np.testing.assert_array_equal(vector_of(model), vector)
         assert norm == pytest.approx(np.linalg.norm(updates))
@@ -265,12 +332,12 @@ def lengthened(gradients):
     ]
 
 
-def walked(potential, vectors, settings, probes=None):
+def walked(potential, vectors, settings, metric=None):
     """The changes of the parameters that these gradients make, one after the other."""
     nothing = Estimate(np.zeros(len(vectors[0])), np.zeros(len(vectors[0])))
     model, state, changes = potential, None, []
     for vector in vectors:
-        moved, state, _ = step(model, Gradient(nothing, nothing, vector), settings, state, probes)
+        moved, state, _ = step(model, Gradient(nothing, nothing, vector), settings, state, metric)
         changes.append(vector_of(moved) - vector_of(model))
         model = moved
     return changes
@@ -285,7 +352,7 @@ def test_natural_steps_are_those_of_the_mean_of_gradients_in_a_dense_metric(pote
     metric += 0.3 * np.mean(np.diag(metric)) * np.eye(len(metric))
     mean = np.zeros(len(metric))
     for number, (found, vector) in enumerate(
-        zip(walked(potential, vectors, settings, rows), vectors, strict=True)
+        zip(walked(potential, vectors, settings, Rows(rows)), vectors, strict=True)
     ):
         mean = 0.6 * mean + 0.4 * vector
         along = np.linalg.solve(metric, mean)
@@ -316,22 +383,22 @@ def test_plain_descent_clips_and_shortens_and_has_no_momentum(potential, gradien
 def test_a_natural_step_is_as_long_as_its_gradient_is_certain(potential, gradients):
     """Half of the squared gradient is noise: half the step; nothing but noise: none."""
     size = len(vector_of(potential))
-    probes = np.random.default_rng(5).normal(size=(4, size))
+    metric = Rows(np.random.default_rng(5).normal(size=(4, size)))
     value, nothing = gradients[0].trajectory.value, Estimate(np.zeros(size), np.zeros(size))
     lengths = []
     for noise in (0.0, np.sqrt(0.5), 2.0):
         part = Estimate(value, np.full(size, noise * np.linalg.norm(value) / np.sqrt(size)))
         gradient = Gradient(part, nothing, np.zeros(size))
-        lengths.append(step(potential, gradient, with_settings(NATURAL, shrink_noise=True), None, probes)[2])
+        lengths.append(step(potential, gradient, with_settings(NATURAL, shrink_noise=True), None, metric)[2])
     np.testing.assert_allclose(np.array(lengths) / lengths[0], [1.0, 0.5, 0.0], rtol=1e-9)
 
 
 def test_natural_steps_shorten(potential, gradients):
-    probes = np.random.default_rng(5).normal(size=(4, len(vector_of(potential))))
+    metric = Rows(np.random.default_rng(5).normal(size=(4, len(vector_of(potential)))))
     settings = with_settings(NATURAL, learning_rate_decay=0.5, momentum=0.0)
     model, state, lengths = potential, None, []
     for _ in range(3):
-        model, state, length = step(model, gradients[0], settings, state, probes)
+        model, state, length = step(model, gradients[0], settings, state, metric)
         lengths.append(length)
     np.testing.assert_allclose(np.array(lengths) / lengths[0], [1.0, 0.5, 0.25], rtol=1e-6)
 

@@ -341,11 +341,16 @@ def test_each_chunk_has_its_rows_of_the_gradient(of_iteration):
         written, _ = load_gradient(folder / label / f"gradient_{chunk}.npz")
         scale = ACCURACY * np.abs(rows).max(axis=(0, 1))
         np.testing.assert_allclose(written.trajectory / scale, rows[number] / scale, atol=1.0)
-        energy_gradients = [
-            gradient(lambda p, x=x: own.liquid.energy(p, x), own.parameters)
-            for x in own.ensembles[number].positions
-        ]
-        np.testing.assert_allclose(written.energy_gradients, energy_gradients, rtol=ACCURACY)
+        energy_gradients = np.array(
+            [
+                gradient(lambda p, x=x: own.liquid.energy(p, x), own.parameters)
+                for x in own.ensembles[number].positions
+            ]
+        )
+        slopes = written.ensemble / written.coefficients[:, None]
+        np.testing.assert_allclose(slopes, energy_gradients, rtol=ACCURACY)
+        mean = written.ensemble_weights @ energy_gradients
+        np.testing.assert_allclose(written.mean_energy_gradient, mean, rtol=ACCURACY)
         np.testing.assert_allclose(
             written.coefficients, coefficients[number], atol=1e-5 * np.abs(coefficients).max()
         )
@@ -371,9 +376,10 @@ def gathered(results, part):
             :, None
         ]
         followed = weights.reshape(len(CHUNKS), -1)[:, :FOLLOWED].ravel()
-        energy_gradients = np.concatenate([chunk.energy_gradients for chunk in chunks])
+        mean = sum(chunk.mean_energy_gradient for chunk in chunks)
         coefficients = np.concatenate([chunk.coefficients for chunk in chunks])
-        ensemble = SCALES * coefficients[:, None] * (energy_gradients - weights @ energy_gradients)
+        ensemble = np.concatenate([chunk.ensemble for chunk in chunks]) - coefficients[:, None] * mean
+        ensemble = SCALES * ensemble
         for part_of_state, shares in ((rows, followed / followed.sum()), (ensemble, weights)):
             total, spread = sum_with_variance(part_of_state, shares)
             value, variance = value + total, variance + spread

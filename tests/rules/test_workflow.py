@@ -89,6 +89,12 @@ def test_independent_ensembles_are_simulated_on_both_sides_of_each_parameter_ask
     assert planned["run_validation"] == 2 * (4 + planned["validate"])  # two chunks each
 
 
+def test_the_covariance_of_parameters_is_estimated_where_it_is_asked_for(stand_in):
+    planned = stand_in.planned(configuration="config/argon-two-targets.yaml")
+    assert (planned["measure_sensitivities"], planned["estimate_covariance"]) == (2, 1)  # of two chunks
+    assert "estimate_covariance" not in stand_in.planned(configuration="config/argon.yaml")
+
+
 def test_a_wrong_configuration_stops_before_the_first_job(stand_in):
     wrong = stand_in.configure("wrong.yaml", optimiser={"iteration": 3}, trajectory={"length": -1})
     finished = stand_in.snakemake(configuration=wrong)

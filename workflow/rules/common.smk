@@ -104,6 +104,10 @@ HORIZON = (
     if campaign.gradient.depth == "auto"
     else []
 )
+COVARIANCE, SENSITIVITIES = (
+    f"<results>/validation/refined/{name}.csv" if campaign.validation.covariance else []
+    for name in ("covariance", "sensitivities")
+)
 TOTAL_DERIVATIVE = (
     "<results>/check_gradient/total_derivative.csv" if DISPLACEMENTS else []
 )

@@ -88,6 +88,8 @@ rule update_potential:
         objective="<results>/refinement/{iteration}/objective.npz",
         table="<results>/refinement/{iteration}/objective.csv",
         metric=FORCE_METRIC,
+        measured_potential=FIRST_POTENTIAL if FORCE_METRIC else [],
+        measured_frames=TRAINING_FRAMES if FORCE_METRIC else [],
         optimiser=of_iteration_before("optimiser.npz"),
         history=of_iteration_before("history.csv"),
     output:

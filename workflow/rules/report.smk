@@ -56,6 +56,8 @@ rule write_report:
         gradient_check="<results>/check_gradient/gradient_check.csv",
         total_derivative=TOTAL_DERIVATIVE,
         horizon=HORIZON,
+        covariance=COVARIANCE,
+        sensitivities=SENSITIVITIES,
         targets=TARGET_FILES,
     output:
         report=report(

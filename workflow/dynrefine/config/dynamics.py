@@ -155,3 +155,9 @@ class ValidationSettings(JudgeSettings, SharedSampling):
         examples=[[]],
     )
     length: PositiveFloat = Field(1000.0, description="Length of a trajectory each way in time, fs.")
+    covariance: bool = Field(
+        False,
+        description="For potentials whose parameters have names: what the fitted measurements determine of them, by "
+        "the derivatives of all properties at the refined potential. Each parameter takes two more short runs from "
+        "each starting point.",
+    )

@@ -156,10 +156,24 @@ class CheckTotalDerivative(Section):
     displacements: dict[str, float]
 
 
-class Validate(SimulationSettings, EvaluationSettings):
+class JudgingSettings(EvaluationSettings):
+    """Of the fitted properties and those that judge beside them."""
+
+    validation: JudgeSettings
+
+
+class Validate(SimulationSettings, JudgingSettings):
     states: dict[str, State]
     fitted_states: list[str]  # labels of those that the refinement sees
-    validation: JudgeSettings
+
+
+class MeasureSensitivities(RunTrajectories, JudgingSettings):
+    pass
+
+
+class EstimateCovariance(PotentialStep, JudgingSettings):
+    states: dict[str, State]
+    fitted_states: list[str]
 
 
 class ExportPotential(SurfacesStep):
@@ -195,6 +209,8 @@ STEPS: dict[str, type[Section]] = {
     "displace_potential": DisplacePotential,
     "check_total_derivative": CheckTotalDerivative,
     "validate": Validate,
+    "measure_sensitivities": MeasureSensitivities,
+    "estimate_covariance": EstimateCovariance,
     "export_potential": ExportPotential,
     "draw_figures": DrawFigures,
     "write_report": WriteReport,

@@ -24,7 +24,7 @@ from jaxtyping import Array, Num
 
 from dynrefine.dynamics.force_field import ForceField, ListFaults, list_faults, with_sufficient_lists
 from dynrefine.dynamics.leapfrog import Simulation
-from dynrefine.dynamics.mapping import for_each
+from dynrefine.dynamics.mapping import Blocks, for_each, sum_each
 from dynrefine.dynamics.replicas import DIRECTIONS
 from dynrefine.geometry.neighbours import RecordedLists
 from dynrefine.geometry.system import Point
@@ -152,6 +152,7 @@ def walk_legs_back(
     ends: Point,
     seeds: Any,
     lists: RecordedLists | None = None,
+    blocks: Blocks | None = None,
 ) -> AdjointLeg:
     """The adjoint of `run_legs`.
 
@@ -160,10 +161,12 @@ def walk_legs_back(
         ends: where each leg ended, with leading axes [S, 2]; the cell [S, 3, 3].
         seeds: dL/d(series) of each leg.
         lists: of each leg.
+        blocks: of the starting points whose gradients are added up; each alone if not given.
 
     Returns:
-        adjoint legs with two leading axes: starting point, direction of time.
+        adjoint legs with two leading axes, starting point and direction of time; the gradient has one, the block.
     """
+    blocks = blocks or Blocks(len(ends.positions))
 
     @partial(jax.jit, compiler_options=simulation.times.arithmetic.compiler_options)
     def all_legs(simulation: Simulation, ends: Point, seeds: Any, lists: Any) -> Any:
@@ -173,9 +176,14 @@ def walk_legs_back(
                 return adjoint_leg(simulation, end, direction, seeds, lists)
 
             directions = jnp.asarray(DIRECTIONS, ends.positions.dtype)
-            return for_each(leg)(ends.positions, ends.velocities, directions, seeds, lists)
+            both, faults = for_each(leg)(ends.positions, ends.velocities, directions, seeds, lists)
+            gradient = jax.tree.map(lambda each: each.sum(axis=0), both.gradient)
+            return gradient, (replace(both, gradient=None), faults)
 
-        return for_each(legs)(ends, seeds, lists)
+        gradient, (legs, faults) = sum_each(legs, blocks, simulation.parameters["trainable"])(
+            ends, seeds, lists
+        )
+        return replace(legs, gradient=gradient), faults
 
     def run(field: ForceField) -> Any:
         return all_legs(replace(simulation, field=field), ends, seeds, lists)

@@ -17,6 +17,7 @@ from dynrefine.geometry.cell import volume
 from dynrefine.geometry.cell_lists import CellGrid, cell_grid, cell_list
 from dynrefine.geometry.neighbours import NeighbourList, expected_capacity, images_per_axis, neighbour_list
 from dynrefine.geometry.system import Point
+from dynrefine.surfaces.forward_mode import jvp
 
 logger = logging.getLogger(__name__)
 
@@ -85,8 +86,8 @@ class ForceField:
         """Forces [N, 3] in eV/Å, and for g [N, 3] the products (∂F/∂x)ᵀ g and (∂F/∂θ)ᵀ g.
 
         The Hessian is symmetric, so both products are derivatives of the energy's gradients along g: forward over
-        reverse mode, which is faster than reverse over reverse and gives the force on the way. A potential may know
-        how to do it faster.
+        reverse mode, which is faster than reverse over reverse and gives the force on the way; potentials that
+        forward mode does not go through are differentiated backwards twice. A potential may know how to do it faster.
         """
         g = _computed_once(g)
         if hasattr(self.architecture, "forces_and_pullback"):
@@ -102,7 +103,7 @@ class ForceField:
 
             return jax.grad(energy, argnums=(0, 1))(positions, parameters["trainable"])
 
-        (gradient, _), along = jax.jvp(gradients, (positions,), (g,))
+        (gradient, _), along = jvp(gradients, (positions,), (g,))
         return -gradient, *jax.tree.map(jnp.negative, along)
 
 
@@ -156,18 +157,63 @@ def over_points(
         CampaignError: the lists cannot be made long enough.
     """
 
+    def listed(total: None, *arguments: Any) -> tuple[None, Any]:
+        return None, function(*arguments)
+
+    return _along_points(listed, None, field, parameters, (points, *others))[1]
+
+
+def fold_points(
+    function: Callable[..., Any],
+    total: Any,
+    field: ForceField,
+    parameters: Mapping[str, Any],
+    points: tuple[Any, ...],
+) -> Any:
+    """total <- function(total, field, parameters, point, neighbours, *others) for each point in turn.
+
+    Nothing is kept of a point: memory does not grow with their number.
+
+    Arguments:
+        function: of the total so far and one point.
+        total: at first, a tree of arrays.
+        field: force field.
+        parameters: of the potential.
+        points: S of them, and trees of arrays [S, ...] with something more for each.
+
+    Raises:
+        CampaignError: the lists cannot be made long enough.
+    """
+
+    def added(*arguments: Any) -> tuple[Any, None]:
+        return function(*arguments), None
+
+    return _along_points(added, total, field, parameters, points)[0]
+
+
+def _along_points(
+    function: Callable[..., tuple[Any, Any]],
+    total: Any,
+    field: ForceField,
+    parameters: Mapping[str, Any],
+    points: tuple[Any, ...],
+) -> tuple[Any, Any]:
+    """Scan of total, kept <- function(total, field, parameters, point, neighbours, *others), with fresh lists."""
+
     def run(field: ForceField) -> tuple[Any, ListFaults]:
         @jax.jit
-        def all_points(parameters: Mapping[str, Any], points: Point, *others: Any) -> Any:
-            def one(arguments: tuple[Any, ...]) -> tuple[Any, ListFaults]:
+        def all_points(total: Any, parameters: Mapping[str, Any], points: tuple[Any, ...]) -> Any:
+            def one(total: Any, arguments: tuple[Any, ...]) -> tuple[Any, Any]:
                 point, *own = arguments
                 neighbours = field.neighbours(point.positions, point.cell)
                 faults = list_faults(neighbours, point.positions, point.positions, field.skin)
-                return function(field, parameters, point, neighbours, *own), faults
+                total, kept = function(total, field, parameters, point, neighbours, *own)
+                return total, (kept, faults)
 
-            return jax.lax.map(one, (points, *others))
+            total, (kept, faults) = jax.lax.scan(one, total, points)
+            return (total, kept), faults
 
-        return all_points(parameters, points, *others)
+        return all_points(total, parameters, points)
 
     return with_sufficient_lists(run, field)
 

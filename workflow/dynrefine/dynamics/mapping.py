@@ -1,9 +1,60 @@
 """One function for many replicas or frames."""
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int
+
+# Numbers that the gradients of a chunk may take in memory and on disk, and those of replicas that an accelerator
+# follows at once.
+_KEPT, _AT_ONCE = 2**24, 2**30
+_FEWEST = 8  # blocks that tell an error
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Starting points in blocks of one length, the last of which may be shorter.
+
+    The gradients of a block are added up: a block is a single starting point where the parameters are few.
+
+    Attributes:
+        points: starting points.
+        length: of a block.
+        at_once: starting points whose gradients an accelerator has in memory together.
+    """
+
+    points: int
+    length: int = 1
+    at_once: int = _AT_ONCE
+
+    @classmethod
+    def fitting(cls, points: int, parameters: int) -> "Blocks":
+        """As short as memory allows where each has a gradient of so many parameters."""
+        most = max(_FEWEST, _KEPT // parameters)
+        return cls(points, math.ceil(points / most), max(1, _AT_ONCE // parameters))
+
+    @property
+    def count(self) -> int:
+        """Of blocks."""
+        return math.ceil(self.points / self.length)
+
+    @property
+    def numbers(self) -> Int[np.ndarray, " S"]:
+        """Of each starting point's block."""
+        return np.arange(self.points) // self.length
+
+    def zeros(self, like: Any) -> Any:
+        """A row of zeros for each block, of a tree of arrays."""
+        return jax.tree.map(lambda each: jnp.zeros((self.count, *each.shape), each.dtype), like)
+
+    def sums(self, values: Float[np.ndarray, " S"]) -> Float[np.ndarray, " B"]:
+        """Of a number of each starting point, by block."""
+        return np.bincount(self.numbers, np.asarray(values, float), self.count)
 
 
 def for_each(function: Callable[..., Any], batch: int | None = None) -> Callable[..., Any]:
@@ -20,3 +71,43 @@ def for_each(function: Callable[..., Any], batch: int | None = None) -> Callable
     elif batch is None:
         return jax.vmap(function)
     return lambda *arguments: jax.lax.map(lambda each: function(*each), arguments, batch_size=batch)
+
+
+def sum_each(
+    function: Callable[..., tuple[Any, Any]], blocks: Blocks, like: Any
+) -> Callable[..., tuple[Any, Any]]:
+    """Map a function as `for_each` does, and add up by block what it returns first.
+
+    Arguments:
+        function: of one starting point, returns what is added up and what is kept of each.
+        blocks: of the starting points.
+        like: a tree of arrays like those that are added up.
+
+    Returns:
+        a function of arguments [S, ...], which returns sums [B, ...] and what is kept [S, ...].
+    """
+    together = 1 if jax.default_backend() == "cpu" else min(blocks.at_once, blocks.points)
+    missing = -blocks.points % together
+
+    def add(rows: Any, inputs: tuple[Any, ...]) -> tuple[Any, Any]:
+        number, *arguments = inputs
+        added, kept = function(*arguments) if together == 1 else jax.vmap(function)(*arguments)
+        # Rows that fill up the last batch belong to no block and are dropped.
+        return jax.tree.map(lambda row, own: row.at[number].add(own, mode="drop"), rows, added), kept
+
+    def in_batches(array: jax.Array) -> jax.Array:
+        filled = (
+            jnp.pad(array, [(0, missing), *[(0, 0)] * (array.ndim - 1)], mode="edge") if missing else array
+        )
+        return filled if together == 1 else filled.reshape(-1, together, *array.shape[1:])
+
+    def every(*arguments: Any) -> tuple[Any, Any]:
+        rows = blocks.zeros(like)
+        numbers = jnp.concatenate([jnp.asarray(blocks.numbers), jnp.full(missing, blocks.count)])
+        numbers = numbers if together == 1 else numbers.reshape(-1, together)
+        rows, kept = jax.lax.scan(add, rows, (numbers, *jax.tree.map(in_batches, arguments)))
+        if together > 1:
+            kept = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[: blocks.points], kept)
+        return rows, kept
+
+    return every

@@ -12,8 +12,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dynrefine.dynamics.force_field import over_points
+from dynrefine.dynamics.force_field import fold_points, over_points
 from dynrefine.dynamics.leapfrog import Simulation
+from dynrefine.dynamics.mapping import Blocks
 from dynrefine.files.models import flat_parameters
 from dynrefine.geometry.neighbours import NeighbourList
 from dynrefine.geometry.system import Point
@@ -37,21 +38,31 @@ def observe_starts(simulation: Simulation, starts: Point) -> dict[str, Float[Arr
 
 
 def starting_gradient(
-    simulation: Simulation, starts: Point, seeds: Mapping[str, Float[Array, "S ..."]]
-) -> Float[Array, "S P"]:
+    simulation: Simulation,
+    starts: Point,
+    seeds: Mapping[str, Float[Array, "S ..."]],
+    blocks: Blocks,
+) -> Float[Array, "B P"]:
     """The explicit part of the gradient.
 
     Arguments:
         simulation: whose `at_start` says what is observed.
         starts: of S trajectories.
         seeds: dL/d(quantity) of each starting point, by name.
+        blocks: of the starting points.
 
     Returns:
         rows that add up to it.
     """
 
     def one(
-        field: Any, parameters: Any, point: Point, neighbours: NeighbourList, own_seeds: Any
+        rows: jax.Array,
+        field: Any,
+        parameters: Any,
+        point: Point,
+        neighbours: NeighbourList,
+        number: jax.Array,
+        own_seeds: Any,
     ) -> jax.Array:
         own = replace(simulation, field=field, parameters=parameters)
 
@@ -62,6 +73,9 @@ def starting_gradient(
                 total += jnp.sum(seed * values[name])
             return total
 
-        return flat_parameters(jax.grad(linearised_loss)(parameters["trainable"]))[0]
+        gradient = jax.grad(linearised_loss)(parameters["trainable"])
+        return rows.at[number].add(flat_parameters(gradient)[0])
 
-    return over_points(one, simulation.field, simulation.parameters, starts, dict(seeds))
+    field, parameters = simulation.field, simulation.parameters
+    rows = blocks.zeros(flat_parameters(parameters["trainable"])[0])
+    return fold_points(one, rows, field, parameters, (starts, jnp.asarray(blocks.numbers), dict(seeds)))

@@ -12,29 +12,33 @@ from dynrefine.files.arrays import ArrayFile, read_arrays, write_arrays
 class ChunkGradient:
     """What the starting points of one chunk contribute to dL/dθ; their sum over all chunks is the gradient.
 
+    Rows are of blocks of starting points, of one each unless the parameters are many (`dynamics.mapping.Blocks`).
+
     Attributes:
-        trajectory: from fixed starting points: through the dynamics, and explicitly in statics [F, P]; the adjoint
+        trajectory: from fixed starting points: through the dynamics, and explicitly in statics [A, P]; the adjoint
             follows the first F of the starting points.
-        energy_gradients: ∂U/∂θ at the starting points [S, P], eV.
-        coefficients: with which these enter the ensemble part [S], 1/eV; they add up to zero over all chunks.
+        trajectory_weights: of these blocks in averages [A].
+        ensemble: through the probability of the starting points, Σ_s c_s ∂U(x_s)/∂θ by block [B, P].
+        ensemble_weights: of these blocks in averages [B]; over all chunks they add up to one.
+        coefficients: Σ_s c_s by block [B], 1/eV; they add up to zero over all chunks.
+        mean_energy_gradient: Σ_s w_s ∂U(x_s)/∂θ of the chunk [P], eV; over all chunks it adds up to the mean.
         reversal_error: largest distance of an atom of each reversed trajectory from its start [F], Å.
     """
 
     trajectory: np.ndarray
-    energy_gradients: np.ndarray
+    trajectory_weights: np.ndarray
+    ensemble: np.ndarray
+    ensemble_weights: np.ndarray
     coefficients: np.ndarray
+    mean_energy_gradient: np.ndarray
     reversal_error: np.ndarray
-
-    @property
-    def ensemble(self) -> np.ndarray:
-        """Through the probability of the starting points [S, P]."""
-        return self.coefficients[:, None] * self.energy_gradients
 
 
 def save_gradient(path: str | Path, gradient: ChunkGradient, seconds_per_step: float) -> None:
     """Write a chunk's gradient, with the time that a step of one replica took (s)."""
     arrays = {field.name: getattr(gradient, field.name) for field in fields(gradient)}
-    units = {"trajectory": "1", "energy_gradients": "eV", "coefficients": "1/eV", "reversal_error": "Å"}
+    own = {"coefficients": "1/eV", "mean_energy_gradient": "eV", "reversal_error": "Å"}
+    units = dict.fromkeys(arrays, "1") | own
     write_arrays(path, "gradient", ArrayFile(arrays, units, {"seconds_per_step": seconds_per_step}))
 
 

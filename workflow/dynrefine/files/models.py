@@ -54,6 +54,15 @@ class Model:
             metadata={**self.metadata, **metadata},
         )
 
+    def displaced(self, displacement: Mapping[str, float]) -> "Model":
+        """The same model with something added to parameters by their names, in their units."""
+        return self.with_trainable(
+            jax.tree_util.tree_map_with_path(
+                lambda path, leaf: leaf + displacement.get(parameter_name(path), 0.0),
+                self.parameters["trainable"],
+            )
+        )
+
     def with_constants_fitted(self, training: FramesWithNeighbours) -> "Model":
         """The same model with the constants that its architecture takes from the training frames, if any."""
         if not hasattr(self.architecture, "fitted_constants"):
@@ -143,6 +152,12 @@ def model_of(content: ArrayFile) -> Model:
 def parameter_name(path: tuple[Any, ...]) -> str:
     """The name of a leaf in a tree of parameters: layers/0/weights."""
     return jax.tree_util.keystr(path, simple=True, separator="/")
+
+
+def single_numbers(trainable: Any) -> dict[str, float]:
+    """The parameters of a tree that are single numbers, by their names."""
+    leaves = jax.tree_util.tree_leaves_with_path(trainable)
+    return {parameter_name(path): float(leaf) for path, leaf in leaves if jnp.ndim(leaf) == 0}
 
 
 def flat_parameters(trainable: Any) -> tuple[jax.Array, Callable[[jax.Array], Any]]:

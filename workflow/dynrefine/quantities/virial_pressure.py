@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 from dynrefine.geometry.neighbours import NeighbourList
 from dynrefine.geometry.system import Point, System
 from dynrefine.quantities.base import Quantity
+from dynrefine.surfaces.forward_mode import jvp
 from dynrefine.units import BAR
 
 
@@ -25,7 +26,7 @@ def virial_pressure(
         )
 
     one = jnp.ones((), point.positions.dtype)
-    _, slope = jax.jvp(energy, (one,), (one,))
+    _, slope = jvp(energy, (one,), (one,))
     return -slope / (3.0 * BAR * point.volume)
 
 

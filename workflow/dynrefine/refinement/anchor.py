@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dynrefine.config.refinement import AnchorSettings
-from dynrefine.dynamics.mapping import for_each
+from dynrefine.dynamics.mapping import Blocks, sum_each
 from dynrefine.files.models import Model, flat_parameters
 from dynrefine.geometry.frames import LabelledFrames
 from dynrefine.geometry.frames_with_neighbours import with_neighbours
@@ -34,18 +34,20 @@ def anchor_gradient(
     offsets = np.asarray(potential.metadata["energy_offsets_eV"])
     data = with_neighbours(less_offsets(frames, offsets), potential.architecture.cutoff, dtype)
 
+    blocks = Blocks(len(frames), length=len(frames), at_once=_BATCH)
+
     @jax.jit
-    def each_frame(trainable: Any, data: Any) -> Any:
+    def sums(trainable: Any, data: Any) -> Any:
         def one(frame: Any) -> Any:
             def loss(trainable: Any) -> jax.Array:
                 parameters = {**potential.parameters, "trainable": trainable}
                 single = jax.tree.map(lambda array: array[None], frame)
                 return label_loss(potential.architecture, parameters, single, weights)
 
-            value, gradient = jax.value_and_grad(loss)(trainable)
-            return value, flat_parameters(gradient)[0]
+            return jax.value_and_grad(loss)(trainable), None
 
-        return for_each(one, _BATCH)(data)
+        return sum_each(one, blocks, (jnp.zeros((), dtype), trainable))(data)
 
-    losses, gradients = each_frame(potential.parameters["trainable"], data)
-    return float(jnp.mean(losses)), np.asarray(jnp.mean(gradients, axis=0))
+    (loss, gradient), _ = sums(potential.parameters["trainable"], data)
+    mean = jax.tree.map(lambda total: total[0] / len(frames), gradient)
+    return float(loss[0]) / len(frames), np.asarray(flat_parameters(mean)[0])

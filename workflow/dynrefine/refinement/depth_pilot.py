@@ -22,7 +22,7 @@ from dynrefine.errors import CampaignError
 from dynrefine.files.trajectories import Observed, join_directions
 from dynrefine.geometry.system import Point
 from dynrefine.properties.base import Observable, settled
-from dynrefine.refinement.gradient import observed_seeds, trajectory_gradient
+from dynrefine.refinement.gradient import blocks_of, observed_seeds, trajectory_gradient
 from dynrefine.statistics import shortened, sum_with_error
 
 logger = logging.getLogger(__name__)
@@ -52,6 +52,11 @@ class Pilot:
         positions = self.starts.positions
         return jnp.full(len(positions), 1.0 / len(positions), positions.dtype)
 
+    @property
+    def shares_of_rows(self) -> np.ndarray:
+        """Weight of each row of the gradient in averages [B]."""
+        return blocks_of(self.simulation, self.starts).sums(np.asarray(self.shares))
+
     def simulation_to(self, depth: float) -> Simulation:
         """That of trajectories of this length, fs."""
         return replace(self.simulation, times=self.simulation.times.of_length(depth))
@@ -80,7 +85,7 @@ class Pilot:
         ends: tuple[Any, ...],
         cotangents: Mapping[str, jax.Array],
     ) -> tuple[np.ndarray, float]:
-        """Rows that add up to the trajectory part of the gradient [S, P], and the reversal error, Å.
+        """Rows that add up to the trajectory part of the gradient [B, P], and the reversal error, Å.
 
         Arguments:
             depth: fs.
@@ -135,7 +140,7 @@ def measure(
                 raise
             logger.info("no gradient from %g fs on: %s", depth, error)
             break
-        measured = statistics(shortened(scales * gradients, outlier_limit))
+        measured = statistics(shortened(scales * gradients, outlier_limit), pilot.shares_of_rows)
         rows.append({"depth_fs": depth, **measured, "reversal_error_angstrom": reversal})
     table = pd.DataFrame(rows)
     growth = np.gradient(np.log(table.spread), table.depth_fs) if len(table) > 1 else np.nan
@@ -144,9 +149,9 @@ def measure(
     )
 
 
-def statistics(rows: np.ndarray) -> dict[str, float]:
-    """Size, error and spread of a gradient that is the sum of rows of independent starting points [S, P]."""
-    total = sum_with_error(rows, np.full(len(rows), 1.0 / len(rows)))
+def statistics(rows: np.ndarray, shares: np.ndarray) -> dict[str, float]:
+    """Size, error and spread of a gradient that is the sum of independent rows [B, P] with shares in it [B]."""
+    total = sum_with_error(rows, shares)
     norm, error = float(np.linalg.norm(total.value)), float(np.linalg.norm(total.error))
     return {
         "gradient_norm": norm,

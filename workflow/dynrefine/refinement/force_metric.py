@@ -8,91 +8,275 @@ forces by a mean square of δᵀ G δ, G = JᵀJ / components. The natural gradi
 lowers a loss of gradient g the most among all steps that change the forces by r (Amari, Neural Comput. 10, 251
 (1998)): the measured property is bought at the least cost in ab initio accuracy, and noise of the gradient in
 directions that would wreck the forces hardly moves the parameters.
+
+G is estimated as AᵀA / M with M random projections of the forces, whose derivatives are the rows of A. By Woodbury's
+identity the step needs A Aᵀ [M, M], measured once, and the products A g and Aᵀ y: of the rows where they fit into
+memory, else by a derivative of the forces along g and one of their projection on y.
 """
 
 import math
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jaxtyping import Float, Int
 
-from dynrefine.dynamics.mapping import for_each
+from dynrefine.dynamics.mapping import Blocks, for_each, sum_each
 from dynrefine.files.models import Model, flat_parameters
 from dynrefine.geometry.frames import LabelledFrames
 from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours, with_neighbours
+from dynrefine.surfaces.forward_mode import jvp
 
-_BATCH = 8  # probes at once on an accelerator
+_BATCH = 8  # probes or frames at once on an accelerator
+_LARGEST = 2**27  # numbers that the rows of all probes may take in memory and on disk
+_BLOCK = 2**25  # those of a block of rows where they do not fit
+
+
+class Metric(Protocol):
+    """Random projections of the forces and their derivatives by the parameters, rows a with G = mean of a aᵀ.
+
+    Attributes:
+        gram: a·a' of all pairs of rows, (eV/Å)².
+    """
+
+    @property
+    def gram(self) -> Float[np.ndarray, "M M"]: ...
+
+    def along(self, change: Float[np.ndarray, " P"]) -> Float[np.ndarray, " M"]:
+        """What a change of the parameters does to each projection."""
+
+    def pulled_back(self, amounts: Float[np.ndarray, " M"]) -> Float[np.ndarray, " P"]:
+        """The sum of the rows times these amounts."""
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """The metric whose rows are in memory."""
+
+    rows: Float[np.ndarray, "M P"]
+
+    @property
+    def gram(self) -> Float[np.ndarray, "M M"]:
+        """a·a' of all pairs of rows, (eV/Å)²."""
+        return self.rows @ self.rows.T
+
+    def along(self, change: Float[np.ndarray, " P"]) -> Float[np.ndarray, " M"]:
+        """What a change of the parameters does to each projection."""
+        return self.rows @ change
+
+    def pulled_back(self, amounts: Float[np.ndarray, " M"]) -> Float[np.ndarray, " P"]:
+        """The sum of the rows times these amounts."""
+        return amounts @ self.rows
+
+
+@dataclass(frozen=True, eq=False)
+class Products:
+    """The metric whose rows are never in memory together.
+
+    Its numbers are in double precision: the step is a small difference of what the parameters change the most.
+
+    Attributes:
+        potential: whose parameters are probed.
+        frames: of the training set.
+        directions: of the probes.
+        gram: from `gram_of`, (eV/Å)².
+    """
+
+    potential: Model
+    frames: LabelledFrames
+    directions: Float[np.ndarray, "frames probes N 3"]
+    gram: Float[np.ndarray, "M M"]
+
+    def along(self, change: Float[np.ndarray, " P"]) -> Float[np.ndarray, " M"]:
+        """What a change of the parameters does to each projection."""
+        with jax.enable_x64(True):
+            potential, data, directions = self._doubled()
+            changes = jax.jit(partial(projected_changes, potential))(data, directions, jnp.asarray(change))
+            return np.asarray(changes).ravel()
+
+    def pulled_back(self, amounts: Float[np.ndarray, " M"]) -> Float[np.ndarray, " P"]:
+        """The sum of the rows times these amounts."""
+        with jax.enable_x64(True):
+            potential, data, directions = self._doubled()
+            shares = jnp.asarray(amounts).reshape(directions.shape[:2])
+            combined = jnp.einsum("fm,fmni->fni", shares, directions)
+            return np.asarray(jax.jit(partial(pulled_back, potential))(data, combined))
+
+    def _doubled(self) -> tuple[Model, FramesWithNeighbours, jax.Array]:
+        data = unlabelled(self.potential, self.frames, jnp.float64)
+        return self.potential.cast(jnp.float64), data, jnp.asarray(self.directions, jnp.float64)
+
+
+def drawn_directions(
+    frames: LabelledFrames, count: int, key: jax.Array, dtype: Any
+) -> Float[jax.Array, "frames probes N 3"]:
+    """Random directions of the forces, scaled for a mean over the components; zero for padding.
+
+    Arguments:
+        frames: on which the forces are projected.
+        count: of directions at least; each frame gets equally many.
+        key: of the drawing.
+        dtype: of the directions.
+    """
+    keys = jax.random.split(key, (len(frames), math.ceil(count / len(frames))))
+    shape = frames.positions.shape[1:]
+    drawn = jax.vmap(jax.vmap(lambda key: jax.random.normal(key, shape, dtype)))(keys)
+    atoms = np.asarray(frames.species) >= 0
+    scale = np.where(atoms, 1.0 / np.sqrt(3 * atoms.sum(axis=1, keepdims=True)), 0.0)
+    return drawn * jnp.asarray(scale, dtype)[:, None, :, None]
+
+
+def rows_fit(potential: Model, directions: Float[jax.Array, "frames probes N 3"]) -> bool:
+    """Whether the rows of all probes fit into memory."""
+    return _count(directions) * _size(potential) <= _LARGEST
 
 
 def force_probes(
-    potential: Model, frames: LabelledFrames, count: int, key: jax.Array, dtype: Any
-) -> np.ndarray:
-    """Random probes of the force metric: rows a with G = mean of a aᵀ over the rows.
+    potential: Model,
+    frames: LabelledFrames,
+    directions: Float[jax.Array, "frames probes N 3"],
+    dtype: Any,
+) -> Float[np.ndarray, "M P"]:
+    """The rows of the force metric, eV/Å.
 
     Arguments:
         potential: whose parameters are probed.
         frames: of the training set.
-        count: of probes at least; each frame gets equally many.
-        key: of the probes' random directions.
+        directions: of the probes.
         dtype: of the computation.
-
-    Returns:
-        [M, P], eV/Å: derivatives of random projections of a frame's forces.
     """
-    data = with_neighbours(frames, potential.architecture.cutoff, dtype)
-    data = FramesWithNeighbours(
-        LabelledFrames.unlabelled(data.frames.species, data.frames.positions, data.frames.cells),
-        data.neighbours,
-    )
-    keys = jax.random.split(key, (len(frames), math.ceil(count / len(frames))))
-
-    def probe(frame: FramesWithNeighbours, key: jax.Array) -> jax.Array:
-        species = frame.frames.species
-        direction = jax.random.normal(key, frame.frames.positions.shape, dtype)
-        direction = jnp.where(species[:, None] >= 0, direction, 0.0)
-        components = 3 * jnp.sum(species >= 0)
-
-        def projected(trainable: Any) -> jax.Array:
-            parameters = {**potential.parameters, "trainable": trainable}
-            gradient = jax.grad(potential.architecture.energy, argnums=2)(
-                parameters, species, frame.frames.positions, frame.frames.cells, frame.neighbours
-            )
-            return -jnp.vdot(direction, gradient) / jnp.sqrt(components)
-
-        return flat_parameters(jax.grad(projected)(potential.parameters["trainable"]))[0]
-
-    @jax.jit
-    def all_probes(data: FramesWithNeighbours, keys: jax.Array) -> jax.Array:
-        def of_frame(inputs: tuple[FramesWithNeighbours, jax.Array]) -> jax.Array:
-            frame, keys = inputs
-            return for_each(partial(probe, frame), _BATCH)(keys)
-
-        return jax.lax.map(of_frame, (data, keys))
-
-    rows = np.asarray(all_probes(jax.tree.map(jnp.asarray, data), keys))
-    return rows.reshape(-1, rows.shape[-1])
+    potential, data = potential.cast(dtype), unlabelled(potential, frames, dtype)
+    numbers = jnp.arange(_count(directions))
+    return np.asarray(jax.jit(partial(probe_rows, potential))(data, directions, numbers))
 
 
-def natural_step(rows: np.ndarray, damping: float, radius: float) -> optax.GradientTransformation:
+def gram_of(
+    potential: Model, frames: LabelledFrames, directions: Float[jax.Array, "frames probes N 3"]
+) -> Float[np.ndarray, "M M"]:
+    """The products of all pairs of rows, (eV/Å)², with two blocks of rows in memory.
+
+    Arguments:
+        potential: whose parameters are probed.
+        frames: of the training set.
+        directions: of the probes.
+    """
+    count, length = _count(directions), max(1, _BLOCK // _size(potential))
+    blocks = [slice(start, min(start + length, count)) for start in range(0, count, length)]
+    gram = np.zeros((count, count))
+    with jax.enable_x64(True):
+        potential, data = potential.cast(jnp.float64), unlabelled(potential, frames, jnp.float64)
+        doubled = jnp.asarray(directions, jnp.float64)
+        rows = partial(jax.jit(partial(probe_rows, potential)), data, doubled)
+        for number, first in enumerate(blocks):
+            own = rows(jnp.arange(first.start, first.stop))
+            for second in blocks[number:]:
+                other = own if second is first else rows(jnp.arange(second.start, second.stop))
+                gram[first, second] = np.asarray(own @ other.T)
+                gram[second, first] = gram[first, second].T
+    return gram
+
+
+def natural_step(metric: Metric, damping: float, radius: float) -> optax.GradientTransformation:
     """The natural gradient step of a fixed length, as an optimiser of Optax for a parameter vector [P].
 
     Arguments:
-        rows: from `force_probes` [M, P], eV/Å.
+        metric: of the forces.
         damping: λ in units of the mean diagonal element of G.
         radius: r, root mean square change of a force component, eV/Å.
     """
-    rows = np.asarray(rows, float)
-    shift = damping * np.sum(rows**2) / rows.size
-    # (G + λ)⁻¹ through the inverse of a matrix of the probes (Woodbury), which are fewer than the parameters.
-    inner = np.linalg.inv(shift * len(rows) * np.eye(len(rows)) + rows @ rows.T)
+    gram = np.asarray(metric.gram, float)
 
     def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
         vector = np.asarray(updates, float)
-        solved = (vector - rows.T @ (inner @ (rows @ vector))) / shift
+        shift = damping * np.trace(gram) / (len(gram) * len(vector))
+        # (G + λ)⁻¹ through the inverse of a matrix of the probes (Woodbury), which are fewer than the parameters.
+        inner = np.linalg.inv(shift * len(gram) * np.eye(len(gram)) + gram)
+        solved = (vector - metric.pulled_back(inner @ metric.along(vector))) / shift
         length = math.sqrt(max(float(vector @ solved), np.finfo(float).tiny))
         return jnp.asarray(-radius * solved / length, updates.dtype), state
 
     return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
+
+
+def probe_rows(
+    potential: Model,
+    data: FramesWithNeighbours,
+    directions: Float[jax.Array, "frames probes N 3"],
+    numbers: Int[jax.Array, " B"],
+) -> Float[jax.Array, "B P"]:
+    """The rows of some probes by their numbers, frame by frame, eV/Å."""
+    per_frame = directions.shape[1]
+
+    def row(number: jax.Array) -> jax.Array:
+        own = jax.tree.map(lambda array: array[number // per_frame], data)
+        return _row(potential, own, directions[number // per_frame, number % per_frame])
+
+    return for_each(row, _BATCH)(numbers)
+
+
+def projected_changes(
+    potential: Model,
+    data: FramesWithNeighbours,
+    directions: Float[jax.Array, "frames probes N 3"],
+    change: Float[jax.Array, " P"],
+) -> Float[jax.Array, "frames probes"]:
+    """What a change of the parameters does to the forces' projections, eV/Å."""
+    trainable = potential.parameters["trainable"]
+    tangent = flat_parameters(trainable)[1](change)
+
+    def of_frame(frame: FramesWithNeighbours, directions: jax.Array) -> jax.Array:
+        def gradient(trainable: Any) -> jax.Array:
+            return jax.grad(partial(_energy, potential, frame), argnums=1)(trainable, frame.frames.positions)
+
+        _, moved = jvp(gradient, (trainable,), (tangent,))
+        return -jnp.einsum("mni,ni->m", directions, moved)
+
+    return for_each(of_frame, _BATCH)(data, directions)
+
+
+def pulled_back(
+    potential: Model, data: FramesWithNeighbours, directions: Float[jax.Array, "frames N 3"]
+) -> Float[jax.Array, " P"]:
+    """The derivative of the sum of the forces' projections, one direction for each frame, by the parameters."""
+    count, size = len(directions), flat_parameters(potential.parameters["trainable"])[0]
+    blocks = Blocks(count, length=count, at_once=_BATCH)
+    return sum_each(lambda *frame: (_row(potential, *frame), None), blocks, size)(data, directions)[0][0]
+
+
+def unlabelled(potential: Model, frames: LabelledFrames, dtype: Any) -> FramesWithNeighbours:
+    """Frames without labels, with the neighbours within the potential's cutoff."""
+    bare = LabelledFrames.unlabelled(frames.species, frames.positions, frames.cells)
+    data = with_neighbours(bare, potential.architecture.cutoff, dtype)
+    bare = LabelledFrames.unlabelled(data.frames.species, data.frames.positions, data.frames.cells)
+    return jax.tree.map(jnp.asarray, FramesWithNeighbours(bare, data.neighbours))
+
+
+def _count(directions: Any) -> int:
+    """Of probes."""
+    return directions.shape[0] * directions.shape[1]
+
+
+def _size(potential: Model) -> int:
+    """Of the trainable parameters."""
+    return sum(leaf.size for leaf in jax.tree.leaves(potential.parameters["trainable"]))
+
+
+def _row(potential: Model, frame: FramesWithNeighbours, direction: jax.Array) -> jax.Array:
+    """The derivative of the forces' projection on a direction [N, 3] by the parameters [P]."""
+
+    def by_parameters(positions: jax.Array) -> Any:
+        return jax.grad(partial(_energy, potential, frame))(potential.parameters["trainable"], positions)
+
+    _, along = jvp(by_parameters, (frame.frames.positions,), (direction,))
+    return -flat_parameters(along)[0]
+
+
+def _energy(potential: Model, frame: FramesWithNeighbours, trainable: Any, positions: jax.Array) -> jax.Array:
+    parameters = {**potential.parameters, "trainable": trainable}
+    return potential.architecture.energy(
+        parameters, frame.frames.species, positions, frame.frames.cells, frame.neighbours
+    )

@@ -1,7 +1,7 @@
 """The gradient of the objective: trajectory part by the adjoint, ensemble part by reweighting."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,8 +9,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from dynrefine.dynamics.adjoint import walk_legs_back
-from dynrefine.dynamics.force_field import ForceField, over_points
+from dynrefine.dynamics.force_field import ForceField, fold_points
 from dynrefine.dynamics.leapfrog import Simulation
+from dynrefine.dynamics.mapping import Blocks
 from dynrefine.dynamics.starting_points import starting_gradient
 from dynrefine.errors import CampaignError
 from dynrefine.files.gradients import ChunkGradient
@@ -46,12 +47,24 @@ def observed_seeds(
     return jax.jit(jax.grad(linearised_loss))(observed)
 
 
+class Weighing(NamedTuple):
+    """With what the starting points of a chunk enter averages and their derivatives.
+
+    Attributes:
+        weights: in averages; those of all chunks of a state add up to one.
+        coefficients: of ∂U/∂θ, from `reweighting.ensemble_coefficients`, 1/eV.
+    """
+
+    weights: Float[Array, " S"]
+    coefficients: Float[Array, " S"]
+
+
 def chunk_gradient(
     simulation: Simulation,
     starts: Point,
     ends: tuple[Any, ...],
     seeds: Observed,
-    coefficients: Float[Array, " S"],
+    weighing: Weighing,
     tolerance: float,
 ) -> ChunkGradient:
     """Both parts of the gradient of one chunk.
@@ -61,23 +74,34 @@ def chunk_gradient(
         starts: S starting points.
         ends: `Leg.ends` of the first F legs, kept positions and velocities first [F, 2, N, 3].
         seeds: of the first F starting points, from `observed_seeds`.
-        coefficients: from `reweighting.ensemble_coefficients`, 1/eV.
+        weighing: of the starting points.
         tolerance: of the reversal, Å.
 
     Raises:
         CampaignError: a reversed trajectory missed its starting point, or the gradient is not finite.
     """
     followed = starts.first(len(ends[0]))
+    some, every = (blocks_of(simulation, points) for points in (followed, starts))
     trajectory, distance = trajectory_gradient(simulation, followed, ends, seeds.along, tolerance)
     if seeds.at_start:
-        trajectory = trajectory + np.asarray(starting_gradient(simulation, followed, seeds.at_start))
+        trajectory = trajectory + np.asarray(starting_gradient(simulation, followed, seeds.at_start, some))
     energetics = simulation.field, simulation.parameters, simulation.system.species
+    ensemble, mean = energy_gradients(*energetics, starts, weighing)
+    weights = np.asarray(weighing.weights)
     return ChunkGradient(
         trajectory=trajectory,
-        energy_gradients=np.asarray(energy_gradients(*energetics, starts)),
-        coefficients=np.asarray(coefficients),
+        trajectory_weights=some.sums(weights[: some.points]),
+        ensemble=np.asarray(ensemble),
+        ensemble_weights=every.sums(weights),
+        coefficients=every.sums(np.asarray(weighing.coefficients)),
+        mean_energy_gradient=np.asarray(mean),
         reversal_error=distance,
     )
+
+
+def blocks_of(simulation: Simulation, points: Point) -> Blocks:
+    """The blocks in which gradients from starting points are added up."""
+    return Blocks.fitting(len(points.positions), flat_parameters(simulation.parameters["trainable"])[0].size)
 
 
 def trajectory_gradient(
@@ -86,7 +110,7 @@ def trajectory_gradient(
     ends: tuple[Any, ...],
     seeds: Mapping[str, Float[Array, "F frames ..."]],
     tolerance: float,
-) -> tuple[Float[np.ndarray, "F P"], Float[np.ndarray, " F"]]:
+) -> tuple[Float[np.ndarray, "B P"], Float[np.ndarray, " F"]]:
     """The gradient through trajectories, zero where nothing is observed along them.
 
     Arguments:
@@ -95,25 +119,27 @@ def trajectory_gradient(
         seeds: dL/d(series) joined in time, by name.
 
     Returns:
-        rows that add up to it, and the distance of each reversed trajectory from its start, Å.
+        rows that add up to it, one for each block of starting points, and the distance of each reversed trajectory
+        from its start, Å.
 
     Raises:
         CampaignError: a reversed trajectory missed its starting point, or the gradient is not finite.
     """
+    blocks = blocks_of(simulation, starts)
     split = {name: split_directions(seed) for name, seed in seeds.items()}
     if not split:
-        size = flat_parameters(simulation.parameters["trainable"])[0].size
-        count, dtype = len(starts.positions), starts.positions.dtype
-        return np.zeros((count, size), dtype), np.zeros(count, dtype)
+        rows = blocks.zeros(flat_parameters(simulation.parameters["trainable"])[0])
+        return np.asarray(rows), np.zeros(len(starts.positions), starts.positions.dtype)
     positions, velocities, *lists = ends
-    legs = walk_legs_back(simulation, Point(positions, velocities, starts.cell), split, *lists)
+    ends_in_cells = Point(positions, velocities, starts.cell)
+    legs = walk_legs_back(simulation, ends_in_cells, split, lists[0] if lists else None, blocks)
     times = simulation.times
     distance = times.arithmetic.distances(legs.positions, starts)
     if times.reversal == "exact":
         _require_exact_reversal(distance)
     else:
         _require_reversal(distance, tolerance)
-    rows = np.asarray(jax.vmap(jax.vmap(lambda tree: flat_parameters(tree)[0]))(legs.gradient).sum(axis=1))
+    rows = np.asarray(jax.vmap(lambda tree: flat_parameters(tree)[0])(legs.gradient))
     if not np.isfinite(rows).all():
         raise CampaignError(
             "the adjoint gradient is not finite: chaos has overwhelmed the trajectories; lower gradient.depth."
@@ -122,20 +148,35 @@ def trajectory_gradient(
 
 
 def energy_gradients(
-    field: ForceField, parameters: Mapping[str, Any], species: Int[Array, " N"], points: Point
-) -> Float[Array, "S P"]:
-    """∂U/∂θ at S points, eV."""
+    field: ForceField,
+    parameters: Mapping[str, Any],
+    species: Int[Array, " N"],
+    points: Point,
+    weighing: Weighing,
+) -> tuple[Float[Array, "B P"], Float[Array, " P"]]:
+    """∂U/∂θ at S points: its sums with the coefficients by block, and with the weights over all, eV."""
+    size = flat_parameters(parameters["trainable"])[0]
+    blocks = Blocks.fitting(len(points.positions), size.size)
 
     def one(
-        field: ForceField, parameters: Mapping[str, Any], point: Point, neighbours: NeighbourList
-    ) -> jax.Array:
+        sums: tuple[jax.Array, jax.Array],
+        field: ForceField,
+        parameters: Mapping[str, Any],
+        point: Point,
+        neighbours: NeighbourList,
+        number: jax.Array,
+        own: Weighing,
+    ) -> tuple[jax.Array, jax.Array]:
         def energy(trainable: Any) -> jax.Array:
-            own = {**parameters, "trainable": trainable}
-            return field.architecture.energy(own, species, point.positions, point.cell, neighbours)
+            moved = {**parameters, "trainable": trainable}
+            return field.architecture.energy(moved, species, point.positions, point.cell, neighbours)
 
-        return flat_parameters(jax.grad(energy)(parameters["trainable"]))[0]
+        rows, mean = sums
+        gradient = flat_parameters(jax.grad(energy)(parameters["trainable"]))[0]
+        return rows.at[number].add(own.coefficients * gradient), mean + own.weights * gradient
 
-    return over_points(one, field, parameters, points)
+    nothing = blocks.zeros(size), jnp.zeros_like(size)
+    return fold_points(one, nothing, field, parameters, (points, jnp.asarray(blocks.numbers), weighing))
 
 
 def _require_reversal(distance: np.ndarray, tolerance: float) -> None:

@@ -21,7 +21,7 @@ from dynrefine.files.models import flat_parameters
 from dynrefine.files.trajectories import Observed, join_directions
 from dynrefine.geometry.system import Point
 from dynrefine.properties.base import Observable
-from dynrefine.refinement.gradient import chunk_gradient, observed_seeds
+from dynrefine.refinement.gradient import Weighing, chunk_gradient, observed_seeds
 from dynrefine.sampling.reweighting import boltzmann_weights, ensemble_coefficients
 
 
@@ -101,7 +101,7 @@ class CheckedLoss:
             self.starts,
             legs.ends,
             observed_seeds({"checked": self.observable}, {"checked": cotangent}, weights, observed),
-            ensemble_coefficients(weights, contributions, self.kelvin),
+            Weighing(weights, ensemble_coefficients(weights, contributions, self.kelvin)),
             tolerance,
         )
         total = gradient.trajectory.sum(axis=0) + gradient.ensemble.sum(axis=0)

@@ -1,16 +1,14 @@
 """What the history of a refinement tells of an iteration."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
 from dynrefine.files.gradients import ChunkGradient
 from dynrefine.files.history import EFFECTIVE_SAMPLE_SIZE, TIME_PER_STEP, Entry
-from dynrefine.files.models import Model, flat_parameters, parameter_name
+from dynrefine.files.models import Model, flat_parameters, single_numbers
 from dynrefine.files.tables import rows_of
 from dynrefine.files.trajectories import Trajectories
 from dynrefine.refinement.total_gradient import Gradient
@@ -57,7 +55,7 @@ def norms(gradient: Gradient, with_anchor: bool) -> list[Entry]:
 
 def named_parameters(potential: Model, units: Mapping[str, str]) -> list[Entry]:
     """The trainable parameters that are single numbers, with those units that are known by their names."""
-    numbers = _single_numbers(potential.parameters["trainable"])
+    numbers = single_numbers(potential.parameters["trainable"])
     return [Entry("parameter", name, value, unit=units.get(name, "")) for name, value in numbers.items()]
 
 
@@ -73,8 +71,8 @@ def named_derivatives(
         units: of the parameters, by their names.
     """
     _, restore = flat_parameters(potential.parameters["trainable"])
-    values = _single_numbers(restore(jnp.asarray(gradient.total(shrink=False) / scales)))
-    errors = _single_numbers(restore(jnp.asarray(gradient.uncertain.error / scales)))
+    values = single_numbers(restore(jnp.asarray(gradient.total(shrink=False) / scales)))
+    errors = single_numbers(restore(jnp.asarray(gradient.uncertain.error / scales)))
     return [
         Entry("derivative", name, value, errors[name], unit=f"1/{units[name]}" if name in units else "")
         for name, value in values.items()
@@ -114,8 +112,3 @@ def smallest_sample_size(states: Sequence[np.ndarray]) -> Entry:
 
 def _norm(vector: np.ndarray) -> float:
     return float(np.linalg.norm(vector))
-
-
-def _single_numbers(tree: Any) -> dict[str, float]:
-    leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return {parameter_name(path): float(leaf) for path, leaf in leaves if jnp.ndim(leaf) == 0}

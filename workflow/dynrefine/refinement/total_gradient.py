@@ -40,7 +40,6 @@ class Gradient:
 
 def gather_gradient(
     states: Sequence[Sequence[ChunkGradient]],
-    weights: Sequence[np.ndarray],
     anchor: np.ndarray,
     scales: np.ndarray,
     outlier_limit: float,
@@ -49,28 +48,21 @@ def gather_gradient(
 
     Arguments:
         states: for each state its chunks, whose rows add up to the gradient.
-        weights: for each state those of its starting points in averages [S].
         anchor: weighted gradient of the anchor [P].
         scales: units in which the parameters are counted [P].
         outlier_limit: length to which rows of the trajectory part are shortened, in medians of their lengths.
     """
     trajectories, ensembles = [], []
-    for chunks, single in zip(states, weights, strict=True):
-        shares = np.asarray(single, float) / np.sum(single, dtype=float)
-        ends = np.cumsum([len(chunk.coefficients) for chunk in chunks])
-        followed = np.concatenate(
-            [
-                own[: len(chunk.trajectory)]
-                for own, chunk in zip(np.split(shares, ends[:-1]), chunks, strict=True)
-            ]
-        )
+    for chunks in states:
         rows = scales * np.concatenate([chunk.trajectory for chunk in chunks]).astype(float)
+        followed = np.concatenate([chunk.trajectory_weights for chunk in chunks])
         trajectories.append(sum_with_error(shortened(rows, outlier_limit), followed / followed.sum()))
-        energy_gradients = np.concatenate([chunk.energy_gradients for chunk in chunks]).astype(float)
-        coefficients = np.concatenate([chunk.coefficients for chunk in chunks]).astype(float)
+        shares = np.concatenate([chunk.ensemble_weights for chunk in chunks])
+        coefficients = np.concatenate([chunk.coefficients for chunk in chunks])
         # The coefficients add up to zero: a mean taken away changes no sum, but what would be noise of the rows.
-        centred = energy_gradients - shares @ energy_gradients
-        ensembles.append(sum_with_error(scales * coefficients[:, None] * centred, shares))
+        mean = sum(chunk.mean_energy_gradient.astype(float) for chunk in chunks) / shares.sum()
+        rows = np.concatenate([chunk.ensemble for chunk in chunks]) - coefficients[:, None] * mean
+        ensembles.append(sum_with_error(scales * rows, shares / shares.sum()))
     return Gradient(Estimate.sum(trajectories), Estimate.sum(ensembles), scales * np.asarray(anchor, float))
 
 

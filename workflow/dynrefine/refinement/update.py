@@ -11,27 +11,27 @@ import optax
 from dynrefine.config.refinement import StepSettings, StopSettings
 from dynrefine.errors import CampaignError
 from dynrefine.files.models import Model, flat_parameters
-from dynrefine.refinement.force_metric import natural_step
+from dynrefine.refinement.force_metric import Metric, natural_step
 from dynrefine.refinement.total_gradient import Gradient, parameter_scales
 
 logger = logging.getLogger(__name__)
 
 
-def optimiser_of(settings: StepSettings, probes: np.ndarray | None = None) -> optax.GradientTransformation:
+def optimiser_of(settings: StepSettings, metric: Metric | None = None) -> optax.GradientTransformation:
     """The optimiser that the configuration section describes.
 
     Arguments:
         settings: configuration section `optimiser`.
-        probes: of the force metric [M, P], eV/Å; needed by the natural gradient alone.
+        metric: of the forces; needed by the natural gradient alone.
     """
     decay = settings.learning_rate_decay
     if settings.name == "natural":
-        if probes is None:
-            raise ValueError("the natural gradient needs the probes of the force metric")
+        if metric is None:
+            raise ValueError("the natural gradient needs the metric of the forces")
         radius = 1e-3 * settings.force_change
         return optax.chain(
             optax.ema(settings.momentum),
-            natural_step(probes, settings.damping, radius),
+            natural_step(metric, settings.damping, radius),
             optax.scale_by_schedule(optax.exponential_decay(1.0, 1, decay)),
         )
     rate = optax.exponential_decay(settings.learning_rate, 1, decay)
@@ -44,7 +44,7 @@ def step(
     gradient: Gradient,
     settings: StepSettings,
     state: Sequence[np.ndarray] | None,
-    probes: np.ndarray | None = None,
+    metric: Metric | None = None,
 ) -> tuple[Model, list[np.ndarray], float]:
     """Move the trainable parameters.
 
@@ -53,7 +53,7 @@ def step(
         gradient: of the objective, in the units of `parameter_scales`.
         settings: configuration section `optimiser`.
         state: leaves of the optimiser's state after the step before, none at the first.
-        probes: of the force metric [M, P], eV/Å; needed by the natural gradient alone.
+        metric: of the forces; needed by the natural gradient alone.
 
     Returns:
         the potential after the step, the leaves of the optimiser's state, and the norm of the step in those units.
@@ -68,7 +68,7 @@ def step(
             "iteration, and lower gradient.depth or optimiser.learning_rate."
         )
     vector, restore = flat_parameters(potential.parameters["trainable"])
-    optimiser = optimiser_of(settings, probes)
+    optimiser = optimiser_of(settings, metric)
     fresh = optimiser.init(vector)
     leaves, structure = jax.tree.flatten(fresh)
     if state is not None:

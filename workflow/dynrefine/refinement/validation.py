@@ -10,10 +10,14 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, Float
 
+from dynrefine.config.dynamics import State
 from dynrefine.config.properties.base import PropertySettings
+from dynrefine.config.steps import JudgingSettings
 from dynrefine.files.curves import Curve, curve_of
+from dynrefine.files.ensembles import Ensemble
 from dynrefine.files.trajectories import Trajectories
 from dynrefine.properties.base import Detail, Observable, settled
+from dynrefine.refinement.gathering import observables_of
 from dynrefine.refinement.objective import evaluate
 from dynrefine.statistics import jackknife_error, leave_one_out, standard_error
 
@@ -105,6 +109,23 @@ class Judged:
     def is_static(self) -> bool:
         """Whether no trajectory is needed, so that all records of the chains serve."""
         return not self.observable.along
+
+
+def judged_properties(
+    settings: JudgingSettings, state: State, ensembles: Sequence[Ensemble], seen: bool
+) -> list[Judged]:
+    """The fitted properties, then those that judge beside them, of a state.
+
+    Arguments:
+        settings: of both.
+        state: at which they are judged.
+        ensembles: its chunks.
+        seen: whether the refinement sees the state.
+    """
+    fitted, judging = settings.objective.observables.chosen(), settings.validation.properties.chosen()
+    chosen = {name: each if seen else each.elsewhere() for name, each in (fitted | judging).items()}
+    observables = observables_of(settings, state, ensembles, chosen)
+    return [Judged(name, each, observables[name], seen and name in fitted) for name, each in chosen.items()]
 
 
 def add_judged(findings: Findings, label: str, judged: Judged, statistics: Float[Array, " S *C"]) -> None:

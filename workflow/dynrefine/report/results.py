@@ -47,6 +47,8 @@ class Results:
         gradient_check: comparisons of the gradient.
         total_derivative: the gradient beside independent ensembles; no rows where none were asked for.
         horizon: the gradient by depth; no rows where its depth was set.
+        covariance: of the named parameters; no rows where it was not asked for.
+        sensitivities: derivatives of properties by these parameters, likewise.
         timings: see `read_timings`.
         citations: of the measured properties, by file name.
     """
@@ -64,6 +66,8 @@ class Results:
     gradient_check: pd.DataFrame
     total_derivative: pd.DataFrame
     horizon: pd.DataFrame
+    covariance: pd.DataFrame
+    sensitivities: pd.DataFrame
     timings: pd.DataFrame
     citations: dict[str, str]
 
@@ -113,6 +117,8 @@ def read_results(files: Files, settings: WriteReport) -> Results:
         gradient_check=pd.read_csv(files["gradient_check"]),
         total_derivative=_table_if_any(files["total_derivative"]),
         horizon=_table_if_any(files["horizon"]),
+        covariance=_table_if_any(files["covariance"]),
+        sensitivities=_table_if_any(files["sensitivities"]),
         timings=read_timings(settings.benchmarks, settings.logs),
         citations={Path(path).name: read_citation(path) for path in files["targets"]},
     )

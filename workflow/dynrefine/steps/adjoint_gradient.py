@@ -16,7 +16,7 @@ from dynrefine.files.objectives import load_objective
 from dynrefine.files.trajectories import load_trajectories
 from dynrefine.quantities.base import Observer
 from dynrefine.refinement.gathering import observables_of
-from dynrefine.refinement.gradient import chunk_gradient, observed_seeds
+from dynrefine.refinement.gradient import Weighing, chunk_gradient, observed_seeds
 from dynrefine.sampling.trajectories import adjoint_depth, observation_times, simulation_of
 from dynrefine.steps.loading import load_potential, load_surfaces
 
@@ -39,6 +39,9 @@ def adjoint_gradient(job: Job, settings: AdjointGradient) -> None:
     times = observation_times(settings.trajectory, depth).kept_part()
     count = len(ensemble.positions)
     followed = slice(settings.gradient.replicas)
+    weighing = Weighing(
+        *(jnp.asarray(each.reshape(-1, count)[number], dtype) for each in (state.weights, state.coefficients))
+    )
     shares = state.weights.reshape(-1, count)[:, followed]
     observed = trajectories.observed(times.count)
     seeds = observed_seeds(
@@ -54,9 +57,9 @@ def adjoint_gradient(job: Job, settings: AdjointGradient) -> None:
         ensemble.starts(dtype),
         trajectories.ends(followed, dtype),
         seeds,
-        jnp.asarray(state.coefficients.reshape(-1, count)[number], dtype),
+        weighing,
         settings.gradient.reversal_tolerance,
     )
-    steps = 2 * times.count * times.stride * len(gradient.trajectory)
+    steps = 2 * times.count * times.stride * len(gradient.reversal_error)
     count_steps(steps)
     save_gradient(job.outputs.gradient, gradient, (time.monotonic() - begun) / steps)

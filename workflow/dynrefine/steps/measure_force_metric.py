@@ -2,13 +2,14 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from dynrefine.campaign.job import Job
 from dynrefine.config.steps import MeasureForceMetric
 from dynrefine.datasets.arrays import to_arrays
 from dynrefine.datasets.reading import read_frames
 from dynrefine.files.arrays import ArrayFile, write_arrays
-from dynrefine.refinement.force_metric import force_probes
+from dynrefine.refinement.force_metric import drawn_directions, force_probes, gram_of, rows_fit
 from dynrefine.steps.loading import load_potential
 
 
@@ -17,5 +18,15 @@ def measure_force_metric(job: Job, settings: MeasureForceMetric) -> None:
     dtype = jnp.dtype(job.precision)
     potential = load_potential(job, settings)
     frames = to_arrays(read_frames(job.inputs.train), settings.symbols)
-    probes = force_probes(potential, frames, settings.probes, jax.random.key(job.drawing_seed), dtype)
-    write_arrays(job.outputs.metric, "force metric", ArrayFile({"probes": probes}, {"probes": "eV/Å"}))
+    directions = drawn_directions(frames, settings.probes, jax.random.key(job.drawing_seed), dtype)
+    if rows_fit(potential, directions):
+        arrays = {"probes": force_probes(potential, frames, directions, dtype)}
+    else:
+        arrays = {
+            "directions": np.asarray(directions),
+            "gram": gram_of(potential, frames, directions),
+        }
+    units = {"probes": "eV/Å", "directions": "1", "gram": "eV²/Å²"}
+    write_arrays(
+        job.outputs.metric, "force metric", ArrayFile(arrays, {name: units[name] for name in arrays})
+    )

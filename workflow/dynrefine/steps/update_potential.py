@@ -7,14 +7,17 @@ import pandas as pd
 
 from dynrefine.campaign.job import Job
 from dynrefine.config.steps import UpdatePotential
+from dynrefine.datasets.arrays import to_arrays
+from dynrefine.datasets.reading import read_frames
 from dynrefine.files.arrays import ArrayFile, atomic_path, read_arrays, required, write_arrays
 from dynrefine.files.chunks import by_state
 from dynrefine.files.gradients import load_gradient
 from dynrefine.files.history import CONVERGED, Entry, begun, load_history, save_history
-from dynrefine.files.models import save_model
+from dynrefine.files.models import load_model, save_model
 from dynrefine.files.objectives import load_objective
 from dynrefine.files.trajectories import Trajectories, load_trajectories
 from dynrefine.refinement import history as entries
+from dynrefine.refinement.force_metric import Metric, Products, Rows
 from dynrefine.refinement.total_gradient import gather_gradient, parameter_scales
 from dynrefine.refinement.update import has_converged, step
 from dynrefine.steps.loading import load_potential
@@ -36,13 +39,12 @@ def update_potential(job: Job, settings: UpdatePotential) -> None:
     anchor_weight = settings.objective.anchor.weight
     gradient = gather_gradient(
         [[chunk for chunk, _ in of_state] for of_state in chunks.values()],
-        weights,
         anchor_weight * anchor_gradient,
         scales,
         settings.optimiser.outlier_limit,
     )
     moved, state, step_norm = step(
-        potential, gradient, settings.optimiser, _optimiser_state(job), _probes(job)
+        potential, gradient, settings.optimiser, _optimiser_state(job), _metric(job, settings)
     )
     iteration = int(job.wildcards["iteration"])
     found = [
@@ -83,8 +85,15 @@ def _optimiser_state(job: Job) -> list[np.ndarray] | None:
     return [array for _, array in sorted(read_arrays(job.inputs.optimiser, "optimiser").arrays.items())]
 
 
-def _probes(job: Job) -> np.ndarray | None:
-    return read_arrays(job.inputs.metric, "force metric").arrays["probes"] if job.inputs.metric else None
+def _metric(job: Job, settings: UpdatePotential) -> Metric | None:
+    """The force metric as it was measured, if the step needs one."""
+    if not job.inputs.metric:
+        return None
+    arrays = read_arrays(job.inputs.metric, "force metric").arrays
+    if "probes" in arrays:
+        return Rows(arrays["probes"].astype(float))
+    potential = load_model(job.inputs.measured_potential, settings.potential, settings.elements)
+    return Products(potential, to_arrays(read_frames(job.inputs.measured_frames), settings.symbols), **arrays)
 
 
 def _trajectories(job: Job, settings: UpdatePotential) -> dict[str, list[Trajectories]]:

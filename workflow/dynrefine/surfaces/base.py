@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from dynrefine.geometry.neighbours import NeighbourList
+from dynrefine.surfaces.forward_mode import jvp
 
 
 class Surface(NamedTuple):
@@ -89,7 +90,7 @@ def _labels_backwards(potential: Any, arguments: Any, cotangents: tuple[jax.Arra
         return jax.grad(energy)(trainable)
 
     along = -by_forces, by_stress / jnp.abs(jnp.linalg.det(cell))
-    of_energy, of_others = jax.jvp(gradient, (positions, jnp.zeros_like(cell)), along)
+    of_energy, of_others = jvp(gradient, (positions, jnp.zeros_like(cell)), along)
     return jax.tree.map(lambda one, other: by_energy * one + other, of_energy, of_others), None, None
 
 
@@ -147,7 +148,7 @@ def _strain_derivative_backwards(potential: Any, arguments: Any, cotangent: jax.
 
         return jax.grad(energy, argnums=(0, 1))(trainable, positions)
 
-    _, (by_trainable, by_positions) = jax.jvp(gradient, (jnp.zeros_like(cell),), (cotangent,))
+    _, (by_trainable, by_positions) = jvp(gradient, (jnp.zeros_like(cell),), (cotangent,))
     return by_trainable, by_positions, None, None
 
 

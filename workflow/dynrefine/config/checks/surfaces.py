@@ -33,6 +33,12 @@ def surfaces(config: Config) -> Iterator[str]:
                 f"parameters of the {kind} potential: {known}",
                 "rename or remove it",
             )
+    if config.validation.covariance and not config.potential.parameters:
+        yield sentence(
+            "validation.covariance is true",
+            f"false, since the parameters of the {kind} potential have no names",
+            "set it to false",
+        )
     if len(config.elements) > 1 and not config.potential.mixtures:
         yield sentence(
             f"elements lists {len(config.elements)} elements",

@@ -1,5 +1,6 @@
 """Figures, all in one style; initial, refined and measured have the same colours in every one."""
 
+from dynrefine.report.figures.covariance import covariance_figure
 from dynrefine.report.figures.data import dataset_figure, training_figure
 from dynrefine.report.figures.horizon import horizon_figure
 from dynrefine.report.figures.refinement import (
@@ -12,6 +13,7 @@ from dynrefine.report.figures.spectra import is_measured, spectra_by_iteration_f
 from dynrefine.report.figures.style import save_figure, to_svg
 
 __all__ = [
+    "covariance_figure",
     "dataset_figure",
     "horizon_figure",
     "is_measured",

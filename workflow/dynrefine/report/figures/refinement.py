@@ -19,6 +19,7 @@ from dynrefine.report.figures.style import (
     MEASURED,
     REFINED,
     SERIES,
+    axis_label,
     legend_above,
     legend_over_panel,
     new_figure,
@@ -28,7 +29,6 @@ from dynrefine.report.formatting import unit_name
 from dynrefine.report.loss_surface import fitted_quadratic
 
 _PARTS = {"whole": INK, "trajectory": SERIES[2], "ensemble": SERIES[3], "anchor": FAINT}
-_SYMBOLS = {"sigma": "σ", "epsilon": "ε"}  # of parameters
 
 
 @styled
@@ -81,7 +81,7 @@ def values_by_iteration_figure(comparisons: Mapping[int, Curve]) -> Figure:
 def parameters_figure(history: History) -> Figure:
     """The named parameters by iteration, and for two of them their path over the objective."""
     parameters = {quantity: rows for (quantity, _), rows in history.by_quantity("parameter").items()}
-    labels = {quantity: _axis_label(quantity, rows) for quantity, rows in parameters.items()}
+    labels = {quantity: axis_label(quantity, rows.unit.iloc[0]) for quantity, rows in parameters.items()}
     figure = new_figure(2.9)
     panels = figure.subplots(1, len(parameters) + (len(parameters) == 2), squeeze=False)[0]
     for axes, (quantity, rows) in zip(panels, parameters.items(), strict=False):
@@ -112,11 +112,6 @@ def _draw_loss_surface(axes: Axes, surface: Callable[[np.ndarray], np.ndarray]) 
     levels = objective.min() + np.ptp(objective) * (np.arange(1, 10) / 10) ** 2
     style: dict[str, Any] = {"colors": FAINT, "linewidths": 0.6, "linestyles": "solid", "zorder": 1}
     axes.contour(*ranges, objective, levels=levels, **style)
-
-
-def _axis_label(parameter: str, rows: pd.DataFrame) -> str:
-    symbol, unit = _SYMBOLS.get(parameter, parameter), rows.unit.iloc[0]
-    return f"{symbol} ({unit})" if unit else symbol
 
 
 @styled

@@ -24,6 +24,7 @@ STAGES = {"initial": INITIAL, "refined": REFINED}
 PARTS = {"train": "#9aa4ae", "validation": "#cc79a7", "test": "#009e73", "removed": "#d55e00"}
 SERIES = ("#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#8c6d31")
 
+_SYMBOLS = {"sigma": "σ", "epsilon": "ε"}  # of parameters
 _ROW = 36  # characters that fit over half a figure
 WIDTH = 8.0  # inches; with these sizes of letters readable at 800 pixels
 
@@ -75,6 +76,12 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 def new_figure(height: float) -> Figure:
     """An empty figure of the common width; height in inches."""
     return Figure(figsize=(WIDTH, height), layout="constrained")
+
+
+def axis_label(parameter: str, unit: str) -> str:
+    """The symbol of a parameter, where it has one, and its unit."""
+    symbol = _SYMBOLS.get(parameter, parameter)
+    return f"{symbol} ({unit})" if unit else symbol
 
 
 def line_with_band(

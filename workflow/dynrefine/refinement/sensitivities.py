@@ -1,0 +1,119 @@
+"""Derivatives of properties by parameters that have names.
+
+A few parameters are displaced one by one: central differences of what the same starting points give, of all
+properties and all points of a curve at once, take two runs for each parameter, where the adjoint would take one for
+each number. The starting points depend on the parameters through their probability, as in the gradient:
+
+    dC/dθ = <∂c/∂θ> - β (<c ∂U/∂θ> - <c> <∂U/∂θ>),    dp/dθ = (∂p/∂C) dC/dθ.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from dynrefine.files.models import Model, single_numbers
+from dynrefine.files.sensitivities import Sensitivities
+from dynrefine.files.trajectories import Observed
+from dynrefine.properties.base import Observable, settled
+from dynrefine.statistics import jackknife_error, leave_one_out
+from dynrefine.units import BOLTZMANN
+
+_DISPLACEMENT = 1e-4  # of a parameter, relative to it
+
+
+def measured(
+    potential: Model,
+    observables: Mapping[str, Observable],
+    whole: Observed,
+    observe: Callable[[Model], Observed],
+    energies: Callable[[Sequence[Model]], Float[np.ndarray, "K S"]],
+) -> Sensitivities:
+    """The sensitivities at the starting points of a chunk, by central differences.
+
+    Arguments:
+        potential: in double precision.
+        observables: by name.
+        whole: what was observed at this potential.
+        observe: the same, at another potential and as far in time as derivatives can be trusted.
+        energies: of the starting points at several potentials, eV.
+    """
+    numbers = single_numbers(potential.parameters["trainable"])
+    slopes, changes = [], {name: [] for name in observables}
+    for parameter, value in numbers.items():
+        amount = _DISPLACEMENT * (abs(value) or 1.0)
+        sides = [potential.displaced({parameter: sign * amount}) for sign in (1.0, -1.0)]
+        above, below = map(observe, sides)
+        for name, observable in observables.items():
+            difference = observable.statistic(above) - observable.statistic(below)
+            changes[name].append(np.asarray(difference) / (2.0 * amount))
+        upper, lower = energies(sides)
+        slopes.append((upper - lower) / (2.0 * amount))
+    return Sensitivities(
+        tuple(numbers),
+        np.stack(slopes, axis=1),
+        {name: np.asarray(observable.statistic(whole)) for name, observable in observables.items()},
+        {name: np.stack(each, axis=1) for name, each in changes.items()},
+    )
+
+
+@dataclass(frozen=True)
+class Derivatives:
+    """A property of a state and its derivatives by P parameters.
+
+    Attributes:
+        prediction: the property [W].
+        prediction_error: its standard error [W].
+        jacobian: dp/dθ [W, P].
+        left_out: the same without one of the starting points [S, W, P].
+    """
+
+    prediction: np.ndarray
+    prediction_error: np.ndarray
+    jacobian: np.ndarray
+    left_out: np.ndarray
+
+    @property
+    def jacobian_error(self) -> np.ndarray:
+        """Its standard error by the jackknife [W, P]."""
+        return np.asarray(jackknife_error(jnp.asarray(self.left_out)))
+
+
+def derivatives(
+    observable: Observable, sensitivities: Sensitivities, name: str, kelvin: float
+) -> Derivatives:
+    """The derivatives of a property.
+
+    Arguments:
+        observable: of the state.
+        sensitivities: of all starting points of the state, which count alike.
+        name: of the property.
+        kelvin: temperature, K.
+    """
+    statistics, changes, slopes = map(
+        jnp.asarray,
+        (sensitivities.statistics[name], sensitivities.changes[name], sensitivities.energy_slopes),
+    )
+    count = len(statistics)
+    weights = jnp.full(count, 1.0 / count, statistics.dtype)
+    own = settled(observable, statistics, weights)
+    along = slopes.reshape(*slopes.shape, *[1] * (statistics.ndim - 1))
+    averaged = statistics, changes, slopes, along * statistics[:, None]
+
+    def slopes_of(mean: jax.Array, change: jax.Array, slope: jax.Array, product: jax.Array) -> jax.Array:
+        """[W, P] from averages of the statistic [*C], its change [P, *C], the slope [P] and their product [P, *C]."""
+        slope = slope.reshape(-1, *[1] * mean.ndim)
+        total = change - (product - slope * mean[None]) / (BOLTZMANN * kelvin)
+        return jax.vmap(lambda along: jax.jvp(own.predict, (mean,), (along,))[1], out_axes=-1)(total)
+
+    means = [jnp.tensordot(weights, each, axes=1) for each in averaged]
+    left_out = [leave_one_out(each, weights) for each in averaged]
+    return Derivatives(
+        np.asarray(own.predict(means[0])),
+        np.asarray(jackknife_error(jax.vmap(own.predict)(left_out[0]))),
+        np.asarray(jax.jit(slopes_of)(*means)),
+        np.asarray(jax.jit(jax.vmap(slopes_of))(*left_out)),
+    )

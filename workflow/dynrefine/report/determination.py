@@ -1,0 +1,119 @@
+"""The chapter of what the measurements determine of the parameters."""
+
+import numpy as np
+import pandas as pd
+
+from dynrefine.files.tables import rows_of
+from dynrefine.report.blocks import Chapter, listed, picture
+from dynrefine.report.figures import covariance_figure
+from dynrefine.report.formatting import number, unit_name, value_with_error
+from dynrefine.report.results import Results
+from dynrefine.report.tables import Table
+
+# Of what was held of a parameter beforehand: its uncertainty relative to its size.
+_UNDETERMINED = 0.5
+
+
+def determination_chapter(results: Results) -> Chapter:
+    """The covariance of the parameters, its worst direction, and the errors that it leaves of properties."""
+    table = results.covariance
+    if not len(table):
+        return Chapter("determination", "What the data determine", "", [])
+    fitted = sorted(set(results.sensitivities.property[results.sensitivities.fitted]))
+    text = (
+        f"What {listed(fitted)} determine of the parameters, by their derivatives with the refined potential, the "
+        "errors of the measurements and those of the simulation. Beforehand each is known to its own size. "
+        + _worst_direction(table)
+    )
+    parameters = list(dict.fromkeys(table.parameter))
+    caption = (
+        "Ellipses of one and two standard errors of pairs of parameters; the cross is the refined potential."
+    )
+    figures = [picture(covariance_figure(table), caption)] if len(parameters) > 1 else []
+    return Chapter(
+        "determination",
+        "What the data determine",
+        text,
+        [*figures, parameters_table(table), left_errors_table(results.sensitivities, results.state_names)],
+    )
+
+
+def directions(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Relative uncertainties of the combinations of parameters that vary alone, rising, and these as rows."""
+    names = list(dict.fromkeys(table.parameter))
+    covariance = table.pivot(index="parameter", columns="other", values="covariance")
+    values = table.drop_duplicates("parameter").set_index("parameter").value[names]
+    sizes = np.where(values == 0.0, 1.0, np.abs(values))
+    squared, columns = np.linalg.eigh(covariance.loc[names, names] / np.outer(sizes, sizes))
+    return np.sqrt(squared), columns.T
+
+
+def _worst_direction(table: pd.DataFrame) -> str:
+    """What the data tell the least of, as a sentence."""
+    names = list(dict.fromkeys(table.parameter))
+    uncertainties, rows = directions(table)
+    weights = rows[-1] * np.sign(rows[-1][np.argmax(np.abs(rows[-1]))])
+    combination = " ".join(
+        f"{'+' if weight > 0 else '−'} {abs(weight):.2f} Δ{name}/{name}"
+        for name, weight in zip(names, weights, strict=True)
+        if abs(weight) >= 0.05
+    ).removeprefix("+ ")
+    known = f"{number(100.0 * uncertainties[-1], 2)} %"
+    if uncertainties[-1] > _UNDETERMINED:
+        return f"The direction {combination} is degenerate: the data leave it open to {known}."
+    if len(names) == 1:
+        return ""
+    best = f"{number(100.0 * uncertainties[0], 2)} %"
+    return (
+        f"They leave open the most of {combination}, which they determine to {known}; the best one to {best}."
+    )
+
+
+def parameters_table(table: pd.DataFrame) -> Table:
+    """The parameters with their uncertainties, and the correlation of each with the others.
+
+    Arguments:
+        table: see `dynrefine.refinement.covariance.Determination.pairs`.
+    """
+    names = list(dict.fromkeys(table.parameter))
+    correlations = table.pivot(index="parameter", columns="other", values="correlation")
+    rows = [
+        (
+            row.parameter,
+            unit_name(row.unit),
+            value_with_error(row.value, row.uncertainty),
+            value_with_error(row.uncertainty, row.uncertainty_error),
+            *(f"{correlations.loc[row.parameter, other]:+.3f}".replace("-", "−") for other in names),
+        )
+        for row in rows_of(table.drop_duplicates("parameter"))
+    ]
+    header = ("parameter", "unit", "refined", "uncertainty", *(f"correlation with {name}" for name in names))
+    caption = "Uncertainties that the fitted measurements leave; in brackets their own statistical errors."
+    return Table(header, rows, (False, False, *[True] * (len(names) + 2)), caption)
+
+
+def left_errors_table(table: pd.DataFrame, states: dict[str, str]) -> Table:
+    """Properties that are numbers, with the errors that come from the parameters.
+
+    Arguments:
+        table: see `dynrefine.refinement.covariance.Determination.sensitivities`.
+        states: their names by their labels.
+    """
+    points = table[table.parameter == table.parameter.iloc[0]]
+    numbers = points[points.groupby(["property", "state"]).property.transform("size") == 1]
+    rows = [
+        (
+            row.property + (" (fitted)" if row.fitted else ""),
+            states[row.state],
+            unit_name(row.unit),
+            value_with_error(row.value, row.standard_error),
+            number(row.parameter_error, 2),
+            value_with_error(row.target, row.target_error),
+        )
+        for row in rows_of(numbers)
+    ]
+    header = ("property", "state", "unit", "simulated", "error from the parameters", "measured")
+    caption = (
+        "What the uncertainty of the parameters leaves open of properties, beside their statistical errors."
+    )
+    return Table(header, rows, (False, False, False, True, True, True), caption)
