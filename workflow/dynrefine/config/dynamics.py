@@ -140,6 +140,27 @@ class TrajectorySettings(Section):
     )
 
 
+class PathIntegralSettings(Section):
+    beads: PositiveInt = Field(
+        32, description="Beads of the ring polymer that stands for an atom; 1: classical nuclei."
+    )
+    thermostat: Literal["pile_g", "pile_l"] = Field(
+        "pile_g",
+        description="Of the normal modes of the ring polymers, by i-PI's names: Langevin thermostats, and on the "
+        "centroids a global (pile_g) or a local one (pile_l).",
+    )
+    relaxation: PositiveFloat = Field(0.1, description="Relaxation time of the thermostat of the centroids, ps.")
+    timestep: PositiveFloat = Field(0.25, description="Time step, fs.")
+    equilibration: NonNegativeFloat = Field(
+        1.0, description="Time before the first record; runs begin at starting points of the validation, ps."
+    )
+    length: PositiveFloat = Field(5.0, description="Length of a run after that, ps.")
+    sampling_interval: PositiveFloat = Field(
+        20.0, description="Time between two records, fs; a multiple of the time step."
+    )
+    runs: Chunks = Field(2, description="Independent runs of each state, a job each.")
+
+
 class JudgeSettings(Section):
     properties: Observables = Field(
         Observables(),
@@ -155,3 +176,9 @@ class ValidationSettings(JudgeSettings, SharedSampling):
         examples=[[]],
     )
     length: PositiveFloat = Field(1000.0, description="Length of a trajectory each way in time, fs.")
+    path_integrals: PathIntegralSettings | None = Field(
+        None,
+        description="Path integrals by i-PI with the refined potential, which tell what its nuclei being classical "
+        "hides; absent: none.",
+        examples=[{}],
+    )
