@@ -104,6 +104,15 @@ HORIZON = (
     if campaign.gradient.depth == "auto"
     else []
 )
+PATH_INTEGRALS = (
+    [
+        "<results>/path_integrals/refined/properties.csv",
+        "<results>/path_integrals/refined/curves.npz",
+        "<results>/path_integrals/refined/energies.csv",
+    ]
+    if campaign.validation.path_integrals
+    else []
+)
 TOTAL_DERIVATIVE = (
     "<results>/check_gradient/total_derivative.csv" if DISPLACEMENTS else []
 )

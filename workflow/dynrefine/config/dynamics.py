@@ -10,6 +10,7 @@ from dynrefine.config.base import NonNegativeFloat, PositiveFloat, PositiveInt, 
 from dynrefine.config.properties import Observables
 
 Chunks = Annotated[int, Field(ge=1, le=100)]
+BLOCKS_OF_A_RUN = 5  # from which the error bars of path integrals come
 
 
 class State(Section):
@@ -149,7 +150,9 @@ class PathIntegralSettings(Section):
         description="Of the normal modes of the ring polymers, by i-PI's names: Langevin thermostats, and on the "
         "centroids a global (pile_g) or a local one (pile_l).",
     )
-    relaxation: PositiveFloat = Field(0.1, description="Relaxation time of the thermostat of the centroids, ps.")
+    relaxation: PositiveFloat = Field(
+        0.1, description="Relaxation time of the thermostat of the centroids, ps."
+    )
     timestep: PositiveFloat = Field(0.25, description="Time step, fs.")
     equilibration: NonNegativeFloat = Field(
         1.0, description="Time before the first record; runs begin at starting points of the validation, ps."

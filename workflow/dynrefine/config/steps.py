@@ -7,8 +7,10 @@ from pydantic import BaseModel
 from dynrefine.config.base import Section
 from dynrefine.config.data import BatchSettings, Element, FramesSettings
 from dynrefine.config.dynamics import (
+    BarostatSettings,
     JudgeSettings,
     NeighbourSettings,
+    PathIntegralSettings,
     ReusedSettings,
     State,
     TrajectorySettings,
@@ -162,6 +164,20 @@ class Validate(SimulationSettings, EvaluationSettings):
     validation: JudgeSettings
 
 
+class _HeldSettings(NeighbourSettings):
+    barostat: BarostatSettings
+
+
+class SamplePathIntegrals(PotentialStep):
+    state: State
+    ensemble: _HeldSettings
+    path_integrals: PathIntegralSettings
+
+
+class JudgePathIntegrals(Validate):
+    pass
+
+
 class ExportPotential(SurfacesStep):
     pass
 
@@ -195,6 +211,8 @@ STEPS: dict[str, type[Section]] = {
     "displace_potential": DisplacePotential,
     "check_total_derivative": CheckTotalDerivative,
     "validate": Validate,
+    "sample_path_integrals": SamplePathIntegrals,
+    "judge_path_integrals": JudgePathIntegrals,
     "export_potential": ExportPotential,
     "draw_figures": DrawFigures,
     "write_report": WriteReport,

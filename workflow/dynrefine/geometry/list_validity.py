@@ -12,8 +12,8 @@ def is_valid(
 ) -> np.ndarray:
     """Whether no pair can have come within the cutoff that was beyond the skin, bool [...].
 
-    A homogeneous deformation shortens no distance by more than its least stretch; what atoms have moved beside it, and
-    beside a shift of all, comes on top.
+    A homogeneous deformation shortens no distance by more than its least stretch; what atoms have moved beside it,
+    and beside a shift of all, comes on top.
 
     Arguments:
         built: positions [..., N, 3] and cells [..., 3, 3] that the lists were built for, Å.

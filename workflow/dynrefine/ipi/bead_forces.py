@@ -55,7 +55,10 @@ class BeadForces:
         Raises:
             CampaignError: an energy is not finite, or lists cannot be made long enough.
         """
-        potential, reach = self._potential, (self._potential.architecture.cutoff, self._settings.neighbour_skin)
+        potential, reach = (
+            self._potential,
+            (self._potential.architecture.cutoff, self._settings.neighbour_skin),
+        )
         given = [jnp.asarray(each, potential.dtype) for each in (positions, cells)]
         if self._built is None or not np.all(is_valid(self._built, positions, cells, *reach)):
             self._build(cells, *given)

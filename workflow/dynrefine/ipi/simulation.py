@@ -7,20 +7,30 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from dynrefine.config.data import Element
 from dynrefine.config.dynamics import PathIntegralSettings
 from dynrefine.errors import CampaignError
+from dynrefine.files.path_integrals import RingPolymers
 from dynrefine.ipi.protocol import FOLDER_AND_PREFIX, Evaluation, connected, serve
 
 _TOLD = 1500  # characters of what i-PI said before it failed
 _STARTING = 60.0  # s that i-PI may take to listen at its socket
-_COMPONENTS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))  # in which i-PI tells its cell, vectors as columns
+_KINETIC = ("kinetic_cv", "kinetic_td")  # centroid virial and primitive estimators
+_COMPONENTS = (
+    (0, 0),
+    (1, 1),
+    (2, 2),
+    (0, 1),
+    (0, 2),
+    (1, 2),
+)  # in which i-PI tells its cell, vectors as columns
 
 
 @dataclass(frozen=True)
@@ -28,16 +38,33 @@ class Start:
     """Atoms before the first step.
 
     Attributes:
-        symbols: chemical symbols of the atoms.
-        masses: u [N].
+        elements: that number the species.
+        species: element index of each atom [N].
         positions: [N, 3], Å.
         cell: cell vectors as rows [3, 3], Å.
     """
 
-    symbols: Sequence[str]
-    masses: np.ndarray
+    elements: Sequence[Element]
+    species: np.ndarray
     positions: np.ndarray
     cell: np.ndarray
+
+    @property
+    def symbols(self) -> list[str]:
+        """Chemical symbols of the atoms."""
+        return [self.elements[index].symbol for index in self.species]
+
+    @property
+    def masses(self) -> np.ndarray:
+        """Of the atoms [N], u."""
+        return np.array([self.elements[index].mass for index in self.species])
+
+    def turned(self) -> "Start":
+        """The same in a cell whose first vector is along x and whose second one is in the plane of x and y."""
+        axes, upper = np.linalg.qr(self.cell.T)
+        signs = np.sign(np.diag(upper))
+        cell = (signs[:, None] * upper).T
+        return replace(self, positions=self.positions @ (axes * signs), cell=cell)
 
 
 @dataclass(frozen=True)
@@ -55,34 +82,13 @@ class Surroundings:
     relaxation: float = 1000.0
 
 
-@dataclass(frozen=True)
-class Recorded:
-    """What i-PI recorded after the equilibration.
-
-    Attributes:
-        positions: of the beads [records, P, N, 3], Å.
-        cells: cell vectors as rows [records, 3, 3], Å.
-        potential: mean potential energy of the beads [records], eV.
-        virial_kinetic: centroid virial estimates of the kinetic energy by element [records], eV.
-        primitive_kinetic: primitive estimates of the same.
-        temperatures: kinetic temperature of the ring polymers [records], K.
-    """
-
-    positions: np.ndarray
-    cells: np.ndarray
-    potential: np.ndarray
-    virial_kinetic: Mapping[str, np.ndarray]
-    primitive_kinetic: Mapping[str, np.ndarray]
-    temperatures: np.ndarray
-
-
 def simulate(
     start: Start,
     surroundings: Surroundings,
     settings: PathIntegralSettings,
     evaluate: Evaluation,
     seed: int,
-) -> Recorded:
+) -> RingPolymers:
     """Let i-PI move ring polymers of all atoms; a cell that is not along the axes is turned.
 
     Arguments:
@@ -97,12 +103,12 @@ def simulate(
     """
     address = f"dynrefine_{uuid.uuid4().hex}"  # not that of a job that was killed, or of another one beside
     with tempfile.TemporaryDirectory(prefix="dynrefine_ipi_") as folder:
-        turned = _turned(start)
+        turned = start.turned()
         text = _input(turned, surroundings, settings, address, seed)
         Path(folder, "input.xml").write_text(text, encoding="utf-8")
         Path(folder, "start.xyz").write_text(_xyz(turned), encoding="utf-8")
         _run(Path(folder), address, evaluate)
-        return _read(Path(folder), sorted(set(start.symbols)), settings)
+        return _read(Path(folder), start, settings)
 
 
 def _run(folder: Path, address: str, evaluate: Evaluation) -> None:
@@ -147,24 +153,14 @@ def _program() -> str:
     return found
 
 
-def _turned(start: Start) -> Start:
-    """The atoms in a cell whose first vector is along x and whose second one is in the plane of x and y."""
-    axes, upper = np.linalg.qr(start.cell.T)
-    signs = np.sign(np.diag(upper))
-    return Start(start.symbols, start.masses, start.positions @ (axes * signs), (signs[:, None] * upper).T)
-
-
 def _input(
     start: Start, surroundings: Surroundings, settings: PathIntegralSettings, address: str, seed: int
 ) -> str:
     """The input of i-PI."""
     steps = round(1e3 * (settings.equilibration + settings.length) / settings.timestep)
     stride = round(settings.sampling_interval / settings.timestep)
-    kinetic = [
-        f"{estimator}(atom={symbol}){{electronvolt}}"
-        for estimator in ("kinetic_cv", "kinetic_td")
-        for symbol in sorted(set(start.symbols))
-    ]
+    present = [start.elements[index].symbol for index in np.unique(start.species)]
+    kinetic = [f"{name}{{electronvolt}}(atom={symbol})" for name in _KINETIC for symbol in present]
     columns = ", ".join(["potential{electronvolt}", "temperature{kelvin}", "cell_h{angstrom}", *kinetic])
     pressure = (
         "" if surroundings.pressure is None else f'<pressure units="bar">{surroundings.pressure}</pressure>'
@@ -201,9 +197,8 @@ def _dynamics(surroundings: Surroundings, settings: PathIntegralSettings) -> str
     """How the ring polymers move: a thermostat on each normal mode, and a barostat where the pressure is held."""
     relaxation = 1e3 * settings.relaxation
     langevin = f'<thermostat mode="langevin"><tau units="femtosecond">{relaxation}</tau></thermostat>'
-    barostat = (
-        f'<barostat mode="isotropic"><tau units="femtosecond">{surroundings.relaxation}</tau>{langevin}</barostat>'
-    )
+    tau = f'<tau units="femtosecond">{surroundings.relaxation}</tau>'
+    barostat = f'<barostat mode="isotropic">{tau}{langevin}</barostat>'
     return f"""
       <dynamics mode="{"nvt" if surroundings.pressure is None else "npt"}">
         <timestep units="femtosecond">{settings.timestep}</timestep>
@@ -222,25 +217,25 @@ def _numbers(values: np.ndarray) -> str:
     return f"[{', '.join(f'{value:.12g}' for value in values.ravel())}]"
 
 
-def _read(folder: Path, symbols: Sequence[str], settings: PathIntegralSettings) -> Recorded:
+def _read(folder: Path, start: Start, settings: PathIntegralSettings) -> RingPolymers:
     """What i-PI wrote, without the equilibration and the point where it ended."""
-    table = np.loadtxt(folder / "run.out", ndmin=2)
-    beads = np.stack([_read_positions(path) for path in sorted(folder.glob("run.pos_*.xyz"))], axis=1)
     first = round(1e3 * settings.equilibration / settings.sampling_interval) + 1
-    recorded = round(1e3 * settings.length / settings.sampling_interval)
-    kept = slice(first, first + recorded)
-    potential, temperatures = table[kept, :2].T
-    cells = np.zeros((len(potential), 3, 3))
-    for (component, vector), values in zip(_COMPONENTS, table[kept, 2:8].T, strict=True):
+    kept = slice(first, first + round(1e3 * settings.length / settings.sampling_interval))
+    table = np.loadtxt(folder / "run.out", ndmin=2)[kept]
+    beads = [_read_positions(path)[kept] for path in sorted(folder.glob("run.pos_*.xyz"))]
+    cells = np.zeros((len(table), 3, 3))
+    for (component, vector), values in zip(_COMPONENTS, table[:, 2:8].T, strict=True):
         cells[:, vector, component] = values
-    virial, primitive = np.split(table[kept, 8:].T, 2)
-    return Recorded(
-        positions=beads[kept],
+    kinetic = np.zeros((2, len(table), len(start.elements)))
+    kinetic[:, :, np.unique(start.species)] = np.split(table[:, 8:], 2, axis=1)
+    return RingPolymers(
+        species=start.species,
+        positions=np.stack(beads, axis=1),
         cells=cells,
-        potential=potential,
-        virial_kinetic=dict(zip(symbols, virial, strict=True)),
-        primitive_kinetic=dict(zip(symbols, primitive, strict=True)),
-        temperatures=temperatures,
+        potential=table[:, 0],
+        virial_kinetic=kinetic[0],
+        primitive_kinetic=kinetic[1],
+        temperatures=table[:, 1],
     )
 
 

@@ -1,6 +1,6 @@
 """What a potential is judged by: properties from long independent runs, fitted or not, each with its error."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, SupportsFloat
 
@@ -11,9 +11,11 @@ import pandas as pd
 from jaxtyping import Array, Float
 
 from dynrefine.config.properties.base import PropertySettings
+from dynrefine.config.steps import Validate
 from dynrefine.files.curves import Curve, curve_of
 from dynrefine.files.trajectories import Trajectories
 from dynrefine.properties.base import Detail, Observable, settled
+from dynrefine.refinement.gathering import Chunk, observables_of
 from dynrefine.refinement.objective import evaluate
 from dynrefine.statistics import jackknife_error, leave_one_out, standard_error
 
@@ -105,6 +107,22 @@ class Judged:
     def is_static(self) -> bool:
         """Whether no trajectory is needed, so that all records of the chains serve."""
         return not self.observable.along
+
+
+def judged_properties(settings: Validate, label: str, chunks: Sequence[Chunk]) -> Iterator[Judged]:
+    """The fitted properties, then those that judge beside them, of a state.
+
+    Arguments:
+        settings: properties and states.
+        label: of the state.
+        chunks: of the state.
+    """
+    fitted, judging = settings.objective.observables.chosen(), settings.validation.properties.chosen()
+    seen, state = label in settings.fitted_states, settings.states[label]
+    chosen = {name: each if seen else each.elsewhere() for name, each in (fitted | judging).items()}
+    observables = observables_of(settings, state, chunks, chosen)
+    for name, each in chosen.items():
+        yield Judged(name, each, observables[name], seen and name in fitted)
 
 
 def add_judged(findings: Findings, label: str, judged: Judged, statistics: Float[Array, " S *C"]) -> None:

@@ -1,6 +1,6 @@
 """The judgement of a potential."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +20,6 @@ from dynrefine.files.trajectories import Observed, Trajectories, load_trajectori
 from dynrefine.geometry.frames_with_neighbours import with_neighbours
 from dynrefine.quantities.base import Observer
 from dynrefine.refinement import validation
-from dynrefine.refinement.gathering import observables_of
 from dynrefine.sampling.records import observe_records
 from dynrefine.steps.loading import load_potential, load_surfaces
 from dynrefine.training.potential import evaluate, label_errors, less_offsets
@@ -39,7 +38,7 @@ def validate(job: Job, settings: Validate) -> None:
     }
     findings = validation.Findings()
     for label, state in states.items():
-        properties = list(_properties(settings, label, ensembles[label]))
+        properties = list(validation.judged_properties(settings, label, ensembles[label]))
         statistics = _statistics(job, settings, properties, ensembles[label], trajectories[label])
         for judged in properties:
             validation.add_judged(findings, label, judged, statistics[judged.name])
@@ -49,16 +48,6 @@ def validate(job: Job, settings: Validate) -> None:
     errors = _errors(job, settings) if job.inputs.test else {}
     rows = [{"quantity": name, "value": value, "unit": unit} for name, (value, unit) in errors.items()]
     write_table(job.outputs.errors, pd.DataFrame(rows, columns=["quantity", "value", "unit"]))
-
-
-def _properties(settings: Validate, label: str, ensembles: Sequence[Ensemble]) -> Iterator[validation.Judged]:
-    """The fitted properties, then those that judge beside them, of a state."""
-    fitted, judging = settings.objective.observables.chosen(), settings.validation.properties.chosen()
-    seen, state = label in settings.fitted_states, settings.states[label]
-    chosen = {name: each if seen else each.elsewhere() for name, each in (fitted | judging).items()}
-    observables = observables_of(settings, state, ensembles, chosen)
-    for name, each in chosen.items():
-        yield validation.Judged(name, each, observables[name], seen and name in fitted)
 
 
 def _statistics(

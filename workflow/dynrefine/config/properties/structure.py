@@ -27,6 +27,7 @@ class RadialDistributionSettings(JudgingCurve):
     """Radial distribution function g(r) of a pair of elements."""
 
     at_start: ClassVar[tuple[str, ...]] = ("pair_distributions",)
+    of_positions: ClassVar[bool] = True
 
     pair: Annotated[list[str], Field(min_length=2, max_length=2)] = Field(
         description="The two elements.", examples=[["O", "O"]]
@@ -82,6 +83,7 @@ class StructureFactorSettings(JudgingCurve):
     """Structure factor S(Q), or interference function F(Q), of neutron or X-ray diffraction."""
 
     at_start: ClassVar[tuple[str, ...]] = ("pair_distributions",)
+    of_positions: ClassVar[bool] = True
 
     radiation: Literal["neutron", "xray"] = Field(
         "neutron",
