@@ -1,5 +1,6 @@
 """Path integrals by i-PI: exact energies of oscillators, and the records as tables."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from dynrefine.config.data import Element
 from dynrefine.config.dynamics import BLOCKS_OF_A_RUN, PathIntegralSettings
 from dynrefine.errors import CampaignError
 from dynrefine.files.path_integrals import RingPolymers
+from dynrefine.ipi import watched
 from dynrefine.ipi.protocol import Labels
 from dynrefine.ipi.simulation import Start, Surroundings, simulate
 from dynrefine.refinement.path_integrals import blocks_of, energies
@@ -102,6 +104,15 @@ def test_what_fails_is_told():
     other = settings.model_copy(update={"thermostat": "none_such"})
     with pytest.raises(CampaignError, match=r"(?s)i-PI failed, expected it to run to its end.*Error"):
         simulate(START, Surroundings(KELVIN), other, oscillators, seed=1)
+
+
+def test_a_program_ends_with_the_process_that_started_it(tmp_path):
+    """The pipe it has from there is closed only then."""
+    program = tmp_path / "program.py"
+    program.write_text("import time\n\ntime.sleep(300)\n")
+    command = f"sys.executable, {watched.__file__!r}, str(os.getpid()), {str(program)!r}"
+    starting = f"import os, subprocess, sys; subprocess.Popen([{command}])"
+    subprocess.run([sys.executable, "-c", starting], stdout=subprocess.PIPE, check=True, timeout=100)
 
 
 def test_a_cell_is_turned_and_its_atoms_with_it():

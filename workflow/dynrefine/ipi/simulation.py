@@ -117,7 +117,11 @@ def _run(folder: Path, address: str, evaluate: Evaluation) -> None:
     log = folder / "log"
     with open(log, "wb") as told:
         ipi = subprocess.Popen(
-            [_program(), "input.xml"], cwd=folder, env=environment, stdout=told, stderr=subprocess.STDOUT
+            [*_watched(), _program(), "input.xml"],
+            cwd=folder,
+            env=environment,
+            stdout=told,
+            stderr=subprocess.STDOUT,
         )
         try:
             if _listens(ipi, address):
@@ -139,6 +143,11 @@ def _listens(ipi: subprocess.Popen, address: str) -> bool:
             return False
         time.sleep(0.05)
     return True
+
+
+def _watched() -> list[str]:
+    """What lets a program end with this process, even where it is killed."""
+    return [sys.executable, "-P", str(Path(__file__).with_name("watched.py")), str(os.getpid())]
 
 
 def _program() -> str:
@@ -176,7 +185,6 @@ def _input(
     <address>{address}</address>
     <latency>1e-4</latency>
     <batch_size>{settings.beads}</batch_size>
-    <exit_on_disconnect>True</exit_on_disconnect>
   </ffsocket>
   <system>
     <initialize nbeads="{settings.beads}">
