@@ -17,4 +17,6 @@ initial, refined = (
     next(curve for curve in load_curves(results / stage / "curves.npz") if curve.name == "infrared")
     for stage in ("initial", "refined")
 )
-save_figure(sys.argv[2], spectrum_figure(initial, refined, [band.range for band in bands]))
+save_figure(
+    sys.argv[2], spectrum_figure({"initial": initial, "refined": refined}, [band.range for band in bands])
+)

@@ -63,6 +63,7 @@ class FinishedCampaign:
         quality: of each iteration that was run, then of the refined potential.
         passed_through: iterations that were not run.
         spectrum: whether an infrared spectrum is fitted, or else the self-diffusion.
+        quantum: whether path integrals were asked for.
     """
 
     folder: Path
@@ -70,6 +71,7 @@ class FinishedCampaign:
     quality: tuple[float, ...] = (0.0, 0.25, 0.4, 0.5, 0.52, 0.55)
     passed_through: int = 0
     spectrum: bool = True
+    quantum: bool = False
 
     @property
     def observable(self) -> str:
@@ -85,6 +87,8 @@ class FinishedCampaign:
         infrared = settings["objective"]["observables"]["infrared"]
         infrared["targets"] = dict.fromkeys(self.states[1:], infrared["target"])
         settings["validation"]["properties"] = {}  # what judges stands in the files alone
+        if self.quantum:
+            settings["validation"]["path_integrals"] = {"beads": 24, "length": 12.5}
         if not self.spectrum:
             diffusion = {"target": 2.43, "element": "O", "window": 396.0, "weight": 2.0}
             settings["objective"]["observables"] = {"diffusion": diffusion}
@@ -112,6 +116,7 @@ class FinishedCampaign:
         files = {
             "objectives": [self.folder / f"objective_{number}.npz" for number in range(count)],
             "targets": [self.folder / "target.csv"],
+            "path_integrals": self._write_path_integrals() if self.quantum else [],
             **{
                 name: [self.folder / f"{stage}_{name}" for stage in STAGES]
                 for name in ("properties", "errors", "curves")
@@ -250,6 +255,20 @@ class FinishedCampaign:
             columns=["quantity", "value", "unit"],
         ).to_csv(self.folder / f"{stage}_errors", index=False)
         save_curves(self.folder / f"{stage}_curves", curves)
+
+    def _write_path_integrals(self) -> list[Path]:
+        """Quantum nuclei have a structure as that of a better potential, and more energy."""
+        self._write_validation("quantum", 1.0)
+        rows = [
+            ("300K", name, "meV/atom", classical, error, classical + more, 0.4)
+            for name, classical, error, more in (
+                ("potential energy", -151.2, 0.3, 70.1),
+                ("kinetic energy of H", 38.78, 0.0, 110.2),
+            )
+        ]
+        columns = ["state", "energy", "unit", "classical", "classical_error", "quantum", "quantum_error"]
+        pd.DataFrame(rows, columns=columns).to_csv(self.folder / "quantum_energies", index=False)
+        return [self.folder / f"quantum_{name}" for name in ("properties", "curves", "energies")]
 
     def _write_training(self) -> None:
         random, parts = _random("training"), {"train": 90, "validation": 15, "test": 20}

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from dynrefine.config import check_files, load_config
-from dynrefine.config.dynamics import State, state_labels
+from dynrefine.config.dynamics import PathIntegralSettings, State, state_labels
 from dynrefine.config.properties import PROPERTIES
 from dynrefine.config.reference import COMMAND, documents, write_documents
 from dynrefine.errors import CampaignError
@@ -65,7 +65,8 @@ def test_reference_shows_the_defaults():
     same = load_config(minimal(optimiser=shown.optimiser.model_dump()))
     for section in ("potential", "training", "ensemble", "trajectory", "gradient", "optimiser"):
         assert getattr(shown, section) == getattr(same, section)
-    assert shown.validation == same.validation
+    optional = {"path_integrals": PathIntegralSettings()}
+    assert shown.validation == same.validation.model_copy(update=optional)
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,7 @@ INFRARED = ("objective", "observables", "infrared")
 OWN_DIPOLE = {"name": "dipole", "surface": {"kind": "dipole"}}
 ARGON = "workflow/data/targets/argon_structure_factor_85K.csv"
 SHORT = {"kind": "intermediate_scattering", "momentum_transfer": 2, "window": 40}
+PATH_INTEGRALS = ("validation", "path_integrals")
 STRUCTURE = ("validation", "properties", "rdf")
 UNMEASURED = (*STRUCTURE, "target"), None
 
@@ -72,6 +73,16 @@ HEAVY = [(("ensemble", "masses"), None)]
         (
             [((*STRUCTURE, "pair"), ["O", "N"])],
             "validation.properties.rdf names the element 'N', expected one of O, H: correct it.",
+        ),
+        (
+            [((*PATH_INTEGRALS, "sampling_interval"), 0.9)],
+            "validation.path_integrals.sampling_interval is 0.9 fs, expected a multiple of "
+            "validation.path_integrals.timestep, 0.25 fs: change one of them.",
+        ),
+        (
+            [((*PATH_INTEGRALS, "length"), 0.09)],
+            "validation.path_integrals.length is 0.09 ps, expected at least 5 times its sampling_interval, 0.1 ps, "
+            "for error bars: lengthen the run or record more often.",
         ),
         (
             [((*STRUCTURE, "bin"), 7.0)],

@@ -28,7 +28,7 @@ def pip_versions(python):
 
 @pytest.mark.parametrize("path", sorted(ENVIRONMENTS.glob("*.yaml")), ids=lambda path: path.name)
 def test_conda_and_pip_install_the_same_versions(path):
-    conda = dict(re.findall(r"^  - ([\w-]+) =([\w.]+)", path.read_text(), flags=re.MULTILINE))
+    conda = dict(re.findall(r"^ +- ([\w-]+) ?==?([\w.]+)", path.read_text(), flags=re.MULTILINE))
     shared = {
         PIP_NAMES.get(name, name): version for name, version in conda.items() if name not in NOT_FROM_PIP
     }

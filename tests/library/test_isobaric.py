@@ -1,12 +1,15 @@
 """Sampling at constant pressure: the volume's own distribution, and the density of a Lennard-Jones liquid."""
 
+import sys
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from dynrefine.config.data import Element
-from dynrefine.config.dynamics import BarostatSettings, EnsembleSettings, State
+from dynrefine.config.dynamics import BarostatSettings, EnsembleSettings, PathIntegralSettings, State
 from dynrefine.config.properties import PROPERTIES
 from dynrefine.config.steps import SampleEnsemble
 from dynrefine.config.surfaces import LennardJonesSettings
@@ -16,6 +19,8 @@ from dynrefine.errors import CampaignError
 from dynrefine.files.models import create_model
 from dynrefine.files.trajectories import Observed
 from dynrefine.geometry.system import Point, system_of
+from dynrefine.ipi.bead_forces import BeadForces
+from dynrefine.ipi.simulation import Start, Surroundings, simulate
 from dynrefine.properties.base import Conditions, create_observables
 from dynrefine.quantities.density import density
 from dynrefine.refinement.gradient import Weighing, energy_gradients
@@ -26,6 +31,7 @@ from dynrefine.sampling.reweighting import ensemble_coefficients
 from dynrefine.statistics import jackknife_error, leave_one_out, standard_error
 from dynrefine.units import BAR, BOLTZMANN, GRAM_PER_CUBIC_CENTIMETRE, KILOJOULE_PER_MOLE
 
+IPI = Path(sys.executable).with_name("i-pi")
 KELVIN, ATOMS, REPLICAS = 300.0, 8, 64
 
 
@@ -115,6 +121,12 @@ def sampled(sigma, seed):
     return model, ensemble, 108 * 39.948 / volumes / GRAM_PER_CUBIC_CENTIMETRE
 
 
+@pytest.fixture(scope="module")
+def liquid():
+    """A sample that several tests read."""
+    return sampled(SIGMA, seed=1)
+
+
 def fluctuating(name, conditions, **settings):
     """A property of fluctuations with a target of 2."""
     chosen = {name: PROPERTIES[name](target=2.0, **settings)}
@@ -155,12 +167,12 @@ def test_the_enthalpy_of_vaporisation_is_that_of_atoms_that_part():
 
 
 @pytest.mark.slow
-def test_the_density_of_the_lennard_jones_liquid_and_its_derivative():
+def test_the_density_of_the_lennard_jones_liquid_and_its_derivative(liquid):
     """The density at a pressure that Monte Carlo found at that density, and how it changes with σ.
 
     NIST Standard Reference Simulation Website (NIST SRD 173, doi:10.18434/T4M88Q), as in test_lennard_jones.
     """
-    model, ensemble, densities = sampled(SIGMA, seed=1)
+    model, ensemble, densities = liquid
     points = ensemble.starts(jnp.float64)
     system = system_of(ensemble.species, ARGON, jnp.float64)
     observed = jax.vmap(lambda point: density({}, system, point, None))(points)
@@ -207,3 +219,31 @@ def test_the_density_of_the_lennard_jones_liquid_and_its_derivative():
     error = np.hypot(standard_error(above), standard_error(below)) / (2.0 * step)
     assert abs(parts.mean() - expected) < 3.0 * np.hypot(standard_error(parts), error)
     assert abs(parts.mean()) > 4.0 * standard_error(parts)
+
+
+@pytest.mark.skipif(not IPI.is_file(), reason="i-PI is not installed: pip install ipi")
+@pytest.mark.slow
+def test_ipi_finds_the_same_density_at_the_same_pressure(liquid):
+    """A single bead, with a barostat of another kind (Bussi, Zykova-Timan and Parrinello 2009)."""
+    model, ensemble, densities = liquid
+    state, own = SETTINGS.state, SETTINGS.ensemble
+    settings = PathIntegralSettings(
+        beads=1,
+        thermostat="pile_l",
+        relaxation=0.5,
+        timestep=own.timestep,
+        equilibration=2.0,
+        length=20.0,
+        sampling_interval=40.0,
+    )
+    start = Start(ARGON, ensemble.species, ensemble.chain_positions[0], ensemble.chain_cells[0])
+    surroundings = Surroundings(state.temperature, state.pressure, relaxation=500.0)
+    forces = BeadForces(model, ensemble.species, own)
+    found = simulate(start, surroundings, settings, forces, seed=2)
+    by_ipi = 108 * 39.948 / np.linalg.det(found.cells) / GRAM_PER_CUBIC_CENTIMETRE
+    blocks, of_chains = by_ipi.reshape(10, -1).mean(axis=1), densities.mean(axis=1)
+    error = np.hypot(standard_error(blocks), standard_error(of_chains))
+    assert error < 0.015 * of_chains.mean()  # or the test would see nothing
+    assert abs(blocks.mean() - of_chains.mean()) < 3.0 * error
+    assert abs(found.temperatures.mean() - state.temperature) < 0.03 * state.temperature
+    assert forces.lists_built < 0.2 * 22e3 / own.timestep

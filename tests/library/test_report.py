@@ -18,6 +18,7 @@ from dynrefine.report.curves import _passed_through, spectra_chapter
 from dynrefine.report.figures import dataset_figure, save_figure, to_svg, training_figure
 from dynrefine.report.formatting import duration, number, percent, value_with_error
 from dynrefine.report.page import render_page, write_page
+from dynrefine.report.quantum import quantum_chapter
 from dynrefine.report.results import read_timings
 
 NOT_A_NUMBER = float("nan")
@@ -322,6 +323,28 @@ def test_curves_are_drawn_with_the_name_of_the_potential_they_belong_to(campaign
             named = [line.get_ydata() for line in drawn if line.get_label() == stage]
             assert any(is_part_of(values, own.columns["prediction"]) for values in named), name
             assert not any(is_part_of(values, other.columns["prediction"]) for values in named), name
+
+
+def test_quantum_nuclei_stand_beside_classical_ones(tmp_path, page, monkeypatch):
+    """Those of the refined potential; without path integrals there is no such chapter."""
+    results = FinishedCampaign(tmp_path, quantum=True).read()
+    figures, to_svg = [], blocks.to_svg
+    monkeypatch.setattr(blocks, "to_svg", lambda figure, text: figures.append(figure) or to_svg(figure, text))
+    chapter = quantum_chapter(results)
+    assert "24 beads (pile_g), 2 runs of 12.5 ps" in chapter.text
+    assert "Quantum nuclei" in headings(render_page(results))
+    assert "Quantum nuclei" not in headings(page)
+    properties, energies = chapter.blocks[:2]
+    assert properties.header[3:5] == energies.header[3:5] == ("classical nuclei", "quantum nuclei")
+    (maximum,) = [row for row in properties.rows if row[0] == "rdf: first maximum"]
+    assert maximum[3:] == ("3.04(3)", "2.91(3)", "2.57(5)", "−3.1", "closer")
+    assert energies.rows[1] == ("kinetic energy of H", "300 K", "meV/atom", "38.8", "149.0(4)", "110.2(4)")
+    drawn = [line for figure in figures for axes in figure.axes for line in axes.get_lines()]
+    refined = {curve.name: curve for curve in results.curves["refined"]}
+    quantum = {curve.name: curve for curve in results.quantum.curves}
+    for nuclei, own in (("classical nuclei", refined), ("quantum nuclei", quantum)):
+        named = [line.get_ydata() for line in drawn if line.get_label() == nuclei]
+        assert any(is_part_of(values, own["rdf"].columns["prediction"]) for values in named)
 
 
 @pytest.mark.parametrize(("campaign", "highest"), [("improved", "initial"), ("opposite", "refined")])

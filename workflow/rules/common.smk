@@ -108,6 +108,15 @@ COVARIANCE, SENSITIVITIES = (
     f"<results>/validation/refined/{name}.csv" if campaign.validation.covariance else []
     for name in ("covariance", "sensitivities")
 )
+PATH_INTEGRALS = (
+    [
+        "<results>/path_integrals/refined/properties.csv",
+        "<results>/path_integrals/refined/curves.npz",
+        "<results>/path_integrals/refined/energies.csv",
+    ]
+    if campaign.validation.path_integrals
+    else []
+)
 TOTAL_DERIVATIVE = (
     "<results>/check_gradient/total_derivative.csv" if DISPLACEMENTS else []
 )

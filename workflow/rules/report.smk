@@ -48,6 +48,7 @@ rule write_report:
         properties=expand("<results>/validation/{stage}/properties.csv", stage=STAGES),
         errors=expand("<results>/validation/{stage}/errors.csv", stage=STAGES),
         curves=expand("<results>/validation/{stage}/curves.npz", stage=STAGES),
+        path_integrals=PATH_INTEGRALS,
         surface_learning_curves=of_surfaces("learning_curve.csv"),
         surface_errors=of_surfaces("errors.csv"),
         surface_parities=of_surfaces("parity.npz"),

@@ -10,6 +10,7 @@ from dynrefine.config.base import NonNegativeFloat, PositiveFloat, PositiveInt, 
 from dynrefine.config.properties import Observables
 
 Chunks = Annotated[int, Field(ge=1, le=100)]
+BLOCKS_OF_A_RUN = 5  # from which the error bars of path integrals come
 
 
 class State(Section):
@@ -140,6 +141,29 @@ class TrajectorySettings(Section):
     )
 
 
+class PathIntegralSettings(Section):
+    beads: PositiveInt = Field(
+        32, description="Beads of the ring polymer that stands for an atom; 1: classical nuclei."
+    )
+    thermostat: Literal["pile_g", "pile_l"] = Field(
+        "pile_g",
+        description="Of the normal modes of the ring polymers, by i-PI's names: Langevin thermostats, and on the "
+        "centroids a global (pile_g) or a local one (pile_l).",
+    )
+    relaxation: PositiveFloat = Field(
+        0.1, description="Relaxation time of the thermostat of the centroids, ps."
+    )
+    timestep: PositiveFloat = Field(0.25, description="Time step, fs.")
+    equilibration: NonNegativeFloat = Field(
+        1.0, description="Time before the first record; runs begin at starting points of the validation, ps."
+    )
+    length: PositiveFloat = Field(5.0, description="Length of a run after that, ps.")
+    sampling_interval: PositiveFloat = Field(
+        20.0, description="Time between two records, fs; a multiple of the time step."
+    )
+    runs: Chunks = Field(2, description="Independent runs of each state, a job each.")
+
+
 class JudgeSettings(Section):
     properties: Observables = Field(
         Observables(),
@@ -160,4 +184,10 @@ class ValidationSettings(JudgeSettings, SharedSampling):
         description="For potentials whose parameters have names: what the fitted measurements determine of them, by "
         "the derivatives of all properties at the refined potential. Each parameter takes two more short runs from "
         "each starting point.",
+    )
+    path_integrals: PathIntegralSettings | None = Field(
+        None,
+        description="Path integrals by i-PI with the refined potential, which tell what its nuclei being classical "
+        "hides; absent: none.",
+        examples=[{}],
     )

@@ -7,8 +7,10 @@ from pydantic import BaseModel
 from dynrefine.config.base import Section
 from dynrefine.config.data import BatchSettings, Element, FramesSettings
 from dynrefine.config.dynamics import (
+    BarostatSettings,
     JudgeSettings,
     NeighbourSettings,
+    PathIntegralSettings,
     ReusedSettings,
     State,
     TrajectorySettings,
@@ -176,6 +178,20 @@ class EstimateCovariance(PotentialStep, JudgingSettings):
     fitted_states: list[str]
 
 
+class _HeldSettings(NeighbourSettings):
+    barostat: BarostatSettings
+
+
+class SamplePathIntegrals(PotentialStep):
+    state: State
+    ensemble: _HeldSettings
+    path_integrals: PathIntegralSettings
+
+
+class JudgePathIntegrals(Validate):
+    pass
+
+
 class ExportPotential(SurfacesStep):
     pass
 
@@ -211,6 +227,8 @@ STEPS: dict[str, type[Section]] = {
     "validate": Validate,
     "measure_sensitivities": MeasureSensitivities,
     "estimate_covariance": EstimateCovariance,
+    "sample_path_integrals": SamplePathIntegrals,
+    "judge_path_integrals": JudgePathIntegrals,
     "export_potential": ExportPotential,
     "draw_figures": DrawFigures,
     "write_report": WriteReport,

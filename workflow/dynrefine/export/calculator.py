@@ -74,7 +74,7 @@ class DynrefineCalculator(Calculator):
         for name, method in (("potential", "energy"), ("dipole", "dipole")):
             _require_method(surfaces, name, method)
         self._symbols = _common_symbols(self._surfaces)
-        self._offsets = energy_offsets(self.potential)
+        self.offsets = energy_offsets(self.potential)  # of each element, eV
         self._list = VerletList(_Reach(max(s.architecture.cutoff for s in self._surfaces.values())), skin)
         self._is_bounded = False
         if "dipole" not in self._surfaces:
@@ -116,12 +116,16 @@ class DynrefineCalculator(Calculator):
                 self.results["dipole"] = np.asarray(moment, float)
 
     def _frame(self, atoms: Atoms) -> "_Frame":
-        species, positions, dtype = self._species(atoms), atoms.get_positions(), np.dtype(self._precision)
+        species, positions, dtype = self.species(atoms), atoms.get_positions(), np.dtype(self._precision)
         neighbours, cell = self._list.of(positions, atoms.cell.array, atoms.pbc, dtype)
         return _Frame(species, positions.astype(dtype), cell.astype(dtype), neighbours)
 
-    def _species(self, atoms: Atoms) -> np.ndarray:
-        """The place of each atom's element among those of the potential, int32 [N]."""
+    def species(self, atoms: Atoms) -> np.ndarray:
+        """The place of each atom's element among those of the potential, int32 [N].
+
+        Raises:
+            CampaignError: an element is not one of the potential.
+        """
         symbols = symbols_of(atoms)
         among = {symbol: symbol_among(symbol, self._symbols) for symbol in set(symbols)}
         places = {symbol: self._symbols.index(known) for symbol, known in among.items() if known is not None}
@@ -138,7 +142,7 @@ class DynrefineCalculator(Calculator):
         energy, forces, stress = self._evaluated(frame)
         if not atoms.pbc.all():
             self._require_no_box(float(energy), frame, atoms.pbc)
-        total = float(energy) + float(self._offsets[frame.species].sum())
+        total = float(energy) + float(self.offsets[frame.species].sum())
         labels = {"energy": total, "free_energy": total, "forces": forces.astype(float)}
         if atoms.cell.rank == 3:
             ratio = volume(frame.cell) / atoms.get_volume()

@@ -2,38 +2,45 @@
 
 import argparse
 import sys
-import time
 from pathlib import Path
 
+import numpy as np
 from ase import Atoms
-from ase.calculators.socketio import SocketClient
 from ase.io import read
 
+from dynrefine.campaign.numerics import numerics
+from dynrefine.config.dynamics import NeighbourSettings
 from dynrefine.errors import CampaignError
 from dynrefine.export.calculator import DynrefineCalculator
+from dynrefine.ipi.bead_forces import BeadForces
+from dynrefine.ipi.protocol import Evaluation, Labels, connected, serve
 
 
-def connected(seconds: float, host: str, port: int | None, unix: str | None) -> SocketClient:
-    """A client of the i-PI that listens at a port of a host, or at a UNIX socket by its name.
+def evaluation(calculator: DynrefineCalculator, atoms: Atoms) -> Evaluation:
+    """What i-PI asks for: of periodic structures all of a batch at once, of isolated ones one by one.
 
     Arguments:
-        seconds: to wait for it.
-        host, port, unix: as in the `ffsocket` of i-PI's input.
+        calculator: of the potential.
+        atoms: in the order of i-PI's.
 
     Raises:
-        CampaignError: nothing listens there.
+        CampaignError: an element is not one of the potential.
     """
-    until = time.monotonic() + seconds
-    while True:
-        try:
-            return SocketClient(host=host, port=port, unixsocket=unix)
-        except (ConnectionRefusedError, FileNotFoundError) as error:
-            if time.monotonic() > until:
-                place = f"UNIX socket /tmp/ipi_{unix}" if unix else f"port {port} of {host}"
-                raise CampaignError(
-                    f"no i-PI listens at {place} after {seconds:g} s: start i-pi with the same address in ffsocket."
-                ) from error
-            time.sleep(0.2)
+    species = calculator.species(atoms)
+    if atoms.pbc.all():
+        return BeadForces(
+            calculator.potential, species, NeighbourSettings(), float(calculator.offsets[species].sum())
+        )
+
+    def one_by_one(cells: np.ndarray, positions: np.ndarray) -> Labels:
+        energies, forces = [], []
+        for each in positions:
+            atoms.set_positions(each)
+            energies.append(calculator.get_potential_energy(atoms))
+            forces.append(calculator.get_forces(atoms))
+        return Labels(np.array(energies), np.stack(forces), np.zeros_like(cells))
+
+    return one_by_one
 
 
 def main() -> None:
@@ -55,10 +62,9 @@ def main() -> None:
     atoms = read(options.atoms, index=0)
     assert isinstance(atoms, Atoms)
     atoms.pbc = not options.isolated
-    atoms.calc = DynrefineCalculator(options.potential, precision=options.precision)
-    connected(options.wait, options.host, options.port, options.unix).run(
-        atoms, use_stress=not options.isolated
-    )
+    with numerics(options.precision):
+        evaluate = evaluation(DynrefineCalculator(options.potential, precision=options.precision), atoms)
+        serve(connected(options.wait, options.host, options.port, options.unix), evaluate)
 
 
 if __name__ == "__main__":

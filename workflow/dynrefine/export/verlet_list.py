@@ -14,6 +14,7 @@ from dynrefine.config.dynamics import NeighbourSettings
 from dynrefine.dynamics.force_field import ForceField, force_field
 from dynrefine.errors import CampaignError
 from dynrefine.geometry.cell import volume
+from dynrefine.geometry.list_validity import is_valid
 from dynrefine.geometry.neighbours import NeighbourList, expected_capacity
 
 logger = logging.getLogger(__name__)
@@ -71,20 +72,12 @@ class VerletList:
         return built.neighbours, np.where(periodic[:, None], surrounding, built.cell)
 
     def _serves(self, built: _Built, positions: np.ndarray, cell: np.ndarray, periodic: np.ndarray) -> bool:
-        """Whether no pair can have come within the cutoff that was beyond the skin.
-
-        A homogeneous deformation shortens no distance by more than its least stretch; what atoms have moved beside
-        it, and beside a shift of all, comes on top.
-        """
+        """Whether the list is of these atoms and no pair can have come within the cutoff from beyond the skin."""
         if positions.shape != built.positions.shape or not np.array_equal(periodic, built.periodic):
             return False
         cell = np.where(periodic[:, None], cell, built.cell)
-        deformation = np.linalg.solve(built.cell, cell)
-        least = np.linalg.svd(deformation, compute_uv=False)[-1]
-        moved = positions - built.positions @ deformation
-        farthest = np.linalg.norm(moved - moved.mean(axis=0), axis=1).max()
-        cutoff = self._architecture.cutoff
-        return bool(least * (cutoff + self._skin) - 2.0 * farthest > cutoff)
+        reach = self._architecture.cutoff, self._skin
+        return bool(is_valid((built.positions, built.cell), positions, cell, *reach))
 
     def _build(self, positions: np.ndarray, cell: np.ndarray, periodic: np.ndarray, dtype: Any) -> _Built:
         """A fresh list with room as before, so that no program is compiled again, or more where it overflows."""

@@ -1,6 +1,7 @@
 """From the chunks of all states to the objective."""
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -17,10 +18,20 @@ from dynrefine.refinement.objective import evaluate_state
 from dynrefine.sampling.reweighting import weights_of
 
 
+class Chunk(Protocol):
+    """Configurations of the same atoms, species [N], in cells [S, 3, 3] in Å."""
+
+    @property
+    def species(self) -> np.ndarray: ...
+
+    @property
+    def cells(self) -> np.ndarray: ...
+
+
 def observables_of(
     settings: EvaluationSettings,
     state: State,
-    chunks: Sequence[Ensemble],
+    chunks: Sequence[Chunk],
     properties: Mapping[str, PropertySettings] | None = None,
 ) -> dict[str, Observable]:
     """The observables of a state, by name.

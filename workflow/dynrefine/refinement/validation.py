@@ -14,10 +14,9 @@ from dynrefine.config.dynamics import State
 from dynrefine.config.properties.base import PropertySettings
 from dynrefine.config.steps import JudgingSettings
 from dynrefine.files.curves import Curve, curve_of
-from dynrefine.files.ensembles import Ensemble
 from dynrefine.files.trajectories import Trajectories
 from dynrefine.properties.base import Detail, Observable, settled
-from dynrefine.refinement.gathering import observables_of
+from dynrefine.refinement.gathering import Chunk, observables_of
 from dynrefine.refinement.objective import evaluate
 from dynrefine.statistics import jackknife_error, leave_one_out, standard_error
 
@@ -112,19 +111,19 @@ class Judged:
 
 
 def judged_properties(
-    settings: JudgingSettings, state: State, ensembles: Sequence[Ensemble], seen: bool
+    settings: JudgingSettings, state: State, chunks: Sequence[Chunk], seen: bool
 ) -> list[Judged]:
     """The fitted properties, then those that judge beside them, of a state.
 
     Arguments:
         settings: of both.
         state: at which they are judged.
-        ensembles: its chunks.
+        chunks: of the state.
         seen: whether the refinement sees the state.
     """
     fitted, judging = settings.objective.observables.chosen(), settings.validation.properties.chosen()
     chosen = {name: each if seen else each.elsewhere() for name, each in (fitted | judging).items()}
-    observables = observables_of(settings, state, ensembles, chosen)
+    observables = observables_of(settings, state, chunks, chosen)
     return [Judged(name, each, observables[name], seen and name in fitted) for name, each in chosen.items()]
 
 

@@ -14,6 +14,7 @@ from dynrefine.report.curves import refinement_chapter, spectra_chapter
 from dynrefine.report.determination import determination_chapter
 from dynrefine.report.figures import dataset_figure, horizon_figure, timings_figure, training_figure
 from dynrefine.report.formatting import duration, number, percent, value_with_error
+from dynrefine.report.quantum import quantum_chapter
 from dynrefine.report.results import STAGES, Results
 
 
@@ -29,6 +30,7 @@ def all_chapters(results: Results, compared: Sequence[Change]) -> list[Chapter]:
         refinement_chapter(results),
         spectra_chapter(results),
         determination_chapter(results),
+        quantum_chapter(results),
         _ab_initio_errors(results),
         _gradient_check(results),
         _horizon(results),

@@ -59,7 +59,7 @@ def spectra_chapter(results: Results) -> Chapter:
         title = _title(initial, results)
         below = ", and below the difference from the measured one" if is_measured(initial) else ""
         caption = f"{title}: from the validation runs{below}. {_BANDS}"
-        figure = spectrum_figure(initial, refined, ranges)
+        figure = spectrum_figure({"initial": initial, "refined": refined}, ranges)
         blocks.append(picture(figure, f"{caption} {_weighted_bands(bands)}"))
         spectra = _by_iteration(results, initial.name, initial.state)
         if spectra:

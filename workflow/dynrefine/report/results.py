@@ -30,6 +30,15 @@ class Training:
 
 
 @dataclass(frozen=True)
+class QuantumNuclei:
+    """What path integrals with the refined potential gave: properties, curves and energies."""
+
+    properties: pd.DataFrame
+    curves: list[Curve]
+    energies: pd.DataFrame
+
+
+@dataclass(frozen=True)
 class Results:
     """A finished campaign.
 
@@ -41,6 +50,7 @@ class Results:
         properties: of both stages of the validation.
         errors: on the ab initio test frames, of both stages.
         curves: of both stages.
+        quantum: with path integrals; none where none were asked for.
         trainings: of each surface; none without a data set.
         frames: of the data set, a row each; no rows without one.
         summary: of the data set by part and series.
@@ -60,6 +70,7 @@ class Results:
     properties: dict[str, pd.DataFrame]
     errors: dict[str, pd.DataFrame]
     curves: dict[str, list[Curve]]
+    quantum: QuantumNuclei | None
     trainings: dict[str, Training]
     frames: pd.DataFrame
     summary: pd.DataFrame
@@ -104,6 +115,7 @@ def read_results(files: Files, settings: WriteReport) -> Results:
         properties=_tables_by_stage(files["properties"]),
         errors=_tables_by_stage(files["errors"]),
         curves={stage: load_curves(path) for stage, path in zip(STAGES, files["curves"], strict=True)},
+        quantum=_quantum(*files["path_integrals"]) if files["path_integrals"] else None,
         trainings={
             name: Training(pd.read_csv(learning_curve), pd.read_csv(errors), load_parity(parity))
             for name, learning_curve, errors, parity in zip(
@@ -178,6 +190,10 @@ def read_citation(path: str | Path) -> str:
     """The comments a measured property begins with, in one line."""
     lines = Path(path).read_text(encoding="utf-8").splitlines()
     return " ".join(line.removeprefix("#").strip() for line in lines if line.startswith("#"))
+
+
+def _quantum(properties: str, curves: str, energies: str) -> QuantumNuclei:
+    return QuantumNuclei(pd.read_csv(properties), load_curves(curves), pd.read_csv(energies))
 
 
 def _tables_by_stage(paths: Sequence[str]) -> dict[str, pd.DataFrame]:

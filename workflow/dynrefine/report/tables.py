@@ -45,9 +45,14 @@ class Table:
     kind: str = "table"
 
 
-def properties_table(changes: Iterable[Change]) -> Table:
-    """Properties before and after, the change in standard errors, and what was measured."""
-    header = ("property", "state", "unit", "initial", "refined", "measured", "change", "to the measurement")
+def properties_table(changes: Iterable[Change], compared: Sequence[str] = ("initial", "refined")) -> Table:
+    """Properties before and after, the change in standard errors, and what was measured.
+
+    Arguments:
+        changes: a row each.
+        compared: what stands before and after the change.
+    """
+    header = ("property", "state", "unit", *compared, "measured", "change", "to the measurement")
     rows = [
         (
             change.name + (" (fitted)" if change.fitted else ""),
@@ -62,6 +67,29 @@ def properties_table(changes: Iterable[Change]) -> Table:
         for change in changes
     ]
     return Table(header, rows, (False, False, False, True, True, True, True, False))
+
+
+def energies_table(energies: pd.DataFrame, state_names: Mapping[str, str]) -> Table:
+    """Energies with classical and with quantum nuclei.
+
+    Arguments:
+        energies: state, energy, unit, classical, classical_error, quantum, quantum_error.
+        state_names: the states as people read them, by their labels.
+    """
+    rows = [
+        (
+            row.energy,
+            state_names[row.state],
+            row.unit,
+            value_with_error(row.classical, row.classical_error),
+            value_with_error(row.quantum, row.quantum_error),
+            value_with_error(row.quantum - row.classical, np.hypot(row.quantum_error, row.classical_error)),
+        )
+        for row in rows_of(energies)
+    ]
+    header = ("energy", "state", "unit", "classical nuclei", "quantum nuclei", "difference")
+    caption = "The kinetic energy of classical nuclei is 3/2 kT; that of an element is of each of its atoms."
+    return Table(header, rows, (False, False, False, True, True, True), caption)
 
 
 def errors_table(initial: pd.DataFrame, refined: pd.DataFrame) -> Table:

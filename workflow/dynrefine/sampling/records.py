@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from dynrefine.config.steps import SimulationSettings
 from dynrefine.dynamics.force_field import ForceField, force_field, over_points
@@ -35,12 +36,33 @@ def observe_records(
     drawn = np.arange(records) * samples // records
     velocities = ensemble.velocities.reshape(chains, samples, *ensemble.velocities.shape[1:])[:, drawn]
     each = ensemble.recorded_positions.swapaxes(0, 1), velocities, ensemble.recorded_cells.swapaxes(0, 1)
-    flat = [jnp.asarray(array.reshape(-1, *array.shape[2:]), potential.dtype) for array in each]
-    system = system_of(ensemble.species, settings.elements, potential.dtype)
-    field = force_field(potential.architecture, np.asarray(flat[2]), len(ensemble.species), settings.ensemble)
+    points = Point(*(jnp.asarray(array, potential.dtype) for array in each))
+    return observe_points(potential, ensemble.species, points, settings, observer)
+
+
+def observe_points(
+    potential: Model,
+    species: Int[np.ndarray, " N"],
+    points: Point,
+    settings: SimulationSettings,
+    observer: Observer,
+) -> dict[str, Float[Array, "R records ..."]]:
+    """What is observed at points of the same atoms with two leading axes, by name.
+
+    Arguments:
+        potential: of the observer.
+        species: element index of each atom.
+        points: with axes of chains and of records before their own.
+        settings: elements and neighbour lists.
+        observer: of the quantities.
+    """
+    leading = points.positions.shape[:2]
+    flat = jax.tree.map(lambda each: each.reshape(-1, *each.shape[2:]), points)
+    system = system_of(species, settings.elements, potential.dtype)
+    field = force_field(potential.architecture, np.asarray(flat.cell), len(species), settings.ensemble)
 
     def one(field: ForceField, parameters: Mapping[str, Any], point: Point, neighbours: NeighbourList) -> Any:
         return observer(Surface(field.architecture, parameters), system, point, neighbours)
 
-    found = over_points(one, field, potential.parameters, Point(*flat))
-    return {name: values.reshape(chains, records, *values.shape[1:]) for name, values in found.items()}
+    found = over_points(one, field, potential.parameters, flat)
+    return {name: values.reshape(*leading, *values.shape[1:]) for name, values in found.items()}

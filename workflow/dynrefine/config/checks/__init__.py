@@ -4,7 +4,15 @@ from collections.abc import Iterator
 from itertools import chain
 
 from dynrefine.config.checks.data import data, labels
-from dynrefine.config.checks.dynamics import error_bars, followed, masses, pressures, states, times
+from dynrefine.config.checks.dynamics import (
+    error_bars,
+    followed,
+    masses,
+    path_integrals,
+    pressures,
+    states,
+    times,
+)
 from dynrefine.config.checks.properties import judges, properties, shared_targets
 from dynrefine.config.checks.surfaces import learning_rates, surfaces
 from dynrefine.config.model import Config
@@ -24,6 +32,7 @@ def unsuitable_values(config: Config) -> Iterator[str]:
         error_bars("ensemble", config.ensemble),
         error_bars("validation", config.validation),
         masses(config),
+        path_integrals(config),
         followed(config),
         judges(config),
         properties(config),

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 
 from dynrefine.config.base import sentence
-from dynrefine.config.dynamics import SharedSampling, state_labels
+from dynrefine.config.dynamics import BLOCKS_OF_A_RUN, SharedSampling, state_labels
 from dynrefine.config.model import Config
 
 LARGEST_DENSITY = 30.0  # g/cm³
@@ -103,6 +103,27 @@ def times(config: Config) -> Iterator[str]:
             f"trajectory.temperature_bounds is [{lowest:g}, {highest:g}]",
             "one number below 1 and one above",
             "widen the bounds",
+        )
+
+
+def path_integrals(config: Config) -> Iterator[str]:
+    """Records between two time steps, or too few of them."""
+    key, own = "validation.path_integrals", config.validation.path_integrals
+    if own is None:
+        return
+    steps = own.sampling_interval / own.timestep
+    if round(steps) < 1 or not math.isclose(steps, round(steps), rel_tol=1e-9):
+        yield sentence(
+            f"{key}.sampling_interval is {own.sampling_interval:g} fs",
+            f"a multiple of {key}.timestep, {own.timestep:g} fs",
+            "change one of them",
+        )
+    least = 1e-3 * BLOCKS_OF_A_RUN * own.sampling_interval
+    if own.length < least:
+        yield sentence(
+            f"{key}.length is {own.length:g} ps",
+            f"at least {BLOCKS_OF_A_RUN} times its sampling_interval, {least:g} ps, for error bars",
+            "lengthen the run or record more often",
         )
 
 

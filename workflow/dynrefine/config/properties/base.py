@@ -58,6 +58,9 @@ class PropertySettings(Section):
     along: ClassVar[tuple[str, ...]] = ()
     at_start: ClassVar[tuple[str, ...]] = ()
     surfaces: ClassVar[tuple[str, ...]] = ()
+    of_positions: ClassVar[bool] = (
+        False  # whether it is a mean over positions and cells, those of beads as well
+    )
 
     kind: str | None = Field(
         None,

@@ -66,6 +66,7 @@ class RadialDistributionSettings(Distances):
     """Radial distribution function g(r) of a pair of elements."""
 
     at_start: ClassVar[tuple[str, ...]] = ("pair_distributions",)
+    of_positions: ClassVar[bool] = True
 
     pair: Annotated[list[str], Field(min_length=2, max_length=2)] = Field(
         description="The two elements.", examples=[["O", "O"]]
@@ -118,6 +119,7 @@ class StructureFactorSettings(Scattering, JudgingCurve):
     """Structure factor S(Q), or interference function F(Q), of neutron or X-ray diffraction."""
 
     at_start: ClassVar[tuple[str, ...]] = ("pair_distributions",)
+    of_positions: ClassVar[bool] = True
 
     normalised: bool = Field(
         True,

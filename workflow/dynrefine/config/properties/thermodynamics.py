@@ -65,6 +65,7 @@ class DensitySettings(AtConstantPressure):
     """Mass density at the state's pressure, g/cm³; needs ensemble.kind: isobaric."""
 
     at_start: ClassVar[tuple[str, ...]] = ("density",)
+    of_positions: ClassVar[bool] = True
 
     target: PositiveFloat = Field(description="Measured density, g/cm³.", examples=[0.997])
 

@@ -9,8 +9,10 @@ from matplotlib.figure import Figure
 
 from dynrefine.files.curves import Curve
 from dynrefine.report.figures.style import (
+    CLASSICAL,
     INITIAL,
     MEASURED,
+    QUANTUM,
     REFINED,
     STAGES,
     legend_above,
@@ -23,22 +25,24 @@ from dynrefine.report.formatting import unit_name
 Band = Sequence[float]
 
 _DRAWN_ITERATIONS = 7  # more spectra than these cannot be told apart
+_COLOURS = STAGES | {"classical nuclei": CLASSICAL, "quantum nuclei": QUANTUM}
 _FROM_INITIAL_TO_REFINED = LinearSegmentedColormap.from_list("iterations", [INITIAL, "#b9a7b8", REFINED])
 
 
 @styled
-def spectrum_figure(initial: Curve, refined: Curve, bands: Sequence[Band] = ()) -> Figure:
-    """A curve before and after the refinement beside the measured one, if any, and the differences from it below.
+def spectrum_figure(curves: Mapping[str, Curve], bands: Sequence[Band] = ()) -> Figure:
+    """Simulated curves beside the measured one, if any, and the differences from it below.
 
     Arguments:
-        initial: with the initial potential.
-        refined: the same with the refined potential.
+        curves: of the same property, by what was simulated: "initial" and "refined" potential, or "classical nuclei"
+            and "quantum nuclei".
         bands: first and last abscissa of parts that are drawn beside each other, each on its own scale; the
             whole spectrum where there are none.
     """
-    measured = is_measured(initial)
+    first = next(iter(curves.values()))
+    measured = is_measured(first)
     figure = new_figure(4.2 if measured else 3.0)
-    bands = _drawn_bands(initial.columns["abscissa"], bands)
+    bands = _drawn_bands(first.columns["abscissa"], bands)
     panels = figure.subplots(
         2 if measured else 1,
         len(bands),
@@ -48,9 +52,9 @@ def spectrum_figure(initial: Curve, refined: Curve, bands: Sequence[Band] = ()) 
         width_ratios=_widths(bands),
     )
     for column, band in zip(panels.T, bands, strict=True):
-        _draw_spectrum(list(column), initial, refined, band)
-        column[-1].set_xlabel(initial.axes[0])
-    panels[0, 0].set_ylabel(unit_name(initial.axes[1]))
+        _draw_spectrum(list(column), curves, band)
+        column[-1].set_xlabel(first.axes[0])
+    panels[0, 0].set_ylabel(unit_name(first.axes[1]))
     if measured:
         panels[1, 0].set_ylabel("simulated −\nmeasured")
     figure.align_ylabels(panels[:, 0])
@@ -92,18 +96,20 @@ def is_measured(curve: Curve) -> bool:
     return bool(np.isfinite(curve.columns["target"]).any())
 
 
-def _draw_spectrum(panels: Sequence[Axes], initial: Curve, refined: Curve, band: Band) -> None:
+def _draw_spectrum(panels: Sequence[Axes], curves: Mapping[str, Curve], band: Band) -> None:
     """One band, and in a second panel, if there is one, the differences from the measured curve."""
-    inside = _within(initial.columns["abscissa"], band)
-    x, target = initial.columns["abscissa"][inside], initial.columns["target"][inside]
+    first = next(iter(curves.values())).columns
+    inside = _within(first["abscissa"], band)
+    x, target = first["abscissa"][inside], first["target"][inside]
     spectrum, differences = panels[0], panels[1:]
     if differences:
         spectrum.plot(x, target, color=MEASURED, linestyle="--", label="measured")
     for difference in differences:
         difference.axhline(0.0, color=MEASURED, linestyle="--", linewidth=1.0)
-    for (stage, colour), curve in zip(STAGES.items(), (initial, refined), strict=True):
+    for simulated, curve in curves.items():
+        colour = _COLOURS[simulated]
         prediction, error = (curve.columns[name][inside] for name in ("prediction", "prediction_error"))
-        line_with_band(spectrum, x, prediction, error, colour, stage)
+        line_with_band(spectrum, x, prediction, error, colour, simulated)
         for difference in differences:
             line_with_band(difference, x, prediction - target, error, colour, None)
     spectrum.set(xlim=(x[0], x[-1]))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 INK, FAINT = "#1f2328", "#8b949e"
 INITIAL, REFINED, MEASURED = "#d55e00", "#0072b2", INK
 STAGES = {"initial": INITIAL, "refined": REFINED}
+CLASSICAL, QUANTUM = REFINED, "#7a5195"
 PARTS = {"train": "#9aa4ae", "validation": "#cc79a7", "test": "#009e73", "removed": "#d55e00"}
 SERIES = ("#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#8c6d31")
 

@@ -1,0 +1,254 @@
+"""Path integral molecular dynamics by i-PI, whose forces this process computes."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from dynrefine.config.data import Element
+from dynrefine.config.dynamics import PathIntegralSettings
+from dynrefine.errors import CampaignError
+from dynrefine.files.path_integrals import RingPolymers
+from dynrefine.ipi.protocol import FOLDER_AND_PREFIX, Evaluation, connected, serve
+
+_TOLD = 1500  # characters of what i-PI said before it failed
+_STARTING = 60.0  # s that i-PI may take to listen at its socket
+_KINETIC = ("kinetic_cv", "kinetic_td")  # centroid virial and primitive estimators
+_COMPONENTS = (
+    (0, 0),
+    (1, 1),
+    (2, 2),
+    (0, 1),
+    (0, 2),
+    (1, 2),
+)  # in which i-PI tells its cell, vectors as columns
+
+
+@dataclass(frozen=True)
+class Start:
+    """Atoms before the first step.
+
+    Attributes:
+        elements: that number the species.
+        species: element index of each atom [N].
+        positions: [N, 3], Å.
+        cell: cell vectors as rows [3, 3], Å.
+    """
+
+    elements: Sequence[Element]
+    species: np.ndarray
+    positions: np.ndarray
+    cell: np.ndarray
+
+    @property
+    def symbols(self) -> list[str]:
+        """Chemical symbols of the atoms."""
+        return [self.elements[index].symbol for index in self.species]
+
+    @property
+    def masses(self) -> np.ndarray:
+        """Of the atoms [N], u."""
+        return np.array([self.elements[index].mass for index in self.species])
+
+    def turned(self) -> "Start":
+        """The same in a cell whose first vector is along x and whose second one is in the plane of x and y."""
+        axes, upper = np.linalg.qr(self.cell.T)
+        signs = np.sign(np.diag(upper))
+        cell = (signs[:, None] * upper).T
+        return replace(self, positions=self.positions @ (axes * signs), cell=cell)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a ring polymer is coupled to.
+
+    Attributes:
+        temperature: K.
+        pressure: bar; none at constant volume.
+        relaxation: of the cell, fs.
+    """
+
+    temperature: float
+    pressure: float | None = None
+    relaxation: float = 1000.0
+
+
+def simulate(
+    start: Start,
+    surroundings: Surroundings,
+    settings: PathIntegralSettings,
+    evaluate: Evaluation,
+    seed: int,
+) -> RingPolymers:
+    """Let i-PI move ring polymers of all atoms; a cell that is not along the axes is turned.
+
+    Arguments:
+        start: where all beads are in the beginning.
+        surroundings: temperature and pressure.
+        settings: beads, thermostat, lengths.
+        evaluate: forces of all beads at once.
+        seed: of the thermostats and of the first velocities.
+
+    Raises:
+        CampaignError: i-PI is not installed or failed, or the forces could not be computed.
+    """
+    address = f"dynrefine_{uuid.uuid4().hex}"  # not that of a job that was killed, or of another one beside
+    with tempfile.TemporaryDirectory(prefix="dynrefine_ipi_") as folder:
+        turned = start.turned()
+        text = _input(turned, surroundings, settings, address, seed)
+        Path(folder, "input.xml").write_text(text, encoding="utf-8")
+        Path(folder, "start.xyz").write_text(_xyz(turned), encoding="utf-8")
+        _run(Path(folder), address, evaluate)
+        return _read(Path(folder), start, settings)
+
+
+def _run(folder: Path, address: str, evaluate: Evaluation) -> None:
+    """Serve an i-PI that runs the input in a folder until it ends."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    log = folder / "log"
+    with open(log, "wb") as told:
+        ipi = subprocess.Popen(
+            [*_watched(), _program(), "input.xml"],
+            cwd=folder,
+            env=environment,
+            stdout=told,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            if _listens(ipi, address):
+                serve(connected(_STARTING, "", None, address), evaluate)
+            failed = ipi.wait() != 0
+        finally:
+            ipi.kill()
+            ipi.wait()
+            Path(FOLDER_AND_PREFIX + address).unlink(missing_ok=True)
+    if failed:
+        said = log.read_text(encoding="utf-8", errors="replace").strip()[-_TOLD:]
+        raise CampaignError(f"i-PI failed, expected it to run to its end: see what it said.\n{said}")
+
+
+def _listens(ipi: subprocess.Popen, address: str) -> bool:
+    """Wait until i-PI has made its socket; false where it ends before that."""
+    while not Path(FOLDER_AND_PREFIX + address).exists():
+        if ipi.poll() is not None:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def _watched() -> list[str]:
+    """What lets a program end with this process, even where it is killed."""
+    return [sys.executable, "-P", str(Path(__file__).with_name("watched.py")), str(os.getpid())]
+
+
+def _program() -> str:
+    """The i-PI beside this Python, or else in the path."""
+    beside = Path(sys.executable).with_name("i-pi")
+    found = str(beside) if beside.is_file() else shutil.which("i-pi")
+    if found is None:
+        raise CampaignError(
+            "i-pi was not found, expected it beside Python or in PATH, since validation.path_integrals is given: "
+            "pip install 'ipi>=3.3'."
+        )
+    return found
+
+
+def _input(
+    start: Start, surroundings: Surroundings, settings: PathIntegralSettings, address: str, seed: int
+) -> str:
+    """The input of i-PI."""
+    steps = round(1e3 * (settings.equilibration + settings.length) / settings.timestep)
+    stride = round(settings.sampling_interval / settings.timestep)
+    present = [start.elements[index].symbol for index in np.unique(start.species)]
+    kinetic = [f"{name}{{electronvolt}}(atom={symbol})" for name in _KINETIC for symbol in present]
+    columns = ", ".join(["potential{electronvolt}", "temperature{kelvin}", "cell_h{angstrom}", *kinetic])
+    pressure = (
+        "" if surroundings.pressure is None else f'<pressure units="bar">{surroundings.pressure}</pressure>'
+    )
+    return f"""<simulation verbosity="low" threading="False">
+  <output prefix="run">
+    <properties stride="{stride}" filename="out"> [{columns}] </properties>
+    <trajectory stride="{stride}" filename="pos"> positions{{angstrom}} </trajectory>
+  </output>
+  <total_steps>{steps}</total_steps>
+  <prng><seed>{seed % 2**31}</seed></prng>
+  <ffsocket mode="unix" name="dynrefine" pbc="False">
+    <address>{address}</address>
+    <latency>1e-4</latency>
+    <batch_size>{settings.beads}</batch_size>
+  </ffsocket>
+  <system>
+    <initialize nbeads="{settings.beads}">
+      <file mode="xyz" units="angstrom">start.xyz</file>
+      <masses mode="manual" units="dalton">{_numbers(start.masses)}</masses>
+      <cell mode="manual" units="angstrom">{_numbers(start.cell.T)}</cell>
+      <velocities mode="thermal" units="kelvin">{surroundings.temperature}</velocities>
+    </initialize>
+    <forces><force forcefield="dynrefine"/></forces>
+    <ensemble><temperature units="kelvin">{surroundings.temperature}</temperature>{pressure}</ensemble>
+    <motion mode="dynamics">{_dynamics(surroundings, settings)}</motion>
+  </system>
+</simulation>
+"""
+
+
+def _dynamics(surroundings: Surroundings, settings: PathIntegralSettings) -> str:
+    """How the ring polymers move: a thermostat on each normal mode, and a barostat where the pressure is held."""
+    relaxation = 1e3 * settings.relaxation
+    langevin = f'<thermostat mode="langevin"><tau units="femtosecond">{relaxation}</tau></thermostat>'
+    tau = f'<tau units="femtosecond">{surroundings.relaxation}</tau>'
+    barostat = f'<barostat mode="isotropic">{tau}{langevin}</barostat>'
+    return f"""
+      <dynamics mode="{"nvt" if surroundings.pressure is None else "npt"}">
+        <timestep units="femtosecond">{settings.timestep}</timestep>
+        <thermostat mode="{settings.thermostat}"><tau units="femtosecond">{relaxation}</tau></thermostat>
+        {"" if surroundings.pressure is None else barostat}
+      </dynamics>"""
+
+
+def _xyz(start: Start) -> str:
+    rows = zip(start.symbols, start.positions, strict=True)
+    lines = [f"{symbol} {' '.join(f'{value:.12g}' for value in place)}" for symbol, place in rows]
+    return "\n".join([str(len(lines)), "#", *lines, ""])
+
+
+def _numbers(values: np.ndarray) -> str:
+    return f"[{', '.join(f'{value:.12g}' for value in values.ravel())}]"
+
+
+def _read(folder: Path, start: Start, settings: PathIntegralSettings) -> RingPolymers:
+    """What i-PI wrote, without the equilibration and the point where it ended."""
+    first = round(1e3 * settings.equilibration / settings.sampling_interval) + 1
+    kept = slice(first, first + round(1e3 * settings.length / settings.sampling_interval))
+    table = np.loadtxt(folder / "run.out", ndmin=2)[kept]
+    beads = [_read_positions(path)[kept] for path in sorted(folder.glob("run.pos_*.xyz"))]
+    cells = np.zeros((len(table), 3, 3))
+    for (component, vector), values in zip(_COMPONENTS, table[:, 2:8].T, strict=True):
+        cells[:, vector, component] = values
+    kinetic = np.zeros((2, len(table), len(start.elements)))
+    kinetic[:, :, np.unique(start.species)] = np.split(table[:, 8:], 2, axis=1)
+    return RingPolymers(
+        species=start.species,
+        positions=np.stack(beads, axis=1),
+        cells=cells,
+        potential=table[:, 0],
+        virial_kinetic=kinetic[0],
+        primitive_kinetic=kinetic[1],
+        temperatures=table[:, 1],
+    )
+
+
+def _read_positions(path: Path) -> np.ndarray:
+    """One bead's [records, N, 3] in Å."""
+    rows = pd.read_csv(path, sep=r"\s+", comment="#", header=None, names=["symbol", "x", "y", "z"])
+    atoms = int(rows.symbol.iloc[0])  # which leads each record
+    return rows[["x", "y", "z"]].to_numpy().reshape(-1, atoms + 1, 3)[:, 1:]

@@ -1,0 +1,47 @@
+"""The chapter that tells what classical nuclei hide in the refined potential."""
+
+from dynrefine.report import tables
+from dynrefine.report.blocks import Chapter, Picture, picture
+from dynrefine.report.comparison import changes
+from dynrefine.report.figures import spectrum_figure
+from dynrefine.report.formatting import in_words
+from dynrefine.report.results import QuantumNuclei, Results
+
+NUCLEI = ("classical nuclei", "quantum nuclei")
+
+
+def quantum_chapter(results: Results) -> Chapter:
+    """Structure and energies by path integrals beside those of the validation, and as measured."""
+    settings, quantum = results.campaign.validation.path_integrals, results.quantum
+    if settings is None or quantum is None:
+        return Chapter("quantum-nuclei", "Quantum nuclei", "", [])
+    text = (
+        f"Path integrals by i-PI with the refined potential: {settings.beads} beads ({settings.thermostat}), "
+        f"{settings.runs} runs of {settings.length:g} ps at each state, beside the classical nuclei of the "
+        "validation. What changes is what a potential refined with classical nuclei makes up for. Compared are "
+        "properties that positions alone determine, and energies."
+    )
+    compared = changes(results.properties["refined"], quantum.properties, results.state_names)
+    blocks = [
+        tables.properties_table(compared, NUCLEI),
+        tables.energies_table(quantum.energies, results.state_names),
+        *_pictures(results, quantum),
+    ]
+    return Chapter("quantum-nuclei", "Quantum nuclei", text, blocks)
+
+
+def _pictures(results: Results, quantum: QuantumNuclei) -> list[Picture]:
+    """Each curve with classical and with quantum nuclei."""
+    classical = {(curve.name, curve.state): curve for curve in results.curves["refined"]}
+    pictures = []
+    for curve in quantum.curves:
+        beside = classical.get((curve.name, curve.state))
+        if beside is None or len(curve.columns["abscissa"]) == 1:
+            continue
+        caption = (
+            f"{in_words(curve.name)}, {results.state_names[curve.state]}: with classical and with quantum nuclei. "
+            "Bands are one standard error to both sides."
+        )
+        both = dict(zip(NUCLEI, (beside, curve), strict=True))
+        pictures.append(picture(spectrum_figure(both), caption))
+    return pictures
