@@ -112,6 +112,7 @@ class FinishedCampaign:
         files = {
             "objectives": [self.folder / f"objective_{number}.npz" for number in range(count)],
             "targets": [self.folder / "target.csv"],
+            "teacher": [],
             **{
                 name: [self.folder / f"{stage}_{name}" for stage in STAGES]
                 for name in ("properties", "errors", "curves")

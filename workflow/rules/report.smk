@@ -57,6 +57,13 @@ rule write_report:
         total_derivative=TOTAL_DERIVATIVE,
         horizon=HORIZON,
         targets=TARGET_FILES,
+        teacher=(
+            "<results>/validation/teacher/properties.csv" if campaign.teacher else []
+        ),
+        against_teacher=expand(
+            "<results>/validation/{stage}/against_teacher.csv",
+            stage=STAGES if campaign.teacher else [],
+        ),
     output:
         report=report(
             "<results>/report.html",

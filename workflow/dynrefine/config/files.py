@@ -82,6 +82,8 @@ def oversized_cutoffs(config: Config) -> Iterator[str]:
                     f"{LARGEST_DISTANCE:g} widths of that state's cell: lower it or {enlarged}."
                 )
         cutoffs = {"potential": config.potential.cutoff}
+        if config.teacher is not None:
+            cutoffs["teacher.potential"] = config.of_teacher().potential.cutoff
         for settings in config.all_properties().values():
             for surface in settings.surfaces:
                 cutoffs[surface] = config.trained_surfaces()[surface].surface.cutoff

@@ -65,6 +65,7 @@ class EvaluationSettings(_OfElements):
 
     trajectory: TrajectorySettings
     objective: TargetsSettings
+    synthetic_targets: dict[str, str] = {}  # files by "property_state"
 
 
 class DownloadFrames(Section):
@@ -162,6 +163,15 @@ class Validate(SimulationSettings, EvaluationSettings):
     validation: JudgeSettings
 
 
+class WriteTarget(Section):
+    pass
+
+
+class CompareWithTeacher(PotentialStep):
+    states: dict[str, State]
+    teacher: PotentialSettings
+
+
 class ExportPotential(SurfacesStep):
     pass
 
@@ -195,6 +205,8 @@ STEPS: dict[str, type[Section]] = {
     "displace_potential": DisplacePotential,
     "check_total_derivative": CheckTotalDerivative,
     "validate": Validate,
+    "write_target": WriteTarget,
+    "compare_with_teacher": CompareWithTeacher,
     "export_potential": ExportPotential,
     "draw_figures": DrawFigures,
     "write_report": WriteReport,
