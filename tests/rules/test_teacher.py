@@ -11,9 +11,11 @@ from dynrefine.files.tables import read_measured
 pytestmark = pytest.mark.slow
 
 TRUE = {"sigma": 3.4, "epsilon": 0.0103407}  # Å, eV: 0.99773 kJ/mol
-START = {"sigma": 3.468, "epsilon": 0.0093}  # 2 % and 10 % away
+START = {"sigma": 3.298, "epsilon": 0.0093}  # 3 % and 10 % away
+EXACT = {"sigma": 0.007, "epsilon": 0.015}  # some standard errors of the last iterations
 LAST = "refinement/002"
-MODEL = {"kind": "lennard_jones", "cutoff": 6.2, "truncation": "truncated"}
+MODEL = {"kind": "lennard_jones", "cutoff": 5.5, "truncation": "truncated"}
+SAMPLING = {"chunks": 1, "replicas": 16, "samples_per_replica": 6, "equilibration": 3.0, "decorrelation": 0.8}
 KILOJOULES_PER_MOLE = 0.01036427  # eV
 
 
@@ -32,8 +34,8 @@ def taught(tmp_path_factory):
         teacher={"potential": potential(TRUE)},
         potential=potential(START) | {"tail_correction": True},
         states=[{"temperature": 94.4, "density": 1.374, "atoms": 64}],
-        ensemble={"chunks": 1, "replicas": 32, "samples_per_replica": 6, "friction": 2, "reuse": 1.0}
-        | {"equilibration": 6.0, "decorrelation": 0.8, "masses": {}},
+        ensemble=SAMPLING
+        | {"timestep": 16, "friction": 2, "rebuild_interval": 3, "reuse": 1.0, "masses": {}},
         trajectory={"length": 32, "sampling_interval": 16},
         objective={
             "observables": {
@@ -42,16 +44,15 @@ def taught(tmp_path_factory):
             }
         },
         gradient={"depth": 32, "replicas": 2},
-        optimiser={"iterations": 3, "name": "sgd", "learning_rate": 5000, "learning_rate_decay": 0.85}
+        optimiser={"iterations": 3, "name": "sgd", "learning_rate": 4500, "learning_rate_decay": 0.85}
         | {"clip_norm": 1000.0, "parameter_scales": {"sigma": 0.004, "epsilon": 4.1e-5}},
-        validation={"chunks": 1, "replicas": 32, "samples_per_replica": 6, "equilibration": 6.0}
-        | {"decorrelation": 0.8, "length": 32, "properties": {}},
+        validation=SAMPLING | {"length": 32, "properties": {}, "states": []},
     )
     wanted = (
         f"results/argon/{LAST}/updated_potential.npz",
         "results/argon/validation/refined/against_teacher.csv",
     )
-    campaign.run(*wanted, configuration=configuration, cores=2)
+    campaign.run(*wanted, configuration=configuration, cores=1)
     return campaign
 
 
@@ -68,15 +69,9 @@ def test_targets_are_what_the_teacher_has_with_their_errors(taught):
 
 def test_the_student_recovers_the_parameters_of_its_teacher(taught):
     found = read_model(taught.results / f"{LAST}/updated_potential.npz").parameters["trainable"]
-    history = pd.read_csv(taught.results / f"{LAST}/history.csv")
-    # what the noise of the last steps, each nearly of Newton's length, leaves
-    scatter = (
-        history[(history.role == "parameter") & (history.iteration >= 2)].groupby("quantity").value.std()
-    )
     for name, true in TRUE.items():
-        assert START[name] != pytest.approx(true, rel=0.015)
-        assert float(found[name]) == pytest.approx(true, rel=0.006, abs=0.0)
-        assert abs(float(found[name]) - true) < max(5.0 * scatter[name], 0.004 * true)
+        assert abs(START[name] / true - 1.0) > 3.0 * EXACT[name]
+        assert float(found[name]) == pytest.approx(true, rel=EXACT[name])
 
 
 def test_the_comparison_with_the_teacher_tells_parameters_and_forces(taught):
@@ -84,7 +79,7 @@ def test_the_comparison_with_the_teacher_tells_parameters_and_forces(taught):
     parameters = table[table.role == "parameter"].set_index("quantity")
     for name, true in TRUE.items():
         assert parameters.teacher[name] == pytest.approx(true, rel=1e-5)
-        assert parameters.value[name] == pytest.approx(true, rel=0.006)
+        assert parameters.value[name] == pytest.approx(true, rel=EXACT[name])
     (forces,) = (row for _, row in table[table.role == "force"].iterrows())
     assert forces["where"] == "configurations of the teacher, 94K"
-    assert 0.0 < forces.value < 0.06 * forces.teacher
+    assert 0.0 < forces.value < 0.1 * forces.teacher
