@@ -99,7 +99,7 @@ def test_a_number_takes_its_uncertainty_from_the_file():
 
 def test_the_teacher_has_its_potential_and_no_synthetic_target():
     campaign = load_config(taught())
-    labels = [f"pressure_{label}" for label in campaign.states_by_label()]
+    labels = [f"pressure_{label}" for label in ("94K", "140K", "120K")]  # the last of the validation alone
     assert campaign.synthetic_targets == {name: f"results/argon/targets/{name}.csv" for name in labels}
     teacher = campaign.of_teacher()
     assert (teacher.potential.sigma, campaign.potential.sigma) == (3.4, 3.38)
