@@ -58,11 +58,11 @@ def _measured(
     synthetic: Mapping[str, str], name: str, settings: PropertySettings, states: Sequence[str]
 ) -> tuple[PropertySettings, np.ndarray | None]:
     """The settings of a property at a state of these names, and what the file of its measurement holds, if any."""
-    if settings.synthetic:
+    own = settings.of_state(*states)
+    if own.synthetic:
         found = (synthetic.get(f"{name}_{state}") for state in states)
         measured = read_measured(next(filter(None, found)), columns=3, rows=1)
-        return settings.measured_as(measured), measured
-    own = settings.of_state(*states)
+        return own.measured_as(measured), measured
     return own, read_measured(own.target_file, columns=3) if own.target_file else None
 
 
