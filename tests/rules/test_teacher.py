@@ -11,11 +11,10 @@ from dynrefine.files.tables import read_measured
 pytestmark = pytest.mark.slow
 
 TRUE = {"sigma": 3.4, "epsilon": 0.0103407}  # Å, eV: 0.99773 kJ/mol
-START = {"sigma": 3.298, "epsilon": 0.0093}  # 3 % and 10 % away
-EXACT = {"sigma": 0.007, "epsilon": 0.015}  # some standard errors of the last iterations
+START = {"sigma": 3.468, "epsilon": 0.0093}  # 2 % and 10 % away
 LAST = "refinement/002"
-MODEL = {"kind": "lennard_jones", "cutoff": 5.5, "truncation": "truncated"}
-SAMPLING = {"chunks": 1, "replicas": 16, "samples_per_replica": 6, "equilibration": 3.0, "decorrelation": 0.8}
+MODEL = {"kind": "lennard_jones", "cutoff": 6.2, "truncation": "truncated"}
+EXACT = {"sigma": 0.006, "epsilon": 0.01}  # relative; what the noise of three iterations leaves
 KILOJOULES_PER_MOLE = 0.01036427  # eV
 
 
@@ -34,8 +33,8 @@ def taught(tmp_path_factory):
         teacher={"potential": potential(TRUE)},
         potential=potential(START) | {"tail_correction": True},
         states=[{"temperature": 94.4, "density": 1.374, "atoms": 64}],
-        ensemble=SAMPLING
-        | {"timestep": 16, "friction": 2, "rebuild_interval": 3, "reuse": 1.0, "masses": {}},
+        ensemble={"chunks": 1, "replicas": 32, "samples_per_replica": 6, "friction": 2, "reuse": 1.0}
+        | {"equilibration": 6.0, "decorrelation": 0.8, "masses": {}},
         trajectory={"length": 32, "sampling_interval": 16},
         objective={
             "observables": {
@@ -44,15 +43,16 @@ def taught(tmp_path_factory):
             }
         },
         gradient={"depth": 32, "replicas": 2},
-        optimiser={"iterations": 3, "name": "sgd", "learning_rate": 4500, "learning_rate_decay": 0.85}
+        optimiser={"iterations": 3, "name": "sgd", "learning_rate": 5000, "learning_rate_decay": 0.85}
         | {"clip_norm": 1000.0, "parameter_scales": {"sigma": 0.004, "epsilon": 4.1e-5}},
-        validation=SAMPLING | {"length": 32, "properties": {}, "states": []},
+        validation={"chunks": 1, "replicas": 32, "samples_per_replica": 6, "equilibration": 6.0}
+        | {"decorrelation": 0.8, "length": 32, "properties": {}, "states": []},
     )
     wanted = (
         f"results/argon/{LAST}/updated_potential.npz",
         "results/argon/validation/refined/against_teacher.csv",
     )
-    campaign.run(*wanted, configuration=configuration, cores=1)
+    campaign.run(*wanted, configuration=configuration, cores=2)
     return campaign
 
 
@@ -82,4 +82,4 @@ def test_the_comparison_with_the_teacher_tells_parameters_and_forces(taught):
         assert parameters.value[name] == pytest.approx(true, rel=EXACT[name])
     (forces,) = (row for _, row in table[table.role == "force"].iterrows())
     assert forces["where"] == "configurations of the teacher, 94K"
-    assert 0.0 < forces.value < 0.1 * forces.teacher
+    assert 0.0 < forces.value < 0.1 * forces.teacher  # 0.23 at the start
