@@ -48,9 +48,10 @@ wildcard_constraints:
     batch=r"\d{3}",
     iteration=r"\d{3}",
     chunk=r"\d{2}",
+    property=r"[\w.-]+",
     state=r"\d+K(_[\d.]+(e[-+]\d+)?)?",
-    stage=r"initial|refined|displaced_(above|below)_\w+",
-    surface="|".join(["potential", *campaign.trained_surfaces()]),
+    stage=r"initial|refined|teacher|displaced_(above|below)_\w+",
+    surface="|".join(["potential", "teacher", *campaign.trained_surfaces()]),
 
 
 report: "workflow/report/workflow.rst"
@@ -64,6 +65,7 @@ include: "workflow/rules/gradient.smk"
 include: "workflow/rules/validate.smk"
 include: "workflow/rules/covariance.smk"
 include: "workflow/rules/path_integrals.smk"
+include: "workflow/rules/teacher.smk"
 include: "workflow/rules/export.smk"
 include: "workflow/rules/check.smk"
 include: "workflow/rules/report.smk"

@@ -42,7 +42,7 @@ def main(configuration: str, folder: Path) -> None:
     pd.DataFrame(_bands(spectra, measured)).to_csv(folder / "bands.csv", index=False, float_format="%.4g")
     _properties(results).to_csv(folder / "properties.csv", index=False, float_format="%.4g")
     _errors(results).to_csv(folder / "errors.csv", index=False, float_format="%.4g")
-    save_figure(folder / "spectrum.svg", spectrum_figure(*spectra.values(), _ranges(campaign)))
+    save_figure(folder / "spectrum.svg", spectrum_figure(spectra, _ranges(campaign)))
 
 
 def _spectrum(path: Path) -> Curve:

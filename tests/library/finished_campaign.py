@@ -117,6 +117,7 @@ class FinishedCampaign:
             "objectives": [self.folder / f"objective_{number}.npz" for number in range(count)],
             "targets": [self.folder / "target.csv"],
             "path_integrals": self._write_path_integrals() if self.quantum else [],
+            "teacher": [],
             **{
                 name: [self.folder / f"{stage}_{name}" for stage in STAGES]
                 for name in ("properties", "errors", "curves")

@@ -156,7 +156,7 @@ def test_reference_shows_the_defaults():
         (
             {"potential": {"kind": "lennard_jones", "sigma": 3, "epsilon": 1, "hidden_layers": [3]}},
             "potential.hidden_layers (value [3]) is not a known key here, expected at dipole.hidden_layers or "
-            "surfaces.*.surface.hidden_layers: move it there.",
+            "surfaces.*.surface.hidden_layers or teacher.potential.hidden_layers: move it there.",
         ),
     ],
 )

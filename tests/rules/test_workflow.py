@@ -95,6 +95,21 @@ def test_the_covariance_of_parameters_is_estimated_where_it_is_asked_for(stand_i
     assert "estimate_covariance" not in stand_in.planned(configuration="config/argon.yaml")
 
 
+def test_a_teacher_is_simulated_as_the_student_is_and_makes_its_targets(stand_in):
+    planned = stand_in.planned(configuration="config/teacher-argon.yaml")
+    assert planned["validate"] == 3  # the teacher, the student before and after
+    assert planned["sample_validation"] == planned["run_validation"] == 2 * 3  # two chunks each
+    assert (planned["teacher_potential"], planned["compare_with_teacher"]) == (1, 2)
+    assert planned["write_target"] == 5
+
+
+def test_a_teacher_is_trained_on_frames_of_its_own(stand_in):
+    planned = stand_in.planned(configuration="config/teacher-water.yaml")
+    assert planned["train_surface"] == 3  # of the student, the teacher, and the dipole that both share
+    assert (planned["prepare_dataset"], planned["prepare_own_dataset"]) == (1, 2)
+    assert (planned["write_target"], planned["compare_with_teacher"]) == (4, 2)
+
+
 def test_a_wrong_configuration_stops_before_the_first_job(stand_in):
     wrong = stand_in.configure("wrong.yaml", optimiser={"iteration": 3}, trajectory={"length": -1})
     finished = stand_in.snakemake(configuration=wrong)

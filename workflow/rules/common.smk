@@ -23,6 +23,7 @@ VALIDATION_CHUNKS = [f"{chunk:02d}" for chunk in range(campaign.validation.chunk
 ITERATIONS = [f"{iteration:03d}" for iteration in range(campaign.optimiser.iterations)]
 FIRST_STATE = next(iter(STATES.values()))
 STAGES = ["initial", "refined"]
+TEACHER = campaign.of_teacher() if campaign.teacher else campaign
 DISPLACEMENTS = campaign.gradient.check.total_derivative
 DISPLACED = {
     f"displaced_{side}_{parameter}": {parameter: sign * amount}
@@ -45,12 +46,21 @@ DOWNLOADED_FILES, DOWNLOADED_FOLDERS = (
     ]
     for folder in (False, True)
 )
-TARGET_FILES = [
-    path for settings in OBSERVABLES.values() for path in settings.target_files
-]
-ALL_TARGET_FILES = [
-    path for settings in ALL_PROPERTIES.values() for path in settings.target_files
-]
+TARGET_FILES, ALL_TARGET_FILES = (
+    [
+        *(path for settings in properties.values() for path in settings.target_files),
+        *(
+            campaign.synthetic_targets[f"{name}_{state}"]
+            for name, settings in properties.items()
+            for state in states
+            if settings.synthetic
+        ),
+    ]
+    for properties, states in (
+        (OBSERVABLES, STATES),
+        (ALL_PROPERTIES, JUDGED_STATES),
+    )
+)
 
 
 def needed(kind, properties):
@@ -83,11 +93,27 @@ OTHER_SURFACES, ALL_SURFACES = (
     for properties in (OBSERVABLES, ALL_PROPERTIES)
 )
 # All surfaces are trained on ab initio frames but the potential of some campaigns.
-TRAINED = [*(["potential"] if campaign.potential.trained else []), *ALL_SURFACES]
+TRAINED = [
+    *(["potential"] if campaign.potential.trained else []),
+    *(["teacher"] if campaign.teacher and TEACHER.potential.trained else []),
+    *ALL_SURFACES,
+]
+OWN_DATASETS = {
+    name: entry.dataset
+    for name, entry in campaign.trained_surfaces().items()
+    if entry.dataset
+}
+if campaign.teacher and campaign.teacher.dataset:
+    OWN_DATASETS["teacher"] = campaign.teacher.dataset
 FIRST_POTENTIAL = (
     "<results>/pretraining/potential.npz"
     if campaign.potential.trained
     else "<results>/initial_potential.npz"
+)
+TEACHER_POTENTIAL = (
+    "<results>/pretraining/teacher.npz"
+    if TEACHER.potential.trained
+    else "<results>/teacher_potential.npz"
 )
 SURFACE_FILES, ALL_SURFACE_FILES = (
     [f"<results>/pretraining/{name}.npz" for name in surfaces]
@@ -124,6 +150,7 @@ TOTAL_DERIVATIVE = (
 # The modules that are loaded by name; what runs them depends on these.
 SAMPLER_CODE = [path_of("sampling", campaign.ensemble.kind)]
 POTENTIAL_CODE = [path_of("surfaces", campaign.potential.kind)]
+TEACHER_CODE = [path_of("surfaces", TEACHER.potential.kind)]
 PROPERTY_CODE, ALL_PROPERTY_CODE = (
     [
         path_of("properties", settings.kind or name)
@@ -132,16 +159,13 @@ PROPERTY_CODE, ALL_PROPERTY_CODE = (
     for properties in (OBSERVABLES, ALL_PROPERTIES)
 )
 SURFACE_CODE, ALL_SURFACE_CODE = (
-    [
-        *POTENTIAL_CODE,
-        *(path_of("surfaces", surface.kind) for surface in surfaces.values()),
-    ]
+    [path_of("surfaces", surface.kind) for surface in surfaces.values()]
     for surfaces in (OTHER_SURFACES, ALL_SURFACES)
 )
 DYNAMICS_CODE, VALIDATION_CODE = (
     [*surfaces, *(path_of("quantities", name) for name in quantities)]
     for surfaces, quantities in (
-        (SURFACE_CODE, [*ALONG, *AT_START]),
+        ([*POTENTIAL_CODE, *SURFACE_CODE], [*ALONG, *AT_START]),
         (ALL_SURFACE_CODE, [*VALIDATED_ALONG, *VALIDATED_AT_START]),
     )
 )
@@ -173,6 +197,53 @@ def settings_of_state(step, of=campaign, **others):
         return parameters_of(step, of, state=ALL_STATES[wildcards.state], **others)
 
     return of_job
+
+
+def settings_of_stage(step, **others):
+    """The same for each stage of the validation: of the student, or of the teacher."""
+
+    def of_job(wildcards):
+        state = wildcards.get("state")
+        own = (
+            {"state": ALL_STATES[state]} if state else {"states": states_of(wildcards)}
+        )
+        simulated = TEACHER if wildcards.stage == "teacher" else campaign
+        return parameters_of(step, simulated.of_validation(), **own, **others)
+
+    return of_job
+
+
+def states_of(wildcards):
+    """The states of a stage of the validation; the teacher is simulated wherever a target may be asked for."""
+    return ALL_STATES if wildcards.stage == "teacher" else JUDGED_STATES
+
+
+def code_of_stage(step, plug_ins):
+    """A hash of what a step computes, with the potential of a stage of the validation."""
+
+    def of_job(wildcards):
+        potential = TEACHER_CODE if wildcards.stage == "teacher" else POTENTIAL_CODE
+        return code(step, [*potential, *plug_ins])
+
+    return of_job
+
+
+def ensembles_of_stage(wildcards):
+    """The starting points of a stage of the validation."""
+    return chunks_of_stage("ensemble", states_of(wildcards))
+
+
+def trajectories_of_stage(wildcards):
+    """The trajectories of a stage of the validation."""
+    return chunks_of_stage("trajectories", states_of(wildcards))
+
+
+def targets_of_stage(wildcards):
+    """The measured properties, and the synthetic ones but of the teacher that makes them."""
+    if wildcards.stage != "teacher":
+        return ALL_TARGET_FILES
+    made = campaign.synthetic_targets.values()
+    return [path for path in ALL_TARGET_FILES if path not in made]
 
 
 def seed(*labels):
@@ -216,6 +287,8 @@ def potential_of(wildcards):
         return potential_at(0)
     if wildcards.get("stage") == "refined":
         return potential_at(len(ITERATIONS))
+    if wildcards.get("stage") == "teacher":
+        return TEACHER_POTENTIAL
     if wildcards.get("stage"):
         return f"<results>/check_gradient/{wildcards.stage}/potential.npz"
     return potential_at(wildcards.iteration)
@@ -315,7 +388,7 @@ def contents_of(dataset):
 
 def own_dataset(wildcards):
     """The data set that a surface has for itself."""
-    return campaign.trained_surfaces()[wildcards.surface].dataset
+    return OWN_DATASETS.get(wildcards.surface)
 
 
 def frames_of_surface(wildcards):
@@ -343,8 +416,7 @@ def part_for_training(part):
 
     def path(wildcards):
         name = wildcards.surface
-        own = name != "potential" and campaign.trained_surfaces()[name].dataset
-        folder = f"dataset_{name}" if own else "dataset"
+        folder = f"dataset_{name}" if name in OWN_DATASETS else "dataset"
         return f"<results>/{folder}/{part}.extxyz"
 
     return path
@@ -355,6 +427,8 @@ def trained(wildcards):
     name = wildcards.surface
     if name == "potential":
         return campaign.potential, campaign.training, name
+    if name == "teacher":
+        return TEACHER.potential, TEACHER.training, "potential"
     entry = campaign.trained_surfaces()[name]
     return entry.surface, entry.training, entry.task or name
 

@@ -60,6 +60,13 @@ rule write_report:
         covariance=COVARIANCE,
         sensitivities=SENSITIVITIES,
         targets=TARGET_FILES,
+        teacher=(
+            "<results>/validation/teacher/properties.csv" if campaign.teacher else []
+        ),
+        against_teacher=expand(
+            "<results>/validation/{stage}/against_teacher.csv",
+            stage=STAGES if campaign.teacher else [],
+        ),
     output:
         report=report(
             "<results>/report.html",

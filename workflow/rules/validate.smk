@@ -9,10 +9,10 @@ use rule sample_ensemble as sample_validation with:
     benchmark:
         "<benchmarks>/sample_validation/{stage}_{state}_{chunk}.tsv"
     params:
-        settings=settings_of_state("sample_ensemble", campaign.of_validation()),
+        settings=settings_of_stage("sample_ensemble"),
         seed=chunk_seed("sample_validation"),
         precision=campaign.precision,
-        code=code("sample_ensemble", [*POTENTIAL_CODE, *SAMPLER_CODE]),
+        code=code_of_stage("sample_ensemble", SAMPLER_CODE),
 
 
 use rule run_trajectories as run_validation with:
@@ -27,26 +27,25 @@ use rule run_trajectories as run_validation with:
     benchmark:
         "<benchmarks>/run_validation/{stage}_{state}_{chunk}.tsv"
     params:
-        settings=settings_of_state(
+        settings=settings_of_stage(
             "run_trajectories",
-            campaign.of_validation(),
             surfaces=ALL_SURFACES,
             along=VALIDATED_ALONG,
             at_start=VALIDATED_AT_START,
             depth=None,
         ),
         precision=campaign.precision,
-        code=code("run_trajectories", VALIDATION_CODE),
+        code=code_of_stage("run_trajectories", VALIDATION_CODE),
 
 
 rule validate:
     input:
         potential=potential_of,
         surfaces=ALL_SURFACE_FILES,
-        ensembles=chunks_of_stage("ensemble", JUDGED_STATES),
-        trajectories=chunks_of_stage("trajectories", JUDGED_STATES),
+        ensembles=ensembles_of_stage,
+        trajectories=trajectories_of_stage,
         test=with_dataset("<results>/dataset/test.extxyz"),
-        targets=ALL_TARGET_FILES,
+        targets=targets_of_stage,
     output:
         properties=report(
             "<results>/validation/{stage}/properties.csv",
@@ -72,14 +71,10 @@ rule validate:
         mem_mb=growing(4000),
         runtime=growing(30),
     params:
-        settings=settings_of(
-            "validate",
-            campaign.of_validation(),
-            states=JUDGED_STATES,
-            fitted_states=[*STATES],
-            surfaces=ALL_SURFACES,
+        settings=settings_of_stage(
+            "validate", fitted_states=[*STATES], surfaces=ALL_SURFACES
         ),
         precision=campaign.precision,
-        code=code("validate", [*VALIDATION_CODE, *ALL_PROPERTY_CODE]),
+        code=code_of_stage("validate", [*VALIDATION_CODE, *ALL_PROPERTY_CODE]),
     script:
         "../scripts/validate.py"

@@ -4,10 +4,10 @@ from typing import Any, ClassVar
 
 from pydantic import Field, PositiveFloat
 
-from dynrefine.config.properties.base import MeasuredNumber
+from dynrefine.config.properties.base import JudgingNumber
 
 
-class Settings(MeasuredNumber):
+class Settings(JudgingNumber):
     """Fluctuation of the energy along trajectories, and the mean square current."""
 
     along: ClassVar[tuple[str, ...]] = ("toy_extension.current", "toy_extension.energy")

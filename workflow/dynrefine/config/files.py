@@ -79,6 +79,8 @@ def oversized_cutoffs(config: Config) -> Iterator[str]:
         for settings, place in placed(config):
             yield from _too_long(settings, place, heights, enlarged)
         cutoffs = {"potential": config.potential.cutoff}
+        if config.teacher is not None:
+            cutoffs["teacher.potential"] = config.of_teacher().potential.cutoff
         for settings in config.all_properties().values():
             for surface in settings.surfaces:
                 cutoffs[surface] = config.trained_surfaces()[surface].surface.cutoff

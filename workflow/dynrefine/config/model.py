@@ -25,6 +25,7 @@ from dynrefine.config.surfaces import (
     TrainedSurface,
     TrainingSettings,
 )
+from dynrefine.config.teacher import TeacherSettings
 
 
 class Config(Section):
@@ -71,6 +72,12 @@ class Config(Section):
     validation: ValidationSettings = Field(
         ValidationSettings(), description="Longer runs before and after the refinement, which judge it."
     )
+    teacher: TeacherSettings | None = Field(
+        None,
+        description="A potential that stands for the truth: simulated as in the validation, it makes the targets of "
+        "the properties that are synthetic; the potential is its student. null: all targets are measured.",
+        examples=[None],
+    )
 
     def states_by_label(self) -> dict[str, State]:
         """The states by their names in paths."""
@@ -106,8 +113,36 @@ class Config(Section):
     def datasets(self) -> dict[str, DatasetSettings]:
         """The data sets by their keys."""
         main = {"dataset": self.dataset} if self.dataset else {}
+        if self.teacher and self.teacher.dataset:
+            main["teacher.dataset"] = self.teacher.dataset
         own = {index: each.dataset for index, each in enumerate(self.surfaces) if each.dataset}
         return main | {f"surfaces[{index}].dataset": dataset for index, dataset in own.items()}
+
+    @property
+    def synthetic_targets(self) -> dict[str, str]:
+        """The files of the targets that the teacher makes, by "property_state"."""
+        synthetic = [name for name, settings in self.all_properties().items() if settings.synthetic]
+        names = [f"{name}_{label}" for name in synthetic for label in self.all_states()]
+        return {name: f"results/{self.campaign.name}/targets/{name}.csv" for name in names}
+
+    def of_teacher(self) -> "Config":
+        """The campaign with the teacher's potential, which knows no synthetic target.
+
+        Raises:
+            ValueError: there is no teacher.
+        """
+        if self.teacher is None:
+            raise ValueError("a campaign without a section teacher has none")
+        own = {name: each for name, each in self.teacher if each is not None}
+        without = {
+            "objective": self.objective.model_copy(
+                update={"observables": self.objective.observables.without_synthetic()}
+            ),
+            "validation": self.validation.model_copy(
+                update={"properties": self.validation.properties.without_synthetic()}
+            ),
+        }
+        return self.model_copy(update=own | without)
 
     def without_command(self) -> "Config":
         """The campaign with the default command for labelling: it changes nothing that is computed."""

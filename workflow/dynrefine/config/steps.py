@@ -67,6 +67,7 @@ class EvaluationSettings(_OfElements):
 
     trajectory: TrajectorySettings
     objective: TargetsSettings
+    synthetic_targets: dict[str, str] = {}  # files by "property_state"
 
 
 class DownloadFrames(Section):
@@ -192,6 +193,15 @@ class JudgePathIntegrals(Validate):
     pass
 
 
+class WriteTarget(Section):
+    pass
+
+
+class CompareWithTeacher(PotentialStep):
+    states: dict[str, State]
+    teacher: PotentialSettings
+
+
 class ExportPotential(SurfacesStep):
     pass
 
@@ -229,6 +239,8 @@ STEPS: dict[str, type[Section]] = {
     "estimate_covariance": EstimateCovariance,
     "sample_path_integrals": SamplePathIntegrals,
     "judge_path_integrals": JudgePathIntegrals,
+    "write_target": WriteTarget,
+    "compare_with_teacher": CompareWithTeacher,
     "export_potential": ExportPotential,
     "draw_figures": DrawFigures,
     "write_report": WriteReport,

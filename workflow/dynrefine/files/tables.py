@@ -13,10 +13,11 @@ from dynrefine.errors import CampaignError
 from dynrefine.files.arrays import atomic_path
 
 
-def write_table(path: str | Path, table: pd.DataFrame) -> None:
-    """Write a CSV table without its index."""
+def write_table(path: str | Path, table: pd.DataFrame, comment: str = "") -> None:
+    """Write a CSV table without its index, below a line of comment if there is one."""
     with atomic_path(path) as temporary:
-        table.to_csv(temporary, index=False)
+        above = f"# {comment}\n" if comment else ""
+        temporary.write_text(above + table.to_csv(index=False), encoding="utf-8")
 
 
 def rows_of(table: pd.DataFrame) -> Iterator[Any]:
@@ -24,23 +25,28 @@ def rows_of(table: pd.DataFrame) -> Iterator[Any]:
     return iter(table.itertuples())
 
 
-def read_measured(path: str | Path, columns: int = 0) -> np.ndarray:
+def read_measured(path: str | Path, columns: int = 0, rows: int = 2) -> np.ndarray:
     """A measured property from a CSV file: comment lines, a header, then numbers [rows, columns].
 
     Arguments:
         path: the file, numbers with decimal points, separated by commas.
         columns: how many are wanted at least; those that the file does not have, such as errors, are NaN.
+        rows: how many there are at least, one of a single number.
 
     Raises:
         CampaignError: the file is missing or holds something else.
     """
-    _, values = read_measured_columns(path)
+    _, values = read_measured_columns(path, rows)
     missing = max(0, columns - values.shape[1])
     return np.pad(values, [(0, 0), (0, missing)], constant_values=np.nan)
 
 
-def read_measured_columns(path: str | Path) -> tuple[list[str], np.ndarray]:
+def read_measured_columns(path: str | Path, least: int = 2) -> tuple[list[str], np.ndarray]:
     """The names of the columns of a measured property and its numbers [rows, columns].
+
+    Arguments:
+        path: the file.
+        least: number of its rows at least.
 
     Raises:
         CampaignError: the file is missing or holds something else.
@@ -77,7 +83,8 @@ def read_measured_columns(path: str | Path) -> tuple[list[str], np.ndarray]:
             )
     numbers = [[_number(path, number, field) for field in row] for number, row in body]
     values = np.array(numbers, float).reshape(len(body), len(header))
-    if min(values.shape) < 2 or not np.isfinite(values).all() or np.any(np.diff(values[:, 0]) <= 0):
+    enough = len(values) >= least and values.shape[1] >= 2
+    if not enough or not np.isfinite(values).all() or np.any(np.diff(values[:, 0]) <= 0):
         raise CampaignError(
             f"{path} holds no measured property: expected two or more rows and columns of finite numbers, the first "
             "column rising."

@@ -33,7 +33,7 @@ class Density:
         cls, settings: DensitySettings, measured: np.ndarray | None, conditions: Conditions
     ) -> "Density":
         """The observable that the configuration section `objective.observables.density` describes."""
-        return cls(np.array([conditions.temperature]), np.array([settings.target]), settings.scale)
+        return cls(np.array([conditions.temperature]), settings.measured, settings.scale)
 
     def statistic(self, observed: Observed) -> Float[Array, "*leading"]:
         """ρ of the starting points, g/cm³."""

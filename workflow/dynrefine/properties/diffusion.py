@@ -49,7 +49,7 @@ class SelfDiffusion:
     ) -> "SelfDiffusion":
         """The observable that the configuration section `objective.observables.diffusion` describes."""
         depth = round(settings.window / conditions.interval)
-        target, correction = target_of(settings), correction_of(settings, conditions)
+        target, correction = settings.measured, correction_of(settings, conditions)
         lags, lag = conditions.interval * np.arange(depth + 1), ("lag", "fs")
         details = {
             "velocity autocorrelation": Detail.curve(lag, ("velocity autocorrelation", "relative"), lags),
@@ -92,11 +92,6 @@ class SelfDiffusion:
     def loss(self, mean: Float[Array, " {self.depth}+1"]) -> Float[Array, ""]:
         """The squared relative difference from the target."""
         return relative_loss(self.predict(mean), self.target)
-
-
-def target_of(settings: DiffusionSettings) -> Float[np.ndarray, " 1"]:
-    """The measured coefficient, 1e-9 m²/s; NaN where there is none."""
-    return np.array([np.nan if settings.target is None else settings.target])
 
 
 def atoms_of(settings: DiffusionSettings, conditions: Conditions) -> Int[np.ndarray, " atoms"]:

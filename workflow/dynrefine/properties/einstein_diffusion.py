@@ -9,7 +9,7 @@ from dynrefine.config.properties.transport import EinsteinDiffusionSettings
 from dynrefine.files.trajectories import Observed
 from dynrefine.properties.base import Conditions, Detail, relative_loss
 from dynrefine.properties.correlation import mean_square_integral
-from dynrefine.properties.diffusion import atoms_of, correction_of, target_of
+from dynrefine.properties.diffusion import atoms_of, correction_of
 from dynrefine.units import DIFFUSION
 
 _LAGS = 20  # at which the displacement is shown
@@ -55,7 +55,7 @@ class EinsteinDiffusion:
         )
         return cls(
             np.array([depth * conditions.interval]),
-            target_of(settings),
+            settings.measured,
             atoms_of(settings, conditions),
             tuple(lags.tolist()),
             int(np.searchsorted(lags, depth // 2)),

@@ -53,7 +53,7 @@ class Fluctuation:
         cls, settings: FluctuationSettings, measured: np.ndarray | None, conditions: Conditions
     ) -> "Fluctuation":
         """The observable that a configuration section describes."""
-        abscissa, target = np.array([conditions.temperature]), np.array([settings.target])
+        abscissa, target = np.array([conditions.temperature]), settings.measured
         return cls(abscissa, target, conditions, settings.scale, settings.quantum_correction)
 
     @property

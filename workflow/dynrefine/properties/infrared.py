@@ -15,7 +15,7 @@ from dynrefine.config.properties.spectra import InfraredSettings
 from dynrefine.files.trajectories import Observed
 from dynrefine.properties.base import Conditions
 from dynrefine.properties.correlation import autocorrelation, cosine_transform, hann_window
-from dynrefine.properties.spectra import band_weights, broaden
+from dynrefine.properties.spectra import as_simulated, band_weights, wavenumbers
 from dynrefine.units import (
     BOLTZMANN,
     ELEMENTARY_CHARGE,
@@ -62,22 +62,17 @@ class Infrared:
 
         Arguments:
             settings: section `objective.observables.infrared`.
-            measured: wavenumber in cm⁻¹ and n(ν)α(ν) in cm⁻¹, evenly spaced from zero upwards; none of states
-                without a measurement.
+            measured: wavenumber in cm⁻¹ and n(ν)α(ν) in cm⁻¹, evenly spaced from zero upwards; none where nothing
+                was measured.
             conditions: of the state.
         """
-        bands = settings.bands
-        step = settings.resolution
-        highest = max(band.range[1] for band in bands)
-        abscissa = np.arange(step, highest + 0.5 * step, step)
+        abscissa = wavenumbers(settings)
         depth = round(settings.window / conditions.interval)
-        target = np.full_like(abscissa, np.nan)
-        if measured is not None:
-            target = broaden(measured, abscissa, depth, conditions.interval)
+        target = as_simulated(settings, measured, abscissa, conditions.interval)
         return cls(
             abscissa,
             target,
-            band_weights(abscissa, target, bands),
+            band_weights(abscissa, target, settings.bands),
             depth,
             conditions.interval,
             absorption_prefactor(conditions),

@@ -39,7 +39,7 @@ class Pressure:
         """The observable that the configuration section `objective.observables.pressure` describes."""
         return cls(
             np.array([conditions.temperature]),
-            np.array([settings.target]),
+            settings.measured,
             conditions.atoms * BOLTZMANN * conditions.temperature / (BAR * conditions.volume),
             settings.scale,
         )

@@ -22,7 +22,7 @@ from dynrefine.config.properties.spectra import RamanSettings
 from dynrefine.files.trajectories import Observed
 from dynrefine.properties.base import Conditions
 from dynrefine.properties.correlation import autocorrelation, cosine_transform, hann_window
-from dynrefine.properties.spectra import band_weights, broaden
+from dynrefine.properties.spectra import as_simulated, band_weights, wavenumbers
 from dynrefine.units import BOLTZMANN, PHOTON, WAVENUMBER
 
 # Shares of the isotropic correlation and of tr β(0)β(t)/10 in what is measured.
@@ -72,17 +72,14 @@ class Raman:
             measured: wavenumber in cm⁻¹, evenly spaced, and intensity; none where nothing was measured.
             conditions: of the state.
         """
-        highest = max(band.range[1] for band in settings.bands)
-        abscissa = np.arange(settings.resolution, highest + 0.5 * settings.resolution, settings.resolution)
+        abscissa = wavenumbers(settings)
         depth = round(settings.window / conditions.interval)
-        target = np.full_like(abscissa, np.nan)
-        if measured is not None:
+        if measured is not None and not settings.synthetic:  # the teacher's is reduced
             wavenumber, intensity = measured.T[:2]
             reduced = intensity * reduction(settings, wavenumber, conditions.temperature)
-            target = broaden(np.stack([wavenumber, reduced], axis=1), abscissa, depth, conditions.interval)
-        weights = band_weights(
-            abscissa, np.ones_like(abscissa) if measured is None else target, settings.bands
-        )
+            measured = np.stack([wavenumber, reduced], axis=1)
+        target = as_simulated(settings, measured, abscissa, conditions.interval)
+        weights = band_weights(abscissa, target, settings.bands)
         shares = _SHARES[settings.component]
         return cls(abscissa, target, weights, shares, depth, conditions.interval)
 

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from dynrefine.config.properties.base import Band
+from dynrefine.config.properties.spectra import Bands
 from dynrefine.properties.correlation import hann_window
 from dynrefine.units import WAVENUMBER
 
@@ -19,15 +20,42 @@ def band_weights(
 
     Arguments:
         abscissa: wavenumbers, cm⁻¹.
-        target: intensity.
+        target: intensity; where nothing was measured the weights are those of the bands.
         bands: parts of the spectrum with their weights; where bands overlap their weights add up.
     """
-    weights = np.zeros_like(abscissa)
+    weights, target = np.zeros_like(abscissa), np.nan_to_num(target, nan=1.0)
     for band in bands:
         first, last = band.range
         inside = (abscissa >= first) & (abscissa <= last)
         weights[inside] += band.weight / np.sum(target[inside] ** 2)
     return weights
+
+
+def wavenumbers(settings: Bands) -> Float[np.ndarray, " W"]:
+    """Where a spectrum is compared, cm⁻¹."""
+    highest = max(band.range[1] for band in settings.bands)
+    return np.arange(settings.resolution, highest + 0.5 * settings.resolution, settings.resolution)
+
+
+def as_simulated(
+    settings: Bands,
+    measured: Float[np.ndarray, "rows columns"] | None,
+    abscissa: Float[np.ndarray, " W"],
+    interval: float,
+) -> Float[np.ndarray, " W"]:
+    """What a spectrum is compared with: the measured one as broad as the window makes the simulated one.
+
+    Arguments:
+        settings: of the spectrum; a synthetic target is as broad already.
+        measured: wavenumber and intensity; none where nothing was measured.
+        abscissa: where it is wanted, cm⁻¹.
+        interval: between frames, fs.
+    """
+    if measured is None:
+        return np.full_like(abscissa, np.nan)
+    if settings.synthetic:
+        return measured[:, 1]
+    return broaden(measured, abscissa, round(settings.window / interval), interval)
 
 
 def broaden(

@@ -40,7 +40,7 @@ class VaporisationEnthalpy:
         """The observable that the configuration section describes."""
         return cls(
             np.array([conditions.temperature]),
-            np.array([settings.target]),
+            settings.measured,
             conditions.atoms,
             settings.gas_energy + BOLTZMANN * conditions.temperature,
             settings.scale,

@@ -49,14 +49,14 @@ class ShearViscosity:
         cls, settings: ViscositySettings, measured: np.ndarray | None, conditions: Conditions
     ) -> "ShearViscosity":
         """The property that the configuration section `viscosity` describes."""
-        interval, target = conditions.interval, np.nan if settings.target is None else settings.target
+        interval, (target,) = conditions.interval, settings.measured
         depth = round(settings.window / interval)
         limit = settings.window if settings.limit == "auto" else settings.limit
         limit_of_integral, viscosity = cls.quantities
         lags, lag = interval * np.arange(depth + 1), ("lag", "fs")
         return cls(
             min(max(round(limit / interval), 1), depth),
-            np.array([target]),
+            settings.measured,
             depth,
             interval,
             VISCOSITY * BAR**2 * conditions.volume / (BOLTZMANN * conditions.temperature),

@@ -60,12 +60,22 @@ def observables_of(
         cells.mean(axis=0),
     )
     names = f"{state.short_label}_{state.density:g}", state.short_label
-    chosen = {name: each.of_state(*names) for name, each in properties.items()}
-    targets = {
-        name: read_measured(each.target_file, columns=3) if each.target_file else None
-        for name, each in chosen.items()
-    }
+    chosen, targets = {}, {}
+    for name, each in properties.items():
+        chosen[name], targets[name] = _measured(settings.synthetic_targets, name, each, names)
     return create_observables(chosen, targets, conditions)
+
+
+def _measured(
+    synthetic: Mapping[str, str], name: str, settings: PropertySettings, states: Sequence[str]
+) -> tuple[PropertySettings, np.ndarray | None]:
+    """The settings of a property at a state of these names, and what the file of its measurement holds, if any."""
+    own = settings.of_state(*states)
+    if own.synthetic:
+        found = (synthetic.get(f"{name}_{state}") for state in states)
+        measured = read_measured(next(filter(None, found)), columns=3, rows=1)
+        return own.measured_as(measured), measured
+    return own, read_measured(own.target_file, columns=3) if own.target_file else None
 
 
 def evaluate_objective(

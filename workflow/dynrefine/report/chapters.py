@@ -16,6 +16,7 @@ from dynrefine.report.figures import dataset_figure, horizon_figure, timings_fig
 from dynrefine.report.formatting import duration, number, percent, value_with_error
 from dynrefine.report.quantum import quantum_chapter
 from dynrefine.report.results import STAGES, Results
+from dynrefine.report.teacher import synthetic_sentence, teacher_chapter
 
 
 def all_chapters(results: Results, compared: Sequence[Change]) -> list[Chapter]:
@@ -26,7 +27,8 @@ def all_chapters(results: Results, compared: Sequence[Change]) -> list[Chapter]:
         compared: all properties before and after.
     """
     chapters = [
-        _properties(compared),
+        _properties(compared, synthetic_sentence(results)),
+        teacher_chapter(results),
         refinement_chapter(results),
         spectra_chapter(results),
         determination_chapter(results),
@@ -87,12 +89,14 @@ def _loss_tile(change: Change) -> Tile:
     return Tile(f"{change.name}, {change.state_name}", values, note)
 
 
-def _properties(compared: Sequence[Change]) -> Chapter:
+def _properties(compared: Sequence[Change], synthetic: str) -> Chapter:
     text = (
         "From the validation: runs that the refinement did not see, with other random numbers. In brackets the "
         "standard error of the last digits. The change is given in standard errors of the difference; less than "
         "two count as noise."
     )
+    if synthetic:
+        text += f" Where it says measured, {synthetic}."
     blocks = [tables.properties_table(compared)] if compared else []
     return Chapter("properties", "Properties before and after", text, blocks)
 

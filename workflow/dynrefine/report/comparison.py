@@ -148,13 +148,14 @@ def changes(initial: pd.DataFrame, refined: pd.DataFrame, state_names: Mapping[s
     ]
 
 
-def judge(compared: list[Change], force_errors: tuple[float, float] | None) -> Verdict:
+def judge(compared: list[Change], force_errors: tuple[float, float] | None, synthetic: str = "") -> Verdict:
     """The verdict on a campaign.
 
     Arguments:
         compared: all properties before and after.
         force_errors: root mean square error of the forces on the test frames before and after; none where there
             are no such frames.
+        synthetic: which targets were not measured, without the full stop.
     """
     fitted = _fitted(compared)
     several_states = len({change.state for change in compared}) > 1
@@ -167,6 +168,7 @@ def judge(compared: list[Change], force_errors: tuple[float, float] | None) -> V
         headline, rest = _counted(fitted, "fitted {}"), sentences
     if force_errors is not None:
         headline += f"; {_force_sentence(*force_errors)}"
+    rest = [synthetic, *rest] if synthetic else rest
     held_out = _held_out(compared)
     if held_out:
         rest = [*rest, _counted(held_out, "measured {} that the refinement did not fit")]

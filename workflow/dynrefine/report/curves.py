@@ -57,13 +57,14 @@ def spectra_chapter(results: Results) -> Chapter:
         bands = properties[initial.name].compared_bands if initial.name in properties else []
         ranges = [band.range for band in bands]
         title = _title(initial, results)
-        below = ", and below the difference from the measured one" if is_measured(initial) else ""
+        reference = results.reference(initial.name)
+        below = f", and below the difference from what is {reference}" if is_measured(initial) else ""
         caption = f"{title}: from the validation runs{below}. {_BANDS}"
-        figure = spectrum_figure({"initial": initial, "refined": refined}, ranges)
+        figure = spectrum_figure({"initial": initial, "refined": refined}, ranges, reference)
         blocks.append(picture(figure, f"{caption} {_weighted_bands(bands)}"))
         spectra = _by_iteration(results, initial.name, initial.state)
         if spectra:
-            figure = spectra_by_iteration_figure(spectra, ranges)
+            figure = spectra_by_iteration_figure(spectra, ranges, reference)
             blocks.append(picture(figure, f"{title}: by iteration, from the shorter runs of the refinement."))
     return Chapter("spectra", "Spectra, correlations and structure", "", blocks)
 
@@ -100,9 +101,8 @@ def _values_by_iteration(results: Results) -> Iterator[Picture]:
             comparisons = _by_iteration(results, name, state)
             curve = next(iter(comparisons.values()))
             if _is_number(curve):
-                yield picture(
-                    values_by_iteration_figure(comparisons), f"{_title(curve, results)}, by iteration."
-                )
+                figure = values_by_iteration_figure(comparisons, results.reference(name))
+                yield picture(figure, f"{_title(curve, results)}, by iteration.")
 
 
 def _parameters(results: Results) -> Iterator[Picture]:

@@ -10,6 +10,7 @@ from dynrefine.files.arrays import atomic_path
 from dynrefine.report.chapters import all_chapters, force_error, tiles
 from dynrefine.report.comparison import changes, judge
 from dynrefine.report.results import STAGES, Results
+from dynrefine.report.teacher import synthetic_sentence
 
 
 def write_page(path: str | Path, results: Results) -> None:
@@ -42,7 +43,7 @@ def render_page(results: Results) -> str:
     settings = campaign.model_dump(exclude={"labelling": {"command"}})  # a matter of the machine
     return environment.get_template("page.html").render(
         name=campaign.campaign.name,
-        verdict=judge(compared, errors),
+        verdict=judge(compared, errors, synthetic_sentence(results)),
         tiles=tiles(results, compared),
         chapters=all_chapters(results, compared),
         settings=yaml.safe_dump(settings, sort_keys=False, allow_unicode=True),

@@ -39,6 +39,19 @@ class QuantumNuclei:
 
 
 @dataclass(frozen=True)
+class Taught:
+    """What a teacher has, and how far its student is from it.
+
+    Attributes:
+        properties: of the teacher, as in the validation of the student.
+        differences: of parameters and forces, of both stages.
+    """
+
+    properties: pd.DataFrame
+    differences: dict[str, pd.DataFrame]
+
+
+@dataclass(frozen=True)
 class Results:
     """A finished campaign.
 
@@ -61,6 +74,7 @@ class Results:
         sensitivities: derivatives of properties by these parameters, likewise.
         timings: see `read_timings`.
         citations: of the measured properties, by file name.
+        taught: by a teacher; none where all targets were measured.
     """
 
     campaign: Config
@@ -81,11 +95,17 @@ class Results:
     sensitivities: pd.DataFrame
     timings: pd.DataFrame
     citations: dict[str, str]
+    taught: Taught | None = None
 
     @property
     def state_names(self) -> dict[str, str]:
         """The states as people read them, by their labels."""
         return {label: state.name(label) for label, state in self.campaign.all_states().items()}
+
+    def reference(self, name: str) -> str:
+        """What a property is compared with, "measured" or "synthetic", by the name of its curve."""
+        settings = self.campaign.all_properties().get(name.partition(":")[0])
+        return "synthetic" if settings is not None and settings.synthetic else "measured"
 
     def before_and_after(self) -> Iterator[tuple[Curve, Curve]]:
         """Each curve with the initial potential, and the same with the refined one."""
@@ -133,6 +153,7 @@ def read_results(files: Files, settings: WriteReport) -> Results:
         sensitivities=_table_if_any(files["sensitivities"]),
         timings=read_timings(settings.benchmarks, settings.logs),
         citations={Path(path).name: read_citation(path) for path in files["targets"]},
+        taught=_taught(files) if files["teacher"] else None,
     )
 
 
@@ -198,6 +219,10 @@ def _quantum(properties: str, curves: str, energies: str) -> QuantumNuclei:
 
 def _tables_by_stage(paths: Sequence[str]) -> dict[str, pd.DataFrame]:
     return {stage: pd.read_csv(path) for stage, path in zip(STAGES, paths, strict=True)}
+
+
+def _taught(files: Files) -> Taught:
+    return Taught(pd.read_csv(files["teacher"]), _tables_by_stage(files["against_teacher"]))
 
 
 def _table_if_any(path: Any) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dynrefine.config.base import sentence
 from dynrefine.config.checks.properties import placed
 from dynrefine.config.model import Config
-from dynrefine.config.surfaces import DescriptorSettings, LennardJonesSettings
+from dynrefine.config.surfaces import DescriptorSettings, LennardJonesSettings, SurfaceSettings
 
 
 def surfaces(config: Config) -> Iterator[str]:
@@ -19,6 +19,7 @@ def surfaces(config: Config) -> Iterator[str]:
     kind, trained = config.potential.kind, config.potential.trained
     if trained and config.dataset is None:
         yield sentence("dataset is missing", f"one to train the {kind} potential on", "add it")
+    yield from _teacher(config)
     if not trained and config.dataset is not None:
         yield sentence("dataset is given", f"none, since the {kind} potential is not trained", "remove it")
     by_parameter = {
@@ -45,8 +46,7 @@ def surfaces(config: Config) -> Iterator[str]:
             f"one, since the {kind} potential knows no mixtures",
             "remove the others",
         )
-    if isinstance(config.potential, LennardJonesSettings):
-        yield from _truncation(config.potential)
+    yield from _truncation("potential", config.potential)
     others = {"dipole": config.dipole} | {
         f"surfaces[{index}].surface": each.surface for index, each in enumerate(config.surfaces)
     }
@@ -63,6 +63,36 @@ def surfaces(config: Config) -> Iterator[str]:
             )
     if config.dataset is None:
         yield from _without_frames(config)
+
+
+def _teacher(config: Config) -> Iterator[str]:
+    """A teacher that cannot be trained, knows no mixtures, or makes no target."""
+    if config.teacher is None:
+        return
+    potential, dataset = config.of_teacher().potential, config.teacher.dataset
+    if potential.trained and dataset is None and config.dataset is None:
+        yield sentence(
+            "teacher.dataset is missing", f"one to train the {potential.kind} potential on", "add it"
+        )
+    if not potential.trained and dataset is not None:
+        yield sentence(
+            "teacher.dataset is given",
+            f"none, since the {potential.kind} potential is not trained",
+            "remove it",
+        )
+    if len(config.elements) > 1 and not potential.mixtures:
+        yield sentence(
+            f"teacher.potential.kind is '{potential.kind}' where elements lists {len(config.elements)}",
+            "a potential of mixtures",
+            "change it",
+        )
+    yield from _truncation("teacher.potential", potential)
+    if not config.synthetic_targets:
+        yield sentence(
+            "teacher is given where no property is synthetic",
+            "a property that takes its target from it",
+            "set synthetic: true of one, or remove the teacher",
+        )
 
 
 def _without_frames(config: Config) -> Iterator[str]:
@@ -82,17 +112,19 @@ def _without_frames(config: Config) -> Iterator[str]:
                 )
 
 
-def _truncation(potential: LennardJonesSettings) -> Iterator[str]:
+def _truncation(key: str, potential: SurfaceSettings) -> Iterator[str]:
+    if not isinstance(potential, LennardJonesSettings):
+        return
     if potential.tail_correction and "shifted" in potential.truncation:
         yield sentence(
-            f"potential.tail_correction is true where potential.truncation is '{potential.truncation}'",
+            f"{key}.tail_correction is true where {key}.truncation is '{potential.truncation}'",
             "truncated or switched, which leave the energy within the cutoff as it is",
             "change one of them",
         )
     if potential.truncation == "switched" and potential.switching_width >= potential.cutoff:
         yield sentence(
-            f"potential.switching_width is {potential.switching_width:g} Å",
-            f"less than potential.cutoff, {potential.cutoff:g} Å",
+            f"{key}.switching_width is {potential.switching_width:g} Å",
+            f"less than {key}.cutoff, {potential.cutoff:g} Å",
             "lower it",
         )
 

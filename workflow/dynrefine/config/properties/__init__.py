@@ -1,7 +1,7 @@
 """Settings of the properties that can be fitted or judge: a class and a line in PROPERTIES each."""
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import (
     Field,
@@ -79,6 +79,13 @@ class _Observables(Section):
     def chosen(self) -> dict[str, PropertySettings]:
         """The settings of the observables this campaign fits, by their names."""
         return {name: settings for name, settings in self if settings is not None} | self._named
+
+    def without_synthetic(self) -> Self:
+        """The same properties, without the targets that a teacher makes."""
+        own = {name: each.model_copy(update={"synthetic": False}) for name, each in self.chosen().items()}
+        copied = self.model_copy(update={name: own[name] for name, each in self if each is not None})
+        copied._named = {name: own[name] for name in self._named}
+        return copied
 
     @model_serializer(mode="wrap")
     def _without_absent(self, serialise: SerializerFunctionWrapHandler) -> dict:

@@ -1,6 +1,5 @@
 """What the settings of all properties share."""
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
@@ -67,6 +66,9 @@ class PropertySettings(Section):
         description="The property, where its section has another name: so one may stand there several times.",
     )
     weight: PositiveFloat = Field(1.0, description="Weight in the objective, pure number.")
+    synthetic: bool = Field(
+        False, description="Whether its target is what the teacher has, with the same settings; see teacher."
+    )
 
     @property
     def family(self) -> str | None:
@@ -86,7 +88,7 @@ class PropertySettings(Section):
     @property
     def is_measured(self) -> bool:
         """Whether there is a measurement; without one a property can judge, but not be fitted."""
-        return getattr(self, "target", None) is not None
+        return self.synthetic or getattr(self, "target", None) is not None
 
     @property
     def own_targets(self) -> Mapping[str, Any]:
@@ -96,6 +98,16 @@ class PropertySettings(Section):
     def unsuitable(self, place: Place) -> Iterator[str]:
         """A sentence for each setting that does not suit the others, or the campaign."""
         yield from unknown_states(f"{place.key}.targets", self.own_targets, place.config)
+        if self.synthetic and (getattr(self, "target", None) is not None or self.own_targets):
+            yield sentence(
+                f"{place.key} has a target and is synthetic", "one of both", "remove target, or synthetic"
+            )
+        if self.synthetic and place.config.teacher is None:
+            yield sentence(
+                f"{place.key}.synthetic is true where there is no teacher",
+                "a section teacher, which makes the target",
+                "add it, or give a target",
+            )
         for symbol in self.elements:
             symbols = [element.symbol for element in place.config.elements]
             if symbol not in symbols:
@@ -127,6 +139,10 @@ class PropertySettings(Section):
         file = self.target_file
         return [file, *self.own_targets.values()] if file is not None else []
 
+    def measured_as(self, measured: np.ndarray) -> Self:
+        """The settings with what a file holds; a curve is read when it is compared."""
+        return self
+
     @classmethod
     def example(cls) -> dict[str, Any] | None:
         """What a campaign writes at least; none of what cannot stand beside the other properties."""
@@ -152,12 +168,6 @@ class JudgingCurve(PropertySettings):
         return self.target
 
 
-class MeasuredCurve(JudgingCurve):
-    """One that makes no sense without a measurement."""
-
-    target: str = Field(description="CSV file of the measured property.")
-
-
 class JudgingNumber(PropertySettings):
     """A single number, measured with its uncertainty; without that it can judge, but not be fitted."""
 
@@ -172,15 +182,15 @@ class JudgingNumber(PropertySettings):
         examples=[{}],
     )
 
-    def elsewhere(self) -> Self:
-        """The settings for states that the refinement does not see."""
-        return self.model_copy(update={"target": math.nan})
+    @property
+    def measured(self) -> np.ndarray:
+        """The measured number [1]; NaN where there is none."""
+        return np.array([np.nan if self.target is None else self.target])
 
-
-class MeasuredNumber(JudgingNumber):
-    """One that makes no sense without a measurement."""
-
-    target: float = Field(description="The measured number, in the unit of the observable.")
+    def measured_as(self, measured: np.ndarray) -> Self:
+        """With the number and the uncertainty of a file: abscissa, value, error in a row."""
+        _, value, error = measured[0]
+        return self.model_copy(update={"target": float(value), "target_error": float(error)})
 
 
 class Band(Section):

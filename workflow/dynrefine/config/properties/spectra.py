@@ -11,7 +11,6 @@ from dynrefine.config.properties.base import (
     Band,
     Correlated,
     JudgingCurve,
-    MeasuredCurve,
     Measurement,
     Place,
     Range,
@@ -82,7 +81,7 @@ class Bands(Correlated):
                 )
 
 
-class InfraredSettings(Bands, MeasuredCurve):
+class InfraredSettings(Bands, JudgingCurve):
     """Infrared absorption n(ν)α(ν)."""
 
     along: ClassVar[tuple[str, ...]] = ("dipole_derivative",)

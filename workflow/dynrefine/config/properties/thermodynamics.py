@@ -6,15 +6,19 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from dynrefine.config.base import PositiveFloat, sentence
-from dynrefine.config.properties.base import JudgingNumber, MeasuredNumber, Place
+from dynrefine.config.properties.base import JudgingNumber, Place
 
 
-class PressureSettings(MeasuredNumber):
+class PressureSettings(JudgingNumber):
     """Pressure at the state's density, bar; where it is as measured, so is the density at that pressure."""
 
     at_start: ClassVar[tuple[str, ...]] = ("virial_pressure",)
 
-    target: float = Field(description="Measured pressure at the state's temperature and density, bar.")
+    target: float | None = Field(
+        None,
+        description="Measured pressure at the state's temperature and density, bar; null: none.",
+        examples=[1.0],
+    )
     scale: PositiveFloat = Field(
         description="Difference that counts as a loss of one, bar; with the bulk modulus of the liquid the loss "
         "is the squared relative difference of its density."
@@ -35,7 +39,7 @@ class PressureSettings(MeasuredNumber):
         return {"target": 1.0, "scale": 22000.0}
 
 
-class ScaledNumber(MeasuredNumber):
+class ScaledNumber(JudgingNumber):
     """A number whose relative difference from the measured one is counted in units of a scale."""
 
     scale: PositiveFloat = Field(
@@ -67,7 +71,9 @@ class DensitySettings(AtConstantPressure):
     at_start: ClassVar[tuple[str, ...]] = ("density",)
     of_positions: ClassVar[bool] = True
 
-    target: PositiveFloat = Field(description="Measured density, g/cm³.", examples=[0.997])
+    target: PositiveFloat | None = Field(
+        None, description="Measured density, g/cm³; null: none.", examples=[0.997]
+    )
 
 
 class FluctuationSettings(ScaledNumber):
@@ -85,19 +91,25 @@ class FluctuationSettings(ScaledNumber):
 class CompressibilitySettings(AtConstantPressure, FluctuationSettings):
     """Isothermal compressibility, 1e-6/bar; needs ensemble.kind: isobaric."""
 
-    target: PositiveFloat = Field(description="Measured compressibility, 1e-6/bar.", examples=[45.25])
+    target: PositiveFloat | None = Field(
+        None, description="Measured compressibility, 1e-6/bar; null: none.", examples=[45.25]
+    )
 
 
 class ThermalExpansionSettings(AtConstantPressure, FluctuationSettings):
     """Thermal expansion, 1e-3/K; needs ensemble.kind: isobaric."""
 
-    target: float = Field(description="Measured expansion, 1e-3/K.", examples=[0.257])
+    target: float | None = Field(
+        None, description="Measured expansion, 1e-3/K; null: none.", examples=[0.257]
+    )
 
 
 class HeatCapacitySettings(FluctuationSettings):
     """Heat capacity, kJ/(kg K), at constant pressure where ensemble.kind is isobaric, else at constant volume."""
 
-    target: PositiveFloat = Field(description="Measured heat capacity, kJ/(kg K).")
+    target: PositiveFloat | None = Field(
+        None, description="Measured heat capacity, kJ/(kg K); null: none.", examples=[4.138]
+    )
 
     @classmethod
     def example(cls) -> dict[str, Any]:
@@ -109,7 +121,9 @@ class VaporisationEnthalpySettings(ScaledNumber):
 
     at_start: ClassVar[tuple[str, ...]] = ("potential_energy",)
 
-    target: PositiveFloat = Field(description="Measured enthalpy of vaporisation, kJ/mol.", examples=[6.211])
+    target: PositiveFloat | None = Field(
+        None, description="Measured enthalpy of vaporisation, kJ/mol; null: none.", examples=[6.211]
+    )
     gas_energy: float = Field(0.0, description="Potential energy of an atom in the gas, eV.")
 
     def unsuitable(self, place: Place) -> Iterator[str]:

@@ -54,11 +54,12 @@ def refinement_figure(history: History, states: Mapping[str, State]) -> Figure:
 
 
 @styled
-def values_by_iteration_figure(comparisons: Mapping[int, Curve]) -> Figure:
+def values_by_iteration_figure(comparisons: Mapping[int, Curve], reference: str = "measured") -> Figure:
     """How a fitted number moved from iteration to iteration.
 
     Arguments:
         comparisons: with the measured number, by the number of the iteration.
+        reference: what the measured number is called.
     """
     figure = new_figure(2.8)
     axes = figure.subplots()
@@ -68,7 +69,7 @@ def values_by_iteration_figure(comparisons: Mapping[int, Curve]) -> Figure:
         np.concatenate([curve.columns[name] for curve in curves])
         for name in ("prediction", "prediction_error")
     )
-    axes.axhline(target, color=MEASURED, linestyle="--", linewidth=1.3, label="measured")
+    axes.axhline(target, color=MEASURED, linestyle="--", linewidth=1.3, label=reference)
     style: dict[str, Any] = {"fmt": "o-", "color": REFINED, "markersize": 4, "capsize": 2}
     axes.errorbar(list(comparisons), values, errors, label="simulated", **style)
     axes.set(xlabel="iteration", ylabel=unit_name(curves[0].axes[1]))

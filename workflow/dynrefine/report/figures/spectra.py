@@ -30,7 +30,9 @@ _FROM_INITIAL_TO_REFINED = LinearSegmentedColormap.from_list("iterations", [INIT
 
 
 @styled
-def spectrum_figure(curves: Mapping[str, Curve], bands: Sequence[Band] = ()) -> Figure:
+def spectrum_figure(
+    curves: Mapping[str, Curve], bands: Sequence[Band] = (), reference: str = "measured"
+) -> Figure:
     """Simulated curves beside the measured one, if any, and the differences from it below.
 
     Arguments:
@@ -38,6 +40,7 @@ def spectrum_figure(curves: Mapping[str, Curve], bands: Sequence[Band] = ()) -> 
             and "quantum nuclei".
         bands: first and last abscissa of parts that are drawn beside each other, each on its own scale; the
             whole spectrum where there are none.
+        reference: what the measured curve is called.
     """
     first = next(iter(curves.values()))
     measured = is_measured(first)
@@ -52,23 +55,26 @@ def spectrum_figure(curves: Mapping[str, Curve], bands: Sequence[Band] = ()) -> 
         width_ratios=_widths(bands),
     )
     for column, band in zip(panels.T, bands, strict=True):
-        _draw_spectrum(list(column), curves, band)
+        _draw_spectrum(list(column), curves, band, reference)
         column[-1].set_xlabel(first.axes[0])
     panels[0, 0].set_ylabel(unit_name(first.axes[1]))
     if measured:
-        panels[1, 0].set_ylabel("simulated −\nmeasured")
+        panels[1, 0].set_ylabel(f"simulated −\n{reference}")
     figure.align_ylabels(panels[:, 0])
     legend_above(figure, panels[0, 0])
     return figure
 
 
 @styled
-def spectra_by_iteration_figure(spectra: Mapping[int, Curve], bands: Sequence[Band] = ()) -> Figure:
+def spectra_by_iteration_figure(
+    spectra: Mapping[int, Curve], bands: Sequence[Band] = (), reference: str = "measured"
+) -> Figure:
     """How the fitted spectrum moved from the first to the last iteration.
 
     Arguments:
         spectra: the comparison of each iteration, by its number.
         bands: parts that are drawn beside each other, see `spectrum_figure`.
+        reference: what the measured curve is called.
     """
     figure = new_figure(3.2)
     iterations, curves = list(spectra), list(spectra.values())
@@ -79,7 +85,7 @@ def spectra_by_iteration_figure(spectra: Mapping[int, Curve], bands: Sequence[Ba
     chosen = np.unique(np.linspace(0, last, _DRAWN_ITERATIONS).round().astype(int))
     for axes, band in zip(panels, bands, strict=True):
         inside = _within(abscissa, band)
-        axes.plot(abscissa[inside], target[inside], color=MEASURED, label="measured", linestyle="--")
+        axes.plot(abscissa[inside], target[inside], color=MEASURED, label=reference, linestyle="--")
         for row in chosen:
             colour = _FROM_INITIAL_TO_REFINED(row / max(last, 1))
             name = "iteration 0" if iterations[row] == 0 else str(iterations[row])
@@ -96,14 +102,14 @@ def is_measured(curve: Curve) -> bool:
     return bool(np.isfinite(curve.columns["target"]).any())
 
 
-def _draw_spectrum(panels: Sequence[Axes], curves: Mapping[str, Curve], band: Band) -> None:
+def _draw_spectrum(panels: Sequence[Axes], curves: Mapping[str, Curve], band: Band, reference: str) -> None:
     """One band, and in a second panel, if there is one, the differences from the measured curve."""
     first = next(iter(curves.values())).columns
     inside = _within(first["abscissa"], band)
     x, target = first["abscissa"][inside], first["target"][inside]
     spectrum, differences = panels[0], panels[1:]
     if differences:
-        spectrum.plot(x, target, color=MEASURED, linestyle="--", label="measured")
+        spectrum.plot(x, target, color=MEASURED, linestyle="--", label=reference)
     for difference in differences:
         difference.axhline(0.0, color=MEASURED, linestyle="--", linewidth=1.0)
     for simulated, curve in curves.items():

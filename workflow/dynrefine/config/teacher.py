@@ -1,0 +1,23 @@
+"""Settings of the teacher, a potential that stands for the truth and makes synthetic targets."""
+
+from pydantic import Field
+
+from dynrefine.config.base import Section
+from dynrefine.config.data import DatasetSettings
+from dynrefine.config.surfaces import PotentialSettings, PotentialTrainingSettings
+
+
+class TeacherSettings(Section):
+    potential: PotentialSettings | None = Field(
+        None,
+        description="The teacher's potential; null: one of the student's kind, trained on other frames.",
+        examples=[None],
+    )
+    training: PotentialTrainingSettings | None = Field(
+        None, description="Its training; null: as the student's.", examples=[None]
+    )
+    dataset: DatasetSettings | None = Field(
+        None,
+        description="Ab initio frames it is trained on; null: those of the campaign.",
+        examples=[None],
+    )
