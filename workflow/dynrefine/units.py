@@ -20,6 +20,7 @@ KINETIC = 1.0 / ACCELERATION  # (u Å²/fs²) in eV
 BAR = 1e5 * 1e-30 / ELECTRONVOLT  # bar in eV/Å³
 GRAM_PER_CUBIC_CENTIMETRE = 1e-27 / ATOMIC_MASS  # g/cm³ in u/Å³
 KILOJOULE_PER_MOLE = 1e3 / AVOGADRO / ELECTRONVOLT  # kJ/mol in eV
+COULOMB = ELEMENTARY_CHARGE / (4.0 * math.pi * VACUUM_PERMITTIVITY) * 1e10  # e²/(4π ε₀) in eV Å
 DEBYE = 1e-21 / SPEED_OF_LIGHT / ELEMENTARY_CHARGE * 1e10  # D in e Å
 DIFFUSION = 1e4  # Å²/fs in 1e-9 m²/s
 VISCOSITY = ELECTRONVOLT * 1e18  # eV fs/Å³ in mPa s
