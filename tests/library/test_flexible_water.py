@@ -114,7 +114,7 @@ def test_derivatives_follow_from_the_energy(model, electrostatics):
 def test_places_wrapping_and_order_of_the_atoms_do_not_matter(model, electrostatics):
     own = potential(model, electrostatics)
     species, positions = small_box()
-    energy, forces, stress = evaluate(own, species, positions, CELL)
+    energy, forces, stress = map(np.asarray, evaluate(own, species, positions, CELL))
     generator = np.random.default_rng(4)
     turn, order = rotation(generator), generator.permutation(len(species))
     fractions = np.asarray(positions) @ np.linalg.inv(CELL) + generator.normal(size=3)

@@ -54,7 +54,7 @@ ALL_TARGET_FILES = [
 
 
 def needed(kind, properties):
-    """What properties need: quantities "along" trajectories or "at_start", or "surfaces" beside the potential."""
+    """The quantities that properties need, "along" trajectories or "at_start"."""
     return sorted(
         {name for settings in properties.values() for name in getattr(settings, kind)}
     )
@@ -77,8 +77,8 @@ VALIDATED_ALONG, VALIDATED_AT_START = (
 )
 OTHER_SURFACES, ALL_SURFACES = (
     {
-        name: campaign.trained_surfaces()[name].surface
-        for name in needed("surfaces", properties)
+        name: trained.surface
+        for name, trained in campaign.surfaces_beside(properties).items()
     }
     for properties in (OBSERVABLES, ALL_PROPERTIES)
 )

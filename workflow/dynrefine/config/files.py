@@ -68,7 +68,7 @@ def oversized_cutoffs(config: Config) -> Iterator[str]:
     cell = next((frame.cell.array for frame in _first_frames(config) if frame.cell.rank == 3), None)
     for key, state in config.states_by_key().items():
         if state.atoms is not None:
-            width = cubic_edge(state.atoms * config.elements[0].mass, state.density)
+            width = cubic_edge(state.atoms * config.mean_mass(), state.density)
         elif cell is not None:
             width = min(face_distances(cell * np.asarray(state.supercell)[:, None]))
         else:
@@ -82,9 +82,8 @@ def oversized_cutoffs(config: Config) -> Iterator[str]:
                     f"{LARGEST_DISTANCE:g} widths of that state's cell: lower it or {enlarged}."
                 )
         cutoffs = {"potential": config.potential.cutoff}
-        for settings in config.all_properties().values():
-            for surface in settings.surfaces:
-                cutoffs[surface] = config.trained_surfaces()[surface].surface.cutoff
+        beside = config.surfaces_beside(config.all_properties())
+        cutoffs |= {name: each.surface.cutoff for name, each in beside.items()}
         for surface, cutoff in cutoffs.items():
             if cutoff > LARGEST_CUTOFF * width:
                 yield (

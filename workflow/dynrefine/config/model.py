@@ -1,5 +1,6 @@
 """The configuration as a whole."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field
@@ -98,6 +99,21 @@ class Config(Section):
         polarizability = TrainedSurface(name="polarizability", surface=PolarizabilitySettings())
         own = {surface.name: surface for surface in self.surfaces}
         return {"dipole": dipole, "polarizability": polarizability} | own
+
+    def surfaces_beside(self, properties: Mapping[str, PropertySettings]) -> dict[str, TrainedSurface]:
+        """The surfaces that properties need beside the potential, which may serve as some of them, by name."""
+        trained = self.trained_surfaces()
+        served = set(self.potential.serves_as) - {surface.name for surface in self.surfaces}
+        names = {name for settings in properties.values() for name in settings.surfaces}
+        return {name: trained[name] for name in sorted(names - served)}
+
+    def mean_mass(self) -> float:
+        """Of the atoms that sampling begins with where there is no data set, u."""
+        masses = {element.symbol: element.mass for element in self.elements}
+        molecule = self.potential.molecule
+        if molecule is None:
+            return self.elements[0].mass
+        return sum(masses[symbol] for symbol, _ in molecule) / len(molecule)
 
     def all_properties(self) -> dict[str, PropertySettings]:
         """The fitted properties and those that judge beside them, by name."""

@@ -39,6 +39,13 @@ def surfaces(config: Config) -> Iterator[str]:
             f"one, since the {kind} potential knows no mixtures",
             "remove the others",
         )
+    expected, found = config.potential.symbols, [element.symbol for element in config.elements]
+    if expected is not None and sorted(found) != sorted(expected):
+        yield sentence(
+            f"elements lists {', '.join(found)}",
+            f"{' and '.join(expected)}, since the {kind} potential knows no others",
+            "change them, or the potential",
+        )
     if isinstance(config.potential, LennardJonesSettings):
         yield from _truncation(config.potential)
     others = {"dipole": config.dipole} | {
@@ -67,8 +74,8 @@ def _without_frames(config: Config) -> Iterator[str]:
             "change it",
         )
     for settings, place in placed(config):
-        for surface in settings.surfaces:
-            if config.trained_surfaces()[surface].dataset is None:
+        for surface, trained in config.surfaces_beside({place.key: settings}).items():
+            if trained.dataset is None:
                 yield sentence(
                     f"{place.key} is given",
                     f"no observable of a {surface} surface, which is trained on a data set",
