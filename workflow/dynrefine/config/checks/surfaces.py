@@ -1,11 +1,13 @@
 """What does not suit of surfaces and their training."""
 
+import math
 from collections.abc import Iterator
 
 from dynrefine.config.base import sentence
 from dynrefine.config.checks.properties import placed
 from dynrefine.config.model import Config
-from dynrefine.config.surfaces import DescriptorSettings, LennardJonesSettings
+from dynrefine.config.surfaces import DescriptorSettings, FlexibleWaterSettings, LennardJonesSettings
+from dynrefine.geometry.cell import cubic_edge
 
 
 def surfaces(config: Config) -> Iterator[str]:
@@ -48,6 +50,8 @@ def surfaces(config: Config) -> Iterator[str]:
         )
     if isinstance(config.potential, LennardJonesSettings):
         yield from _truncation(config.potential)
+    if isinstance(config.potential, FlexibleWaterSettings):
+        yield from _waves(config, config.potential)
     others = {"dipole": config.dipole} | {
         f"surfaces[{index}].surface": each.surface for index, each in enumerate(config.surfaces)
     }
@@ -96,6 +100,26 @@ def _truncation(potential: LennardJonesSettings) -> Iterator[str]:
             f"less than potential.cutoff, {potential.cutoff:g} Å",
             "lower it",
         )
+
+
+def _waves(config: Config, potential: FlexibleWaterSettings) -> Iterator[str]:
+    """The waves of an Ewald sum end where they are as small as what the cutoff leaves out in real space."""
+    if potential.electrostatics != "ewald":
+        return
+    if not potential.alpha:
+        yield sentence("potential.damping is 0", "more with ewald", "leave it out")
+        return
+    for key, state in config.states_by_key().items():
+        if state.atoms is None:
+            continue
+        edge = cubic_edge(state.atoms * config.mean_mass(), state.density)
+        needed = math.ceil(potential.alpha**2 * potential.cutoff * edge / math.pi)
+        if min(potential.reciprocal_vectors) < needed:
+            yield sentence(
+                f"potential.reciprocal_vectors is {potential.reciprocal_vectors}",
+                f"{needed} or more for {key}, whose cell is {edge:.2f} Å wide",
+                "raise them, or lengthen potential.cutoff",
+            )
 
 
 def learning_rates(config: Config) -> Iterator[str]:
