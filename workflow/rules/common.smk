@@ -31,12 +31,7 @@ DISPLACED = {
 }
 OBSERVABLES = campaign.objective.observables.chosen()
 ALL_PROPERTIES = campaign.all_properties()
-DOWNLOADS = {
-    file.path: file
-    for dataset in campaign.datasets().values()
-    for file in dataset.files
-    if file.url is not None
-}
+DOWNLOADS = campaign.downloads()
 DOWNLOADED_FILES, DOWNLOADED_FOLDERS = (
     [
         path
@@ -82,15 +77,22 @@ OTHER_SURFACES, ALL_SURFACES = (
     }
     for properties in (OBSERVABLES, ALL_PROPERTIES)
 )
-# All surfaces are trained on ab initio frames but the potential of some campaigns.
-TRAINED = [*(["potential"] if campaign.potential.trained else []), *ALL_SURFACES]
+# Surfaces are trained on ab initio frames but those that have their parameters from the settings or from a file.
+TRAINED = [
+    name
+    for name, surface in {"potential": campaign.potential, **ALL_SURFACES}.items()
+    if surface.is_trained
+]
 FIRST_POTENTIAL = (
     "<results>/pretraining/potential.npz"
-    if campaign.potential.trained
+    if campaign.potential.is_trained
     else "<results>/initial_potential.npz"
 )
 SURFACE_FILES, ALL_SURFACE_FILES = (
-    [f"<results>/pretraining/{name}.npz" for name in surfaces]
+    [
+        f"<results>/{'pretraining' if surface.is_trained else 'from_files'}/{name}.npz"
+        for name, surface in surfaces.items()
+    ]
     for surfaces in (OTHER_SURFACES, ALL_SURFACES)
 )
 TRAINING_FRAMES = with_dataset("<results>/dataset/train.extxyz")
@@ -335,6 +337,25 @@ def part_for_training(part):
         return f"<results>/{folder}/{part}.extxyz"
 
     return path
+
+
+def untrained(wildcards):
+    """The settings of a surface that needs no training, and its name."""
+    name = wildcards.get("surface", "potential")
+    surface = campaign.potential if name == "potential" else ALL_SURFACES[name]
+    return settings_of("initial_potential", surface=surface, name=name)
+
+
+def file_of_surface(wildcards):
+    """The file that the parameters of such a surface are taken from, if any."""
+    key = campaign.surfaces_from_files().get(wildcards.get("surface", "potential"))
+    return key[1].file.path if key else []
+
+
+def code_of_surface(wildcards):
+    """A hash of what makes such a surface."""
+    surface = untrained(wildcards)["surface"]
+    return code("initial_potential", [path_of("surfaces", surface["kind"])])
 
 
 def trained(wildcards):

@@ -10,11 +10,14 @@ from ase import Atoms
 from dynrefine.config.checks.properties import placed
 from dynrefine.config.model import Config
 from dynrefine.config.properties.base import Measurement, PropertySettings
+from dynrefine.config.surfaces import differences
 from dynrefine.datasets.conversion import factor
 from dynrefine.datasets.deepmd import read_deepmd
 from dynrefine.datasets.extended_xyz import first_frame, looks_like_xyz
+from dynrefine.datasets.fetching import checksum
 from dynrefine.datasets.isotopes import symbol_among, symbols_of
 from dynrefine.errors import CampaignError
+from dynrefine.files.arrays import read_metadata
 from dynrefine.files.tables import read_measured_columns
 from dynrefine.geometry.cell import cubic_edge, face_distances
 
@@ -24,12 +27,39 @@ LARGEST_CUTOFF = 2.0  # in widths of the cell: beyond it an atom sees more than 
 
 def missing_files(config: Config) -> Iterator[str]:
     """A sentence for each file that is to be read and does not exist."""
-    downloads = {
-        file.path for dataset in config.datasets().values() for file in dataset.files if file.url is not None
-    }
+    downloads = config.downloads()
     for key, path in _paths(config).items():
         if path not in downloads and not Path(path).exists():
             yield f"{key} is '{path}', expected an existing file: correct the path or put the file there."
+
+
+def unsuitable_models(config: Config) -> Iterator[str]:
+    """A sentence for each file of a surface that is there and holds another one than is described."""
+    for name, (key, settings) in config.surfaces_from_files().items():
+        if settings.file is None or not Path(settings.file.path).is_file():
+            continue
+        path, expected = Path(settings.file.path), settings.file.sha256
+        found = checksum(path)
+        if expected is not None and settings.file.url is None and found != expected:
+            yield (
+                f"{key}.file is '{path}' with the SHA-256 {found}, expected {expected}: give the file that it is of, "
+                "or correct it."
+            )
+            continue
+        try:
+            metadata = read_metadata(path)
+        except CampaignError as error:
+            yield f"{key}.file: {error}"
+            continue
+        own = metadata.get("surfaces", {name: metadata}).get(name, {}).get("settings")
+        if own is None:
+            yield f"{key}.file is '{path}', expected a file with a {name}: give another one."
+            continue
+        for difference in differences(own, settings, config.elements):
+            yield (
+                f"{key}.file is '{path}', expected one made with the same settings, but {difference}: give the "
+                "settings of the file."
+            )
 
 
 def braces_in_paths(config: Config) -> Iterator[str]:
@@ -122,6 +152,9 @@ def _paths(config: Config) -> dict[str, str]:
         for key, dataset in config.datasets().items()
         for index, file in enumerate(dataset.files)
     }
+    for key, settings in config.surfaces_from_files().values():
+        if settings.file is not None:
+            paths[f"{key}.file"] = settings.file.path
     if config.labelling.geometries is not None:
         paths["labelling.geometries"] = config.labelling.geometries
     paths |= {key: path for key, path, _ in _curves(config)}

@@ -6,7 +6,15 @@ from typing import Literal
 from pydantic import Field
 
 from dynrefine.config.base import Section
-from dynrefine.config.data import WATER, CampaignSettings, DatasetSettings, Element, LabellingSettings
+from dynrefine.config.data import (
+    WATER,
+    CampaignSettings,
+    DatasetSettings,
+    Element,
+    FrameFile,
+    LabellingSettings,
+    ModelFile,
+)
 from dynrefine.config.dynamics import (
     EnsembleSettings,
     SharedSampling,
@@ -23,6 +31,7 @@ from dynrefine.config.surfaces import (
     PolarizabilitySettings,
     PotentialSettings,
     PotentialTrainingSettings,
+    SurfaceSettings,
     TrainedSurface,
     TrainingSettings,
 )
@@ -106,6 +115,21 @@ class Config(Section):
         served = set(self.potential.serves_as) - {surface.name for surface in self.surfaces}
         names = {name for settings in properties.values() for name in settings.surfaces}
         return {name: trained[name] for name in sorted(names - served)}
+
+    def surfaces_from_files(self) -> dict[str, tuple[str, SurfaceSettings]]:
+        """The surfaces whose parameters come from files, their keys and settings, by name."""
+        surfaces = {"potential": ("potential", self.potential), "dipole": ("dipole", self.dipole)}
+        own = {
+            each.name: (f"surfaces[{index}].surface", each.surface)
+            for index, each in enumerate(self.surfaces)
+        }
+        return {name: found for name, found in (surfaces | own).items() if found[1].file is not None}
+
+    def downloads(self) -> dict[str, FrameFile | ModelFile]:
+        """The files that are brought from elsewhere, by their paths."""
+        frames = [file for dataset in self.datasets().values() for file in dataset.files]
+        models = [settings.file for _, settings in self.surfaces_from_files().values()]
+        return {file.path: file for file in [*frames, *models] if file is not None and file.url is not None}
 
     def mean_mass(self) -> float:
         """Of the atoms that sampling begins with where there is no data set, u."""

@@ -81,8 +81,9 @@ class PrepareDataset(_OfElements):
     needed: list[str]  # labels that every frame must have
 
 
-class InitialPotential(PotentialStep):
-    pass
+class InitialPotential(_OfElements):
+    surface: PotentialSettings | OtherSurface
+    name: str
 
 
 class TrainSurface(_OfElements):

@@ -1,7 +1,7 @@
 """Settings of the potential energy surface, the dipole surface and their training."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, SerializeAsAny, Tag, TypeAdapter, model_validator
@@ -15,7 +15,7 @@ from dynrefine.config.base import (
     Repeats,
     Section,
 )
-from dynrefine.config.data import DatasetSettings
+from dynrefine.config.data import DatasetSettings, Element, GivenModel
 from dynrefine.registry import settings_class
 
 KILOCALORIE = 4.184  # kJ
@@ -35,6 +35,16 @@ class SurfaceSettings(Section):
 
     kind: str = Field(description="Kind of surface.")
     cutoff: PositiveFloat = Field(description="Distance beyond which atoms do not see each other, Å.")
+    file: GivenModel | None = Field(
+        None,
+        description="File that the parameters are taken from, a path or {url, sha256}, instead of a training; it was "
+        "made with these settings and elements; null: none.",
+    )
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether the campaign trains it."""
+        return self.trained and self.file is None
 
     @property
     def parameters(self) -> Mapping[str, str]:
@@ -319,6 +329,21 @@ OtherSurface = Annotated[
     | SurfaceOutside,
     Discriminator(_kind),
 ]
+
+
+def description(settings: SurfaceSettings, elements: Sequence[Element]) -> dict[str, Any]:
+    """What the file of a model says of the configuration that made it."""
+    own = settings.model_dump(exclude={"file"})
+    return {**own, "elements": [element.model_dump() for element in elements]}
+
+
+def differences(
+    found: Mapping[str, Any], settings: SurfaceSettings, elements: Sequence[Element]
+) -> Iterator[str]:
+    """What the file of a model says otherwise than the configuration: "cutoff is 5 in the file and 6 in ..."."""
+    for name, value in description(settings, elements).items():
+        if found.get(name) != value:
+            yield f"{name} is {found.get(name)} in the file and {value} in the configuration"
 
 
 def surface_settings(values: Mapping[str, Any]) -> SurfaceSettings:

@@ -11,7 +11,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from dynrefine.config.data import Element
-from dynrefine.config.surfaces import SurfaceSettings, surface_settings
+from dynrefine.config.surfaces import SurfaceSettings, description, differences, surface_settings
 from dynrefine.errors import CampaignError
 from dynrefine.files.arrays import ArrayFile, read_arrays, write_arrays
 from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours
@@ -76,7 +76,7 @@ class Model:
 def create_model(settings: SurfaceSettings, elements: Sequence[Element], key: jax.Array) -> Model:
     """A fresh model from its section of the configuration (`potential` or `dipole`) and the elements."""
     architecture = _architecture(settings, elements)
-    return Model(architecture, architecture.initial_parameters(key), _description(settings, elements))
+    return Model(architecture, architecture.initial_parameters(key), description(settings, elements))
 
 
 def save_model(path: str | Path, model: Model) -> None:
@@ -96,13 +96,11 @@ def load_model(path: str | Path, settings: SurfaceSettings, elements: Sequence[E
         CampaignError: the file is unreadable or holds another architecture.
     """
     content = read_arrays(path, "model")
-    found = content.metadata["settings"]
-    for name, value in _description(settings, elements).items():
-        if found.get(name) != value:
-            raise CampaignError(
-                f"{path} holds a model of another architecture: {name} is {found.get(name)} in the file and "
-                f"{value} in the configuration; train again or give back the former setting."
-            )
+    for difference in differences(content.metadata["settings"], settings, elements):
+        raise CampaignError(
+            f"{path} holds a model of another architecture: {difference}; train again or give back the former "
+            "setting."
+        )
     return model_of(content)
 
 
@@ -152,8 +150,3 @@ def flat_parameters(trainable: Any) -> tuple[jax.Array, Callable[[jax.Array], An
 
 def _architecture(settings: SurfaceSettings, elements: Sequence[Element]) -> Any:
     return plug_in("surfaces", settings.kind).SURFACE.from_settings(settings, elements)
-
-
-def _description(settings: SurfaceSettings, elements: Sequence[Element]) -> dict[str, Any]:
-    """What a file says of the configuration that made its model."""
-    return {**settings.model_dump(), "elements": [element.model_dump() for element in elements]}

@@ -19,7 +19,7 @@ def surfaces(config: Config) -> Iterator[str]:
             "add one, such as infrared or diffusion",
         )
     kind, trained = config.potential.kind, config.potential.trained
-    if trained and config.dataset is None:
+    if config.potential.is_trained and config.dataset is None:
         yield sentence("dataset is missing", f"one to train the {kind} potential on", "add it")
     if not trained and config.dataset is not None:
         yield sentence("dataset is given", f"none, since the {kind} potential is not trained", "remove it")
@@ -71,6 +71,12 @@ def surfaces(config: Config) -> Iterator[str]:
 
 
 def _without_frames(config: Config) -> Iterator[str]:
+    if not config.potential.is_trained and config.potential.trained and len(config.elements) > 1:
+        yield sentence(
+            "dataset is missing",
+            f"one to begin the sampling from, since a lattice holds one of {len(config.elements)} elements",
+            "add it",
+        )
     if config.optimiser.name == "natural":
         yield sentence(
             "optimiser.name is 'natural'",
@@ -79,7 +85,7 @@ def _without_frames(config: Config) -> Iterator[str]:
         )
     for settings, place in placed(config):
         for surface, trained in config.surfaces_beside({place.key: settings}).items():
-            if trained.dataset is None:
+            if trained.surface.is_trained and trained.dataset is None:
                 yield sentence(
                     f"{place.key} is given",
                     f"no observable of a {surface} surface, which is trained on a data set",
