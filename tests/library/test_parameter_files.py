@@ -75,8 +75,8 @@ def test_another_file_is_refused_by_the_job(exported, tmp_path, models):
         taken(exported, "polarizability", DIPOLE, tmp_path)
 
 
-def problems(**changes):
-    """What is told before the first job of a campaign whose dipole surface is in a file."""
+def problems(trainable=(), **changes):
+    """What is told before the first job of a campaign with this dipole surface and these parameters to refine."""
     values = {
         "campaign": {"name": "test"},
         "dataset": {"files": ["frames.extxyz"]},
@@ -87,7 +87,7 @@ def problems(**changes):
     Path("target.csv").write_text("wavenumber_cm-1,n_alpha_cm-1\n1,1\n5000,1\n")
     own = {**DIPOLE.model_dump(exclude={"file"}), **changes}
     with pytest.raises(CampaignError) as caught:
-        check_files(load_config(values | {"dipole": own}))
+        check_files(load_config(values | {"dipole": own, "optimiser": {"trainable": list(trainable)}}))
     return str(caught.value)
 
 
@@ -105,3 +105,14 @@ def test_a_file_that_does_not_suit_is_told_before_the_first_job(exported, tmp_pa
     assert "dipole.file: text.npz is truncated or not an array file" in problems(file="text.npz")
     missing = problems(file={"url": "https://example.org/dipole.npz"})
     assert "dipole.file.sha256 is missing, expected the checksum of the download" in missing
+
+
+def test_patterns_that_match_no_parameter_are_told_before_the_first_job(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = problems(trainable=["layers/*", "!embedding/*"])
+    assert (
+        "optimiser.trainable[1] is '!embedding/*', expected a pattern that matches parameters of the eann"
+        in found
+    )
+    assert "layers/0/weights" in found
+    assert "expected patterns that leave a parameter to refine" in problems(trainable=["!*"])

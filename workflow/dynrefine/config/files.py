@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from fnmatch import filter as matching
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from dynrefine.errors import CampaignError
 from dynrefine.files.arrays import read_metadata
 from dynrefine.files.tables import read_measured_columns
 from dynrefine.geometry.cell import cubic_edge, face_distances
+from dynrefine.registry import plug_in
 
 LARGEST_DISTANCE = 1.5  # in widths of the cell: how far all images of a pair are counted
 LARGEST_CUTOFF = 2.0  # in widths of the cell: beyond it an atom sees more than its second images
@@ -60,6 +62,27 @@ def unsuitable_models(config: Config) -> Iterator[str]:
                 f"{key}.file is '{path}', expected one made with the same settings, but {difference}: give the "
                 "settings of the file."
             )
+
+
+def unknown_parameters(config: Config) -> Iterator[str]:
+    """A sentence for each pattern of parameters that matches none, and where none is left to refine."""
+    patterns = config.optimiser.trainable
+    if not patterns:
+        return
+    # loaded by name, since it imports JAX, which no job needs for its configuration
+    names = plug_in("files", "models").trainable_names(config.potential, config.elements)
+    known = ", ".join(names)
+    for index, pattern in enumerate(patterns):
+        if not matching(names, pattern.removeprefix("!")):
+            yield (
+                f"optimiser.trainable[{index}] is '{pattern}', expected a pattern that matches parameters of the "
+                f"{config.potential.kind} potential ({known}): correct or remove it."
+            )
+    if not any(map(config.optimiser.refines, names)):
+        yield (
+            f"optimiser.trainable is {patterns}, expected patterns that leave a parameter to refine ({known}): "
+            "change them."
+        )
 
 
 def braces_in_paths(config: Config) -> Iterator[str]:

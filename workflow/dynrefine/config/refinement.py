@@ -1,5 +1,6 @@
 """Settings of the objective, the gradient and the optimiser."""
 
+from fnmatch import fnmatchcase
 from typing import Literal
 
 from pydantic import Field
@@ -101,12 +102,27 @@ class RowSettings(Section):
         "adam's and sgd's step and of the gradient's norm, in the parameter's unit (Å, eV); others: 1.",
         examples=[{}],
     )
+    trainable: list[str] = Field(
+        [],
+        description="Patterns of the names of parameters in files, such as layers/*: those that match one are "
+        "refined, but none that matches a pattern after an exclamation mark, such as !center*. Without patterns that "
+        "choose: all others.",
+        examples=[[]],
+    )
     outlier_limit: float = Field(
         5.0,
         ge=1.0,
         description="Length to which the gradients of single trajectories are shortened, in medians of all: chaos "
         "makes a few of them thousands of times longer than the others.",
     )
+
+    def refines(self, name: str) -> bool:
+        """Whether the trainable parameters of this name are refined, by `trainable`."""
+        excluding = [pattern[1:] for pattern in self.trainable if pattern.startswith("!")]
+        choosing = [pattern for pattern in self.trainable if not pattern.startswith("!")] or ["*"]
+        return any(fnmatchcase(name, pattern) for pattern in choosing) and not any(
+            fnmatchcase(name, pattern) for pattern in excluding
+        )
 
 
 class ProbeSettings(Section):

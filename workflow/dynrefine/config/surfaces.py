@@ -39,6 +39,7 @@ class SurfaceSettings(Section):
         None,
         description="File that the parameters are taken from, a path or {url, sha256}, instead of a training; it was "
         "made with these settings and elements; null: none.",
+        examples=[None],
     )
 
     @property
@@ -86,20 +87,11 @@ class EmbeddedAtomSettings(DescriptorSettings):
     )
 
 
-class LennardJonesSettings(SurfaceSettings):
-    trained: ClassVar[bool] = False
-    mixtures: ClassVar[bool] = False
+class LennardJonesPairs(SurfaceSettings):
+    """How a Lennard-Jones energy ends at the cutoff."""
 
-    kind: Literal["lennard_jones"] = Field(
-        description="Kind of potential (lennard_jones: 12-6 potential of one element, without a data set).",
-        examples=["lennard_jones"],
-    )
-    sigma: PositiveFloat = Field(
-        description="Where the pair energy is zero, at the start, Å.", examples=[3.4]
-    )
-    epsilon: PositiveFloat = Field(
-        description="Depth of the pair energy at the start, kJ/mol.", examples=[0.998]
-    )
+    trained: ClassVar[bool] = False
+
     cutoff: PositiveFloat = Field(10.0, description="Distance beyond which atoms do not see each other, Å.")
     truncation: Literal["truncated", "shifted", "force_shifted", "switched"] = Field(
         "switched",
@@ -111,6 +103,21 @@ class LennardJonesSettings(SurfaceSettings):
     )
     tail_correction: bool = Field(
         True, description="Add what the cutoff takes away, for a uniform liquid, to energy and pressure."
+    )
+
+
+class LennardJonesSettings(LennardJonesPairs):
+    mixtures: ClassVar[bool] = False
+
+    kind: Literal["lennard_jones"] = Field(
+        description="Kind of potential (lennard_jones: 12-6 potential of one element, without a data set).",
+        examples=["lennard_jones"],
+    )
+    sigma: PositiveFloat = Field(
+        description="Where the pair energy is zero, at the start, Å.", examples=[3.4]
+    )
+    epsilon: PositiveFloat = Field(
+        description="Depth of the pair energy at the start, kJ/mol.", examples=[0.998]
     )
 
     @property
@@ -151,8 +158,7 @@ WATER_MODELS: Mapping[str, Mapping[str, float]] = {
 _SPC_FW = WATER_MODELS["spc_fw"]
 
 
-class FlexibleWaterSettings(LennardJonesSettings):
-    mixtures: ClassVar[bool] = True
+class FlexibleWaterSettings(LennardJonesPairs):
     symbols: ClassVar[tuple[str, ...] | None] = ("O", "H")
     serves_as: ClassVar[tuple[str, ...]] = ("dipole",)
 

@@ -13,11 +13,12 @@ from jax.flatten_util import ravel_pytree
 from dynrefine.config.data import Element
 from dynrefine.config.surfaces import SurfaceSettings, description, differences, surface_settings
 from dynrefine.errors import CampaignError
-from dynrefine.files.arrays import ArrayFile, read_arrays, write_arrays
+from dynrefine.files.arrays import ArrayFile, read_arrays, read_kind, write_arrays
 from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours
 from dynrefine.registry import plug_in
 
 Parameters = dict[str, Any]
+EXPORTED = "exported potential"  # the kind of a file of several surfaces
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,21 @@ def read_model(path: str | Path) -> Model:
     return model_of(read_arrays(path, "model"))
 
 
+def read_surfaces(path: str | Path) -> dict[str, Model]:
+    """The surfaces in an exported file by name; a model's file is read as that of a potential.
+
+    Raises:
+        CampaignError: the file is unreadable or neither of these.
+    """
+    if read_kind(path) == "model":
+        return {"potential": read_model(path)}
+    content = read_arrays(path, EXPORTED)
+    return {
+        name: model_of(ArrayFile(content.group(name), metadata=metadata))
+        for name, metadata in content.metadata["surfaces"].items()
+    }
+
+
 def content_of(model: Model) -> ArrayFile:
     """What a file holds of a model."""
     leaves = jax.tree_util.tree_leaves_with_path(model.parameters)
@@ -141,6 +157,12 @@ def model_of(content: ArrayFile) -> Model:
 def parameter_name(path: tuple[Any, ...]) -> str:
     """The name of a leaf in a tree of parameters: layers/0/weights."""
     return jax.tree_util.keystr(path, simple=True, separator="/")
+
+
+def trainable_names(settings: SurfaceSettings, elements: Sequence[Element]) -> list[str]:
+    """The names of the trainable parameters of a surface."""
+    template = jax.eval_shape(_architecture(settings, elements).initial_parameters, jax.random.key(0))
+    return [parameter_name(path) for path, _ in jax.tree_util.tree_leaves_with_path(template["trainable"])]
 
 
 def flat_parameters(trainable: Any) -> tuple[jax.Array, Callable[[jax.Array], Any]]:

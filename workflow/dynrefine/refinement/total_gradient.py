@@ -75,12 +75,15 @@ def gather_gradient(
 
 
 def parameter_scales(potential: Model, settings: RowSettings) -> np.ndarray:
-    """The unit in which the optimiser counts each trainable parameter [P], from `optimiser.parameter_scales`."""
-    scales = settings.parameter_scales
+    """The unit in which the optimiser counts each trainable parameter [P]; zero of those that are not refined."""
+
+    def scale(name: str) -> float:
+        return settings.parameter_scales.get(name, 1.0) if settings.refines(name) else 0.0
+
     return np.asarray(
         flat_parameters(
             jax.tree_util.tree_map_with_path(
-                lambda path, leaf: jnp.full_like(leaf, scales.get(parameter_name(path), 1.0)),
+                lambda path, leaf: jnp.full_like(leaf, scale(parameter_name(path))),
                 potential.parameters["trainable"],
             )
         )[0]

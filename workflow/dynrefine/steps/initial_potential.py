@@ -11,29 +11,29 @@ from dynrefine.config.steps import InitialPotential
 from dynrefine.config.surfaces import differences
 from dynrefine.datasets.fetching import checksum
 from dynrefine.errors import CampaignError
-from dynrefine.export.potential_file import read_surfaces
 from dynrefine.files.arrays import read_kind
-from dynrefine.files.models import Model, create_model, read_model, save_model
+from dynrefine.files.models import Model, create_model, read_model, read_surfaces, save_model
 
 _OF_THE_REFINEMENT = ("converged", "iteration")
 
 
 def initial_potential(job: Job, settings: InitialPotential) -> None:
     """Write a surface, mostly a potential, with the parameters of the configuration or of a file."""
-    if settings.surface.file is None:
+    given = settings.surface.file
+    if given is None:
         model = create_model(settings.surface, settings.elements, jax.random.key(0))
     else:
-        model = _of_file(job.inputs.file, settings)
+        model = _of_file(job.inputs.file, given.sha256, settings)
     save_model(job.outputs.potential, model.cast(jnp.dtype(job.precision)))
 
 
-def _of_file(path: str, settings: InitialPotential) -> Model:
-    """The surface in a file.
+def _of_file(path: str, expected: str | None, settings: InitialPotential) -> Model:
+    """The surface in a file, whose checksum may be known.
 
     Raises:
         CampaignError: the file is another one, or holds another surface than the configuration describes.
     """
-    found, expected = checksum(Path(path)), settings.surface.file.sha256
+    found = checksum(Path(path))
     if expected not in (None, found):
         raise CampaignError(
             f"{path} has the SHA-256 {found}, expected {expected}: give the file that it is of."

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dynrefine.config.data import Element
-from dynrefine.config.surfaces import LennardJonesSettings
+from dynrefine.config.surfaces import FlexibleWaterSettings, LennardJonesSettings
 from dynrefine.geometry.neighbours import NeighbourList, displacements
 from dynrefine.surfaces.pair_sums import along_number, dot, sum_over_pairs, twice_over_neighbours
 from dynrefine.units import KILOJOULE_PER_MOLE
@@ -41,7 +41,9 @@ class LennardJones:
     epsilon: float
 
     @classmethod
-    def from_settings(cls, settings: LennardJonesSettings, elements: Sequence[Element]) -> "LennardJones":
+    def from_settings(
+        cls, settings: LennardJonesSettings | FlexibleWaterSettings, elements: Sequence[Element]
+    ) -> "LennardJones":
         """The potential that the configuration section `potential` describes."""
         return cls(
             settings.cutoff,

@@ -62,7 +62,7 @@ def _sum_over_pairs_along(
         change += jnp.sum(along_weights * jnp.sum(weights[neighbours.indices] * bare, axis=1))
     for name, along in along_numbers.items():
         if not isinstance(along, SymbolicZero):
-            by_name = along_number(partial(pair_energy, squared=squared), numbers, name)
+            by_name = along_number(lambda own: pair_energy(own, squared), numbers, name)
             change += 0.5 * along * jnp.sum(_weighted(by_name, weights, neighbours))
     return 0.5 * jnp.sum(_weighted(bare, weights, neighbours)), change
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dynrefine.config.base import sentence
 from dynrefine.config.checks.properties import placed
 from dynrefine.config.model import Config
-from dynrefine.config.surfaces import DescriptorSettings, FlexibleWaterSettings, LennardJonesSettings
+from dynrefine.config.surfaces import DescriptorSettings, FlexibleWaterSettings, LennardJonesPairs
 from dynrefine.geometry.cell import cubic_edge
 
 
@@ -35,6 +35,13 @@ def surfaces(config: Config) -> Iterator[str]:
                 f"parameters of the {kind} potential: {known}",
                 "rename or remove it",
             )
+    for name in config.gradient.check.total_derivative:
+        if name in config.potential.parameters and not config.optimiser.refines(name):
+            yield sentence(
+                f"gradient.check.total_derivative.{name} is given",
+                "parameters that optimiser.trainable lets be refined",
+                "remove it or change the patterns",
+            )
     if len(config.elements) > 1 and not config.potential.mixtures:
         yield sentence(
             f"elements lists {len(config.elements)} elements",
@@ -48,7 +55,7 @@ def surfaces(config: Config) -> Iterator[str]:
             f"{' and '.join(expected)}, since the {kind} potential knows no others",
             "change them, or the potential",
         )
-    if isinstance(config.potential, LennardJonesSettings):
+    if isinstance(config.potential, LennardJonesPairs):
         yield from _truncation(config.potential)
     if isinstance(config.potential, FlexibleWaterSettings):
         yield from _waves(config, config.potential)
@@ -93,7 +100,7 @@ def _without_frames(config: Config) -> Iterator[str]:
                 )
 
 
-def _truncation(potential: LennardJonesSettings) -> Iterator[str]:
+def _truncation(potential: LennardJonesPairs) -> Iterator[str]:
     if potential.tail_correction and "shifted" in potential.truncation:
         yield sentence(
             f"potential.tail_correction is true where potential.truncation is '{potential.truncation}'",
