@@ -15,10 +15,10 @@ from dynrefine.config.data import WATER
 from dynrefine.config.surfaces import surface_settings
 from dynrefine.datasets.reading import read_frames
 from dynrefine.datasets.writing import write_frames
-from dynrefine.export.potential_file import read_program, read_surfaces, write_exported
+from dynrefine.export.potential_file import read_program, write_exported
 from dynrefine.files.arrays import read_arrays
 from dynrefine.files.history import load_history
-from dynrefine.files.models import create_model
+from dynrefine.files.models import create_model, read_surfaces
 
 HERE = Path(__file__).parent
 

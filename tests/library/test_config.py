@@ -40,6 +40,17 @@ def argon(**sections):
     return values | sections
 
 
+def water(**sections):
+    """The least of a campaign with classical water."""
+    values = argon(
+        elements=[{"symbol": "O", "mass": 15.999, "charge": -2}, {"symbol": "H", "mass": 1.008, "charge": 1}],
+        potential={"kind": "flexible_water"},
+        states=[{"temperature": 298.15, "density": 0.997, "atoms": 192}],
+        objective={"observables": {"infrared": {"target": "target.csv"}}},
+    )
+    return values | sections
+
+
 DIFFUSION = {"element": "Ar", "target": 2.36, "window": 396}
 
 
@@ -145,8 +156,8 @@ def test_reference_shows_the_defaults():
         ),
         (
             {"potential": {"kind": "lennard_jone"}},
-            "potential.kind is 'lennard_jone', expected 'eann' or 'lennard_jones' or the dotted name "
-            "of a module outside the library: correct it.",
+            "potential.kind is 'lennard_jone', expected 'eann' or 'lennard_jones' or 'flexible_water' or "
+            "the dotted name of a module outside the library: correct it.",
         ),
         (
             {"potential": {"kind": "lennard_jones", "sigma": -3, "epsilon": 1}},
@@ -367,6 +378,47 @@ DOWNLOAD = {"url": "https://example.org/frames.extxyz", "path": "data/frames.ext
             [
                 "validation.covariance is true",
                 "false, since the parameters of the eann potential have no names",
+            ],
+        ),
+        (
+            water,
+            {"elements": [{"symbol": "Ar", "mass": 39.948, "charge": 0}]},
+            ["elements lists Ar", "O and H, since the flexible_water potential knows no others"],
+        ),
+        (
+            water,
+            {"states": [{"temperature": 298.15, "density": 0.997, "atoms": 190}]},
+            ["states[0].atoms is 190", "a multiple of 3, the atoms of a molecule"],
+        ),
+        (
+            # α = 3.2/9 1/Å, a cell of 12.43 Å: 3.2² · 12.43/9/π = 4.5 waves
+            water,
+            {
+                "potential": {
+                    "kind": "flexible_water",
+                    "electrostatics": "ewald",
+                    "reciprocal_vectors": [4, 8, 8],
+                }
+            },
+            [
+                "potential.reciprocal_vectors is [4, 8, 8]",
+                "5 or more for states[0], whose cell is 12.43 Å wide",
+            ],
+        ),
+        (
+            water,
+            {"optimiser": {"name": "adam", "parameter_scales": {"gamma": 1.0}}},
+            ["optimiser.parameter_scales.gamma is given", "sigma, epsilon, charge_H, bond_length"],
+        ),
+        (
+            argon,
+            {
+                "optimiser": {"name": "adam", "trainable": ["epsilon"]},
+                "gradient": {"check": {"total_derivative": {"sigma": 0.1}}},
+            },
+            [
+                "gradient.check.total_derivative.sigma is given",
+                "parameters that optimiser.trainable lets be refined",
             ],
         ),
         (minimal, {"elements": [*WATER, WATER[1]]}, ["elements lists H 2 times", "it once"]),

@@ -15,9 +15,9 @@ from dynrefine.ase import DynrefineCalculator
 from dynrefine.config.data import Element
 from dynrefine.config.surfaces import LennardJonesSettings
 from dynrefine.errors import CampaignError
-from dynrefine.export.potential_file import KIND, read_program, read_surfaces, write_exported
+from dynrefine.export.potential_file import read_program, write_exported
 from dynrefine.files.arrays import read_arrays
-from dynrefine.files.models import Model, create_model, save_model
+from dynrefine.files.models import EXPORTED, Model, create_model, read_surfaces, save_model
 from dynrefine.geometry.neighbours import images_per_axis, neighbour_list
 from dynrefine.surfaces.base import energy_forces_stress
 
@@ -66,7 +66,7 @@ def test_surfaces_come_back(exported, surfaces):
 
 
 def test_the_file_says_what_it_is(exported):
-    content = read_arrays(exported, KIND)
+    content = read_arrays(exported, EXPORTED)
     assert content.units.keys() == content.arrays.keys()
     assert content.metadata["elements"][0] == {
         "symbol": "O",
@@ -144,8 +144,8 @@ def test_the_command_writes_the_same_file(exported, surfaces, tmp_path):
     command = [sys.executable, "-m", "dynrefine.export", tmp_path / "potential.npz"]
     options = ["--surface", tmp_path / "dipole.npz", "--precision", "float32", "-o", tmp_path / "out.npz"]
     subprocess.run([*command, *options], check=True)
-    found = read_arrays(tmp_path / "out.npz", KIND)
-    expected = read_arrays(exported, KIND)
+    found = read_arrays(tmp_path / "out.npz", EXPORTED)
+    expected = read_arrays(exported, EXPORTED)
     assert found.arrays.keys() == expected.arrays.keys()
     assert found.metadata["program"]["precision"] == "float32"
     missing = subprocess.run([*command[:3], "none.npz", "-o", "out.npz"], capture_output=True, text=True)

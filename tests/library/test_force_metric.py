@@ -34,11 +34,16 @@ def boxes():
     return model, LabelledFrames.unlabelled(np.asarray(system.species), shaken, CUBIC)
 
 
+def everything(model):
+    """The numbers of all trainable parameters."""
+    return np.arange(len(flat_parameters(model.parameters["trainable"])[0]))
+
+
 def test_probes_measure_the_change_of_the_forces(boxes):
     model, frames = boxes
     count = 3000
     directions = drawn_directions(frames, count, jax.random.key(0), jnp.float64)
-    rows = force_probes(model, frames, directions, jnp.float64)
+    rows = force_probes(model, frames, directions, everything(model), jnp.float64)
     vector, restore = flat_parameters(model.parameters["trainable"])
     direction = np.random.default_rng(1).normal(size=len(vector))
     data = with_neighbours(frames, model.architecture.cutoff, jnp.float64)
@@ -79,16 +84,18 @@ def test_no_gradient_moves_nothing():
     assert np.all(np.asarray(step) == 0.0)
 
 
-def test_products_make_the_same_step_as_rows_in_memory(boxes, monkeypatch):
-    """Of a network, to 1e-5; the rows are taken three at a time."""
+@pytest.mark.parametrize("every", [1, 2])
+def test_products_make_the_same_step_as_rows_in_memory(boxes, monkeypatch, every):
+    """Of a network whose parameters are refined, all or every other, to 1e-5; the rows are taken three at a time."""
     model, frames = boxes
     directions = drawn_directions(frames, 8, jax.random.key(1), jnp.float64)
-    rows = force_probes(model, frames, directions, jnp.float64)
-    assert rows.shape[0] == 9 and rows_fit(model, directions)
+    refined = everything(model)[::every]
+    rows = force_probes(model, frames, directions, refined, jnp.float64)
+    assert rows.shape == (9, len(refined)) and rows_fit(refined, directions)
     monkeypatch.setattr(force_metric, "_BLOCK", 3 * rows.shape[1])
-    gram = gram_of(model, frames, directions)
+    gram = gram_of(model, frames, directions, refined)
     np.testing.assert_allclose(gram, rows @ rows.T, rtol=1e-9, atol=1e-12 * np.abs(gram).max())
-    products = Products(model, frames, np.asarray(directions), gram)
+    products = Products(model, frames, np.asarray(directions), gram, refined)
     gradient = np.random.default_rng(4).normal(size=rows.shape[1])
     steps = [
         natural_step(metric, 0.1, 5e-3).update(jnp.asarray(gradient), optax.EmptyState())[0]

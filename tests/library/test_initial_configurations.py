@@ -7,6 +7,7 @@ from systems import ELEMENTS, TRICLINIC
 
 from dynrefine.config.data import Element
 from dynrefine.config.dynamics import State
+from dynrefine.config.surfaces import FlexibleWaterSettings
 from dynrefine.errors import CampaignError
 from dynrefine.geometry.frames import LabelledFrames
 from dynrefine.geometry.system import system_of
@@ -107,3 +108,19 @@ def test_a_lattice_has_the_density_and_no_close_pairs():
     # 8 points along each edge, each atom away from its own by 0.03 spacings in every direction
     assert distance.min() > 0.8 * cell[0, 0] / 8
     assert np.abs(positions[0] - positions[1]).max() > 1.0
+
+
+def test_molecules_are_on_the_lattice_turned_at_random():
+    elements, state = ELEMENTS[::-1], State(temperature=298.15, density=0.997, atoms=192)
+    molecule = FlexibleWaterSettings(kind="flexible_water").molecule
+    found = lattice_configurations(state, elements, 2, seed=1, molecule=molecule)
+    np.testing.assert_array_equal(found.species, np.tile([1, 0, 0], 64))
+    assert 1e27 * 64 * WATER * ATOMIC_MASS / np.linalg.det(found.cells[0]) == pytest.approx(0.997)
+    oxygen, *hydrogens = np.moveaxis(found.positions.reshape(-1, 3, 3), 1, 0)
+    bonds = np.stack(hydrogens) - oxygen
+    np.testing.assert_allclose(np.linalg.norm(bonds, axis=-1), 1.012)
+    angles = np.degrees(np.arccos(np.sum(bonds[0] * bonds[1], axis=-1) / 1.012**2))
+    np.testing.assert_allclose(angles, 113.24)
+    # the mean of 128 unit vectors is about 1/sqrt(128) long
+    assert np.linalg.norm(bonds[0].mean(axis=0)) < 3.0 * 1.012 / np.sqrt(128)
+    assert np.std(bonds[0], axis=0).min() > 0.4 * 1.012

@@ -36,6 +36,9 @@ pytestmark = pytest.mark.usefixtures("fast_compilation")
 ADAM = StepSettings(name="adam", learning_rate=1e-2, momentum=0.9, shrink_noise=False)
 
 
+TRAINABLE = ["layers/*", "!layers/0/*"]
+
+
 def with_settings(settings, **changed):
     """The same settings but for these."""
     return settings.model_copy(update=changed)
@@ -581,3 +584,57 @@ def test_a_history_is_read_as_it_was_written(tmp_path):
     assert list(read.by_quantity("loss")) == [("infrared", "300K")]
     pd.testing.assert_frame_equal(read.without([1]).table, begun().extended(0, first).table)
     assert read.at(1).of_role("parameter").value.tolist() == [1e-300]
+
+
+def test_frozen_parameters_stay_and_the_others_move_as_if_they_were_alone(potential, gradients):
+    vector, _ = flat_parameters(potential.parameters["trainable"])
+    probes = np.random.default_rng(6).normal(size=(30, len(vector)))
+    for settings in (ADAM, NATURAL):
+        own = with_settings(settings, trainable=TRAINABLE)
+        free = np.flatnonzero(parameter_scales(potential, own))
+        assert 0 < len(free) < len(vector)
+        metric = Rows(probes[:, free])
+        alone = optimiser_of(settings, metric)
+        expected, memory = vector[free], alone.init(vector[free])
+        moved, state = potential, None
+        for gradient in gradients:
+            moved, state, _ = step(moved, gradient, own, state, metric)
+            with jax.numpy_dtype_promotion("standard"):  # Optax divides by counts of steps
+                change, memory = alone.update(jnp.asarray(gradient.total(False)[free]), memory, expected)
+            expected += change
+        found, _ = flat_parameters(moved.parameters["trainable"])
+        np.testing.assert_array_equal(np.delete(found, free), np.delete(vector, free))
+        np.testing.assert_allclose(found[free], expected, rtol=1e-12)
+        assert not np.allclose(found[free], vector[free])
+
+
+def test_a_gradient_does_not_see_frozen_parameters(chunks):
+    """Neither its noise nor the lengths to which rows are shortened."""
+    weights, anchor, free = [np.ones(7), np.ones(7)], np.arange(5.0), [0, 3]
+    scales = np.array([0.5, 0.0, 0.0, 2.0, 0.0])
+    found = gather_gradient(chunks, weights, anchor, scales, 1.0)
+    narrowed = [
+        [
+            replace(
+                each, trajectory=each.trajectory[:, free], energy_gradients=each.energy_gradients[:, free]
+            )
+            for each in state
+        ]
+        for state in chunks
+    ]
+    expected = gather_gradient(narrowed, weights, anchor[free], scales[free], 1.0)
+    np.testing.assert_allclose(found.total(True)[free], expected.total(True), rtol=1e-12)
+    assert found.uncertain.resolved == pytest.approx(expected.uncertain.resolved, rel=1e-12)
+    assert not np.delete(found.total(True), free).any()
+
+
+def test_patterns_choose_and_exclude_names():
+    names = ["layers/0/weights", "layers/1/weights", "centers"]
+    for patterns, expected in (
+        ([], names),
+        (TRAINABLE, ["layers/1/weights"]),
+        (["!layers/*"], ["centers"]),
+        (["centers", "layers/1/*"], ["layers/1/weights", "centers"]),
+    ):
+        settings = with_settings(ADAM, trainable=patterns)
+        assert list(filter(settings.refines, names)) == expected

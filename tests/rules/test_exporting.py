@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from campaigns import ROOT
 
-from dynrefine.export.potential_file import read_surfaces
+from dynrefine.files.models import read_surfaces
 
 PAGE = (ROOT / "docs/exporting.md").read_text(encoding="utf-8")
 BIN = Path(sys.executable).parent

@@ -82,6 +82,15 @@ def test_a_campaign_without_a_data_set_trains_nothing(stand_in):
     assert not planned.keys() & (of_frames | {"draw_figures", "label_frames", "download_frames"})
 
 
+def test_surfaces_in_files_are_not_trained(stand_in):
+    (stand_in.folder / "given.npz").touch()
+    given = {"file": {"url": "given.npz", "path": "resources/given.npz", "sha256": 64 * "0"}}
+    planned = stand_in.planned(configuration=stand_in.configure("given.yaml", potential=given, dipole=given))
+    assert planned["download_frames"] == planned["initial_potential"] == planned["surface_from_file"] == 1
+    assert planned["measure_force_metric"] == 1  # the data set is still there
+    assert "train_surface" not in planned
+
+
 def test_independent_ensembles_are_simulated_on_both_sides_of_each_parameter_asked_for(stand_in):
     planned = stand_in.planned(configuration="config/argon.yaml")
     assert planned["check_total_derivative"] == 1

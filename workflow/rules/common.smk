@@ -32,12 +32,7 @@ DISPLACED = {
 }
 OBSERVABLES = campaign.objective.observables.chosen()
 ALL_PROPERTIES = campaign.all_properties()
-DOWNLOADS = {
-    file.path: file
-    for dataset in campaign.datasets().values()
-    for file in dataset.files
-    if file.url is not None
-}
+DOWNLOADS = campaign.downloads()
 DOWNLOADED_FILES, DOWNLOADED_FOLDERS = (
     [
         path
@@ -64,7 +59,7 @@ TARGET_FILES, ALL_TARGET_FILES = (
 
 
 def needed(kind, properties):
-    """What properties need: quantities "along" trajectories or "at_start", or "surfaces" beside the potential."""
+    """The quantities that properties need, "along" trajectories or "at_start"."""
     return sorted(
         {name for settings in properties.values() for name in getattr(settings, kind)}
     )
@@ -87,16 +82,20 @@ VALIDATED_ALONG, VALIDATED_AT_START = (
 )
 OTHER_SURFACES, ALL_SURFACES = (
     {
-        name: campaign.trained_surfaces()[name].surface
-        for name in needed("surfaces", properties)
+        name: trained.surface
+        for name, trained in campaign.surfaces_beside(properties).items()
     }
     for properties in (OBSERVABLES, ALL_PROPERTIES)
 )
-# All surfaces are trained on ab initio frames but the potential of some campaigns.
+# Surfaces are trained on ab initio frames but those that have their parameters from the settings or from a file.
 TRAINED = [
-    *(["potential"] if campaign.potential.trained else []),
-    *(["teacher"] if campaign.teacher and TEACHER.potential.trained else []),
-    *ALL_SURFACES,
+    name
+    for name, surface in {
+        "potential": campaign.potential,
+        **({"teacher": TEACHER.potential} if campaign.teacher else {}),
+        **ALL_SURFACES,
+    }.items()
+    if surface.is_trained
 ]
 OWN_DATASETS = {
     name: entry.dataset
@@ -107,16 +106,19 @@ if campaign.teacher and campaign.teacher.dataset:
     OWN_DATASETS["teacher"] = campaign.teacher.dataset
 FIRST_POTENTIAL = (
     "<results>/pretraining/potential.npz"
-    if campaign.potential.trained
+    if campaign.potential.is_trained
     else "<results>/initial_potential.npz"
 )
 TEACHER_POTENTIAL = (
     "<results>/pretraining/teacher.npz"
-    if TEACHER.potential.trained
+    if TEACHER.potential.is_trained
     else "<results>/teacher_potential.npz"
 )
 SURFACE_FILES, ALL_SURFACE_FILES = (
-    [f"<results>/pretraining/{name}.npz" for name in surfaces]
+    [
+        f"<results>/{'pretraining' if surface.is_trained else 'from_files'}/{name}.npz"
+        for name, surface in surfaces.items()
+    ]
     for surfaces in (OTHER_SURFACES, ALL_SURFACES)
 )
 TRAINING_FRAMES = with_dataset("<results>/dataset/train.extxyz")
@@ -420,6 +422,25 @@ def part_for_training(part):
         return f"<results>/{folder}/{part}.extxyz"
 
     return path
+
+
+def untrained(wildcards):
+    """The settings of a surface that needs no training, and its name."""
+    name = wildcards.get("surface", "potential")
+    surface = campaign.potential if name == "potential" else ALL_SURFACES[name]
+    return settings_of("initial_potential", surface=surface, name=name)
+
+
+def file_of_surface(wildcards):
+    """The file that the parameters of such a surface are taken from, if any."""
+    key = campaign.surfaces_from_files().get(wildcards.get("surface", "potential"))
+    return key[1].file.path if key else []
+
+
+def code_of_surface(wildcards):
+    """A hash of what makes such a surface."""
+    surface = untrained(wildcards)["surface"]
+    return code("initial_potential", [path_of("surfaces", surface["kind"])])
 
 
 def trained(wildcards):

@@ -1,4 +1,6 @@
 rule initial_potential:
+    input:
+        file=file_of_surface,
     output:
         potential="<results>/initial_potential.npz",
     log:
@@ -12,11 +14,20 @@ rule initial_potential:
         mem_mb=growing(2000),
         runtime=growing(10),
     params:
-        settings=settings_of("initial_potential"),
+        settings=untrained,
         precision=campaign.precision,
-        code=code("initial_potential", POTENTIAL_CODE),
+        code=code_of_surface,
     script:
         "../scripts/initial_potential.py"
+
+
+use rule initial_potential as surface_from_file with:
+    output:
+        potential="<results>/from_files/{surface}.npz",
+    log:
+        "<logs>/surface_from_file/{surface}.log",
+    benchmark:
+        "<benchmarks>/surface_from_file/{surface}.tsv"
 
 
 rule train_surface:
@@ -56,7 +67,7 @@ rule train_surface:
 
 rule measure_force_metric:
     input:
-        potential="<results>/pretraining/potential.npz",
+        potential=FIRST_POTENTIAL,
         train="<results>/dataset/train.extxyz",
     output:
         metric="<results>/pretraining/force_metric.npz",
@@ -72,7 +83,7 @@ rule measure_force_metric:
         runtime=growing(30),
         gpu=0,
     params:
-        settings=settings_of("measure_force_metric", probes=campaign.optimiser.probes),
+        settings=settings_of("measure_force_metric"),
         seed=seed("measure_force_metric"),
         precision=campaign.precision,
         code=code("measure_force_metric", POTENTIAL_CODE),

@@ -117,6 +117,21 @@ Checksum = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FileInFolder = Annotated[str, Field(pattern=r"^\w[\w.-]*(/\w[\w.-]*)*$")]
 
 
+class ModelFile(Section):
+    path: str = Field("", description="Path of an exported potential, or of a surface of another campaign.")
+    url: str | None = Field(
+        None, description="Address of the file, or path of a copy; null for what is already there."
+    )
+    sha256: Checksum | None = Field(
+        None, description="SHA-256 of the file, 64 hexadecimal digits; a download needs it."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_after_url(cls, values: Any) -> Any:
+        return _with_path(values)
+
+
 class FrameFile(LabelConventions):
     path: str = Field("", description="Path of an extended XYZ file or a DeePMD folder of labelled frames.")
     url: str | None = Field(
@@ -165,6 +180,7 @@ class _OrPathAlone:
 
 
 DataFile = Annotated[FrameFile, BeforeValidator(_path_alone), _OrPathAlone()]
+GivenModel = Annotated[ModelFile, BeforeValidator(_path_alone), _OrPathAlone()]
 
 
 class _FramesAndLimits(Section):

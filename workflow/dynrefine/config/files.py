@@ -3,6 +3,7 @@
 import math
 import sys
 from collections.abc import Iterator, Sequence
+from fnmatch import filter as matching
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,17 @@ from dynrefine.config.checks.properties import placed
 from dynrefine.config.model import Config
 from dynrefine.config.properties.base import Measurement, Place, PropertySettings
 from dynrefine.config.properties.scattering import IntermediateScatteringSettings
+from dynrefine.config.surfaces import differences
 from dynrefine.datasets.conversion import factor
 from dynrefine.datasets.deepmd import read_deepmd
 from dynrefine.datasets.extended_xyz import first_frame, looks_like_xyz
+from dynrefine.datasets.fetching import checksum
 from dynrefine.datasets.isotopes import symbol_among, symbols_of
 from dynrefine.errors import CampaignError
+from dynrefine.files.arrays import read_metadata
 from dynrefine.files.tables import read_measured_columns
 from dynrefine.geometry.cell import cubic_edge, face_distances
+from dynrefine.registry import plug_in
 
 LARGEST_DISTANCE = 1.5  # in widths of the cell: how far all images of a pair are counted
 LARGEST_CUTOFF = 2.0  # in widths of the cell: beyond it an atom sees more than its second images
@@ -26,12 +31,60 @@ LARGEST_CUTOFF = 2.0  # in widths of the cell: beyond it an atom sees more than 
 
 def missing_files(config: Config) -> Iterator[str]:
     """A sentence for each file that is to be read and does not exist."""
-    downloads = {
-        file.path for dataset in config.datasets().values() for file in dataset.files if file.url is not None
-    }
+    downloads = config.downloads()
     for key, path in _paths(config).items():
         if path not in downloads and not Path(path).exists():
             yield f"{key} is '{path}', expected an existing file: correct the path or put the file there."
+
+
+def unsuitable_models(config: Config) -> Iterator[str]:
+    """A sentence for each file of a surface that is there and holds another one than is described."""
+    for name, (key, settings) in config.surfaces_from_files().items():
+        if settings.file is None or not Path(settings.file.path).is_file():
+            continue
+        path, expected = Path(settings.file.path), settings.file.sha256
+        found = checksum(path)
+        if expected is not None and settings.file.url is None and found != expected:
+            yield (
+                f"{key}.file is '{path}' with the SHA-256 {found}, expected {expected}: give the file that it is of, "
+                "or correct it."
+            )
+            continue
+        try:
+            metadata = read_metadata(path)
+        except CampaignError as error:
+            yield f"{key}.file: {error}"
+            continue
+        own = metadata.get("surfaces", {name: metadata}).get(name, {}).get("settings")
+        if own is None:
+            yield f"{key}.file is '{path}', expected a file with a {name}: give another one."
+            continue
+        for difference in differences(own, settings, config.elements):
+            yield (
+                f"{key}.file is '{path}', expected one made with the same settings, but {difference}: give the "
+                "settings of the file."
+            )
+
+
+def unknown_parameters(config: Config) -> Iterator[str]:
+    """A sentence for each pattern of parameters that matches none, and where none is left to refine."""
+    patterns = config.optimiser.trainable
+    if not patterns:
+        return
+    # loaded by name, since it imports JAX, which no job needs for its configuration
+    names = plug_in("files", "models").trainable_names(config.potential, config.elements)
+    known = ", ".join(names)
+    for index, pattern in enumerate(patterns):
+        if not matching(names, pattern.removeprefix("!")):
+            yield (
+                f"optimiser.trainable[{index}] is '{pattern}', expected a pattern that matches parameters of the "
+                f"{config.potential.kind} potential ({known}): correct or remove it."
+            )
+    if not any(map(config.optimiser.refines, names)):
+        yield (
+            f"optimiser.trainable is {patterns}, expected patterns that leave a parameter to refine ({known}): "
+            "change them."
+        )
 
 
 def braces_in_paths(config: Config) -> Iterator[str]:
@@ -70,7 +123,7 @@ def oversized_cutoffs(config: Config) -> Iterator[str]:
     cell = next((frame.cell.array for frame in _first_frames(config) if frame.cell.rank == 3), None)
     for key, state in config.states_by_key().items():
         if state.atoms is not None:
-            heights = [cubic_edge(state.atoms * config.elements[0].mass, state.density)]
+            heights = [cubic_edge(state.atoms * config.mean_mass(), state.density)]
         elif cell is not None:
             heights = face_distances(cell * np.asarray(state.supercell)[:, None]).tolist()
         else:
@@ -81,9 +134,8 @@ def oversized_cutoffs(config: Config) -> Iterator[str]:
         cutoffs = {"potential": config.potential.cutoff}
         if config.teacher is not None:
             cutoffs["teacher.potential"] = config.of_teacher().potential.cutoff
-        for settings in config.all_properties().values():
-            for surface in settings.surfaces:
-                cutoffs[surface] = config.trained_surfaces()[surface].surface.cutoff
+        beside = config.surfaces_beside(config.all_properties())
+        cutoffs |= {name: each.surface.cutoff for name, each in beside.items()}
         for surface, cutoff in cutoffs.items():
             if cutoff > LARGEST_CUTOFF * min(heights):
                 yield (
@@ -148,6 +200,9 @@ def _paths(config: Config) -> dict[str, str]:
         for key, dataset in config.datasets().items()
         for index, file in enumerate(dataset.files)
     }
+    for key, settings in config.surfaces_from_files().values():
+        if settings.file is not None:
+            paths[f"{key}.file"] = settings.file.path
     if config.labelling.geometries is not None:
         paths["labelling.geometries"] = config.labelling.geometries
     paths |= {key: path for key, path, _ in _curves(config)}

@@ -1,11 +1,20 @@
 """The configuration as a whole."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field
 
 from dynrefine.config.base import Section
-from dynrefine.config.data import WATER, CampaignSettings, DatasetSettings, Element, LabellingSettings
+from dynrefine.config.data import (
+    WATER,
+    CampaignSettings,
+    DatasetSettings,
+    Element,
+    FrameFile,
+    LabellingSettings,
+    ModelFile,
+)
 from dynrefine.config.dynamics import (
     EnsembleSettings,
     SharedSampling,
@@ -22,6 +31,7 @@ from dynrefine.config.surfaces import (
     PolarizabilitySettings,
     PotentialSettings,
     PotentialTrainingSettings,
+    SurfaceSettings,
     TrainedSurface,
     TrainingSettings,
 )
@@ -105,6 +115,36 @@ class Config(Section):
         polarizability = TrainedSurface(name="polarizability", surface=PolarizabilitySettings())
         own = {surface.name: surface for surface in self.surfaces}
         return {"dipole": dipole, "polarizability": polarizability} | own
+
+    def surfaces_beside(self, properties: Mapping[str, PropertySettings]) -> dict[str, TrainedSurface]:
+        """The surfaces that properties need beside the potential, which may serve as some of them, by name."""
+        trained = self.trained_surfaces()
+        served = set(self.potential.serves_as) - {surface.name for surface in self.surfaces}
+        names = {name for settings in properties.values() for name in settings.surfaces}
+        return {name: trained[name] for name in sorted(names - served)}
+
+    def surfaces_from_files(self) -> dict[str, tuple[str, SurfaceSettings]]:
+        """The surfaces whose parameters come from files, their keys and settings, by name."""
+        surfaces = {"potential": ("potential", self.potential), "dipole": ("dipole", self.dipole)}
+        own = {
+            each.name: (f"surfaces[{index}].surface", each.surface)
+            for index, each in enumerate(self.surfaces)
+        }
+        return {name: found for name, found in (surfaces | own).items() if found[1].file is not None}
+
+    def downloads(self) -> dict[str, FrameFile | ModelFile]:
+        """The files that are brought from elsewhere, by their paths."""
+        frames = [file for dataset in self.datasets().values() for file in dataset.files]
+        models = [settings.file for _, settings in self.surfaces_from_files().values()]
+        return {file.path: file for file in [*frames, *models] if file is not None and file.url is not None}
+
+    def mean_mass(self) -> float:
+        """Of the atoms that sampling begins with where there is no data set, u."""
+        masses = {element.symbol: element.mass for element in self.elements}
+        molecule = self.potential.molecule
+        if molecule is None:
+            return self.elements[0].mass
+        return sum(masses[symbol] for symbol, _ in molecule) / len(molecule)
 
     def all_properties(self) -> dict[str, PropertySettings]:
         """The fitted properties and those that judge beside them, by name."""

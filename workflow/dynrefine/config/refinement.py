@@ -1,5 +1,6 @@
 """Settings of the objective, the gradient and the optimiser."""
 
+from fnmatch import fnmatchcase
 from typing import Literal
 
 from pydantic import Field
@@ -94,7 +95,25 @@ class StopSettings(Section):
     )
 
 
-class RowSettings(Section):
+class TrainableSettings(Section):
+    trainable: list[str] = Field(
+        [],
+        description="Patterns of the names of parameters in files, such as layers/*: those that match one are "
+        "refined, but none that matches a pattern after an exclamation mark, such as !center*. Without patterns that "
+        "choose: all others.",
+        examples=[[]],
+    )
+
+    def refines(self, name: str) -> bool:
+        """Whether the trainable parameters of this name are refined, by `trainable`."""
+        excluding = [pattern[1:] for pattern in self.trainable if pattern.startswith("!")]
+        choosing = [pattern for pattern in self.trainable if not pattern.startswith("!")] or ["*"]
+        return any(fnmatchcase(name, pattern) for pattern in choosing) and not any(
+            fnmatchcase(name, pattern) for pattern in excluding
+        )
+
+
+class RowSettings(TrainableSettings):
     parameter_scales: dict[str, PositiveFloat] = Field(
         {},
         description="For potentials whose parameters have names: the change of each that counts as one unit of "

@@ -21,11 +21,13 @@ from dynrefine.config.refinement import (
     FollowingSettings,
     ObjectiveSettings,
     PilotSettings,
+    ProbeSettings,
     ReversalSettings,
     RowSettings,
     ShortCheckSettings,
     StepSettings,
     TargetsSettings,
+    TrainableSettings,
 )
 from dynrefine.config.surfaces import (
     OtherSurface,
@@ -84,8 +86,9 @@ class PrepareDataset(_OfElements):
     needed: list[str]  # labels that every frame must have
 
 
-class InitialPotential(PotentialStep):
-    pass
+class InitialPotential(_OfElements):
+    surface: PotentialSettings | OtherSurface
+    name: str
 
 
 class TrainSurface(_OfElements):
@@ -94,8 +97,12 @@ class TrainSurface(_OfElements):
     task: str
 
 
+class _ProbedSettings(TrainableSettings, ProbeSettings):
+    pass
+
+
 class MeasureForceMetric(PotentialStep):
-    probes: int
+    optimiser: _ProbedSettings
 
 
 class SampleEnsemble(PotentialStep):

@@ -1,9 +1,10 @@
 """Settings of the potential energy surface, the dipole surface and their training."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, SerializeAsAny, Tag, TypeAdapter
+from pydantic import BeforeValidator, Discriminator, Field, SerializeAsAny, Tag, TypeAdapter, model_validator
 
 from dynrefine.config.base import (
     Layers,
@@ -11,25 +12,50 @@ from dynrefine.config.base import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    Repeats,
     Section,
 )
-from dynrefine.config.data import DatasetSettings
+from dynrefine.config.data import DatasetSettings, Element, GivenModel
 from dynrefine.registry import settings_class
+
+KILOCALORIE = 4.184  # kJ
 
 
 class SurfaceSettings(Section):
     """What every surface says of itself.
 
     A potential is `trained` on the data set of the campaign or begins with the parameters of its settings, may know
-    `mixtures` of elements, and its `parameters` may be single numbers with names: these, with their units.
+    `mixtures` of elements, or certain ones alone (`symbols`), and may be other surfaces too (`serves_as`).
     """
 
     trained: ClassVar[bool] = True
     mixtures: ClassVar[bool] = True
-    parameters: ClassVar[Mapping[str, str]] = {}
+    symbols: ClassVar[tuple[str, ...] | None] = None
+    serves_as: ClassVar[tuple[str, ...]] = ()
 
     kind: str = Field(description="Kind of surface.")
     cutoff: PositiveFloat = Field(description="Distance beyond which atoms do not see each other, Å.")
+    file: GivenModel | None = Field(
+        None,
+        description="File that the parameters are taken from, a path or {url, sha256}, instead of a training; it was "
+        "made with these settings and elements; null: none.",
+        examples=[None],
+    )
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether the campaign trains it."""
+        return self.trained and self.file is None
+
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        """The parameters that are single numbers with names, with their units."""
+        return {}
+
+    @property
+    def molecule(self) -> Sequence[tuple[str, tuple[float, float, float]]] | None:
+        """Symbols and places (Å) of the atoms that sampling begins with, many times; none: single atoms."""
+        return None
 
 
 class DescriptorSettings(SurfaceSettings):
@@ -61,21 +87,11 @@ class EmbeddedAtomSettings(DescriptorSettings):
     )
 
 
-class LennardJonesSettings(SurfaceSettings):
-    trained: ClassVar[bool] = False
-    mixtures: ClassVar[bool] = False
-    parameters: ClassVar[Mapping[str, str]] = {"sigma": "Å", "epsilon": "eV"}
+class LennardJonesPairs(SurfaceSettings):
+    """How a Lennard-Jones energy ends at the cutoff."""
 
-    kind: Literal["lennard_jones"] = Field(
-        description="Kind of potential (lennard_jones: 12-6 potential of one element, without a data set).",
-        examples=["lennard_jones"],
-    )
-    sigma: PositiveFloat = Field(
-        description="Where the pair energy is zero, at the start, Å.", examples=[3.4]
-    )
-    epsilon: PositiveFloat = Field(
-        description="Depth of the pair energy at the start, kJ/mol.", examples=[0.998]
-    )
+    trained: ClassVar[bool] = False
+
     cutoff: PositiveFloat = Field(10.0, description="Distance beyond which atoms do not see each other, Å.")
     truncation: Literal["truncated", "shifted", "force_shifted", "switched"] = Field(
         "switched",
@@ -88,6 +104,162 @@ class LennardJonesSettings(SurfaceSettings):
     tail_correction: bool = Field(
         True, description="Add what the cutoff takes away, for a uniform liquid, to energy and pressure."
     )
+
+
+class LennardJonesSettings(LennardJonesPairs):
+    mixtures: ClassVar[bool] = False
+
+    kind: Literal["lennard_jones"] = Field(
+        description="Kind of potential (lennard_jones: 12-6 potential of one element, without a data set).",
+        examples=["lennard_jones"],
+    )
+    sigma: PositiveFloat = Field(
+        description="Where the pair energy is zero, at the start, Å.", examples=[3.4]
+    )
+    epsilon: PositiveFloat = Field(
+        description="Depth of the pair energy at the start, kJ/mol.", examples=[0.998]
+    )
+
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        """Of the pair energy."""
+        return {"sigma": "Å", "epsilon": "eV"}
+
+
+# Lengths in Å, energies in kJ/mol, angles in degrees, charges in e.
+WATER_MODELS: Mapping[str, Mapping[str, float]] = {
+    # Wu, Tepper, Voth, J. Chem. Phys. 124, 024503 (2006)
+    "spc_fw": {
+        "sigma": 3.165492,
+        "epsilon": 0.1554253 * KILOCALORIE,
+        "charge_H": 0.41,
+        "gamma": 1.0,
+        "bond_length": 1.012,
+        "bond_constant": 1059.162 * KILOCALORIE,
+        "bond_anharmonicity": 0.0,
+        "angle": 113.24,
+        "angle_constant": 75.90 * KILOCALORIE,
+    },
+    # Habershon, Markland, Manolopoulos, J. Chem. Phys. 131, 024501 (2009): D = 116.09 kcal/mol, α = 2.287 1/Å
+    "q_tip4p_f": {
+        "sigma": 3.1589,
+        "epsilon": 0.1852 * KILOCALORIE,
+        "charge_H": 0.5564,
+        "gamma": 0.73612,
+        "bond_length": 0.9419,
+        "bond_constant": 2.0 * 116.09 * 2.287**2 * KILOCALORIE,
+        "bond_anharmonicity": 2.287,
+        "angle": 107.4,
+        "angle_constant": 87.85 * KILOCALORIE,
+    },
+}
+
+
+_SPC_FW = WATER_MODELS["spc_fw"]
+
+
+class FlexibleWaterSettings(LennardJonesPairs):
+    symbols: ClassVar[tuple[str, ...] | None] = ("O", "H")
+    serves_as: ClassVar[tuple[str, ...]] = ("dipole",)
+
+    kind: Literal["flexible_water"] = Field(
+        description="Kind of potential (flexible_water: point charges, Lennard-Jones between oxygens, bonds and "
+        "angles, without a data set).",
+        examples=["flexible_water"],
+    )
+    model: Literal["spc_fw", "q_tip4p_f"] = Field(
+        "spc_fw", description="Published model whose parameters are taken where they are not given."
+    )
+    sigma: PositiveFloat = Field(
+        _SPC_FW["sigma"],
+        description="Distance of oxygens at which their Lennard-Jones energy is zero, at the start, Å.",
+    )
+    epsilon: PositiveFloat = Field(
+        _SPC_FW["epsilon"], description="Depth of that energy at the start, kJ/mol."
+    )
+    charge_H: PositiveFloat = Field(
+        _SPC_FW["charge_H"],
+        description="Charge of a hydrogen at the start, e; the oxygen has minus twice as much.",
+    )
+    gamma: Annotated[float, Field(gt=0.6, le=1.0)] = Field(
+        _SPC_FW["gamma"],
+        description="Where the oxygen's charge is, pure number: γ r_O + (1 - γ)/2 (r_H + r_H'); 1: on the oxygen, "
+        "where it stays in the refinement.",
+    )
+    bond_length: PositiveFloat = Field(
+        _SPC_FW["bond_length"], description="Length r₀ of a bond without strain at the start, Å."
+    )
+    bond_constant: PositiveFloat = Field(
+        _SPC_FW["bond_constant"],
+        description="Force constant k of a bond at the start, kJ/(mol Å²): k/2 (Δ² - aΔ³ + 7/12 a²Δ⁴) with "
+        "Δ = r - r₀.",
+    )
+    bond_anharmonicity: NonNegativeFloat = Field(
+        _SPC_FW["bond_anharmonicity"],
+        description="The a in it at the start, 1/Å; 0: a harmonic bond, which it stays in the refinement.",
+    )
+    angle: Annotated[float, Field(gt=0.0, lt=180.0)] = Field(
+        _SPC_FW["angle"],
+        description="Angle θ₀ of a molecule without strain at the start, degrees; as a parameter in rad.",
+    )
+    angle_constant: PositiveFloat = Field(
+        _SPC_FW["angle_constant"],
+        description="Force constant k of the angle at the start, kJ/(mol rad²): k/2 (θ - θ₀)².",
+    )
+    cutoff: PositiveFloat = Field(9.0, description="Distance beyond which sites do not see each other, Å.")
+    electrostatics: Literal["damped_shifted_force", "ewald"] = Field(
+        "damped_shifted_force",
+        description="How charges act beyond the cutoff (damped_shifted_force: each is neutralised on the sphere, by "
+        "Fennell & Gezelter, cheap; ewald: all periodic images, in a conductor).",
+    )
+    damping: NonNegativeFloat | None = Field(
+        None,
+        description="Damping α of the Coulomb energy within the cutoff, 1/Å; null: 0.2, and 3.2 over the cutoff with "
+        "ewald.",
+    )
+    reciprocal_vectors: Repeats = Field(
+        [8, 8, 8],
+        description="Multiples of each reciprocal cell vector up to which the waves of ewald are summed.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_model(cls, values: Any) -> Any:
+        """What is not given is that of the model."""
+        return (
+            {**WATER_MODELS.get(str(values.get("model")), {}), **values}
+            if isinstance(values, dict)
+            else values
+        )
+
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        """Those that are refined."""
+        units = {
+            "sigma": "Å",
+            "epsilon": "eV",
+            "charge_H": "e",
+            "bond_length": "Å",
+            "bond_constant": "eV/Å²",
+            "angle": "rad",
+            "angle_constant": "eV/rad²",
+        }
+        anharmonic = {"bond_anharmonicity": "1/Å"} if self.bond_anharmonicity else {}
+        return units | anharmonic | ({"gamma": "1"} if self.gamma < 1.0 else {})
+
+    @property
+    def alpha(self) -> float:
+        """The damping of the Coulomb energy, 1/Å."""
+        if self.damping is not None:
+            return self.damping
+        return 0.2 if self.electrostatics == "damped_shifted_force" else 3.2 / self.cutoff
+
+    @property
+    def molecule(self) -> Sequence[tuple[str, tuple[float, float, float]]]:
+        """A molecule without strain."""
+        half = math.radians(0.5 * self.angle)
+        across, along = self.bond_length * math.sin(half), self.bond_length * math.cos(half)
+        return [("O", (0.0, 0.0, 0.0)), ("H", (across, 0.0, along)), ("H", (-across, 0.0, along))]
 
 
 OUTSIDE = "the dotted name of a module outside the library"
@@ -109,6 +281,7 @@ SurfaceOutside = Annotated[SerializeAsAny[SurfaceSettings], BeforeValidator(_wit
 PotentialSettings = Annotated[
     Annotated[EmbeddedAtomSettings, Tag("eann")]
     | Annotated[LennardJonesSettings, Tag("lennard_jones")]
+    | Annotated[FlexibleWaterSettings, Tag("flexible_water")]
     | SurfaceOutside,
     Discriminator(_kind),
 ]
@@ -162,6 +335,21 @@ OtherSurface = Annotated[
     | SurfaceOutside,
     Discriminator(_kind),
 ]
+
+
+def description(settings: SurfaceSettings, elements: Sequence[Element]) -> dict[str, Any]:
+    """What the file of a model says of the configuration that made it."""
+    own = settings.model_dump(exclude={"file"})
+    return {**own, "elements": [element.model_dump() for element in elements]}
+
+
+def differences(
+    found: Mapping[str, Any], settings: SurfaceSettings, elements: Sequence[Element]
+) -> Iterator[str]:
+    """What the file of a model says otherwise than the configuration: "cutoff is 5 in the file and 6 in ..."."""
+    for name, value in description(settings, elements).items():
+        if found.get(name) != value:
+            yield f"{name} is {found.get(name)} in the file and {value} in the configuration"
 
 
 def surface_settings(values: Mapping[str, Any]) -> SurfaceSettings:

@@ -35,11 +35,11 @@ def fetch(address: str | Path, sha256: str, destination: str | Path) -> Path:
         CampaignError: the file cannot be had, or is another than expected.
     """
     destination = Path(destination)
-    if destination.exists() and _checksum(destination) == sha256:
+    if destination.exists() and checksum(destination) == sha256:
         return destination
     with atomic_path(destination) as temporary:
         _copy(str(address), temporary)
-        found = _checksum(temporary)
+        found = checksum(temporary)
         if found != sha256:
             raise CampaignError(
                 f"{address} has the SHA-256 {found}, expected {sha256}: the file was changed or the download "
@@ -68,6 +68,7 @@ def _copy(address: str, path: Path) -> None:
         ) from error
 
 
-def _checksum(path: Path) -> str:
+def checksum(path: Path) -> str:
+    """The SHA-256 of a file, 64 hexadecimal digits."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -13,8 +13,8 @@ import jax.numpy as jnp
 from dynrefine.campaign.numerics import configure_numerics
 from dynrefine.errors import CampaignError
 from dynrefine.export.lammps import Room, write_bundle
-from dynrefine.export.potential_file import read_surfaces, write_exported
-from dynrefine.files.models import read_model
+from dynrefine.export.potential_file import write_exported
+from dynrefine.files.models import read_model, read_surfaces
 
 
 def main() -> None:

@@ -16,9 +16,9 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from dynrefine.campaign.numerics import numerics
 from dynrefine.datasets.isotopes import symbol_among, symbols_of
 from dynrefine.errors import CampaignError
-from dynrefine.export.potential_file import energy_offsets, read_surfaces
+from dynrefine.export.potential_file import energy_offsets
 from dynrefine.export.verlet_list import VerletList
-from dynrefine.files.models import Model, read_model
+from dynrefine.files.models import Model, read_model, read_surfaces
 from dynrefine.geometry.cell import volume
 from dynrefine.geometry.neighbours import NeighbourList
 from dynrefine.surfaces.base import energy_forces_stress

@@ -11,12 +11,10 @@ from jax import export
 from dynrefine.campaign.provenance import library_versions
 from dynrefine.errors import CampaignError
 from dynrefine.export.program import ARGUMENTS, PLATFORMS, RESULTS, serialized
-from dynrefine.files.arrays import ArrayFile, read_arrays, read_kind, write_arrays
-from dynrefine.files.models import Model, content_of, model_of, read_model
+from dynrefine.files.arrays import ArrayFile, read_arrays, write_arrays
+from dynrefine.files.models import EXPORTED, Model, content_of
 
 logger = logging.getLogger(__name__)
-
-KIND = "exported potential"
 
 
 def write_exported(path: str | Path, surfaces: Mapping[str, Model]) -> None:
@@ -49,22 +47,7 @@ def write_exported(path: str | Path, surfaces: Mapping[str, Model]) -> None:
             "arguments": ARGUMENTS,
             "results": RESULTS,
         }
-    write_arrays(path, KIND, ArrayFile(arrays, units, metadata))
-
-
-def read_surfaces(path: str | Path) -> dict[str, Model]:
-    """The surfaces in an exported file by name; a model's file is read as that of a potential.
-
-    Raises:
-        CampaignError: the file is unreadable or neither of these.
-    """
-    if read_kind(path) == "model":
-        return {"potential": read_model(path)}
-    content = read_arrays(path, KIND)
-    return {
-        name: model_of(ArrayFile(content.group(name), metadata=metadata))
-        for name, metadata in content.metadata["surfaces"].items()
-    }
+    write_arrays(path, EXPORTED, ArrayFile(arrays, units, metadata))
 
 
 def read_program(path: str | Path) -> export.Exported:
@@ -73,7 +56,7 @@ def read_program(path: str | Path) -> export.Exported:
     Raises:
         CampaignError: the file is unreadable, not an exported potential, or holds no program.
     """
-    arrays = read_arrays(path, KIND).arrays
+    arrays = read_arrays(path, EXPORTED).arrays
     if "program" not in arrays:
         raise CampaignError(
             f"{path} holds no program, since its potential asks for the number of atoms: export it again with one "

@@ -148,7 +148,7 @@ def read_origin(path: str | Path) -> dict[str, Any]:
     Raises:
         CampaignError: the file is missing or truncated.
     """
-    return _header(path)["origin"]
+    return read_metadata(path)["origin"]
 
 
 def read_kind(path: str | Path) -> str:
@@ -157,10 +157,15 @@ def read_kind(path: str | Path) -> str:
     Raises:
         CampaignError: the file is missing or truncated.
     """
-    return _header(path)["kind"]
+    return read_metadata(path)["kind"]
 
 
-def _header(path: str | Path) -> dict[str, Any]:
+def read_metadata(path: str | Path) -> dict[str, Any]:
+    """What an array file says beside its arrays, which are not read.
+
+    Raises:
+        CampaignError: the file is missing or truncated.
+    """
     with _archive(path, "array") as archive:
         return json.loads(archive[_METADATA].tobytes())
 

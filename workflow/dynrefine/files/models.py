@@ -11,13 +11,14 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from dynrefine.config.data import Element
-from dynrefine.config.surfaces import SurfaceSettings, surface_settings
+from dynrefine.config.surfaces import SurfaceSettings, description, differences, surface_settings
 from dynrefine.errors import CampaignError
-from dynrefine.files.arrays import ArrayFile, read_arrays, write_arrays
+from dynrefine.files.arrays import ArrayFile, read_arrays, read_kind, write_arrays
 from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours
 from dynrefine.registry import plug_in
 
 Parameters = dict[str, Any]
+EXPORTED = "exported potential"  # the kind of a file of several surfaces
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class Model:
 def create_model(settings: SurfaceSettings, elements: Sequence[Element], key: jax.Array) -> Model:
     """A fresh model from its section of the configuration (`potential` or `dipole`) and the elements."""
     architecture = _architecture(settings, elements)
-    return Model(architecture, architecture.initial_parameters(key), _description(settings, elements))
+    return Model(architecture, architecture.initial_parameters(key), description(settings, elements))
 
 
 def save_model(path: str | Path, model: Model) -> None:
@@ -105,13 +106,11 @@ def load_model(path: str | Path, settings: SurfaceSettings, elements: Sequence[E
         CampaignError: the file is unreadable or holds another architecture.
     """
     content = read_arrays(path, "model")
-    found = content.metadata["settings"]
-    for name, value in _description(settings, elements).items():
-        if found.get(name) != value:
-            raise CampaignError(
-                f"{path} holds a model of another architecture: {name} is {found.get(name)} in the file and "
-                f"{value} in the configuration; train again or give back the former setting."
-            )
+    for difference in differences(content.metadata["settings"], settings, elements):
+        raise CampaignError(
+            f"{path} holds a model of another architecture: {difference}; train again or give back the former "
+            "setting."
+        )
     return model_of(content)
 
 
@@ -122,6 +121,21 @@ def read_model(path: str | Path) -> Model:
         CampaignError: the file is unreadable or of another kind.
     """
     return model_of(read_arrays(path, "model"))
+
+
+def read_surfaces(path: str | Path) -> dict[str, Model]:
+    """The surfaces in an exported file by name; a model's file is read as that of a potential.
+
+    Raises:
+        CampaignError: the file is unreadable or neither of these.
+    """
+    if read_kind(path) == "model":
+        return {"potential": read_model(path)}
+    content = read_arrays(path, EXPORTED)
+    return {
+        name: model_of(ArrayFile(content.group(name), metadata=metadata))
+        for name, metadata in content.metadata["surfaces"].items()
+    }
 
 
 def content_of(model: Model) -> ArrayFile:
@@ -160,6 +174,12 @@ def single_numbers(trainable: Any) -> dict[str, float]:
     return {parameter_name(path): float(leaf) for path, leaf in leaves if jnp.ndim(leaf) == 0}
 
 
+def trainable_names(settings: SurfaceSettings, elements: Sequence[Element]) -> list[str]:
+    """The names of the trainable parameters of a surface."""
+    template = jax.eval_shape(_architecture(settings, elements).initial_parameters, jax.random.key(0))
+    return [parameter_name(path) for path, _ in jax.tree_util.tree_leaves_with_path(template["trainable"])]
+
+
 def flat_parameters(trainable: Any) -> tuple[jax.Array, Callable[[jax.Array], Any]]:
     """Trainable parameters as one vector [P], and the function that restores the tree."""
     return ravel_pytree(trainable)
@@ -167,8 +187,3 @@ def flat_parameters(trainable: Any) -> tuple[jax.Array, Callable[[jax.Array], An
 
 def _architecture(settings: SurfaceSettings, elements: Sequence[Element]) -> Any:
     return plug_in("surfaces", settings.kind).SURFACE.from_settings(settings, elements)
-
-
-def _description(settings: SurfaceSettings, elements: Sequence[Element]) -> dict[str, Any]:
-    """What a file says of the configuration that made its model."""
-    return {**settings.model_dump(), "elements": [element.model_dump() for element in elements]}

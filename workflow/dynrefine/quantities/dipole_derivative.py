@@ -13,8 +13,8 @@ from dynrefine.quantities.base import Quantity
 def dipole_derivative(
     surfaces: Mapping[str, Any], system: System, point: Point, neighbours: NeighbourList
 ) -> Float[Array, " 3"]:
-    """dM/dt of the cell in e Å/fs."""
-    dipole = surfaces["dipole"]
+    """dM/dt of the cell in e Å/fs, by the dipole surface or, where there is none, by the potential's charges."""
+    dipole = surfaces.get("dipole", surfaces["potential"])
     return dipole.architecture.dipole_derivative(
         dipole.parameters, system.species, point.positions, point.velocities, point.cell, neighbours
     )

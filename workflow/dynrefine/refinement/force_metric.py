@@ -84,18 +84,21 @@ class Products:
         frames: of the training set.
         directions: of the probes.
         gram: from `gram_of`, (eV/Å)².
+        refined: numbers of the parameters that are refined.
     """
 
     potential: Model
     frames: LabelledFrames
     directions: Float[np.ndarray, "frames probes N 3"]
     gram: Float[np.ndarray, "M M"]
+    refined: Int[np.ndarray, " R"]
 
     def along(self, change: Float[np.ndarray, " P"]) -> Float[np.ndarray, " M"]:
         """What a change of the parameters does to each projection."""
         with jax.enable_x64(True):
             potential, data, directions = self._doubled()
-            changes = jax.jit(partial(projected_changes, potential))(data, directions, jnp.asarray(change))
+            whole = jnp.zeros(_size(potential)).at[self.refined].set(change)
+            changes = jax.jit(partial(projected_changes, potential))(data, directions, whole)
             return np.asarray(changes).ravel()
 
     def pulled_back(self, amounts: Float[np.ndarray, " M"]) -> Float[np.ndarray, " P"]:
@@ -104,7 +107,7 @@ class Products:
             potential, data, directions = self._doubled()
             shares = jnp.asarray(amounts).reshape(directions.shape[:2])
             combined = jnp.einsum("fm,fmni->fni", shares, directions)
-            return np.asarray(jax.jit(partial(pulled_back, potential))(data, combined))
+            return np.asarray(jax.jit(partial(pulled_back, potential))(data, combined))[self.refined]
 
     def _doubled(self) -> tuple[Model, FramesWithNeighbours, jax.Array]:
         data = unlabelled(self.potential, self.frames, jnp.float64)
@@ -130,32 +133,37 @@ def drawn_directions(
     return drawn * jnp.asarray(scale, dtype)[:, None, :, None]
 
 
-def rows_fit(potential: Model, directions: Float[jax.Array, "frames probes N 3"]) -> bool:
-    """Whether the rows of all probes fit into memory."""
-    return _count(directions) * _size(potential) <= _LARGEST
+def rows_fit(refined: Int[np.ndarray, " R"], directions: Float[jax.Array, "frames probes N 3"]) -> bool:
+    """Whether the rows of all probes, by the refined parameters, fit into memory."""
+    return _count(directions) * len(refined) <= _LARGEST
 
 
 def force_probes(
     potential: Model,
     frames: LabelledFrames,
     directions: Float[jax.Array, "frames probes N 3"],
+    refined: Int[np.ndarray, " R"],
     dtype: Any,
-) -> Float[np.ndarray, "M P"]:
+) -> Float[np.ndarray, "M R"]:
     """The rows of the force metric, eV/Å.
 
     Arguments:
         potential: whose parameters are probed.
         frames: of the training set.
         directions: of the probes.
+        refined: numbers of the parameters that are refined.
         dtype: of the computation.
     """
     potential, data = potential.cast(dtype), unlabelled(potential, frames, dtype)
     numbers = jnp.arange(_count(directions))
-    return np.asarray(jax.jit(partial(probe_rows, potential))(data, directions, numbers))
+    return np.asarray(jax.jit(partial(probe_rows, potential, refined))(data, directions, numbers))
 
 
 def gram_of(
-    potential: Model, frames: LabelledFrames, directions: Float[jax.Array, "frames probes N 3"]
+    potential: Model,
+    frames: LabelledFrames,
+    directions: Float[jax.Array, "frames probes N 3"],
+    refined: Int[np.ndarray, " R"],
 ) -> Float[np.ndarray, "M M"]:
     """The products of all pairs of rows, (eV/Å)², with two blocks of rows in memory.
 
@@ -163,14 +171,15 @@ def gram_of(
         potential: whose parameters are probed.
         frames: of the training set.
         directions: of the probes.
+        refined: numbers of the parameters that are refined.
     """
-    count, length = _count(directions), max(1, _BLOCK // _size(potential))
+    count, length = _count(directions), max(1, _BLOCK // len(refined))
     blocks = [slice(start, min(start + length, count)) for start in range(0, count, length)]
     gram = np.zeros((count, count))
     with jax.enable_x64(True):
         potential, data = potential.cast(jnp.float64), unlabelled(potential, frames, jnp.float64)
         doubled = jnp.asarray(directions, jnp.float64)
-        rows = partial(jax.jit(partial(probe_rows, potential)), data, doubled)
+        rows = partial(jax.jit(partial(probe_rows, potential, refined)), data, doubled)
         for number, first in enumerate(blocks):
             own = rows(jnp.arange(first.start, first.stop))
             for second in blocks[number:]:
@@ -204,16 +213,17 @@ def natural_step(metric: Metric, damping: float, radius: float) -> optax.Gradien
 
 def probe_rows(
     potential: Model,
+    refined: Int[np.ndarray, " R"],
     data: FramesWithNeighbours,
     directions: Float[jax.Array, "frames probes N 3"],
     numbers: Int[jax.Array, " B"],
-) -> Float[jax.Array, "B P"]:
-    """The rows of some probes by their numbers, frame by frame, eV/Å."""
+) -> Float[jax.Array, "B R"]:
+    """The rows of some probes by their numbers, frame by frame, by the refined parameters, eV/Å."""
     per_frame = directions.shape[1]
 
     def row(number: jax.Array) -> jax.Array:
         own = jax.tree.map(lambda array: array[number // per_frame], data)
-        return _row(potential, own, directions[number // per_frame, number % per_frame])
+        return _row(potential, own, directions[number // per_frame, number % per_frame])[refined]
 
     return for_each(row, _BATCH)(numbers)
 

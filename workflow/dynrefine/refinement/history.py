@@ -67,15 +67,18 @@ def named_derivatives(
     Arguments:
         potential: whose parameters they are.
         gradient: of the objective in the units of the step.
-        scales: these units [P].
+        scales: these units [P], zero of parameters that are not refined.
         units: of the parameters, by their names.
     """
     _, restore = flat_parameters(potential.parameters["trainable"])
-    values = single_numbers(restore(jnp.asarray(gradient.total(shrink=False) / scales)))
-    errors = single_numbers(restore(jnp.asarray(gradient.uncertain.error / scales)))
+    refined = single_numbers(restore(jnp.asarray(scales)))
+    units_or_one = np.where(scales > 0.0, scales, 1.0)
+    values = single_numbers(restore(jnp.asarray(gradient.total(shrink=False) / units_or_one)))
+    errors = single_numbers(restore(jnp.asarray(gradient.uncertain.error / units_or_one)))
     return [
         Entry("derivative", name, value, errors[name], unit=f"1/{units[name]}" if name in units else "")
         for name, value in values.items()
+        if refined[name]
     ]
 
 

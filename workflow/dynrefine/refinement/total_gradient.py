@@ -1,13 +1,13 @@
 """The gradient of the objective over all chunks of all states, with its error."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dynrefine.config.refinement import RowSettings
+from dynrefine.config.refinement import RowSettings, TrainableSettings
 from dynrefine.files.gradients import ChunkGradient
 from dynrefine.files.models import Model, flat_parameters, parameter_name
 from dynrefine.statistics import Estimate, shortened, sum_with_error
@@ -66,14 +66,24 @@ def gather_gradient(
     return Gradient(Estimate.sum(trajectories), Estimate.sum(ensembles), scales * np.asarray(anchor, float))
 
 
+def refined_parameters(potential: Model, settings: TrainableSettings) -> np.ndarray:
+    """The numbers [R] of the trainable parameters that are refined."""
+    return np.flatnonzero(_by_name(potential, settings.refines))
+
+
 def parameter_scales(potential: Model, settings: RowSettings) -> np.ndarray:
-    """The unit in which the optimiser counts each trainable parameter [P], from `optimiser.parameter_scales`."""
-    scales = settings.parameter_scales
-    return np.asarray(
-        flat_parameters(
-            jax.tree_util.tree_map_with_path(
-                lambda path, leaf: jnp.full_like(leaf, scales.get(parameter_name(path), 1.0)),
-                potential.parameters["trainable"],
-            )
-        )[0]
+    """The unit in which the optimiser counts each trainable parameter [P]; zero of those that are not refined."""
+
+    def scale(name: str) -> float:
+        return settings.parameter_scales.get(name, 1.0) if settings.refines(name) else 0.0
+
+    return _by_name(potential, scale)
+
+
+def _by_name(potential: Model, value: Callable[[str], float]) -> np.ndarray:
+    """A number for each trainable parameter [P], from its name."""
+    trainable = potential.parameters["trainable"]
+    values = jax.tree_util.tree_map_with_path(
+        lambda path, leaf: jnp.full(jnp.shape(leaf), value(parameter_name(path)), leaf.dtype), trainable
     )
+    return np.asarray(flat_parameters(values)[0])

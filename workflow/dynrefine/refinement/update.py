@@ -46,14 +46,14 @@ def step(
     state: Sequence[np.ndarray] | None,
     metric: Metric | None = None,
 ) -> tuple[Model, list[np.ndarray], float]:
-    """Move the trainable parameters.
+    """Move the parameters that are refined; the others stay as they are to the bit.
 
     Arguments:
         potential: before the step.
         gradient: of the objective, in the units of `parameter_scales`.
         settings: configuration section `optimiser`.
         state: leaves of the optimiser's state after the step before, none at the first.
-        metric: of the forces; needed by the natural gradient alone.
+        metric: of the forces, by the refined parameters; needed by the natural gradient alone.
 
     Returns:
         the potential after the step, the leaves of the optimiser's state, and the norm of the step in those units.
@@ -67,7 +67,10 @@ def step(
             "the gradient of the objective is not finite: look for the cause in the gradient files of this "
             "iteration, and lower gradient.depth or optimiser.learning_rate."
         )
-    vector, restore = flat_parameters(potential.parameters["trainable"])
+    everything, restore = flat_parameters(potential.parameters["trainable"])
+    scales = parameter_scales(potential, settings)
+    refined = np.flatnonzero(scales)
+    vector = everything[refined]
     optimiser = optimiser_of(settings, metric)
     fresh = optimiser.init(vector)
     leaves, structure = jax.tree.flatten(fresh)
@@ -75,7 +78,7 @@ def step(
         fresh = jax.tree.unflatten(
             structure, [jnp.asarray(s, f.dtype) for s, f in zip(state, leaves, strict=True)]
         )
-    change, new = optimiser.update(jnp.asarray(total, vector.dtype), fresh, vector)
+    change, new = optimiser.update(jnp.asarray(total[refined], vector.dtype), fresh, vector)
     updates = jnp.asarray(change)
     if settings.name == "natural" and settings.shrink_noise:
         share = gradient.uncertain.resolved
@@ -84,8 +87,8 @@ def step(
                 "the gradient does not stand out of its noise and the potential stays: raise ensemble.replicas"
             )
         updates = share * updates
-    scales = jnp.asarray(parameter_scales(potential, settings), vector.dtype)
-    moved = potential.with_trainable(restore(vector + scales * updates))
+    units = jnp.asarray(scales[refined], vector.dtype)
+    moved = potential.with_trainable(restore(everything.at[refined].set(vector + units * updates)))
     return moved, [np.asarray(leaf) for leaf in jax.tree.leaves(new)], float(jnp.linalg.norm(updates))
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.spatial.transform import Rotation
 
 from dynrefine.config.data import Element
 from dynrefine.config.dynamics import State
@@ -32,28 +33,37 @@ class Configurations:
 
 
 def lattice_configurations(
-    state: State, elements: Sequence[Element], replicas: int, seed: int
+    state: State,
+    elements: Sequence[Element],
+    replicas: int,
+    seed: int,
+    molecule: Sequence[tuple[str, tuple[float, float, float]]] | None = None,
 ) -> Configurations:
-    """Atoms of one element near random points of a simple cubic lattice, which melts at once: it is not stable.
+    """Atoms or molecules near random points of a simple cubic lattice, which melts at once: it is not stable.
 
     Arguments:
         state: its density and number of atoms.
-        elements: of which the first is taken.
+        elements: of which the first is taken where there are no molecules.
         replicas: how many are wanted.
-        seed: of the choice of points.
+        seed: of the choice of points, and of how molecules are turned.
+        molecule: symbols and places (Å) of its atoms; none where single atoms are wanted.
     """
     if state.atoms is None:
         raise ValueError("a lattice needs the number of its atoms")
-    atoms = state.atoms
-    mass = atoms * elements[0].mass
-    edge = cubic_edge(mass, state.density)
-    per_axis = math.ceil(atoms ** (1.0 / 3.0) - 1e-9)
+    symbols, places = zip(*molecule or [(elements[0].symbol, (0.0, 0.0, 0.0))], strict=True)
+    known = [element.symbol for element in elements]
+    count, own = state.atoms // len(symbols), np.array([known.index(symbol) for symbol in symbols])
+    edge = cubic_edge(count * sum(elements[index].mass for index in own), state.density)
+    per_axis = math.ceil(count ** (1.0 / 3.0) - 1e-9)
     points = np.indices((per_axis, per_axis, per_axis)).reshape(3, -1).T
     spacing = edge / per_axis
     generator = np.random.default_rng(seed)
-    chosen = np.stack([generator.permutation(len(points))[:atoms] for _ in range(replicas)])
-    positions = spacing * (points[chosen] + generator.normal(0.0, 0.03, (replicas, atoms, 3)))
-    return Configurations(np.zeros(atoms, int), _same(edge * np.eye(3), replicas), positions)
+    chosen = np.stack([generator.permutation(len(points))[:count] for _ in range(replicas)])
+    centres = spacing * (points[chosen] + generator.normal(0.0, 0.03, (replicas, count, 3)))
+    turns = Rotation.random(replicas * count, rng=generator).as_matrix()
+    turned = np.einsum("rij,mj->rmi", turns, places).reshape(replicas, count, -1, 3)
+    positions = (centres[:, :, None] + turned).reshape(replicas, -1, 3)
+    return Configurations(np.tile(own, count), _same(edge * np.eye(3), replicas), positions)
 
 
 def initial_configurations(

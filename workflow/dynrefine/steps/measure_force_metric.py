@@ -10,6 +10,7 @@ from dynrefine.datasets.arrays import to_arrays
 from dynrefine.datasets.reading import read_frames
 from dynrefine.files.arrays import ArrayFile, write_arrays
 from dynrefine.refinement.force_metric import drawn_directions, force_probes, gram_of, rows_fit
+from dynrefine.refinement.total_gradient import refined_parameters
 from dynrefine.steps.loading import load_potential
 
 
@@ -18,15 +19,17 @@ def measure_force_metric(job: Job, settings: MeasureForceMetric) -> None:
     dtype = jnp.dtype(job.precision)
     potential = load_potential(job, settings)
     frames = to_arrays(read_frames(job.inputs.train), settings.symbols)
-    directions = drawn_directions(frames, settings.probes, jax.random.key(job.drawing_seed), dtype)
-    if rows_fit(potential, directions):
-        arrays = {"probes": force_probes(potential, frames, directions, dtype)}
+    directions = drawn_directions(frames, settings.optimiser.probes, jax.random.key(job.drawing_seed), dtype)
+    refined = refined_parameters(potential, settings.optimiser)
+    if rows_fit(refined, directions):
+        arrays = {"probes": force_probes(potential, frames, directions, refined, dtype)}
     else:
         arrays = {
             "directions": np.asarray(directions),
-            "gram": gram_of(potential, frames, directions),
+            "gram": gram_of(potential, frames, directions, refined),
+            "refined": refined,
         }
-    units = {"probes": "eV/Å", "directions": "1", "gram": "eV²/Å²"}
+    units = {"probes": "eV/Å", "directions": "1", "gram": "eV²/Å²", "refined": "1"}
     write_arrays(
         job.outputs.metric, "force metric", ArrayFile(arrays, {name: units[name] for name in arrays})
     )

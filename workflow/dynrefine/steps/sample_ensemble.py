@@ -67,7 +67,7 @@ def _starts(job: Job, settings: SampleEnsemble) -> Configurations:
         )
     own = settings.state, settings.elements, settings.ensemble.replicas, job.drawing_seed
     if not job.inputs.start:
-        return lattice_configurations(*own)
+        return lattice_configurations(*own, settings.potential.molecule)
     return initial_configurations(to_arrays(read_frames(job.inputs.start), settings.symbols), *own)
 
 

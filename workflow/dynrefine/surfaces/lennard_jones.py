@@ -9,11 +9,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.custom_derivatives import SymbolicZero
 
 from dynrefine.config.data import Element
-from dynrefine.config.surfaces import LennardJonesSettings
+from dynrefine.config.surfaces import FlexibleWaterSettings, LennardJonesSettings
 from dynrefine.geometry.neighbours import NeighbourList, displacements
+from dynrefine.surfaces.pair_sums import along_number, dot, sum_over_pairs, twice_over_neighbours
 from dynrefine.units import KILOJOULE_PER_MOLE
 
 Parameters = Mapping[str, jax.Array]
@@ -41,7 +41,9 @@ class LennardJones:
     epsilon: float
 
     @classmethod
-    def from_settings(cls, settings: LennardJonesSettings, elements: Sequence[Element]) -> "LennardJones":
+    def from_settings(
+        cls, settings: LennardJonesSettings | FlexibleWaterSettings, elements: Sequence[Element]
+    ) -> "LennardJones":
         """The potential that the configuration section `potential` describes."""
         return cls(
             settings.cutoff,
@@ -67,8 +69,8 @@ class LennardJones:
     ) -> jax.Array:
         """Potential energy, eV; arguments as for any potential. The list holds each pair from both sides."""
         trainable = parameters["trainable"]
-        energy = _energy_of_pairs(self, trainable, positions, cell, neighbours)
-        return energy + self._tail(trainable, positions.shape[0], cell) if self.tail_correction else energy
+        energy = sum_over_pairs(self.pair_energy, trainable, None, positions, cell, neighbours)
+        return energy + self.tail(trainable, positions.shape[0], cell) if self.tail_correction else energy
 
     def forces_and_pullback(
         self,
@@ -131,20 +133,20 @@ class LennardJones:
         That is Σ_j 2u' γ + 4u'' (d·γ) d [N, 3], and Σ_ij ∂u'/∂θ d·γ.
         """
         vectors = displacements(positions, cell, neighbours)
-        squared = _dot(vectors, vectors)
+        squared = dot(vectors, vectors)
         slopes, curvatures = jax.jvp(partial(_slope, self, trainable), (squared,), (jnp.ones_like(squared),))
 
         def along_pairs(relative: jax.Array) -> tuple[jax.Array, Any]:
-            along = _dot(vectors, relative)
+            along = dot(vectors, relative)
             second = 2.0 * curvatures * along
             pairs = [slopes * one + second * other for one, other in zip(relative, vectors, strict=True)]
             slope = partial(_slope, self, squared=squared)
             by_parameters = {
-                name: jnp.sum(along * _along_parameter(slope, trainable, name)) for name in trainable
+                name: jnp.sum(along * along_number(slope, trainable, name)) for name in trainable
             }
-            return _sum_over_pairs(pairs), by_parameters
+            return twice_over_neighbours(pairs), by_parameters
 
-        force = _sum_over_pairs([slopes * component for component in vectors])
+        force = twice_over_neighbours([slopes * component for component in vectors])
         # Sums of products in a loop each would compute the slopes anew for each of them.
         derivative = jnp.einsum("aik,bik->ab", vectors, slopes[None] * vectors, precision="highest")
         return force, derivative, along_pairs
@@ -174,7 +176,7 @@ class LennardJones:
         falling = (end - squared) ** 2 * (end + 2.0 * squared - 3.0 * start) / (end - start) ** 3
         return jnp.where(squared > start, falling, 1.0)
 
-    def _tail(self, trainable: Parameters, atoms: int, cell: jax.Array) -> jax.Array:
+    def tail(self, trainable: Parameters, atoms: int | jax.Array, cell: jax.Array) -> jax.Array:
         """What the truncation takes away where g(r) = 1, eV: 2π N ρ ∫ [u_full(r) - u(r)] r² dr.
 
         Source: Allen & Tildesley, Computer Simulation of Liquids, 2nd ed. (2017), section 2.8. Where u jumps at the
@@ -199,7 +201,7 @@ class LennardJones:
     def _tail_along_strain(self, trainable: Parameters, atoms: int, cell: jax.Array) -> jax.Array:
         """The derivative of the tail by a strain along one axis, eV; it depends on the volume alone."""
         one = jnp.ones((), cell.dtype)
-        _, slope = jax.jvp(lambda scale: self._tail(trainable, atoms, scale * cell), (one,), (one,))
+        _, slope = jax.jvp(lambda scale: self.tail(trainable, atoms, scale * cell), (one,), (one,))
         return slope / 3.0
 
 
@@ -208,77 +210,15 @@ def _untruncated(trainable: Parameters, squared: jax.Array) -> jax.Array:
     return 4.0 * trainable["epsilon"] * (sixth * sixth - sixth)
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _energy_of_pairs(
-    potential: LennardJones,
-    trainable: Parameters,
-    positions: jax.Array,
-    cell: jax.Array,
-    neighbours: NeighbourList,
-) -> jax.Array:
-    vectors = displacements(positions, cell, neighbours)
-    return 0.5 * jnp.sum(potential.pair_energy(trainable, _dot(vectors, vectors)))
-
-
-@partial(_energy_of_pairs.defjvp, symbolic_zeros=True)
-def _energy_of_pairs_along(
-    potential: LennardJones, primals: Any, tangents: Any
-) -> tuple[jax.Array, jax.Array]:
-    """The derivative, with the force on an atom summed over its own neighbours alone.
-
-    A pair is in the list from both sides, so that nothing has to be scattered to the neighbours: slow on CPUs.
-    """
-    trainable, positions, cell, neighbours = primals
-    along_trainable, along_positions, along_cell, _ = tangents
-    vectors = displacements(positions, cell, neighbours)
-    squared = _dot(vectors, vectors)
-    energies, slopes = jax.jvp(
-        partial(potential.pair_energy, trainable), (squared,), (jnp.ones_like(squared),)
-    )
-    change = jnp.zeros((), squared.dtype)
-    if not isinstance(along_positions, SymbolicZero):
-        forces = _sum_over_pairs([slopes * component for component in vectors])
-        change -= jnp.sum(forces * along_positions)
-    if not isinstance(along_cell, SymbolicZero):
-        stretched = displacements(jnp.zeros_like(positions), along_cell, neighbours)
-        change += jnp.sum(jnp.where(neighbours.filled, slopes * _dot(vectors, stretched), 0.0))
-    for name, along in along_trainable.items():
-        if not isinstance(along, SymbolicZero):
-            energy_of = partial(potential.pair_energy, squared=squared)
-            change += 0.5 * along * jnp.sum(_along_parameter(energy_of, trainable, name))
-    return 0.5 * jnp.sum(energies), change
-
-
 def _slope(potential: LennardJones, trainable: Parameters, squared: jax.Array) -> jax.Array:
     """du/d(r²) in eV/Å², any shape."""
     energy = partial(potential.pair_energy, trainable)
     return jax.jvp(energy, (squared,), (jnp.ones_like(squared),))[1]
 
 
-def _along_parameter(
-    function: Callable[[Parameters], jax.Array], trainable: Parameters, name: str
-) -> jax.Array:
-    """The derivative of a function of the parameters by one of them."""
-
-    def with_value(value: jax.Array) -> jax.Array:
-        return function({**trainable, name: value})
-
-    return jax.jvp(with_value, (trainable[name],), (jnp.ones_like(trainable[name]),))[1]
-
-
-def _sum_over_pairs(components: Sequence[jax.Array]) -> jax.Array:
-    """Twice the sum over the neighbours of each atom [N, 3], from three components [N, K]."""
-    return jnp.stack([2.0 * jnp.sum(component, axis=1) for component in components], axis=1)
-
-
 def _strained(vectors: jax.Array, strain: jax.Array) -> jax.Array:
     """Changes of vectors [3, ...] under a symmetric strain [3, 3]; no matrix product, which may be rounded."""
-    return jnp.stack([_dot(strain[axis], vectors) for axis in range(3)])
-
-
-def _dot(first: jax.Array, second: jax.Array) -> jax.Array:
-    """Scalar products of vectors [3, N, K]; written out, since XLA sums over a leading axis slowly on CPUs."""
-    return first[0] * second[0] + first[1] * second[1] + first[2] * second[2]
+    return jnp.stack([dot(strain[axis], vectors) for axis in range(3)])
 
 
 SURFACE = LennardJones

@@ -8,7 +8,7 @@ from ase.data import atomic_masses, atomic_numbers
 from ase.symbols import string2symbols
 
 from dynrefine.config.base import sentence
-from dynrefine.config.data import DatasetSettings
+from dynrefine.config.data import DatasetSettings, FrameFile, ModelFile
 from dynrefine.config.model import Config
 from dynrefine.datasets.conversion import factor, known_units
 from dynrefine.datasets.isotopes import ISOTOPES, is_symbol
@@ -40,6 +40,9 @@ def data(config: Config) -> Iterator[str]:
                 ", or geometries to label in labelling.geometries" if dataset is config.dataset else ""
             )
             yield sentence(f"{key}.files is empty", "a file", remedy)
+    for key, surface in config.surfaces_from_files().values():
+        if surface.file is not None:
+            yield from _download(f"{key}.file", surface.file)
 
 
 def _frames(place: str, dataset: DatasetSettings) -> Iterator[str]:
@@ -48,15 +51,17 @@ def _frames(place: str, dataset: DatasetSettings) -> Iterator[str]:
     if not math.isclose(total, 1.0, abs_tol=1e-6):
         yield sentence(f"{place}.fractions add up to {total:g}", "1", "change train, validation or test")
     for index, file in enumerate(dataset.files):
-        key = f"{place}.files[{index}]"
-        if not file.path:
-            yield sentence(f"{key} is empty", "a path or a url", "give one of them")
-        elif file.url is not None and not file.path.startswith("resources/"):
-            yield sentence(f"{key}.path is '{file.path}'", "a path in resources/", "leave it out")
-        elif file.url is not None and file.sha256 is None:
-            yield sentence(
-                f"{key}.sha256 is missing", "the checksum of the download", "add what sha256sum says"
-            )
+        yield from _download(f"{place}.files[{index}]", file)
+
+
+def _download(key: str, file: FrameFile | ModelFile) -> Iterator[str]:
+    """What is said of a file that may be brought from elsewhere."""
+    if not file.path:
+        yield sentence(f"{key} is empty", "a path or a url", "give one of them")
+    elif file.url is not None and not file.path.startswith("resources/"):
+        yield sentence(f"{key}.path is '{file.path}'", "a path in resources/", "leave it out")
+    elif file.url is not None and file.sha256 is None:
+        yield sentence(f"{key}.sha256 is missing", "the checksum of the download", "add what sha256sum says")
 
 
 def _masses_of(symbol: str) -> tuple[float, float] | None:

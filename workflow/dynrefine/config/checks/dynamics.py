@@ -36,6 +36,13 @@ def states(config: Config) -> Iterator[str]:
             )
         if state.atoms is None and config.dataset is None:
             yield sentence(f"{key}.atoms is missing", "how many atoms there are without a data set", "add it")
+        molecule = config.potential.molecule
+        if state.atoms is not None and molecule is not None and state.atoms % len(molecule):
+            yield sentence(
+                f"{key}.atoms is {state.atoms}",
+                f"a multiple of {len(molecule)}, the atoms of a molecule",
+                "change it",
+            )
         if state.atoms is not None and config.dataset is not None:
             yield sentence(
                 f"{key}.atoms is {state.atoms}",

@@ -1,11 +1,18 @@
 """What does not suit of surfaces and their training."""
 
+import math
 from collections.abc import Iterator
 
 from dynrefine.config.base import sentence
 from dynrefine.config.checks.properties import placed
 from dynrefine.config.model import Config
-from dynrefine.config.surfaces import DescriptorSettings, LennardJonesSettings, SurfaceSettings
+from dynrefine.config.surfaces import (
+    DescriptorSettings,
+    FlexibleWaterSettings,
+    LennardJonesPairs,
+    SurfaceSettings,
+)
+from dynrefine.geometry.cell import cubic_edge
 
 
 def surfaces(config: Config) -> Iterator[str]:
@@ -17,7 +24,7 @@ def surfaces(config: Config) -> Iterator[str]:
             "add one, such as infrared or diffusion",
         )
     kind, trained = config.potential.kind, config.potential.trained
-    if trained and config.dataset is None:
+    if config.potential.is_trained and config.dataset is None:
         yield sentence("dataset is missing", f"one to train the {kind} potential on", "add it")
     yield from _teacher(config)
     if not trained and config.dataset is not None:
@@ -40,13 +47,29 @@ def surfaces(config: Config) -> Iterator[str]:
             f"false, since the parameters of the {kind} potential have no names",
             "set it to false",
         )
+    for name in config.gradient.check.total_derivative:
+        if name in config.potential.parameters and not config.optimiser.refines(name):
+            yield sentence(
+                f"gradient.check.total_derivative.{name} is given",
+                "parameters that optimiser.trainable lets be refined",
+                "remove it or change the patterns",
+            )
     if len(config.elements) > 1 and not config.potential.mixtures:
         yield sentence(
             f"elements lists {len(config.elements)} elements",
             f"one, since the {kind} potential knows no mixtures",
             "remove the others",
         )
+    expected, found = config.potential.symbols, [element.symbol for element in config.elements]
+    if expected is not None and sorted(found) != sorted(expected):
+        yield sentence(
+            f"elements lists {', '.join(found)}",
+            f"{' and '.join(expected)}, since the {kind} potential knows no others",
+            "change them, or the potential",
+        )
     yield from _truncation("potential", config.potential)
+    if isinstance(config.potential, FlexibleWaterSettings):
+        yield from _waves(config, config.potential)
     others = {"dipole": config.dipole} | {
         f"surfaces[{index}].surface": each.surface for index, each in enumerate(config.surfaces)
     }
@@ -96,6 +119,12 @@ def _teacher(config: Config) -> Iterator[str]:
 
 
 def _without_frames(config: Config) -> Iterator[str]:
+    if not config.potential.is_trained and config.potential.trained and len(config.elements) > 1:
+        yield sentence(
+            "dataset is missing",
+            f"one to begin the sampling from, since a lattice holds one of {len(config.elements)} elements",
+            "add it",
+        )
     if config.optimiser.name == "natural":
         yield sentence(
             "optimiser.name is 'natural'",
@@ -103,8 +132,8 @@ def _without_frames(config: Config) -> Iterator[str]:
             "change it",
         )
     for settings, place in placed(config):
-        for surface in settings.surfaces:
-            if config.trained_surfaces()[surface].dataset is None:
+        for surface, trained in config.surfaces_beside({place.key: settings}).items():
+            if trained.surface.is_trained and trained.dataset is None:
                 yield sentence(
                     f"{place.key} is given",
                     f"no observable of a {surface} surface, which is trained on a data set",
@@ -113,7 +142,7 @@ def _without_frames(config: Config) -> Iterator[str]:
 
 
 def _truncation(key: str, potential: SurfaceSettings) -> Iterator[str]:
-    if not isinstance(potential, LennardJonesSettings):
+    if not isinstance(potential, LennardJonesPairs):
         return
     if potential.tail_correction and "shifted" in potential.truncation:
         yield sentence(
@@ -127,6 +156,26 @@ def _truncation(key: str, potential: SurfaceSettings) -> Iterator[str]:
             f"less than {key}.cutoff, {potential.cutoff:g} Å",
             "lower it",
         )
+
+
+def _waves(config: Config, potential: FlexibleWaterSettings) -> Iterator[str]:
+    """The waves of an Ewald sum end where they are as small as what the cutoff leaves out in real space."""
+    if potential.electrostatics != "ewald":
+        return
+    if not potential.alpha:
+        yield sentence("potential.damping is 0", "more with ewald", "leave it out")
+        return
+    for key, state in config.states_by_key().items():
+        if state.atoms is None:
+            continue
+        edge = cubic_edge(state.atoms * config.mean_mass(), state.density)
+        needed = math.ceil(potential.alpha**2 * potential.cutoff * edge / math.pi)
+        if min(potential.reciprocal_vectors) < needed:
+            yield sentence(
+                f"potential.reciprocal_vectors is {potential.reciprocal_vectors}",
+                f"{needed} or more for {key}, whose cell is {edge:.2f} Å wide",
+                "raise them, or lengthen potential.cutoff",
+            )
 
 
 def learning_rates(config: Config) -> Iterator[str]:
