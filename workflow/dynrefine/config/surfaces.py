@@ -100,8 +100,8 @@ class FoundationFile(Section):
 
 class NequixSettings(SurfaceSettings):
     kind: Literal["nequix"] = Field(
-        description="Kind of potential (nequix: equivariant network that passes messages between atoms, of the package "
-        "nequix, trained on the data set).",
+        description="Kind of potential (nequix: equivariant network that passes messages between atoms, of the "
+        "package nequix, trained on the data set).",
         examples=["nequix"],
     )
     cutoff: PositiveFloat = Field(
@@ -116,9 +116,7 @@ class NequixSettings(SurfaceSettings):
     angular_momentum: int = Field(
         2, ge=0, le=4, description="Largest angular momentum l of the spherical harmonics of edges."
     )
-    layers: PositiveInt = Field(
-        3, description="Rounds of messages; an atom sees as many cutoffs far."
-    )
+    layers: PositiveInt = Field(3, description="Rounds of messages; an atom sees as many cutoffs far.")
     radial_functions: PositiveInt = Field(8, description="Number of radial Bessel functions.")
     radial_width: PositiveInt = Field(
         64, description="Neurons in each hidden layer of the networks of the distance."

@@ -1,8 +1,8 @@
 """Nequix, an equivariant network that passes messages between atoms (Koker, Kotak, Smidt, arXiv:2508.16067).
 
-It is the network of the package nequix, function for function: here its edges are made of a neighbour list and its
-weights of a tree of parameters. Messages are scaled by the number of neighbours, energies by the forces and shifted by
-element, by constants taken from the training frames.
+It is the network of the package nequix, function for function; here its edges are made of a neighbour list, and its
+weights of a tree of parameters. Constants from the training frames scale messages by the number of neighbours and
+energies by the forces, and shift energies by element.
 """
 
 import re
@@ -58,8 +58,8 @@ class NequixPotential:
 
     def initial_parameters(self, key: jax.Array) -> dict[str, Any]:
         """Random weights; constants are set from the training frames before training."""
-        network = package().Nequix(key, len(self.numbers), **dict(self.arguments))
-        return _parameters(self, network, jnp.ones(()), jnp.ones(()), jnp.zeros(len(self.places)))
+        shifts = jnp.zeros(len(self.places))
+        return _parameters(self, _random_network(self, key), jnp.ones(()), jnp.ones(()), shifts)
 
     def first_parameters(self, key: jax.Array) -> dict[str, Any]:
         """Those that training begins with: random ones, or those of the foundation file.
@@ -106,12 +106,10 @@ class NequixPotential:
         neighbours: NeighbourList,
     ) -> jax.Array:
         """Potential energy relative to the element offsets, eV; arguments as for any potential."""
-        constants = parameters["constants"]
-        network = network_of(self, parameters)
-        places = jnp.asarray(self.places, jnp.int32)[jnp.maximum(species, 0)]
-        edges = edges_of(positions, cell, neighbours)
-        of_atoms = network.node_energies(edges.vectors, places, edges.senders, edges.receivers)[:, 0]
-        shifted = constants["energy_scale"] * of_atoms + constants["energy_shifts"][jnp.maximum(species, 0)]
+        constants, element = parameters["constants"], jnp.maximum(species, 0)
+        places = jnp.asarray(self.places, jnp.int32)[element]
+        of_atoms = _of_atoms(self, parameters, places, edges_of(positions, cell, neighbours))
+        shifted = constants["energy_scale"] * of_atoms + constants["energy_shifts"][element]
         return jnp.sum(jnp.where(species >= 0, shifted, jnp.zeros_like(shifted)))
 
 
@@ -152,6 +150,18 @@ def network_of(potential: NequixPotential, parameters: Mapping[str, Any]) -> Any
     return skeleton.joined(leaves)
 
 
+def _of_atoms(
+    potential: NequixPotential, parameters: Mapping[str, Any], places: jax.Array, edges: Edges
+) -> jax.Array:
+    """What the network makes of each atom [N], from the places of the elements among those that it knows [N]."""
+    network = network_of(potential, parameters)
+    return network.node_energies(edges.vectors, places, edges.senders, edges.receivers)[:, 0]
+
+
+def _random_network(potential: NequixPotential, key: jax.Array) -> Any:
+    return package().Nequix(key, len(potential.numbers), **dict(potential.arguments))
+
+
 class _Skeleton(NamedTuple):
     """A network without its weights.
 
@@ -170,13 +180,8 @@ class _Skeleton(NamedTuple):
 
 @cache
 def _skeleton(potential: NequixPotential) -> _Skeleton:
-    nequix, arguments = package(), dict(potential.arguments)
-    equinox = nequix.eqx
-
-    def make(key: jax.Array) -> Any:
-        return nequix.Nequix(key, len(potential.numbers), **arguments)
-
-    network = equinox.filter_eval_shape(make, jax.random.key(0))
+    equinox, arguments = package().eqx, dict(potential.arguments)
+    network = equinox.filter_eval_shape(_random_network, potential, jax.random.key(0))
     arrays, rest = equinox.partition(network, lambda leaf: isinstance(leaf, jax.ShapeDtypeStruct))
     paths, structure = jax.tree_util.tree_flatten_with_path(arrays)
 

@@ -6,6 +6,7 @@ prints the section `potential` of a configuration that begins with a file.
 """
 
 import hashlib
+import json
 import sys
 from collections.abc import Mapping
 from importlib import import_module
@@ -69,34 +70,36 @@ def load_network(
             f"{path} has the SHA-256 {found}, expected {sha256}, potential.foundation.sha256: put the right file "
             "there, or correct the checksum."
         )
-    network, said = _read(path)
+    said = _header(path)
     expected = {own: arguments[name] for name, own in ARGUMENTS.items()}
     expected["known_elements"] = [chemical_symbols[number] for number in numbers]
-    for key, value in section(said).items():
+    for key, value in _keys(said).items():
         if value != expected[key]:
             raise CampaignError(
                 f"potential.{key} is {expected[key]}, expected {value} as in {path}: change it, or write what "
                 f"python -m {__name__} {path} prints."
             )
-    return network, said
+    with numerics("float32"):  # that of the arrays in such files
+        return package().load_model(str(path))
 
 
-def section(said: Mapping[str, Any]) -> dict[str, Any]:
+def _keys(said: Mapping[str, Any]) -> dict[str, Any]:
     """The keys of the configuration that describe the network of a file."""
     own = {key: said[name] for name, key in ARGUMENTS.items()}
     return own | {"known_elements": [chemical_symbols[number] for number in sorted(said["atomic_numbers"])]}
 
 
-def _read(path: str | Path) -> tuple[Any, dict[str, Any]]:
-    nequix = package()
+def _header(path: str | Path) -> dict[str, Any]:
+    """What a file says of its network, in its first line."""
     try:
-        with numerics("float32"):  # that of the arrays in such files
-            return nequix.load_model(str(path))
-    except (ValueError, KeyError, RuntimeError) as error:
+        said = json.loads(_content(path).partition(b"\n")[0])
+        _keys(said)
+    except (ValueError, KeyError, TypeError) as error:
         raise CampaignError(
-            f"{path} cannot be read as a network of nequix ({error}), expected a file that nequix.model.save_model "
-            "wrote (.nqx): give another."
+            f"{path} does not begin as a network of nequix does ({error}), expected a file that "
+            "nequix.model.save_model wrote (.nqx): give another."
         ) from error
+    return said
 
 
 def _content(path: str | Path) -> bytes:
@@ -106,12 +109,20 @@ def _content(path: str | Path) -> bytes:
         raise CampaignError(f"{path} cannot be read ({error.strerror}): put the file there.") from error
 
 
+def section_of(path: str | Path) -> dict[str, Any]:
+    """The section `potential` of a configuration that begins with this file.
+
+    Raises:
+        CampaignError: the file is not one of the package.
+    """
+    foundation = {"path": str(path), "sha256": hashlib.sha256(_content(path)).hexdigest()}
+    return {"kind": "nequix", "foundation": foundation} | _keys(_header(path))
+
+
 def main() -> None:
     """Read the command line and print the section."""
-    path = sys.argv[1]
-    checksum = hashlib.sha256(_content(path)).hexdigest()
-    written = {"kind": "nequix", "foundation": {"path": path, "sha256": checksum}} | section(_read(path)[1])
-    print(yaml.safe_dump({"potential": written}, sort_keys=False, default_flow_style=None), end="")
+    written = {"potential": section_of(sys.argv[1])}
+    print(yaml.safe_dump(written, sort_keys=False, default_flow_style=None), end="")
 
 
 if __name__ == "__main__":
