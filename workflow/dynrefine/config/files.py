@@ -9,9 +9,11 @@ import numpy as np
 from ase import Atoms
 
 from dynrefine.config.checks.properties import placed
+from dynrefine.config.foundation import unlike_its_file
 from dynrefine.config.model import Config
 from dynrefine.config.properties.base import Measurement, Place, PropertySettings
 from dynrefine.config.properties.scattering import IntermediateScatteringSettings
+from dynrefine.config.surfaces import NequixSettings
 from dynrefine.datasets.conversion import factor
 from dynrefine.datasets.deepmd import read_deepmd
 from dynrefine.datasets.extended_xyz import first_frame, looks_like_xyz
@@ -63,6 +65,16 @@ def unsuitable_targets(config: Config) -> Iterator[str]:
         else:
             names, values = read
             yield from settings.unsuitable_target(Measurement(key, path, names[0], values[:, 0]))
+
+
+def unlike_foundations(config: Config) -> Iterator[str]:
+    """A sentence for each key in which a potential is not the network that it begins with."""
+    potential = config.potential
+    if isinstance(potential, NequixSettings) and potential.foundation is not None:
+        try:
+            yield from unlike_its_file(potential)
+        except CampaignError as error:
+            yield f"potential.foundation.path: {error}"
 
 
 def oversized_cutoffs(config: Config) -> Iterator[str]:
@@ -150,6 +162,8 @@ def _paths(config: Config) -> dict[str, str]:
     }
     if config.labelling.geometries is not None:
         paths["labelling.geometries"] = config.labelling.geometries
+    if isinstance(config.potential, NequixSettings) and config.potential.foundation is not None:
+        paths["potential.foundation.path"] = config.potential.foundation.path
     paths |= {key: path for key, path, _ in _curves(config)}
     return paths
 

@@ -45,6 +45,7 @@ def check_files(config: Config) -> None:
     _raise_if_any(files.braces_in_paths(config))
     _raise_if_any(files.paths_beyond_the_locale(config))
     _raise_if_any(files.missing_files(config))
+    _raise_if_any(files.unlike_foundations(config))
     _raise_if_any(files.oversized_cutoffs(config))
     _raise_if_any(files.unsuitable_targets(config))
     _raise_if_any(files.charged_compositions(config))

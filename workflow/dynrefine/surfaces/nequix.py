@@ -14,13 +14,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from ase.data import atomic_numbers
+from ase.data import atomic_numbers, chemical_symbols
 
 from dynrefine.config.data import Element
-from dynrefine.config.surfaces import NequixSettings
+from dynrefine.config.foundation import ARGUMENTS
+from dynrefine.config.surfaces import FoundationFile, NequixSettings
 from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours
 from dynrefine.geometry.neighbours import NeighbourList, displacements
-from dynrefine.surfaces.networks.nequix_package import ARGUMENTS, load_network, package
+from dynrefine.surfaces.networks.nequix_package import load_foundation, package
 
 _EDGE_LAYERS = "layers/{}/radial_mlp/layers/{}/weights"
 
@@ -69,7 +70,14 @@ class NequixPotential:
         """
         if self.foundation is None:
             return self.initial_parameters(key)
-        network, file = load_network(*self.foundation, dict(self.arguments), self.numbers)
+        path, sha256 = self.foundation
+        settings = NequixSettings(
+            kind="nequix",
+            **{ARGUMENTS[name]: value for name, value in self.arguments},
+            known_elements=[chemical_symbols[number] for number in self.numbers],
+            foundation=FoundationFile(path=path, sha256=sha256),
+        )
+        network, file = load_foundation(settings)
         shifts = file["shift"] + network.atom_energies[jnp.asarray(self.places)]
         messages = jnp.asarray(file["avg_n_neighbors"] ** -0.5)
         return _parameters(self, network, messages, jnp.asarray(file["scale"]), shifts)
