@@ -145,7 +145,7 @@ def test_reference_shows_the_defaults():
         ),
         (
             {"potential": {"kind": "lennard_jone"}},
-            "potential.kind is 'lennard_jone', expected 'eann' or 'lennard_jones' or the dotted name "
+            "potential.kind is 'lennard_jone', expected 'eann' or 'lennard_jones' or 'nequix' or the dotted name "
             "of a module outside the library: correct it.",
         ),
         (
