@@ -321,6 +321,13 @@ def test_the_section_that_describes_a_file_is_the_one_that_suits_it(network_file
     assert list(foundation.unlike_its_file(described)) == []
 
 
+def test_isotopes_are_one_element_to_the_network():
+    heavy = [*ELEMENTS, ELEMENTS[1].model_copy(update={"symbol": "D", "mass": 2.014})]
+    potential = NequixPotential.from_settings(SETTINGS, heavy)
+    assert potential.numbers == (1, 8)
+    assert potential.places == (1, 0, 0)
+
+
 def test_a_missing_package_is_told_with_the_command_that_installs_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "nequix.model", None)
     with pytest.raises(CampaignError, match=r"pip install --no-deps -r envs/nequix\.txt"):

@@ -17,6 +17,7 @@ from dynrefine.files.history import load_history
 PAGE = "docs/equivariant_networks.md"
 # Sizes at which the numbers mean nothing.
 SMALL = {
+    "potential": {"features": "4x0e + 4x1o", "angular_momentum": 1},
     "training": {"epochs": 8, "batch_size": 8, "checkpoint_interval": 4},
     "dipole_training": {"epochs": 8},
     "ensemble": {"chunks": 1, "replicas": 2, "equilibration": 0.02, "decorrelation": 0.01},

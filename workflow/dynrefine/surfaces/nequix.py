@@ -19,6 +19,7 @@ from ase.data import atomic_numbers, chemical_symbols
 from dynrefine.config.data import Element
 from dynrefine.config.foundation import ARGUMENTS
 from dynrefine.config.surfaces import FoundationFile, NequixSettings
+from dynrefine.datasets.isotopes import element_of
 from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours
 from dynrefine.geometry.neighbours import NeighbourList, displacements
 from dynrefine.surfaces.networks.nequix_package import load_foundation, package
@@ -45,8 +46,8 @@ class NequixPotential:
     @classmethod
     def from_settings(cls, settings: NequixSettings, elements: Sequence[Element]) -> "NequixPotential":
         """The potential that the configuration describes."""
-        symbols = [element.symbol for element in elements]
-        numbers = sorted(atomic_numbers[symbol] for symbol in settings.known_elements or symbols)
+        symbols = [element_of(element.symbol) for element in elements]
+        numbers = sorted({atomic_numbers[symbol] for symbol in settings.known_elements or symbols})
         places = tuple(numbers.index(atomic_numbers[symbol]) for symbol in symbols)
         arguments = tuple((name, getattr(settings, own)) for name, own in ARGUMENTS.items())
         foundation = settings.foundation and (settings.foundation.path, settings.foundation.sha256)

@@ -15,6 +15,7 @@ from dynrefine.config.surfaces import (
     NequixSettings,
     SurfaceSettings,
 )
+from dynrefine.datasets.isotopes import element_of
 
 
 def surfaces(config: Config) -> Iterator[str]:
@@ -127,7 +128,7 @@ def _network(potential: NequixSettings, elements: Sequence[Element]) -> Iterator
     known = potential.known_elements
     if known is not None:
         unknown = [symbol for symbol in known if symbol not in atomic_numbers]
-        missing = [element.symbol for element in elements if element.symbol not in known]
+        missing = [element.symbol for element in elements if element_of(element.symbol) not in known]
         if unknown or missing:
             yield sentence(
                 f"potential.known_elements {'has' if unknown else 'lacks'} {', '.join(unknown or missing)}",
