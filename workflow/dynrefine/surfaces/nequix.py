@@ -225,13 +225,9 @@ def _energies(
 
     @jax.jit
     def of_frames(parameters: Mapping[str, Any], data: FramesWithNeighbours) -> jax.Array:
-        def one(frame: FramesWithNeighbours) -> jax.Array:
-            labels = frame.frames
-            return potential.energy(
-                parameters, labels.species, labels.positions, labels.cells, frame.neighbours
-            )
-
-        return jax.lax.map(one, data)
+        labels = data.frames
+        frames = labels.species, labels.positions, labels.cells, data.neighbours
+        return jax.lax.map(lambda frame: potential.energy(parameters, *frame), frames)
 
     return np.asarray(of_frames(parameters, data), float)
 
