@@ -50,7 +50,8 @@ class NequixPotential:
         numbers = sorted({atomic_numbers[symbol] for symbol in settings.known_elements or symbols})
         places = tuple(numbers.index(atomic_numbers[symbol]) for symbol in symbols)
         arguments = tuple((name, getattr(settings, own)) for name, own in ARGUMENTS.items())
-        foundation = settings.foundation and (settings.foundation.path, settings.foundation.sha256)
+        file = settings.foundation
+        foundation = None if file is None else (file.path, file.sha256)
         return cls(arguments, tuple(numbers), places, foundation)
 
     @property
