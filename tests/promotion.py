@@ -14,6 +14,7 @@ IMPLICIT = (
     "geometry.neighbours",
     "geometry.cell_lists",
     "surfaces.networks.embedded_density",
+    "surfaces.nequix",  # it calls the package
     # They call Optax, which divides by counts of steps.
     "training.fit",
     "refinement.update",

@@ -156,8 +156,8 @@ def test_reference_shows_the_defaults():
         ),
         (
             {"potential": {"kind": "lennard_jone"}},
-            "potential.kind is 'lennard_jone', expected 'eann' or 'lennard_jones' or 'flexible_water' or "
-            "the dotted name of a module outside the library: correct it.",
+            "potential.kind is 'lennard_jone', expected 'eann' or 'lennard_jones' or 'flexible_water' or 'nequix' "
+            "or the dotted name of a module outside the library: correct it.",
         ),
         (
             {"potential": {"kind": "lennard_jones", "sigma": -3, "epsilon": 1}},

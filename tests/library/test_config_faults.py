@@ -1,5 +1,7 @@
 """What can be known of a configuration and its files before the first job is said before the first job."""
 
+import hashlib
+import json
 import shutil
 from pathlib import Path
 
@@ -392,3 +394,77 @@ def test_paths_that_the_locale_cannot_write_are_told(folder, monkeypatch):
         "dataset.files[0] is 'w\\xe4sser.extxyz', expected a path in ASCII where the locale names files in ascii: "
         "set PYTHONUTF8=1 or LC_ALL=C.UTF-8, or rename it."
     ]
+
+
+NETWORK = {"kind": "nequix", "cutoff": 3.0, "features": "4x0e + 2x1o", "layers": 1}
+HEADER = {
+    "cutoff": 3.0,
+    "hidden_irreps": "4x0e + 2x1o",
+    "lmax": 2,
+    "n_layers": 1,
+    "radial_basis_size": 8,
+    "radial_mlp_size": 64,
+    "radial_mlp_layers": 2,
+    "radial_polynomial_p": 6.0,
+    "mlp_init_scale": 4.0,
+    "index_weights": True,
+    "layer_norm": False,
+    "atomic_numbers": [8, 1],
+}
+CHECKSUM = "4cc4ffa73b6ad66b0b1c2a5e0f0b3c1b0d2a4b8d0a5d8c0cbd1b5f1f4ac8e1b2"
+
+
+@pytest.fixture
+def network(folder):
+    """The section of a potential that begins with a file, of which only the first line is read here."""
+    content = json.dumps(HEADER).encode() + b"\nweights"
+    Path("foundation.nqx").write_bytes(content)
+    file = {"path": "foundation.nqx", "sha256": hashlib.sha256(content).hexdigest()}
+    return NETWORK | {"foundation": file, "known_elements": ["O", "H"]}
+
+
+def test_a_network_like_its_foundation_is_accepted(network):
+    check_files(load_config(toy((("potential",), network))))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"layers": 3}, "potential.layers is 3, expected 1 as in foundation.nqx: "),
+        (
+            {"known_elements": ["O", "H", "Si"]},
+            "potential.known_elements is ['H', 'O', 'Si'], expected ['H', 'O'] ",
+        ),
+        (
+            {"known_elements": ["O"]},
+            "potential.known_elements lacks H, expected chemical symbols, those of elements",
+        ),
+        (
+            {"known_elements": ["O", "H", "Xx"]},
+            "potential.known_elements has Xx, expected chemical symbols, those",
+        ),
+        (
+            {"features": "4x0e + 2x1o + 2x1o"},
+            "potential.features is '4x0e + 2x1o + 2x1o', expected each representat",
+        ),
+        (
+            {"foundation": {"path": "foundation.nqx", "sha256": CHECKSUM}},
+            f"potential.foundation.sha256 is {CHECKSUM}, expected ",
+        ),
+        (
+            {"foundation": {"path": "none.nqx", "sha256": CHECKSUM}},
+            "potential.foundation.path is 'none.nqx', expected an existing file",
+        ),
+    ],
+)
+def test_a_network_unlike_its_foundation_is_refused(network, changes, sentence):
+    (found,) = sentences((("potential",), network | changes))
+    assert found.startswith(sentence)
+
+
+def test_a_foundation_of_another_program_is_refused(network):
+    Path("foundation.nqx").write_bytes(b"PK\x03\x04 something else")
+    (found,) = sentences((("potential",), network))
+    assert found.startswith(
+        "potential.foundation.path: foundation.nqx does not begin as a network of nequix does"
+    )

@@ -2,6 +2,7 @@ import re
 import subprocess
 import sys
 from importlib.metadata import requires
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,14 @@ def test_scripts_import_what_their_environment_has(environment):
 def test_frames_are_labelled_without_jax():
     assert "jax" not in packages_of("cp2k.yaml")
     assert ROOT / "workflow/dynrefine/steps/label_frames.py" in scripts_by_environment()["cp2k.yaml"]
+
+
+def test_what_nequix_needs_is_pinned_but_for_cuda_and_its_own_training():
+    """It is installed without its dependencies, so that nothing else brings them."""
+    lines = (ENVIRONMENTS / "nequix.txt").read_text().splitlines()
+    pinned = {Requirement(line).name for line in lines if not line.startswith("#")}
+    if any(find_spec(name.replace("-", "_")) is None for name in pinned):
+        pytest.skip("nequix is not installed: pip install --no-deps -r envs/nequix.txt")
+    everything = (ENVIRONMENTS / "requirements.txt").read_text().splitlines()
+    main = {Requirement(line).name.lower() for line in everything if not line.startswith("#")}
+    assert installed_with(pinned - {"nequix"}) <= main | pinned

@@ -3,21 +3,14 @@
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from campaigns import ROOT
+from pages import BIN, blocks_of, shell_of
 
 from dynrefine.files.models import read_surfaces
 
-PAGE = (ROOT / "docs/exporting.md").read_text(encoding="utf-8")
-BIN = Path(sys.executable).parent
-
-
-def blocks():
-    """The languages and texts of the page's blocks, in their order."""
-    return re.findall(r"^```(bash|python|xml)\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
+PAGE = "docs/exporting.md"
 
 
 def for_campaign(text, campaign):
@@ -38,17 +31,13 @@ def test_what_the_page_says_runs(toy, monkeypatch):
     if not (BIN / "i-pi").is_file():
         pytest.skip("i-PI is not installed: pip install ipi")
     monkeypatch.chdir(toy.folder)
-    shell = toy.environment | {
-        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(toy.folder / "workflow"),
-    }
     session = {}
-    for language, text in blocks():
+    for language, text in blocks_of(PAGE):
         own = for_campaign(text, toy)
         if language == "bash":
-            subprocess.run(["bash", "-euo", "pipefail", "-c", own], env=shell, check=True)
+            subprocess.run(["bash", "-euo", "pipefail", "-c", own], env=shell_of(toy), check=True)
         elif language == "python":
-            exec(compile(own, "docs/exporting.md", "exec"), session)
+            exec(compile(own, PAGE, "exec"), session)
         else:
             Path("input.xml").write_text(own)
     assert len(Path("run.out").read_text().splitlines()) > 6

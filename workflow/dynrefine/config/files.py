@@ -10,10 +10,11 @@ import numpy as np
 from ase import Atoms
 
 from dynrefine.config.checks.properties import placed
+from dynrefine.config.foundation import unlike_its_file
 from dynrefine.config.model import Config
 from dynrefine.config.properties.base import Measurement, Place, PropertySettings
 from dynrefine.config.properties.scattering import IntermediateScatteringSettings
-from dynrefine.config.surfaces import differences
+from dynrefine.config.surfaces import NequixSettings, differences
 from dynrefine.datasets.conversion import factor
 from dynrefine.datasets.deepmd import read_deepmd
 from dynrefine.datasets.extended_xyz import first_frame, looks_like_xyz
@@ -118,6 +119,16 @@ def unsuitable_targets(config: Config) -> Iterator[str]:
             yield from settings.unsuitable_target(Measurement(key, path, names[0], values[:, 0]))
 
 
+def unlike_foundations(config: Config) -> Iterator[str]:
+    """A sentence for each key in which a potential is not the network that it begins with."""
+    potential = config.potential
+    if isinstance(potential, NequixSettings) and potential.foundation is not None:
+        try:
+            yield from unlike_its_file(potential)
+        except CampaignError as error:
+            yield f"potential.foundation.path: {error}"
+
+
 def oversized_cutoffs(config: Config) -> Iterator[str]:
     """A sentence for each distance or wave that is too long for the cell of a state."""
     cell = next((frame.cell.array for frame in _first_frames(config) if frame.cell.rank == 3), None)
@@ -205,6 +216,8 @@ def _paths(config: Config) -> dict[str, str]:
             paths[f"{key}.file"] = settings.file.path
     if config.labelling.geometries is not None:
         paths["labelling.geometries"] = config.labelling.geometries
+    if isinstance(config.potential, NequixSettings) and config.potential.foundation is not None:
+        paths["potential.foundation.path"] = config.potential.foundation.path
     paths |= {key: path for key, path, _ in _curves(config)}
     return paths
 

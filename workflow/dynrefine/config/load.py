@@ -47,6 +47,7 @@ def check_files(config: Config) -> None:
     _raise_if_any(files.missing_files(config))
     _raise_if_any(files.unsuitable_models(config))
     _raise_if_any(files.unknown_parameters(config))
+    _raise_if_any(files.unlike_foundations(config))
     _raise_if_any(files.oversized_cutoffs(config))
     _raise_if_any(files.unsuitable_targets(config))
     _raise_if_any(files.charged_compositions(config))

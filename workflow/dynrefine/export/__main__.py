@@ -1,6 +1,6 @@
 """Write a potential, with surfaces beside it, as one file for ASE, i-PI and programs that run StableHLO.
 
-Where the output is a .json, write a bundle for LAMMPS.
+Where the output is a .json, write a bundle for LAMMPS; where it is an .nqx, a network for the package nequix.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from dynrefine.campaign.numerics import configure_numerics
 from dynrefine.errors import CampaignError
 from dynrefine.export.lammps import Room, write_bundle
+from dynrefine.export.nequix_file import write_network
 from dynrefine.export.potential_file import write_exported
 from dynrefine.files.models import read_model, read_surfaces
 
@@ -31,7 +32,7 @@ def main() -> None:
         help="further surfaces, named after their files: dipole.npz",
     )
     parser.add_argument("--precision", choices=["float32", "float64"], help="default: that of the file")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="file to write, .npz or .json")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="file to write: .npz, .json or .nqx")
     lammps = parser.add_argument_group("for LAMMPS, whose arrays have fixed sizes")
     lammps.add_argument("--atoms", type=int, help="room for atoms and periodic copies of a process")
     lammps.add_argument("--neighbours", type=int, help="room for neighbours of each, those in the skin too")
@@ -42,7 +43,9 @@ def main() -> None:
     surfaces |= {path.stem: read_model(path) for path in options.surface}
     dtype = jnp.dtype(options.precision or surfaces["potential"].dtype)
     surfaces = {name: model.cast(dtype) for name, model in surfaces.items()}
-    if options.output.suffix != ".json":
+    if options.output.suffix == ".nqx":
+        write_network(options.output, surfaces["potential"])
+    elif options.output.suffix != ".json":
         write_exported(options.output, surfaces)
     elif options.atoms is None or options.neighbours is None:
         parser.error("a bundle for LAMMPS needs --atoms and --neighbours")

@@ -42,6 +42,7 @@ def write_bundle(path: str | Path, potential: Model, room: Room, platform: str) 
         ) from error
     precision = jnp.dtype(potential.dtype).name
     with numerics(precision):
+        _require_no_messages(potential)
         _require_reactions(potential)
         export_model(
             energy_fn=energy_of_rows(potential),
@@ -99,18 +100,38 @@ def _without_images(neighbours: jax.Array, cutoff: float) -> NeighbourList:
     return NeighbourList(indices, shifts, jnp.zeros((), bool), cutoff)
 
 
+class _Pairs(NamedTuple):
+    """What a graph of lammps-jax says of neighbours."""
+
+    neighbors: jax.Array
+
+
 def _require_reactions(potential: Model) -> None:
     """Make sure that a copy feels the reaction to what it does to an atom: LAMMPS adds it to the atom it copies."""
-
-    class Pair(NamedTuple):
-        neighbors: jax.Array
-
-    atom_sees_copy = Pair(jnp.array([[1, 2]], jnp.int32))
+    atom_sees_copy = _Pairs(jnp.array([[1, 2]], jnp.int32))
     distance = 0.5 * potential.architecture.cutoff
     positions = jnp.zeros((2, 3), potential.dtype).at[1].set(distance)
-    forces = jax.grad(energy_of_rows(potential))(positions / 3**0.5, jnp.zeros(2, jnp.int32), atom_sees_copy)
+    forces = jax.jit(jax.grad(energy_of_rows(potential)))(
+        positions / 3**0.5, jnp.zeros(2, jnp.int32), atom_sees_copy
+    )
     if float(jnp.abs(forces.sum(axis=0)).max()) > _TOLERANCE * float(jnp.abs(forces).max()):
         raise CampaignError(
             f"potential {potential.settings['kind']} takes the force on an atom from its own neighbours alone, and "
             "copies have none in LAMMPS: use the pair style of LAMMPS for it, or the ASE calculator."
+        )
+
+
+def _require_no_messages(potential: Model) -> None:
+    """Make sure that an atom does not see the neighbours of its neighbours, which may be copies and have none."""
+    distance = 0.5 * potential.architecture.cutoff
+    positions = distance * jnp.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [1.0, 1.0, 0.0]], potential.dtype)
+    energy = jax.jit(energy_of_rows(potential))
+    chain, first, second = (
+        float(energy(positions, jnp.zeros(3, jnp.int32), _Pairs(jnp.array([[one, other, 3]], jnp.int32))))
+        for one, other in ((1, 2), (1, 3), (3, 2))
+    )
+    if abs(chain - first - second) > _TOLERANCE * (abs(first) + abs(second)):
+        raise CampaignError(
+            f"potential {potential.settings['kind']} passes messages: an atom sees the neighbours of its neighbours, "
+            "and copies have none in LAMMPS; use the ASE calculator or i-PI."
         )

@@ -86,7 +86,8 @@ class Model:
 def create_model(settings: SurfaceSettings, elements: Sequence[Element], key: jax.Array) -> Model:
     """A fresh model from its section of the configuration (`potential` or `dipole`) and the elements."""
     architecture = _architecture(settings, elements)
-    return Model(architecture, architecture.initial_parameters(key), description(settings, elements))
+    begin = getattr(architecture, "first_parameters", architecture.initial_parameters)
+    return Model(architecture, begin(key), description(settings, elements))
 
 
 def save_model(path: str | Path, model: Model) -> None:

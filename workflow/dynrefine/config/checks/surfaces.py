@@ -1,17 +1,23 @@
 """What does not suit of surfaces and their training."""
 
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
+
+from ase.data import atomic_numbers
 
 from dynrefine.config.base import sentence
 from dynrefine.config.checks.properties import placed
+from dynrefine.config.data import Element
 from dynrefine.config.model import Config
 from dynrefine.config.surfaces import (
     DescriptorSettings,
     FlexibleWaterSettings,
     LennardJonesPairs,
+    NequixSettings,
     SurfaceSettings,
 )
+from dynrefine.datasets.isotopes import element_of
 from dynrefine.geometry.cell import cubic_edge
 
 
@@ -84,6 +90,8 @@ def surfaces(config: Config) -> Iterator[str]:
                 f"0 where {key}.angular_momentum is {surface.angular_momentum}, since they need tensors",
                 "set it to 0, or angular_momentum to 2",
             )
+    if isinstance(config.potential, NequixSettings):
+        yield from _network(config.potential, config.elements)
     if config.dataset is None:
         yield from _without_frames(config)
 
@@ -139,6 +147,24 @@ def _without_frames(config: Config) -> Iterator[str]:
                     f"no observable of a {surface} surface, which is trained on a data set",
                     "remove it",
                 )
+
+
+def _network(potential: NequixSettings, elements: Sequence[Element]) -> Iterator[str]:
+    known = potential.known_elements
+    if known is not None:
+        unknown = [symbol for symbol in known if symbol not in atomic_numbers]
+        missing = [element.symbol for element in elements if element_of(element.symbol) not in known]
+        if unknown or missing:
+            yield sentence(
+                f"potential.known_elements {'has' if unknown else 'lacks'} {', '.join(unknown or missing)}",
+                "chemical symbols, those of elements among them",
+                "correct it",
+            )
+    kinds = re.findall(r"x(\d[eo])", potential.features)
+    if len(set(kinds)) < len(kinds):
+        yield sentence(
+            f"potential.features is '{potential.features}'", "each representation once", "add up its numbers"
+        )
 
 
 def _truncation(key: str, potential: SurfaceSettings) -> Iterator[str]:
