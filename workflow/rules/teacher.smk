@@ -1,4 +1,6 @@
 use rule initial_potential as teacher_potential with:
+    input:
+        file=TEACHER.potential.file.path if TEACHER.potential.file else [],
     output:
         potential="<results>/teacher_potential.npz",
     log:
@@ -6,7 +8,9 @@ use rule initial_potential as teacher_potential with:
     benchmark:
         "<benchmarks>/teacher_potential.tsv"
     params:
-        settings=settings_of("initial_potential", TEACHER),
+        settings=settings_of(
+            "initial_potential", surface=TEACHER.potential, name="potential"
+        ),
         precision=campaign.precision,
         code=code("initial_potential", TEACHER_CODE),
 

@@ -56,9 +56,10 @@ def unsuitable_models(config: Config) -> Iterator[str]:
         except CampaignError as error:
             yield f"{key}.file: {error}"
             continue
-        own = metadata.get("surfaces", {name: metadata}).get(name, {}).get("settings")
+        wanted = "potential" if name == "teacher" else name
+        own = metadata.get("surfaces", {wanted: metadata}).get(wanted, {}).get("settings")
         if own is None:
-            yield f"{key}.file is '{path}', expected a file with a {name}: give another one."
+            yield f"{key}.file is '{path}', expected a file with a {wanted}: give another one."
             continue
         for difference in differences(own, settings, config.elements):
             yield (

@@ -130,7 +130,8 @@ class Config(Section):
             each.name: (f"surfaces[{index}].surface", each.surface)
             for index, each in enumerate(self.surfaces)
         }
-        return {name: found for name, found in (surfaces | own).items() if found[1].file is not None}
+        taught = {"teacher": ("teacher.potential", self.of_teacher().potential)} if self.teacher else {}
+        return {name: found for name, found in (surfaces | own | taught).items() if found[1].file is not None}
 
     def downloads(self) -> dict[str, FrameFile | ModelFile]:
         """The files that are brought from elsewhere, by their paths."""
