@@ -1,13 +1,15 @@
-"""Write the figures of a finished campaign of liquid water for docs/results/water.md.
+"""Write the figures of a campaign of liquid water for docs/results/water.md.
 
 python docs/water_results.py config/water.yaml docs/results/water
+
+Of the stages of the validation those that are there.
 
 What is compared: the spectrum of the validation `infrared_2ps`, a window of 2 ps on a grid of 8 cm⁻¹, against the
 measured one as it was published, neither broadened nor scaled.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,11 +39,12 @@ def main(configuration: str, folder: Path) -> None:
     campaign = load_config(configuration)
     results = Path("results", campaign.campaign.name)
     folder.mkdir(parents=True, exist_ok=True)
-    spectra = {stage: _spectrum(results / f"validation/{stage}/curves.npz") for stage in STAGES}
+    stages = [stage for stage in STAGES if (results / f"validation/{stage}/properties.csv").exists()]
+    spectra = {stage: _spectrum(results / f"validation/{stage}/curves.npz") for stage in stages}
     measured = read_measured(campaign.validation.properties.chosen()[SPECTRUM].target_file)
     pd.DataFrame(_bands(spectra, measured)).to_csv(folder / "bands.csv", index=False, float_format="%.4g")
-    _properties(results).to_csv(folder / "properties.csv", index=False, float_format="%.4g")
-    _errors(results).to_csv(folder / "errors.csv", index=False, float_format="%.4g")
+    _properties(results, stages).to_csv(folder / "properties.csv", index=False, float_format="%.4g")
+    _errors(results, stages).to_csv(folder / "errors.csv", index=False, float_format="%.4g")
     save_figure(folder / "spectrum.svg", spectrum_figure(spectra, _ranges(campaign)))
 
 
@@ -88,11 +91,11 @@ def _maximum(grid: np.ndarray, spectrum: np.ndarray, limits: tuple[float, float]
     return float(grid[place] + shift), float(height + slope * shift + curvature * shift**2)
 
 
-def _properties(results: Path) -> pd.DataFrame:
-    """Numbers of the validation before and after, beside the measured ones."""
+def _properties(results: Path, stages: Sequence[str]) -> pd.DataFrame:
+    """Numbers of the validation of each stage, beside the measured ones."""
     keys = ["property", "state", "unit", "measured", "measured_error"]
     tables = []
-    for stage in STAGES:
+    for stage in stages:
         table = pd.read_csv(results / f"validation/{stage}/properties.csv")
         own = table[keys].copy()
         own[stage], own[f"{stage}_error"] = table["value"], table["standard_error"]
@@ -100,10 +103,13 @@ def _properties(results: Path) -> pd.DataFrame:
     return pd.concat(tables, axis=1).reset_index()
 
 
-def _errors(results: Path) -> pd.DataFrame:
-    """Errors on the ab initio test frames before and after."""
-    tables = [pd.read_csv(results / f"validation/{stage}/errors.csv") for stage in STAGES]
-    return tables[0].rename(columns={"value": "initial"}).assign(refined=tables[1]["value"])
+def _errors(results: Path, stages: Sequence[str]) -> pd.DataFrame:
+    """Errors on the ab initio test frames of each stage."""
+    keys = ["quantity", "unit"]
+    tables = [
+        pd.read_csv(results / f"validation/{stage}/errors.csv").set_index(keys).value for stage in stages
+    ]
+    return pd.concat(dict(zip(stages, tables, strict=True)), axis=1).reset_index()
 
 
 def _ranges(campaign: Config) -> list[list[float]]:

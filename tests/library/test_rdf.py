@@ -146,6 +146,8 @@ def test_the_loss_is_relative_to_a_liquid_without_structure_and_weighted_by_the_
     assert observable.loss(jnp.asarray(g)) == pytest.approx(expected)
     assert observable.loss(jnp.ones(6)) == pytest.approx(1.0)
     assert observable.detail(jnp.asarray(g))["first maximum"] == pytest.approx([7.0])
+    nearby = rdf(measured[:3], pair=["O", "O"], longest=3.0, bin=0.5, range=[0.5, 2.0])  # measured up to 2 Å
+    assert nearby.detail(jnp.asarray(g))["first maximum"] == pytest.approx([3.0])
     told = observable.details["first maximum"]
     assert (told.target, told.target_error) == (pytest.approx([2.0]), 0.1)
     # without errors all distances count alike

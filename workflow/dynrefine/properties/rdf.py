@@ -22,7 +22,7 @@ class RadialDistribution:
         weights: of the squared differences in the loss; NaN where nothing was measured at all.
         pair: number of the pair in the quantity.
         fine: bins of the quantity in one of these.
-        details: the height of the first maximum.
+        details: the height of the first maximum, of what was measured.
     """
 
     abscissa: Float[np.ndarray, " W"]
@@ -83,8 +83,9 @@ class RadialDistribution:
         return mean
 
     def detail(self, mean: Float[Array, " W"]) -> dict[str, Array]:
-        """What is shown beside it."""
-        return {"first maximum": jnp.max(mean)[None]}
+        """What is shown beside it, where g(r) was measured, if at all: bonds are beyond what some measurements tell."""
+        measured = np.isfinite(self.target)
+        return {"first maximum": jnp.max(mean[measured if measured.any() else slice(None)])[None]}
 
     def loss(self, mean: Float[Array, " W"]) -> Float[Array, ""]:
         """Σ w (g - measured)² / Σ w (measured - 1)²: one without structure; w = 1/error² where that is known."""
