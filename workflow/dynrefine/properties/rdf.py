@@ -83,7 +83,7 @@ class RadialDistribution:
         return mean
 
     def detail(self, mean: Float[Array, " W"]) -> dict[str, Array]:
-        """What is shown beside it, where g(r) was measured, if at all: bonds are beyond what some measurements tell."""
+        """What is shown beside it, where g(r) was measured, if at all: some measurements leave bonds out."""
         measured = np.isfinite(self.target)
         return {"first maximum": jnp.max(mean[measured if measured.any() else slice(None)])[None]}
 
