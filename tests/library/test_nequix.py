@@ -20,8 +20,8 @@ from dynrefine.config.surfaces import FoundationFile, NequixSettings
 from dynrefine.errors import CampaignError
 from dynrefine.export.lammps import Room, write_bundle
 from dynrefine.export.nequix_file import write_network
-from dynrefine.export.potential_file import read_program, read_surfaces, write_exported
-from dynrefine.files.models import Model, create_model
+from dynrefine.export.potential_file import read_program, write_exported
+from dynrefine.files.models import Model, create_model, read_surfaces
 from dynrefine.geometry.frames import LabelledFrames
 from dynrefine.geometry.frames_with_neighbours import with_neighbours
 from dynrefine.surfaces.base import energy_forces_stress, strain_derivative

@@ -32,6 +32,7 @@ REFERENCE = ase.units.create_units("2018")
         ("BOHR", REFERENCE.Bohr),
         ("AVOGADRO", REFERENCE._Nav),
         ("KILOJOULE_PER_MOLE", REFERENCE.kJ / REFERENCE.mol),
+        ("COULOMB", REFERENCE.Hartree * REFERENCE.Bohr),
     ],
 )
 def test_conversions_agree_with_those_of_ase(name, expected):
@@ -58,6 +59,7 @@ def test_conversions_agree_with_those_of_ase(name, expected):
         ("BAR", 6.24150907e-7),
         ("GRAM_PER_CUBIC_CENTIMETRE", 0.602214076),
         ("KILOJOULE_PER_MOLE", 1.036426966e-2),
+        ("COULOMB", 14.3996454785),
         ("DEBYE", 0.2081943327),
         ("DIFFUSION", 1e4),
         ("VISCOSITY", 0.1602176634),

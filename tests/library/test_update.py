@@ -610,19 +610,22 @@ def test_frozen_parameters_stay_and_the_others_move_as_if_they_were_alone(potent
 
 def test_a_gradient_does_not_see_frozen_parameters(chunks):
     """Neither its noise nor the lengths to which rows are shortened."""
-    weights, anchor, free = [np.ones(7), np.ones(7)], np.arange(5.0), [0, 3]
+    anchor, free = np.arange(5.0), [0, 3]
     scales = np.array([0.5, 0.0, 0.0, 2.0, 0.0])
-    found = gather_gradient(chunks, weights, anchor, scales, 1.0)
+    found = gather_gradient(chunks, anchor, scales, 1.0)
     narrowed = [
         [
             replace(
-                each, trajectory=each.trajectory[:, free], energy_gradients=each.energy_gradients[:, free]
+                each,
+                trajectory=each.trajectory[:, free],
+                ensemble=each.ensemble[:, free],
+                mean_energy_gradient=each.mean_energy_gradient[free],
             )
             for each in state
         ]
         for state in chunks
     ]
-    expected = gather_gradient(narrowed, weights, anchor[free], scales[free], 1.0)
+    expected = gather_gradient(narrowed, anchor[free], scales[free], 1.0)
     np.testing.assert_allclose(found.total(True)[free], expected.total(True), rtol=1e-12)
     assert found.uncertain.resolved == pytest.approx(expected.uncertain.resolved, rel=1e-12)
     assert not np.delete(found.total(True), free).any()
