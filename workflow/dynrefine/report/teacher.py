@@ -101,8 +101,9 @@ def _before_and_after(row: Any) -> Iterator[str]:
     """A property in both stages, with its distance from the teacher."""
     for stage in STAGES:
         value, error = getattr(row, f"value_{stage}"), getattr(row, f"standard_error_{stage}")
-        distance = (value - row.value) / np.hypot(error, row.standard_error)
-        yield f"{value_with_error(value, error)} ({distance:+.1f})".replace("-", "−")
+        shown, both = value_with_error(value, error), np.hypot(error, row.standard_error)
+        distance = f" ({(value - row.value) / both:+.1f})" if both > 0.0 else ""
+        yield f"{shown}{distance}".replace("-", "−")
 
 
 def _both(taught: Taught, role: str) -> Iterator[Any]:
