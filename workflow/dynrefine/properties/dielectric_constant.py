@@ -41,9 +41,8 @@ class DielectricConstant:
         cls, settings: DielectricConstantSettings, measured: np.ndarray | None, conditions: Conditions
     ) -> "DielectricConstant":
         """The property that the configuration section `dielectric_constant` describes."""
-        target = np.nan if settings.target is None else settings.target
         details = {"mean dipole": Detail.number(("length of the mean dipole", "e Å"))}
-        return cls(np.array([conditions.temperature]), np.array([target]), settings.eps_infinity, details)
+        return cls(np.array([conditions.temperature]), settings.measured, settings.eps_infinity, details)
 
     def statistic(self, observed: Observed) -> Float[Array, "*leading 5"]:
         """M (e Å), M² (e² Å²) and V (Å³) of the starting points."""

@@ -50,13 +50,9 @@ class RadialDistribution:
         fine = round(settings.bin / FINEST_BIN)
         bins = min(round(settings.longest / settings.bin), BINS // fine)
         abscissa = settings.bin * (np.arange(bins) + 0.5)
-        target, error = np.full((2, bins), np.nan)
+        target, error = measured_at(abscissa, measured)
         first_maximum = np.nan, np.nan
         if measured is not None:
-            target, error = (
-                np.interp(abscissa, measured[:, 0], column, left=np.nan, right=np.nan)
-                for column in measured.T[1:3]
-            )
             highest = measured[np.argmax(measured[:, 1])]
             first_maximum = float(highest[1]), float(highest[2])
         first, last = settings.range or (0.0, settings.longest)
@@ -91,6 +87,23 @@ class RadialDistribution:
         """Σ w (g - measured)² / Σ w (measured - 1)²: one without structure; w = 1/error² where that is known."""
         difference = mean - jnp.asarray(np.nan_to_num(self.target), mean.dtype)
         return jnp.sum(jnp.asarray(self.weights, mean.dtype) * difference**2)
+
+
+def measured_at(
+    abscissa: Float[np.ndarray, " W"], measured: np.ndarray | None
+) -> tuple[Float[np.ndarray, " W"], Float[np.ndarray, " W"]]:
+    """A measured curve and its standard error at these places, NaN beyond what was measured.
+
+    Arguments:
+        abscissa: places.
+        measured: place, value and standard error, row by row; none where nothing was measured.
+    """
+    if measured is None:
+        nothing = np.full(len(abscissa), np.nan)
+        return nothing, nothing
+    places, values, errors = measured.T[:3]
+    target = np.interp(abscissa, places, values, left=np.nan, right=np.nan)
+    return target, np.interp(abscissa, places, errors, left=np.nan, right=np.nan)
 
 
 def loss_weights(

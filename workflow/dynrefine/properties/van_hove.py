@@ -17,7 +17,7 @@ from dynrefine.config.properties.scattering import VanHoveSettings
 from dynrefine.files.trajectories import Observed
 from dynrefine.geometry.neighbours import lengths, to_cartesian
 from dynrefine.properties.base import Conditions
-from dynrefine.properties.rdf import loss_weights
+from dynrefine.properties.rdf import loss_weights, measured_at
 from dynrefine.properties.scattering import amplitude
 
 
@@ -57,12 +57,7 @@ class VanHove:
             conditions: of the state.
         """
         abscissa = settings.bin * np.arange(1, round(settings.longest / settings.bin) + 1)
-        target, error = np.full((2, len(abscissa)), np.nan)
-        if measured is not None:
-            target, error = (
-                np.interp(abscissa, measured[:, 0], column, left=np.nan, right=np.nan)
-                for column in measured.T[1:3]
-            )
+        target, error = measured_at(abscissa, measured)
         first, last = settings.range or (0.0, settings.longest)
         of_elements = {
             symbol: float(amplitude(settings, symbol, np.zeros(1))[0]) for symbol in set(conditions.symbols)
