@@ -462,6 +462,20 @@ def test_a_network_unlike_its_foundation_is_refused(network, changes, sentence):
     assert found.startswith(sentence)
 
 
+def test_the_foundation_of_a_teacher_is_checked_too(network):
+    (found,) = sentences(
+        (("validation", "properties", "pressure"), {"synthetic": True, "scale": 1000}),
+        (("teacher",), {"potential": network | {"layers": 3}}),
+    )
+    assert found.startswith("teacher.potential.layers is 3, expected 1 as in foundation.nqx: ")
+
+
+def test_a_network_from_a_file_does_without_its_foundation(network):
+    Path("foundation.nqx").unlink()
+    (found,) = sentences((("potential",), network | {"file": "refined.npz"}))
+    assert found.startswith("potential.file is 'refined.npz', expected an existing file")
+
+
 def test_a_foundation_of_another_program_is_refused(network):
     Path("foundation.nqx").write_bytes(b"PK\x03\x04 something else")
     (found,) = sentences((("potential",), network))

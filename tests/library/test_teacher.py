@@ -40,6 +40,18 @@ def taught(**changes):
     return ARGON | own | changes
 
 
+def taught_water(**teacher):
+    """The least of a campaign of 64 molecules of classical water, in a cell 12.43 Å wide, that has a teacher."""
+    return {
+        "campaign": {"name": "water"},
+        "potential": {"kind": "flexible_water"},
+        "states": [{"temperature": 298.15, "density": 0.997, "atoms": 192}],
+        "objective": {"observables": {"pressure": {"synthetic": True, "scale": 1000}}},
+        "optimiser": {"name": "adam"},
+        "teacher": teacher,
+    }
+
+
 def made(folder, name, abscissa, values, errors):
     """The file of a target that a teacher with this property made."""
     nothing, axes = np.full(len(values), np.nan), (("place", "cm⁻¹"), ("property", "bar"))
@@ -151,6 +163,84 @@ def test_properties_under_names_of_their_own_may_be_synthetic():
 def test_a_teacher_that_does_not_suit_is_refused(changes, said):
     with pytest.raises(CampaignError) as refusal:
         load_config(taught(**changes))
+    assert str(refusal.value).splitlines() == [said]
+
+
+def test_a_teacher_from_a_file_needs_no_frames():
+    network = {"kind": "eann", "file": "teacher.npz"}
+    load_config(taught(teacher={"potential": network}))
+    with pytest.raises(CampaignError) as refusal:
+        load_config(taught(teacher={"potential": network, "dataset": {"files": ["frames.extxyz"]}}))
+    assert str(refusal.value) == (
+        "teacher.dataset is given, expected none, since the eann potential is not trained: remove it."
+    )
+
+
+FRAMES = {"files": ["frames.extxyz"]}
+
+
+@pytest.mark.parametrize(
+    ("potential", "dataset", "said"),
+    [
+        (
+            LENNARD_JONES,
+            None,
+            "elements lists 2 elements, expected one, since the lennard_jones potential knows no mixtures: remove "
+            "the others, or change teacher.potential.",
+        ),
+        (
+            # α = 3.2/9 1/Å: 3.2² · 12.43/9/π = 4.5 waves
+            {"kind": "flexible_water", "electrostatics": "ewald", "reciprocal_vectors": [8, 8, 4]},
+            None,
+            "teacher.potential.reciprocal_vectors is [8, 8, 4], expected 5 or more for states[0], whose cell is "
+            "12.43 Å wide: raise them, or lengthen teacher.potential.cutoff.",
+        ),
+        (
+            {"kind": "flexible_water", "electrostatics": "ewald", "damping": 0},
+            None,
+            "teacher.potential.damping is 0, expected more with ewald: leave it out.",
+        ),
+        (
+            {"kind": "eann"},
+            FRAMES,
+            "teacher.potential.kind is 'eann' where there is no section dataset, expected one that gives the "
+            "molecules to begin the sampling with, since a lattice holds one of 2 elements: change it.",
+        ),
+    ],
+)
+def test_a_teacher_of_water_is_checked_as_its_student_is(potential, dataset, said):
+    load_config(taught_water(potential={"kind": "flexible_water", "electrostatics": "ewald"}))
+    with pytest.raises(CampaignError) as refusal:
+        load_config(taught_water(potential=potential, dataset=dataset))
+    assert str(refusal.value).splitlines() == [said]
+
+
+@pytest.mark.parametrize(
+    ("potential", "dataset", "said"),
+    [
+        (
+            {"kind": "flexible_water"},
+            None,
+            "elements lists Ar, expected O and H, since the flexible_water potential knows no others: change them, "
+            "or teacher.potential.",
+        ),
+        (
+            {"kind": "eann", "triple_products": 4, "angular_momentum": 1},
+            FRAMES,
+            "teacher.potential.triple_products is 4, expected 0 where teacher.potential.angular_momentum is 1, since "
+            "they need tensors: set it to 0, or angular_momentum to 2.",
+        ),
+        (
+            {"kind": "nequix", "known_elements": ["O", "H"]},
+            FRAMES,
+            "teacher.potential.known_elements lacks Ar, expected chemical symbols, those of elements among them: "
+            "correct it.",
+        ),
+    ],
+)
+def test_a_teacher_of_argon_is_checked_as_its_student_is(potential, dataset, said):
+    with pytest.raises(CampaignError) as refusal:
+        load_config(taught(teacher={"potential": potential, "dataset": dataset}))
     assert str(refusal.value).splitlines() == [said]
 
 

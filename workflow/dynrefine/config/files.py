@@ -14,7 +14,7 @@ from dynrefine.config.foundation import unlike_its_file
 from dynrefine.config.model import Config
 from dynrefine.config.properties.base import Measurement, Place, PropertySettings
 from dynrefine.config.properties.scattering import IntermediateScatteringSettings
-from dynrefine.config.surfaces import NequixSettings, differences
+from dynrefine.config.surfaces import FoundationFile, NequixSettings, differences
 from dynrefine.datasets.conversion import factor
 from dynrefine.datasets.deepmd import read_deepmd
 from dynrefine.datasets.extended_xyz import first_frame, looks_like_xyz
@@ -122,17 +122,21 @@ def unsuitable_targets(config: Config) -> Iterator[str]:
 
 def unlike_foundations(config: Config) -> Iterator[str]:
     """A sentence for each key in which a potential is not the network that it begins with."""
-    potential = config.potential
-    if isinstance(potential, NequixSettings) and potential.foundation is not None:
+    for key, potential, _ in _foundations(config):
         try:
-            yield from unlike_its_file(potential)
+            yield from unlike_its_file(potential, key)
         except CampaignError as error:
-            yield f"potential.foundation.path: {error}"
+            yield f"{key}.foundation.path: {error}"
 
 
-def oversized_cutoffs(config: Config) -> Iterator[str]:
-    """A sentence for each distance or wave that is too long for the cell of a state."""
-    cell = next((frame.cell.array for frame in _first_frames(config) if frame.cell.rank == 3), None)
+def oversized_cutoffs(config: Config, first: Sequence[Atoms]) -> Iterator[str]:
+    """A sentence for each distance or wave that is too long for the cell of a state.
+
+    Arguments:
+        config: the campaign.
+        first: frames of each file, of which the first with a cell is taken.
+    """
+    cell = next((frame.cell.array for frame in first if frame.cell.rank == 3), None)
     for key, state in config.states_by_key().items():
         if state.atoms is not None:
             heights = [cubic_edge(state.atoms * config.mean_mass(), state.density)]
@@ -143,9 +147,7 @@ def oversized_cutoffs(config: Config) -> Iterator[str]:
         enlarged = f"enlarge {key}.{'supercell' if state.atoms is None else 'atoms'}"
         for settings, place in placed(config):
             yield from _too_long(settings, place, heights, enlarged)
-        cutoffs = {"potential": config.potential.cutoff}
-        if config.teacher is not None:
-            cutoffs["teacher.potential"] = config.of_teacher().potential.cutoff
+        cutoffs = {surface: potential.cutoff for surface, potential in config.potentials().items()}
         beside = config.surfaces_beside(config.all_properties())
         cutoffs |= {name: each.surface.cutoff for name, each in beside.items()}
         for surface, cutoff in cutoffs.items():
@@ -182,12 +184,17 @@ def _too_long(
             )
 
 
-def charged_compositions(config: Config) -> Iterator[str]:
-    """A sentence where formal charges do not add up to zero, so that dipoles would depend on the origin."""
+def charged_compositions(config: Config, first: Sequence[Atoms]) -> Iterator[str]:
+    """A sentence where formal charges do not add up to zero, so that dipoles would depend on the origin.
+
+    Arguments:
+        config: the campaign.
+        first: frames of each file.
+    """
     if not any("dipole" in settings.surfaces for settings in config.objective.observables.chosen().values()):
         return
     charges = {element.symbol: element.charge for element in config.elements}
-    for frame in _first_frames(config):
+    for frame in first:
         symbols = symbols_of(frame)
         known = [each for symbol in symbols if (each := symbol_among(symbol, charges)) is not None]
         if not known or len(known) < len(symbols):
@@ -217,10 +224,20 @@ def _paths(config: Config) -> dict[str, str]:
             paths[f"{key}.file"] = settings.file.path
     if config.labelling.geometries is not None:
         paths["labelling.geometries"] = config.labelling.geometries
-    if isinstance(config.potential, NequixSettings) and config.potential.foundation is not None:
-        paths["potential.foundation.path"] = config.potential.foundation.path
+    paths |= {f"{key}.foundation.path": file.path for key, _, file in _foundations(config)}
     paths |= {key: path for key, path, _ in _curves(config)}
     return paths
+
+
+def _foundations(config: Config) -> Iterator[tuple[str, NequixSettings, FoundationFile]]:
+    """The key and the settings of each potential whose training begins with a file, and the file."""
+    for key, potential in config.potentials().items():
+        if (
+            isinstance(potential, NequixSettings)
+            and potential.is_trained
+            and potential.foundation is not None
+        ):
+            yield key, potential, potential.foundation
 
 
 def _curves(config: Config) -> Iterator[tuple[str, str, PropertySettings]]:
@@ -242,7 +259,7 @@ def _read(key: str, path: str) -> tuple[list[str], np.ndarray] | str:
         return f"{key}: {error}"
 
 
-def _first_frames(config: Config) -> Iterator[Atoms]:
+def first_frames(config: Config) -> Iterator[Atoms]:
     """The first frame of each file, in Å, its path in `info`; of those that can be read before the first job."""
     dataset = config.dataset
     if dataset is None:

@@ -57,8 +57,12 @@ def section_of(path: str | Path) -> dict[str, Any]:
     return {"kind": "nequix", "foundation": foundation, **own, "known_elements": known}
 
 
-def unlike_its_file(potential: NequixSettings) -> Iterator[str]:
-    """A sentence for each key in which a potential is not the network of its foundation.
+def unlike_its_file(potential: NequixSettings, key: str = "potential") -> Iterator[str]:
+    """A sentence for each setting in which a potential is not the network of its foundation.
+
+    Arguments:
+        potential: the settings.
+        key: where they stand.
 
     Raises:
         CampaignError: the file is unreadable, or not one of nequix.
@@ -70,15 +74,15 @@ def unlike_its_file(potential: NequixSettings) -> Iterator[str]:
     found, expected = file["foundation"]["sha256"], potential.foundation.sha256
     if found != expected:
         yield (
-            f"potential.foundation.sha256 is {expected}, expected {found}, the SHA-256 of {path}: put the right file "
+            f"{key}.foundation.sha256 is {expected}, expected {found}, the SHA-256 of {path}: put the right file "
             "there, or correct it."
         )
     known = sorted(potential.known_elements or [], key=chemical_symbols.index)
     own = potential.model_dump() | {"known_elements": known}
-    for key in (*ARGUMENTS.values(), "known_elements"):
-        if own[key] != file[key]:
+    for name in (*ARGUMENTS.values(), "known_elements"):
+        if own[name] != file[name]:
             yield (
-                f"potential.{key} is {own[key]}, expected {file[key]} as in {path}: correct it; python -m "
+                f"{key}.{name} is {own[name]}, expected {file[name]} as in {path}: correct it; python -m "
                 f"dynrefine.config.foundation {path} prints the whole section."
             )
 

@@ -48,9 +48,10 @@ def check_files(config: Config) -> None:
     _raise_if_any(files.unsuitable_models(config))
     _raise_if_any(files.unknown_parameters(config))
     _raise_if_any(files.unlike_foundations(config))
-    _raise_if_any(files.oversized_cutoffs(config))
+    first = list(files.first_frames(config))
+    _raise_if_any(files.oversized_cutoffs(config, first))
     _raise_if_any(files.unsuitable_targets(config))
-    _raise_if_any(files.charged_compositions(config))
+    _raise_if_any(files.charged_compositions(config, first))
 
 
 def _raise_if_any(problems: Iterable[str]) -> None:

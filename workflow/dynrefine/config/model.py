@@ -123,6 +123,11 @@ class Config(Section):
         names = {name for settings in properties.values() for name in settings.surfaces}
         return {name: trained[name] for name in sorted(names - served)}
 
+    def potentials(self) -> dict[str, SurfaceSettings]:
+        """The settings of the potential and of a teacher of its own kind, by their keys."""
+        own = self.teacher.potential if self.teacher else None
+        return {"potential": self.potential} | ({"teacher.potential": own} if own else {})
+
     def surfaces_from_files(self) -> dict[str, tuple[str, SurfaceSettings]]:
         """The surfaces whose parameters come from files, their keys and settings, by name."""
         surfaces = {"potential": ("potential", self.potential), "dipole": ("dipole", self.dipole)}

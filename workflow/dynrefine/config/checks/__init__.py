@@ -13,6 +13,7 @@ from dynrefine.config.checks.dynamics import (
     states,
     times,
 )
+from dynrefine.config.checks.potentials import potentials
 from dynrefine.config.checks.properties import judges, properties, shared_targets
 from dynrefine.config.checks.surfaces import learning_rates, surfaces
 from dynrefine.config.model import Config
@@ -21,6 +22,7 @@ from dynrefine.config.model import Config
 def unsuitable_values(config: Config) -> Iterator[str]:
     """A sentence for each pair of settings that cannot both hold."""
     return chain(
+        potentials(config),
         surfaces(config),
         data(config),
         labels(config),

@@ -40,7 +40,13 @@ def shared_targets(config: Config) -> Iterator[str]:
 
 
 def judges(config: Config) -> Iterator[str]:
-    """Properties that are fitted and judge, or are fitted to nothing."""
+    """Properties that are fitted and judge, or are fitted to nothing, and where none is fitted."""
+    if not config.objective.observables.chosen():
+        yield sentence(
+            "objective.observables is empty",
+            "at least one measured property to refine against",
+            "add one, such as infrared or diffusion",
+        )
     fitted, judging = config.objective.observables.chosen(), config.validation.properties.chosen()
     for name in sorted(set(fitted) & set(judging)):
         yield sentence(

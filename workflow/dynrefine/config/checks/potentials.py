@@ -1,0 +1,139 @@
+"""What a potential cannot be, the refined one or its teacher."""
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+
+from ase.data import atomic_numbers
+
+from dynrefine.config.base import sentence
+from dynrefine.config.data import Element
+from dynrefine.config.model import Config
+from dynrefine.config.surfaces import (
+    DescriptorSettings,
+    FlexibleWaterSettings,
+    LennardJonesPairs,
+    NequixSettings,
+    SurfaceSettings,
+)
+from dynrefine.datasets.isotopes import element_of
+from dynrefine.geometry.cell import cubic_edge
+
+
+def potentials(config: Config) -> Iterator[str]:
+    """What the potentials of a campaign cannot be."""
+    for key, potential in config.potentials().items():
+        yield from _unsuitable(key, potential, config)
+
+
+def _unsuitable(key: str, potential: SurfaceSettings, config: Config) -> Iterator[str]:
+    unsuitable_elements = list(_elements(key, potential, config.elements))
+    yield from unsuitable_elements
+    yield from _truncation(key, potential)
+    yield from triple_products(key, potential)
+    yield from _network(key, potential, config.elements)
+    if not unsuitable_elements:
+        yield from _lattice(key, potential, config)
+        yield from _waves(key, potential, config)
+
+
+def _elements(key: str, potential: SurfaceSettings, elements: Sequence[Element]) -> Iterator[str]:
+    """Elements that a potential does not know."""
+    if len(elements) > 1 and not potential.mixtures:
+        yield sentence(
+            f"elements lists {len(elements)} elements",
+            f"one, since the {potential.kind} potential knows no mixtures",
+            f"remove the others, or change {key}",
+        )
+    expected, found = potential.symbols, [element.symbol for element in elements]
+    if expected is not None and sorted(found) != sorted(expected):
+        yield sentence(
+            f"elements lists {', '.join(found)}",
+            f"{' and '.join(expected)}, since the {potential.kind} potential knows no others",
+            f"change them, or {key}",
+        )
+
+
+def _lattice(key: str, potential: SurfaceSettings, config: Config) -> Iterator[str]:
+    """Without frames sampling begins on a lattice: of molecules, or of atoms of one element."""
+    count = len(config.elements)
+    if config.dataset is not None or count == 1 or potential.molecule is not None:
+        return
+    reason = f"since a lattice holds one of {count} elements"
+    if not config.potential.trained:
+        yield sentence(
+            f"{key}.kind is '{potential.kind}' where there is no section dataset",
+            f"one that gives the molecules to begin the sampling with, {reason}",
+            "change it",
+        )
+    elif potential is config.potential and not potential.is_trained:
+        yield sentence("dataset is missing", f"one to begin the sampling from, {reason}", "add it")
+
+
+def triple_products(key: str, surface: SurfaceSettings) -> Iterator[str]:
+    """Products of tensors where the features have none."""
+    if not isinstance(surface, DescriptorSettings):
+        return
+    if surface.triple_products and surface.angular_momentum < 2:
+        yield sentence(
+            f"{key}.triple_products is {surface.triple_products}",
+            f"0 where {key}.angular_momentum is {surface.angular_momentum}, since they need tensors",
+            "set it to 0, or angular_momentum to 2",
+        )
+
+
+def _network(key: str, potential: SurfaceSettings, elements: Sequence[Element]) -> Iterator[str]:
+    if not isinstance(potential, NequixSettings):
+        return
+    known = potential.known_elements
+    if known is not None:
+        unknown = [symbol for symbol in known if symbol not in atomic_numbers]
+        missing = [element.symbol for element in elements if element_of(element.symbol) not in known]
+        if unknown or missing:
+            yield sentence(
+                f"{key}.known_elements {'has' if unknown else 'lacks'} {', '.join(unknown or missing)}",
+                "chemical symbols, those of elements among them",
+                "correct it",
+            )
+    kinds = re.findall(r"x(\d[eo])", potential.features)
+    if len(set(kinds)) < len(kinds):
+        yield sentence(
+            f"{key}.features is '{potential.features}'", "each representation once", "add up its numbers"
+        )
+
+
+def _truncation(key: str, potential: SurfaceSettings) -> Iterator[str]:
+    if not isinstance(potential, LennardJonesPairs):
+        return
+    if potential.tail_correction and "shifted" in potential.truncation:
+        yield sentence(
+            f"{key}.tail_correction is true where {key}.truncation is '{potential.truncation}'",
+            "truncated or switched, which leave the energy within the cutoff as it is",
+            "change one of them",
+        )
+    if potential.truncation == "switched" and potential.switching_width >= potential.cutoff:
+        yield sentence(
+            f"{key}.switching_width is {potential.switching_width:g} Å",
+            f"less than {key}.cutoff, {potential.cutoff:g} Å",
+            "lower it",
+        )
+
+
+def _waves(key: str, potential: SurfaceSettings, config: Config) -> Iterator[str]:
+    """The waves of an Ewald sum end where they are as small as what the cutoff leaves out in real space."""
+    if not isinstance(potential, FlexibleWaterSettings) or potential.electrostatics != "ewald":
+        return
+    if not potential.alpha:
+        yield sentence(f"{key}.damping is 0", "more with ewald", "leave it out")
+        return
+    for place, state in config.states_by_key().items():
+        if state.atoms is None:
+            continue
+        edge = cubic_edge(state.atoms * config.mean_mass(), state.density)
+        needed = math.ceil(potential.alpha**2 * potential.cutoff * edge / math.pi)
+        if min(potential.reciprocal_vectors) < needed:
+            yield sentence(
+                f"{key}.reciprocal_vectors is {potential.reciprocal_vectors}",
+                f"{needed} or more for {place}, whose cell is {edge:.2f} Å wide",
+                f"raise them, or lengthen {key}.cutoff",
+            )
