@@ -1,60 +1,98 @@
-"""Write what a finished campaign came to as a small table and a figure for these pages.
+"""Write what a campaign came to as small tables and figures for these pages.
 
-python docs/results.py config/teacher-argon.yaml docs/results
+    python docs/results.py config/teacher-argon.yaml docs/results
 
-The table <campaign>.csv has what was measured, or what the teacher has, beside the initial and the refined potential;
-<campaign>_forces.csv what compare_with_teacher found, where there is a teacher; the figure <campaign>.svg shows the
-parameters that have names by iteration, or else the infrared spectrum.
+In docs/results/<campaign>, of the stages of the validation that are there:
+
+    properties.csv              what was simulated, beside what was measured or what the teacher has
+    errors.csv                  errors on the ab initio test frames, where there are any
+    teacher.csv                 parameters and forces beside the teacher's, where there is one
+    covariance.csv              of the refined parameters, where it was asked for
+    bands.csv, spectrum.svg     of the infrared spectrum with the longest window; the bands are those of water
+    parameters.svg              the parameters that have names, by iteration
 """
 
 import sys
+from collections.abc import Sequence
+from functools import reduce
 from pathlib import Path
 
 import pandas as pd
+from infrared_bands import has_bands, rows_of_bands
 
 from dynrefine.config import load_config
+from dynrefine.config.model import Config
+from dynrefine.config.properties.spectra import InfraredSettings
 from dynrefine.files.curves import load_curves
 from dynrefine.files.history import load_history
-from dynrefine.files.tables import write_table
 from dynrefine.report.figures import parameters_figure, save_figure, spectrum_figure
 
-STAGES = ("initial", "refined")
-KEYS = ["property", "state", "unit"]
-
-campaign, folder = load_config(sys.argv[1]), Path(sys.argv[2])
-name = campaign.campaign.name
-results = Path("results", name)
-last = f"{campaign.optimiser.iterations - 1:03d}"
+OF_PROPERTIES = ["property", "state", "unit", "measured", "measured_error"]
+OF_ERRORS = ["quantity", "unit"]
+OF_TEACHER = ["role", "where", "quantity", "unit", "teacher"]
 
 
-def of_stages(file, keys, columns):
-    """The tables of both stages side by side, to six digits."""
-    initial, refined = (
-        pd.read_csv(results / "validation" / stage / file)[[*keys, *columns]] for stage in STAGES
-    )
-    merged = initial.merge(refined, on=keys, suffixes=tuple(f" {stage}" for stage in STAGES))
-    numbers = merged.select_dtypes("number").columns
-    return merged.assign(**{column: merged[column].map("{:.6g}".format) for column in numbers})
+def main(configuration: str, folder: Path) -> None:
+    """Tables and figures of the campaign of a configuration."""
+    campaign = load_config(configuration)
+    name = campaign.campaign.name
+    results, own = Path("results", name), folder / name
+    validation = results / "validation"
+    stages = [stage for stage in ("initial", "refined") if (validation / stage / "properties.csv").exists()]
+    if not stages:
+        sys.exit(f"error: {validation} has no stage with properties: run the campaign first.")
+    own.mkdir(parents=True, exist_ok=True)
+    by_stage = {stage: validation / stage for stage in stages}
+    _write(own / "properties.csv", _side_by_side(by_stage, "properties.csv", OF_PROPERTIES))
+    if campaign.dataset is not None:
+        _write(own / "errors.csv", _side_by_side(by_stage, "errors.csv", OF_ERRORS))
+    if campaign.teacher is not None:
+        _write(own / "teacher.csv", _side_by_side(by_stage, "against_teacher.csv", OF_TEACHER))
+    if campaign.validation.covariance and "refined" in by_stage:
+        _write(own / "covariance.csv", pd.read_csv(validation / "refined/covariance.csv"))
+    _infrared(campaign, by_stage, own)
+    _parameters(results / f"refinement/{campaign.optimiser.iterations - 1:03d}/history.csv", own)
 
 
-folder.mkdir(exist_ok=True)
-keys = [*KEYS, "measured", "measured_error"]
-write_table(folder / f"{name}.csv", of_stages("properties.csv", keys, ["value", "standard_error"]))
-if campaign.teacher is not None:
-    keys = ["role", "where", "quantity", "unit", "teacher"]
-    found = of_stages("against_teacher.csv", keys, ["value", "standard_error"])
-    write_table(folder / f"{name}_forces.csv", found)
-history = load_history(results / "refinement" / last / "history.csv")
-if len(history.of_role("parameter")):
-    figure = parameters_figure(history)
-else:
-    fitted = campaign.objective.observables.chosen()["infrared"]
-    initial, refined = (
-        next(c for c in load_curves(results / "validation" / stage / "curves.npz") if c.name == "infrared")
-        for stage in STAGES
-    )
-    reference = "synthetic" if fitted.synthetic else "measured"
-    figure = spectrum_figure(
-        {"initial": initial, "refined": refined}, [band.range for band in fitted.compared_bands], reference
-    )
-save_figure(folder / f"{name}.svg", figure)
+def _write(path: Path, table: pd.DataFrame) -> None:
+    table.to_csv(path, index=False, float_format="%.5g")
+
+
+def _side_by_side(by_stage: dict[str, Path], file: str, keys: Sequence[str]) -> pd.DataFrame:
+    """The values and errors of a table of each stage, in columns of their own."""
+    tables = []
+    for stage, folder in by_stage.items():
+        names = {"value": stage, "standard_error": f"{stage}_error"}
+        table = pd.read_csv(folder / file).rename(columns=names)
+        tables.append(table[[*keys, *(name for name in names.values() if name in table)]])
+    return reduce(lambda left, right: left.merge(right, on=list(keys)), tables)
+
+
+def _infrared(campaign: Config, by_stage: dict[str, Path], own: Path) -> None:
+    """Figure and bands of the infrared spectrum with the longest window, of the first state, if there is one."""
+    properties = campaign.all_properties()
+    spectra = {name: each for name, each in properties.items() if isinstance(each, InfraredSettings)}
+    if not spectra:
+        return
+    name, settings = max(spectra.items(), key=lambda item: item[1].window)
+    curves = {
+        stage: next(curve for curve in load_curves(folder / "curves.npz") if curve.name == name)
+        for stage, folder in by_stage.items()
+    }
+    fitted = campaign.objective.observables.chosen()
+    drawn = next((each for key, each in spectra.items() if key in fitted), settings)
+    reference = "synthetic" if settings.synthetic else "measured"
+    figure = spectrum_figure(curves, [band.range for band in drawn.compared_bands], reference)
+    save_figure(own / "spectrum.svg", figure)
+    if has_bands(campaign, settings):
+        _write(own / "bands.csv", pd.DataFrame(rows_of_bands(curves, settings.target_file)))
+
+
+def _parameters(history: Path, own: Path) -> None:
+    """The figure of the parameters that have names, once the refinement has ended."""
+    if history.exists() and len((found := load_history(history)).of_role("parameter")):
+        save_figure(own / "parameters.svg", parameters_figure(found))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))
