@@ -1,6 +1,7 @@
 """What surrounds a job: its log, its exit code, and who hears what."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -19,6 +20,9 @@ snakemake = SimpleNamespace(
 with surroundings(snakemake):
     logging.getLogger("dynrefine").info("half done")
     logging.getLogger("dynrefine").warning("careful")
+    for feature in ("prefer-no-gather", "avx512fp16", "prefer-no-scatter"):
+        missing = f"Target machine feature +{{feature}} is not  supported on the host machine."
+        os.write(2, f"E1126 14:31:45.596564 13751 cpu_aot_loader.cc:195] {{missing}}\\n".encode())
     os.write(2, b"a message of XLA\\n")
     raise {error}
 """
@@ -38,6 +42,13 @@ def test_the_log_hears_everything_and_the_terminal_what_matters(tmp_path):
     for text in ("half done", "warning: careful", "a message of XLA", "error: frames.xyz is empty"):
         assert text in log
     assert "Traceback" not in log
+
+
+def test_the_log_has_no_false_alarms_of_programs_from_the_cache(tmp_path):
+    _, log = run(tmp_path, 'CampaignError("no frames.")')
+    assert re.findall(r"Target machine feature (\S+)", log) == ["+avx512fp16"]
+    assert [line for line in log.splitlines() if "\0" in line] == []
+    assert log.splitlines()[-1].split("  ")[-1].startswith("ended after")
 
 
 def test_an_error_that_is_not_foreseen_comes_with_its_traceback(tmp_path):

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import platform
+import re
 import sys
 import time
 from collections.abc import Generator, Mapping
@@ -34,6 +35,12 @@ FAULTY_RELEASES = {
     "0.10.2": "computes wrong numbers on CPUs without a sign (jax-ml/jax issues 39103 and 39352)",
     "0.11.0": "crashes or hangs in sums on CPUs (jax-ml/jax issue 39257)",
 }
+
+# XLA 0.10.1 says so of each program from the cache, on the CPU that compiled it too: these two are wishes of its
+# compiler, not instructions of a CPU (openxla/xla issue 44565). A feature that is missing has a line of its own.
+_FALSE_ALARM = re.compile(
+    rb"^E\d+ .*cpu_aot_loader.*Target machine feature \+prefer-no-(gather|scatter) .*\n", re.M
+)
 
 logger = logging.getLogger(__name__)
 
@@ -101,9 +108,9 @@ def run_step(name: str, snakemake: Any) -> None:
 def surroundings(snakemake: Any) -> Generator[None]:
     """What surrounds a job: its log, its device, and errors in one line.
 
-    The log file gets everything, what XLA says included, the terminal warnings and errors, unless QUIET_VARIABLE is
-    set. A CampaignError is written as one line and ends the job with exit code 1; any other exception is written with
-    its traceback.
+    The log file gets everything, what XLA says included, and loses a false alarm of it at the end; the terminal gets
+    warnings and errors, unless QUIET_VARIABLE is set. A CampaignError is written as one line and ends the job with
+    exit code 1; any other exception is written with its traceback.
 
     Arguments:
         snakemake: the object Snakemake gives to scripts. Where its parameters hold `precision` ("float32" or
@@ -146,6 +153,7 @@ def surroundings(snakemake: Any) -> Generator[None]:
             time.monotonic() - started,
             performance.compilation_seconds,
         )
+        _drop_false_alarms(log)
 
 
 @dataclass(frozen=True)
@@ -268,8 +276,7 @@ def _open_log(path: Path) -> None:
         terminal = logging.StreamHandler(os.fdopen(os.dup(2), "w", encoding="utf-8"))
         terminal.setLevel(logging.WARNING)
         handlers.append(terminal)
-    # What libraries write past Python's logging belongs to the log file too: XLA 0.10.1 reports every program that it
-    # reads from the cache as compiled for another CPU, which is not so (openxla/xla issue 44565).
+    # what libraries write past Python's logging belongs to the log file too
     if log.stream:
         os.dup2(log.stream.fileno(), 2)
     for handler in handlers:
@@ -278,6 +285,17 @@ def _open_log(path: Path) -> None:
     logging.captureWarnings(True)
     for chatty in ("jax", "matplotlib"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def _drop_false_alarms(path: Path) -> None:
+    """Write the log anew without them, through standard error, so that what follows stands at its end."""
+    found = path.read_bytes()
+    kept = _FALSE_ALARM.sub(b"", found)
+    if len(kept) < len(found):
+        with open(2, "wb", closefd=False, buffering=0) as stream:
+            stream.seek(0)
+            stream.truncate()
+            stream.write(kept)
 
 
 def _origin_of(snakemake: Any) -> dict[str, Any]:
