@@ -13,9 +13,10 @@ In docs/results/<campaign>, of the stages of the validation that are there:
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from infrared_bands import has_bands, rows_of_bands
@@ -32,7 +33,7 @@ OF_ERRORS = ["quantity", "unit"]
 OF_TEACHER = ["role", "where", "quantity", "unit", "teacher"]
 
 
-def main(configuration: str, folder: Path) -> None:
+def main(configuration: str | Mapping[str, Any], folder: Path) -> None:
     """Tables and figures of the campaign of a configuration."""
     campaign = load_config(configuration)
     name = campaign.campaign.name

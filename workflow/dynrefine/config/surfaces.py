@@ -37,8 +37,8 @@ class SurfaceSettings(Section):
     cutoff: PositiveFloat = Field(description="Distance beyond which atoms do not see each other, Å.")
     file: GivenModel | None = Field(
         None,
-        description="File that the parameters are taken from, a path or {url, sha256}, instead of a training; it was "
-        "made with these settings and elements; null: none.",
+        description="NPZ that the parameters are taken from as they are, a path or {url, sha256}, instead of a "
+        "training; a campaign or an export made it with these settings and elements; null: none.",
         examples=[None],
     )
 
@@ -310,7 +310,10 @@ class NequixSettings(SurfaceSettings):
         "of the campaign.",
     )
     foundation: FoundationFile | None = Field(
-        None, description="Network that the training begins with; null: a random one.", examples=[None]
+        None,
+        description="File of the package (.nqx) whose network the training begins with; null: a random one. With "
+        "file, which is instead of a training, only a record of how that was made.",
+        examples=[None],
     )
 
 

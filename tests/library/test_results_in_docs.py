@@ -1,0 +1,64 @@
+"""The script that writes what a campaign came to for the documentation."""
+
+from importlib import import_module
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from finished_campaign import ROOT
+
+from dynrefine.files.curves import curve_of, save_curves
+
+CENTRES = (203.0, 646.0, 1644.0, 2130.0, 3390.0)  # cm⁻¹, of bands of water
+WIDTH, SMOOTHING = 60.0, 20.0  # cm⁻¹
+GRID = np.arange(8.0, 4001.0, 8.0)
+SPECTRUM = sum(np.exp(-0.5 * ((GRID - centre) / WIDTH) ** 2) for centre in CENTRES)
+
+
+@pytest.fixture
+def tables(tmp_path, monkeypatch):
+    """Of a campaign of water without its refinement; the measured spectrum is twice the simulated one."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    measured = pd.DataFrame({"wavenumber": GRID, "measured": 2000.0 * SPECTRUM})
+    measured.to_csv("target.csv", index=False)
+    settings = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
+    judging = {"kind": "infrared", "target": "target.csv", "window": 1000, "bands": [{"range": [100, 4000]}]}
+    settings["validation"] |= {"length": 1000, "properties": {"infrared_1ps": judging}}
+    initial = tmp_path / "results/water16/validation/initial"
+    initial.mkdir(parents=True)
+    axes = (("wavenumber", "cm⁻¹"), ("n(ν)α(ν)", "cm⁻¹"))
+    simulated = 1000.0 * SPECTRUM, 20.0 * SPECTRUM
+    save_curves(
+        initial / "curves.npz",
+        [curve_of("infrared_1ps", "300K", axes, (GRID, 2000.0 * SPECTRUM), simulated)],
+    )
+    (initial / "properties.csv").write_text(
+        "property,family,role,unit,fitted,state,value,standard_error,measured,measured_error\n"
+        "pressure,pressure,value,bar,False,300K,4725.98,143.774,1,\n"
+    )
+    (initial / "errors.csv").write_text("quantity,value,unit\nforce,25.1968,meV/Å\n")
+    import_module("results").main(settings, tmp_path / "docs")
+    return {path.stem: pd.read_csv(path) for path in (tmp_path / "docs/water16").glob("*.csv")}
+
+
+def test_the_tables_have_what_there_is_of_a_campaign(tables):
+    assert tables.keys() == {"properties", "errors", "bands"}
+    (pressure,) = tables["properties"].to_dict("records")
+    assert (pressure["initial"], pressure["initial_error"], pressure["measured"]) == (4726.0, 143.77, 1.0)
+    assert tables["errors"].to_dict("records") == [{"quantity": "force", "unit": "meV/Å", "initial": 25.197}]
+
+
+def test_the_bands_of_water_are_where_they_are(tables):
+    bands = tables["bands"].set_index("quantity")
+    assert bands.initial["relative L2 difference"] == pytest.approx(50.0)
+    assert bands.initial["relative L2 of which noise"] == pytest.approx(1.0)
+    # a Gaussian smoothed by another has the sum of the squares of the widths, and the same area
+    height = 1000.0 * WIDTH / np.hypot(WIDTH, SMOOTHING)
+    for name in ("measured", "initial"):
+        places, heights = (
+            bands[name][bands.index.str.endswith(kind)].to_numpy() for kind in ("maximum", "height")
+        )
+        np.testing.assert_allclose(places, CENTRES, atol=0.5)
+        np.testing.assert_allclose(heights, height * (2.0 if name == "measured" else 1.0), rtol=2e-3)
