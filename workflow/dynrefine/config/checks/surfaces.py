@@ -47,10 +47,10 @@ def surfaces(config: Config) -> Iterator[str]:
                 f"parameters of the {kind} potential: {known}",
                 "rename or remove it",
             )
-    if config.validation.covariance and not config.potential.parameters:
+    if config.validation.covariance and not config.potential.parameters and config.dataset is None:
         yield sentence(
             "validation.covariance is true",
-            f"false, since the parameters of the {kind} potential have no names",
+            f"false, since the parameters of the {kind} potential have no names and there are no ab initio frames",
             "set it to false",
         )
     for name in config.gradient.check.total_derivative:
