@@ -7,7 +7,8 @@ In docs/results/<campaign>, of the stages of the validation that are there:
     properties.csv              what was simulated, beside what was measured or what the teacher has
     errors.csv                  errors on the ab initio test frames, where there are any
     teacher.csv                 parameters and forces beside the teacher's, where there is one
-    covariance.csv              of the refined parameters, where it was asked for
+    covariance.csv              of the refined parameters that have names, where it was asked for
+    left_open.csv               of properties, where the parameters have none
     bands.csv, spectrum.svg     of the infrared spectrum with the longest window; the bands are those of water
     parameters.svg              the parameters that have names, by iteration
 """
@@ -49,8 +50,9 @@ def main(configuration: str | Mapping[str, Any], folder: Path) -> None:
         _write(own / "errors.csv", _side_by_side(by_stage, "errors.csv", OF_ERRORS))
     if campaign.teacher is not None:
         _write(own / "teacher.csv", _side_by_side(by_stage, "against_teacher.csv", OF_TEACHER))
-    if campaign.validation.covariance and "refined" in by_stage:
-        _write(own / "covariance.csv", pd.read_csv(validation / "refined/covariance.csv"))
+    for path in (validation / "refined/covariance.csv", validation / "refined/left_open.csv"):
+        if path.exists():
+            _write(own / path.name, pd.read_csv(path))
     _infrared(campaign, by_stage, own)
     _parameters(results / f"refinement/{campaign.optimiser.iterations - 1:03d}/history.csv", own)
 

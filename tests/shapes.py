@@ -22,6 +22,7 @@ WITH_SHAPES = [
         "properties",
         "quantities",
         "refinement.covariance",
+        "refinement.drawn_potentials",
         "refinement.force_metric",
         "refinement.gradient",
         "refinement.objective",

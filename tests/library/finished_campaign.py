@@ -127,6 +127,7 @@ class FinishedCampaign:
                 for name in ("history", "frames", "summary", "gradient_check", "total_derivative", "horizon")
             },
             "covariance": [],
+            "left_open": [],
             "sensitivities": [],
         }
         for kind, name in OF_SURFACE.items():

@@ -373,12 +373,12 @@ DOWNLOAD = {"url": "https://example.org/frames.extxyz", "path": "data/frames.ext
             ["optimiser.parameter_scales.sigma is given", "parameters of the eann potential: none"],
         ),
         (
-            minimal,
-            {"validation": {"covariance": True}},
-            [
-                "validation.covariance is true",
-                "false, since the parameters of the eann potential have no names",
-            ],
+            argon,
+            {
+                "validation": {"covariance": True},
+                "potential": {"file": {"url": "a.npz", "path": "resources/a.npz", "sha256": 64 * "0"}},
+            },
+            ["validation.covariance is true", "no names and there are no ab initio frames"],
         ),
         (
             water,

@@ -14,7 +14,7 @@ from dynrefine.refinement.covariance import Determination, Property
 from dynrefine.refinement.sensitivities import Derivatives
 from dynrefine.report.determination import determination_chapter, directions
 from dynrefine.report.figures import covariance_figure
-from dynrefine.steps.estimate_covariance import errors_of
+from dynrefine.steps.determining import errors_of
 
 STARTS, VALUES, UNITS = 6, np.array([0.0103, 3.4]), ["eV", "Å"]
 QUANTITIES = (("temperature", "K"), ("property", "bar"))

@@ -32,7 +32,13 @@ from dynrefine.refinement.gradient_check import (
     compare_with_finite_differences,
 )
 from dynrefine.refinement.objective import evaluate_state
-from dynrefine.refinement.sensitivities import derivatives, measured
+from dynrefine.refinement.sensitivities import (
+    Moving,
+    derivatives,
+    measured,
+    named_directions,
+    numbered_directions,
+)
 from dynrefine.sampling.energies import potential_energies
 from dynrefine.sampling.reweighting import boltzmann_weights
 from dynrefine.surfaces.base import energy_forces_stress
@@ -248,8 +254,14 @@ def test_derivatives_by_named_parameters_are_those_of_the_reweighted_properties(
 
     species = simulation.system.species
     energies = partial(potential_energies, simulation.field, species=species, points=argon.starts)
-    found = measured(potential, observables, observe(potential), observe, energies)
+    moving, whole = Moving(observe, energies), observe(potential)
+    found = measured(potential, named_directions(potential), observables, whole, moving)
     assert found.parameters == ("epsilon", "sigma")
+    change = np.array([0.002, 0.1])  # of both parameters together
+    together = measured(potential, numbered_directions(change[None]), observables, whole, moving)
+    for name, observable in observables.items():
+        single, joint = (derivatives(observable, each, name, KELVIN).jacobian for each in (found, together))
+        np.testing.assert_allclose(joint[:, 0], single @ change, rtol=1e-5)
 
     @jax.jit
     def properties(vector):

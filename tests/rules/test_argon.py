@@ -592,7 +592,15 @@ def test_the_report_has_the_comparisons_of_the_gradient_but_no_training(results)
         "objectives": [results / f"refinement/{part}/objective.npz" for part in ITERATIONS],
     }
     of_surfaces = ("surface_learning_curves", "surface_errors", "surface_parities", "frames", "summary")
-    not_asked_for = ("horizon", "covariance", "sensitivities", "path_integrals", "teacher", "targets")
+    not_asked_for = (
+        "horizon",
+        "covariance",
+        "sensitivities",
+        "left_open",
+        "path_integrals",
+        "teacher",
+        "targets",
+    )
     files |= dict.fromkeys((*of_surfaces, *not_asked_for), [])
     folders = {name: str(results / name) for name in ("benchmarks", "logs")}
     settings = WriteReport.model_construct(configuration=CONFIG, surfaces=[], **folders)

@@ -192,3 +192,28 @@ def test_the_report_tells_the_verdict_on_one_page(finished_toy):
     references = re.findall(r"""(?:\b(?:src|href)\s*=\s*["']|url\(["']?)([^"')]*)""", page)
     outside = {text for text in references if not text.startswith(("#", "data:"))}
     assert outside == {"https://doi.org/10.1038/s41467-025-56061-z"}
+
+
+@pytest.mark.slow
+def test_potentials_are_drawn_around_the_refined_one_and_what_is_left_open_is_told(toy):
+    """Their forces differ by the error on the test frames; each judged number has what the frames leave open."""
+    asked_for = toy.configure("drawn.yaml", validation={"covariance": True, "drawn_potentials": 4})
+    ran = toy.run(configuration=asked_for)
+    assert {name: count for name, count in ran.items() if name not in ("all", "total")} == dict.fromkeys(
+        ("draw_potentials", "measure_sensitivities", "compare_drawn_potentials", "write_report"), 1
+    )
+    folder = toy.results / "validation/refined"
+    changes = read_arrays(folder / "drawn_potentials.npz", "drawn potentials").arrays["changes"]
+    probes = read_arrays(toy.results / "pretraining/force_metric.npz", "force metric").arrays["probes"]
+    errors = pd.read_csv(folder / "errors.csv").set_index("quantity").value
+    squares = np.mean((probes.astype(float) @ changes.T) ** 2)
+    assert 1e3 * np.sqrt(squares) == pytest.approx(errors["force"], rel=1e-6)  # meV/Å
+
+    table = pd.read_csv(folder / "left_open.csv")
+    judged = pd.read_csv(folder / "properties.csv").set_index("property")
+    assert set(table.property[table.fitted]) == {"infrared"}
+    assert set(table.property) >= {"pressure", "diffusion", "rdf", "vibrations"}
+    own = table.set_index("property").loc["pressure"]
+    assert 0.0 < own.left < np.inf and own.beforehand > 0.0
+    assert own.value == pytest.approx(judged.value["pressure"], rel=0.5)
+    assert "what the frames leave open" in (toy.results / "report.html").read_text(encoding="utf-8")

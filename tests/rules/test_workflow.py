@@ -102,6 +102,10 @@ def test_the_covariance_of_parameters_is_estimated_where_it_is_asked_for(stand_i
     planned = stand_in.planned(configuration="config/argon-two-targets.yaml")
     assert (planned["measure_sensitivities"], planned["estimate_covariance"]) == (2, 1)  # of two chunks
     assert "estimate_covariance" not in stand_in.planned(configuration="config/argon.yaml")
+    asked_for = stand_in.configure("drawn.yaml", validation={"covariance": True})
+    planned = stand_in.planned(configuration=asked_for)
+    assert planned["draw_potentials"] == planned["measure_sensitivities"] == 1  # of one chunk
+    assert planned["compare_drawn_potentials"] == 1 and "estimate_covariance" not in planned
 
 
 def test_a_teacher_is_simulated_as_the_student_is_and_makes_its_targets(stand_in):

@@ -250,7 +250,9 @@ def test_a_campaign_in_one_job_goes_back_into_the_queue_and_goes_on(cluster, toy
     scontrol("update", f"jobid={job}", "starttime=now+5")
 
     def reported():
-        queued = subprocess.run(["squeue", "--noheader", "--format=%i"], capture_output=True, text=True, check=True)
+        queued = subprocess.run(
+            ["squeue", "--noheader", "--format=%i"], capture_output=True, text=True, check=True
+        )
         ended = job not in queued.stdout.split()
         assert not ended or report.exists(), log.read_text()
         return report.exists()

@@ -122,19 +122,26 @@ SURFACE_FILES, ALL_SURFACE_FILES = (
     for surfaces in (OTHER_SURFACES, ALL_SURFACES)
 )
 TRAINING_FRAMES = with_dataset("<results>/dataset/train.extxyz")
-FORCE_METRIC = (
-    "<results>/pretraining/force_metric.npz"
-    if campaign.optimiser.name == "natural"
-    else []
-)
+METRIC = "<results>/pretraining/force_metric.npz"
+FORCE_METRIC = METRIC if campaign.optimiser.name == "natural" else []
 HORIZON = (
     "<results>/gradient_horizon/horizon.csv"
     if campaign.gradient.depth == "auto"
     else []
 )
-COVARIANCE, SENSITIVITIES = (
-    f"<results>/validation/refined/{name}.csv" if campaign.validation.covariance else []
-    for name in ("covariance", "sensitivities")
+# What the data determine of parameters that have names, or else of potentials drawn around the refined one.
+NAMED = bool(campaign.potential.parameters)
+COVARIANCE, SENSITIVITIES, LEFT_OPEN = (
+    (
+        f"<results>/validation/refined/{name}.csv"
+        if campaign.validation.covariance and named == NAMED
+        else []
+    )
+    for name, named in {
+        "covariance": True,
+        "sensitivities": True,
+        "left_open": False,
+    }.items()
 )
 PATH_INTEGRALS = (
     [

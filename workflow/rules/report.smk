@@ -59,6 +59,7 @@ rule write_report:
         horizon=HORIZON,
         covariance=COVARIANCE,
         sensitivities=SENSITIVITIES,
+        left_open=LEFT_OPEN,
         targets=TARGET_FILES,
         teacher=(
             "<results>/validation/teacher/properties.csv" if campaign.teacher else []

@@ -171,7 +171,16 @@ class JudgeSettings(Section):
     )
 
 
-class ValidationSettings(JudgeSettings, SharedSampling):
+class DrawnSettings(Section):
+    drawn_potentials: int = Field(
+        16,
+        ge=3,
+        description="With covariance, for potentials of parameters without names: potentials drawn among those that "
+        "fit the ab initio frames as well as the refined one.",
+    )
+
+
+class ValidationSettings(JudgeSettings, DrawnSettings, SharedSampling):
     states: list[State] = Field(
         [],
         description="States at which potentials are judged; empty: those of the refinement. What was measured at a "
@@ -181,9 +190,10 @@ class ValidationSettings(JudgeSettings, SharedSampling):
     length: PositiveFloat = Field(1000.0, description="Length of a trajectory each way in time, fs.")
     covariance: bool = Field(
         False,
-        description="For potentials whose parameters have names: what the fitted measurements determine of them, by "
-        "the derivatives of all properties at the refined potential. Each parameter takes two more short runs from "
-        "each starting point.",
+        description="What the fitted measurements determine of parameters that have names or, where they have none, "
+        "of properties of potentials that fit the ab initio frames as well: by the derivatives of all properties at "
+        "the refined potential. Each parameter, or drawn potential, takes two more short runs from each starting "
+        "point.",
     )
     path_integrals: PathIntegralSettings | None = Field(
         None,

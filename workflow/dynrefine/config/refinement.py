@@ -132,7 +132,13 @@ class ProbeSettings(Section):
     probes: PositiveInt = Field(1000, description="Random projections of the forces that make the metric.")
 
 
-class StepSettings(RowSettings):
+class DampingSettings(Section):
+    damping: PositiveFloat = Field(
+        0.1, description="Damping of the metric, in units of its mean diagonal element, pure number."
+    )
+
+
+class StepSettings(RowSettings, DampingSettings):
     name: Literal["natural", "adam", "sgd"] = Field(
         "natural",
         description="Natural gradient in the metric of the forces on the ab initio frames, or an optimiser of "
@@ -148,9 +154,6 @@ class StepSettings(RowSettings):
         ge=0.0,
         lt=1.0,
         description="Share of earlier gradients in that of a step, pure number; not for sgd.",
-    )
-    damping: PositiveFloat = Field(
-        0.1, description="Damping of the metric, in units of its mean diagonal element, pure number."
     )
     learning_rate: PositiveFloat = Field(5e-5, description="Learning rate of adam and sgd, pure number.")
     learning_rate_decay: float = Field(

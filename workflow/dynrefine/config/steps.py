@@ -8,6 +8,7 @@ from dynrefine.config.base import Section
 from dynrefine.config.data import BatchSettings, Element, FramesSettings
 from dynrefine.config.dynamics import (
     BarostatSettings,
+    DrawnSettings,
     JudgeSettings,
     NeighbourSettings,
     PathIntegralSettings,
@@ -18,6 +19,7 @@ from dynrefine.config.dynamics import (
 from dynrefine.config.model import Config
 from dynrefine.config.refinement import (
     AnchorSettings,
+    DampingSettings,
     FollowingSettings,
     ObjectiveSettings,
     PilotSettings,
@@ -186,6 +188,19 @@ class EstimateCovariance(PotentialStep, JudgingSettings):
     fitted_states: list[str]
 
 
+class _DampedSettings(TrainableSettings, DampingSettings):
+    pass
+
+
+class DrawPotentials(PotentialStep):
+    optimiser: _DampedSettings
+    validation: DrawnSettings
+
+
+class CompareDrawnPotentials(EstimateCovariance):
+    pass
+
+
 class _HeldSettings(NeighbourSettings):
     barostat: BarostatSettings
 
@@ -244,6 +259,8 @@ STEPS: dict[str, type[Section]] = {
     "validate": Validate,
     "measure_sensitivities": MeasureSensitivities,
     "estimate_covariance": EstimateCovariance,
+    "draw_potentials": DrawPotentials,
+    "compare_drawn_potentials": CompareDrawnPotentials,
     "sample_path_integrals": SamplePathIntegrals,
     "judge_path_integrals": JudgePathIntegrals,
     "write_target": WriteTarget,

@@ -64,6 +64,11 @@ class Model:
             )
         )
 
+    def moved(self, change: Any) -> "Model":
+        """The same model with something added to its trainable parameters, a vector [P] in their units."""
+        vector, restored = flat_parameters(self.parameters["trainable"])
+        return self.with_trainable(restored(vector + change))
+
     def with_constants_fitted(self, training: FramesWithNeighbours) -> "Model":
         """The same model with the constants that its architecture takes from the training frames, if any."""
         if not hasattr(self.architecture, "fitted_constants"):

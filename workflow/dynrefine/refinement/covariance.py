@@ -65,6 +65,24 @@ class Property:
         """Of the comparison: that of the measurement and the statistical one of the simulation."""
         return np.hypot(self.target_error, self.derivatives.prediction_error)
 
+    def points(self) -> pd.DataFrame:
+        """One row for each point: property, state, fitted, abscissa, ..., value, standard_error."""
+        (_, abscissa_unit), (_, unit) = self.quantities
+        return pd.DataFrame(
+            {
+                "property": self.name,
+                "state": self.state,
+                "fitted": self.fitted,
+                "abscissa": self.abscissa,
+                "abscissa_unit": abscissa_unit,
+                "unit": unit,
+                "target": self.target,
+                "target_error": self.target_error,
+                "value": self.derivatives.prediction,
+                "standard_error": self.derivatives.prediction_error,
+            }
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Determination:
@@ -146,23 +164,9 @@ class Determination:
         return pd.concat([self._rows(each) for each in self.properties], ignore_index=True)
 
     def _rows(self, each: Property) -> pd.DataFrame:
-        own, ((_, abscissa_unit), (_, unit)) = each.derivatives, each.quantities
+        own = each.derivatives
         errors = np.sqrt(np.einsum("wp,pq,wq->w", own.jacobian, self.covariance, own.jacobian))
-        points = pd.DataFrame(
-            {
-                "property": each.name,
-                "state": each.state,
-                "fitted": each.fitted,
-                "abscissa": each.abscissa,
-                "abscissa_unit": abscissa_unit,
-                "unit": unit,
-                "target": each.target,
-                "target_error": each.target_error,
-                "value": own.prediction,
-                "standard_error": own.prediction_error,
-                "parameter_error": errors,
-            }
-        )
+        points = each.points().assign(parameter_error=errors)
         return pd.concat(
             [
                 points.assign(

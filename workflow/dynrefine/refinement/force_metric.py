@@ -189,6 +189,38 @@ def gram_of(
     return gram
 
 
+@dataclass(frozen=True)
+class Damped:
+    """(G + λ)⁻¹, through the inverse of a matrix of the probes (Woodbury), which are fewer than the parameters.
+
+    Attributes:
+        metric: G.
+        shift: λ, (eV/Å)².
+        inner: (λ M + A Aᵀ)⁻¹.
+    """
+
+    metric: Metric
+    shift: float
+    inner: Float[np.ndarray, "M M"]
+
+    def __call__(self, vector: Float[np.ndarray, " P"]) -> Float[np.ndarray, " P"]:
+        """Its product with a vector."""
+        return (vector - self.metric.pulled_back(self.inner @ self.metric.along(vector))) / self.shift
+
+
+def damped(metric: Metric, damping: float, parameters: int) -> Damped:
+    """The inverse of the damped metric.
+
+    Arguments:
+        metric: of the forces.
+        damping: λ in units of the mean diagonal element of G.
+        parameters: number P of them.
+    """
+    gram = np.asarray(metric.gram, float)
+    shift = damping * np.trace(gram) / (len(gram) * parameters)
+    return Damped(metric, shift, np.linalg.inv(shift * len(gram) * np.eye(len(gram)) + gram))
+
+
 def natural_step(metric: Metric, damping: float, radius: float) -> optax.GradientTransformation:
     """The natural gradient step of a fixed length, as an optimiser of Optax for a parameter vector [P].
 
@@ -197,14 +229,10 @@ def natural_step(metric: Metric, damping: float, radius: float) -> optax.Gradien
         damping: λ in units of the mean diagonal element of G.
         radius: r, root mean square change of a force component, eV/Å.
     """
-    gram = np.asarray(metric.gram, float)
 
     def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
         vector = np.asarray(updates, float)
-        shift = damping * np.trace(gram) / (len(gram) * len(vector))
-        # (G + λ)⁻¹ through the inverse of a matrix of the probes (Woodbury), which are fewer than the parameters.
-        inner = np.linalg.inv(shift * len(gram) * np.eye(len(gram)) + gram)
-        solved = (vector - metric.pulled_back(inner @ metric.along(vector))) / shift
+        solved = damped(metric, damping, len(vector))(vector)
         length = math.sqrt(max(float(vector @ solved), np.finfo(float).tiny))
         return jnp.asarray(-radius * solved / length, updates.dtype), state
 

@@ -1,21 +1,22 @@
-"""Derivatives of properties by parameters that have names.
+"""Derivatives of properties by parameters that have names, or along given changes of all parameters.
 
-A few parameters are displaced one by one: central differences of what the same starting points give, of all
-properties and all points of a curve at once, take two runs for each parameter, where the adjoint would take one for
-each number. The starting points depend on the parameters through their probability, as in the gradient:
+The parameters are displaced along a few directions, one by one: central differences of what the same starting points
+give, of all properties and all points of a curve at once, take two runs for each direction, where the adjoint would
+take one for each number. The starting points depend on the parameters through their probability, as in the gradient:
 
     dC/dθ = <∂c/∂θ> - β (<c ∂U/∂θ> - <c> <∂U/∂θ>),    dp/dθ = (∂p/∂C) dC/dθ.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from dynrefine.files.models import Model, single_numbers
+from dynrefine.files.models import Model, flat_parameters, parameter_name, single_numbers
 from dynrefine.files.sensitivities import Sensitivities
 from dynrefine.files.trajectories import Observed
 from dynrefine.properties.base import Observable, settled
@@ -23,37 +24,83 @@ from dynrefine.statistics import jackknife_error, leave_one_out
 from dynrefine.units import BOLTZMANN
 
 _DISPLACEMENT = 1e-4  # of a parameter, relative to it
+_PART = 1e-2  # of a given change
+
+
+class Moving(NamedTuple):
+    """What starting points give at a potential that is given.
+
+    Attributes:
+        observe: what was observed at this potential, as far in time as derivatives can be trusted.
+        energies: of the starting points at several potentials [K, S], eV.
+    """
+
+    observe: Callable[[Model], Observed]
+    energies: Callable[[Sequence[Model]], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Direction:
+    """A direction of the parameters.
+
+    Attributes:
+        change: of the trainable parameters [P], where the direction is followed by 1.
+        displacement: how far it is followed to either side.
+    """
+
+    change: np.ndarray
+    displacement: float
+
+
+def named_directions(potential: Model) -> dict[str, Direction]:
+    """Those of the parameters that have names, one by one."""
+    trainable = potential.parameters["trainable"]
+
+    def along(name: str) -> np.ndarray:
+        unit = jax.tree_util.tree_map_with_path(
+            lambda path, leaf: jnp.full_like(leaf, parameter_name(path) == name), trainable
+        )
+        return np.asarray(flat_parameters(unit)[0])
+
+    return {
+        name: Direction(along(name), _DISPLACEMENT * (abs(value) or 1.0))
+        for name, value in single_numbers(trainable).items()
+    }
+
+
+def numbered_directions(changes: Float[np.ndarray, "K P"]) -> dict[str, Direction]:
+    """Those of given changes of all parameters, by their numbers."""
+    return {f"change {number}": Direction(change, _PART) for number, change in enumerate(changes, 1)}
 
 
 def measured(
     potential: Model,
+    directions: Mapping[str, Direction],
     observables: Mapping[str, Observable],
     whole: Observed,
-    observe: Callable[[Model], Observed],
-    energies: Callable[[Sequence[Model]], Float[np.ndarray, "K S"]],
+    moving: Moving,
 ) -> Sensitivities:
     """The sensitivities at the starting points of a chunk, by central differences.
 
     Arguments:
         potential: in double precision.
+        directions: by name.
         observables: by name.
         whole: what was observed at this potential.
-        observe: the same, at another potential and as far in time as derivatives can be trusted.
-        energies: of the starting points at several potentials, eV.
+        moving: what the same starting points give at another one.
     """
-    numbers = single_numbers(potential.parameters["trainable"])
     slopes, changes = [], {name: [] for name in observables}
-    for parameter, value in numbers.items():
-        amount = _DISPLACEMENT * (abs(value) or 1.0)
-        sides = [potential.displaced({parameter: sign * amount}) for sign in (1.0, -1.0)]
-        above, below = map(observe, sides)
+    for direction in directions.values():
+        sides = [potential.moved(sign * direction.displacement * direction.change) for sign in (1.0, -1.0)]
+        width = 2.0 * direction.displacement
+        above, below = map(moving.observe, sides)
         for name, observable in observables.items():
             difference = observable.statistic(above) - observable.statistic(below)
-            changes[name].append(np.asarray(difference) / (2.0 * amount))
-        upper, lower = energies(sides)
-        slopes.append((upper - lower) / (2.0 * amount))
+            changes[name].append(np.asarray(difference) / width)
+        upper, lower = moving.energies(sides)
+        slopes.append((upper - lower) / width)
     return Sensitivities(
-        tuple(numbers),
+        tuple(directions),
         np.stack(slopes, axis=1),
         {name: np.asarray(observable.statistic(whole)) for name, observable in observables.items()},
         {name: np.stack(each, axis=1) for name, each in changes.items()},

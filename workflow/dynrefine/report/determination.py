@@ -15,15 +15,18 @@ _UNDETERMINED = 0.5
 
 
 def determination_chapter(results: Results) -> Chapter:
-    """The covariance of the parameters, its worst direction, and the errors that it leaves of properties."""
+    """What is known of the parameters, or of potentials drawn around the refined one, and so of properties."""
+    title = "determination", "What the data determine"
+    if len(results.left_open):
+        table = results.left_open
+        return Chapter(*title, _of_drawn(table), [left_open_table(table, results.state_names)])
     table = results.covariance
     if not len(table):
-        return Chapter("determination", "What the data determine", "", [])
-    fitted = sorted(set(results.sensitivities.property[results.sensitivities.fitted]))
+        return Chapter(*title, "", [])
     text = (
-        f"What {listed(fitted)} determine of the parameters, by their derivatives with the refined potential, the "
-        "errors of the measurements and those of the simulation. Beforehand each is known to its own size. "
-        + _worst_direction(table)
+        f"What {_fitted(results.sensitivities)} determine of the parameters, by their derivatives with the refined "
+        "potential, the errors of the measurements and those of the simulation. Beforehand each is known to its own "
+        "size. " + _worst_direction(table)
     )
     parameters = list(dict.fromkeys(table.parameter))
     caption = (
@@ -31,10 +34,24 @@ def determination_chapter(results: Results) -> Chapter:
     )
     figures = [picture(covariance_figure(table), caption)] if len(parameters) > 1 else []
     return Chapter(
-        "determination",
-        "What the data determine",
+        *title,
         text,
         [*figures, parameters_table(table), left_errors_table(results.sensitivities, results.state_names)],
+    )
+
+
+def _fitted(table: pd.DataFrame) -> str:
+    return listed(sorted(set(table.property[table.fitted])))
+
+
+def _of_drawn(table: pd.DataFrame) -> str:
+    """What the table of drawn potentials says, as sentences."""
+    return (
+        "Potentials were drawn at random around the refined one, whose forces differ from its own by what these are "
+        "off on the ab initio test frames. How far their properties lie from its properties is what the frames "
+        f"leave open; what is left of that once {_fitted(table)} must be as measured, to within the errors, is what "
+        "nothing decides: another measurement there would tell the most. All is taken as linear around the refined "
+        "potential."
     )
 
 
@@ -99,7 +116,32 @@ def left_errors_table(table: pd.DataFrame, states: dict[str, str]) -> Table:
         table: see `dynrefine.refinement.covariance.Determination.sensitivities`.
         states: their names by their labels.
     """
+    caption = (
+        "What the uncertainty of the parameters leaves open of properties, beside their statistical errors."
+    )
     points = table[table.parameter == table.parameter.iloc[0]]
+    return _numbers_table(points, states, {"error from the parameters": "parameter_error"}, caption)
+
+
+def left_open_table(table: pd.DataFrame, states: dict[str, str]) -> Table:
+    """Properties that are numbers, with what the frames and the fitted measurements leave open of them.
+
+    Arguments:
+        table: see `dynrefine.refinement.drawn_potentials.spread`.
+        states: their names by their labels.
+    """
+    caption = (
+        "What the ab initio frames alone, and with the fitted measurements, leave open of properties; curves are in "
+        "validation/refined/left_open.csv."
+    )
+    columns = {"left open by the frames": "beforehand", "and by what was fitted": "left"}
+    return _numbers_table(table, states, columns, caption)
+
+
+def _numbers_table(
+    points: pd.DataFrame, states: dict[str, str], errors: dict[str, str], caption: str
+) -> Table:
+    """Properties that are numbers, with errors of these headings in these columns."""
     numbers = points[points.groupby(["property", "state"]).property.transform("size") == 1]
     rows = [
         (
@@ -107,13 +149,10 @@ def left_errors_table(table: pd.DataFrame, states: dict[str, str]) -> Table:
             states[row.state],
             unit_name(row.unit),
             value_with_error(row.value, row.standard_error),
-            number(row.parameter_error, 2),
+            *(number(getattr(row, column), 2) for column in errors.values()),
             value_with_error(row.target, row.target_error),
         )
         for row in rows_of(numbers)
     ]
-    header = ("property", "state", "unit", "simulated", "error from the parameters", "measured")
-    caption = (
-        "What the uncertainty of the parameters leaves open of properties, beside their statistical errors."
-    )
-    return Table(header, rows, (False, False, False, True, True, True), caption)
+    header = ("property", "state", "unit", "simulated", *errors, "measured")
+    return Table(header, rows, (False, False, False, *[True] * (len(errors) + 2)), caption)

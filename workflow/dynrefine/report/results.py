@@ -72,6 +72,7 @@ class Results:
         horizon: the gradient by depth; no rows where its depth was set.
         covariance: of the named parameters; no rows where it was not asked for.
         sensitivities: derivatives of properties by these parameters, likewise.
+        left_open: what is left open of properties of potentials without named parameters, likewise.
         timings: see `read_timings`.
         citations: of the measured properties, by file name.
         taught: by a teacher; none where all targets were measured.
@@ -93,6 +94,7 @@ class Results:
     horizon: pd.DataFrame
     covariance: pd.DataFrame
     sensitivities: pd.DataFrame
+    left_open: pd.DataFrame
     timings: pd.DataFrame
     citations: dict[str, str]
     taught: Taught | None = None
@@ -151,6 +153,7 @@ def read_results(files: Files, settings: WriteReport) -> Results:
         horizon=_table_if_any(files["horizon"]),
         covariance=_table_if_any(files["covariance"]),
         sensitivities=_table_if_any(files["sensitivities"]),
+        left_open=_table_if_any(files["left_open"]),
         timings=read_timings(settings.benchmarks, settings.logs),
         citations={Path(path).name: read_citation(path) for path in files["targets"]},
         taught=_taught(files) if files["teacher"] else None,

@@ -1,67 +1,22 @@
 """What the fitted measurements determine of named parameters."""
 
-from collections.abc import Sequence
-from pathlib import Path
-
 import numpy as np
 
 from dynrefine.campaign.job import Job
-from dynrefine.config.properties.base import PropertySettings
 from dynrefine.config.steps import EstimateCovariance
-from dynrefine.files.chunks import by_state
-from dynrefine.files.ensembles import load_ensemble
 from dynrefine.files.models import single_numbers
-from dynrefine.files.sensitivities import Sensitivities, load_sensitivities
-from dynrefine.files.tables import read_measured, write_table
-from dynrefine.properties.base import Observable
-from dynrefine.refinement.covariance import Determination, Property
-from dynrefine.refinement.sensitivities import derivatives
-from dynrefine.refinement.validation import judged_properties
+from dynrefine.files.tables import write_table
+from dynrefine.refinement.covariance import Determination
+from dynrefine.steps.determining import determined_properties
 from dynrefine.steps.loading import load_potential
 
 
 def estimate_covariance(job: Job, settings: EstimateCovariance) -> None:
     """Gather the sensitivities of all states: the covariance of the parameters, and what it leaves of properties."""
-    chunks = {
-        label: [load_sensitivities(path) for path in paths]
-        for label, paths in by_state(job.inputs.sensitivities, settings.states).items()
-    }
-    ensembles = by_state(job.inputs.ensembles, settings.states)
-    properties = [
-        each
-        for label, parts in chunks.items()
-        for each in _properties(settings, label, ensembles[label], Sensitivities.joined(parts))
-    ]
     numbers = single_numbers(load_potential(job, settings).parameters["trainable"])
-    found = Determination(list(numbers), np.array(list(numbers.values())), properties)
+    found = Determination(
+        list(numbers), np.array(list(numbers.values())), determined_properties(job, settings)
+    )
     units = [settings.potential.parameters.get(name, "") for name in numbers]
     write_table(job.outputs.covariance, found.pairs(units))
     write_table(job.outputs.sensitivities, found.sensitivities())
-
-
-def _properties(
-    settings: EstimateCovariance, label: str, paths: Sequence[str | Path], sensitivities: Sensitivities
-) -> list[Property]:
-    state, seen = settings.states[label], label in settings.fitted_states
-    judged = judged_properties(settings, state, [load_ensemble(path) for path in paths], seen)
-    return [
-        Property(
-            each.name,
-            label,
-            each.observable.quantities,
-            each.observable.abscissa,
-            each.observable.target,
-            errors_of(each.settings, each.observable),
-            each.fitted,
-            derivatives(each.observable, sensitivities, each.name, state.temperature),
-        )
-        for each in judged
-    ]
-
-
-def errors_of(settings: PropertySettings, observable: Observable) -> np.ndarray:
-    """The uncertainty of a measurement where it is compared [W]; zero where it is not known."""
-    if settings.target_file is None:
-        return np.full(len(observable.abscissa), getattr(settings, "target_error", 0.0))
-    measured = read_measured(settings.target_file, columns=3)
-    return np.nan_to_num(np.interp(observable.abscissa, measured[:, 0], measured[:, 2]))

@@ -1,4 +1,4 @@
-"""The derivatives of properties by named parameters."""
+"""The derivatives of properties by named parameters, or along drawn changes of all."""
 
 from functools import partial
 
@@ -7,14 +7,20 @@ import jax.numpy as jnp
 from dynrefine.campaign.job import Job
 from dynrefine.config.steps import MeasureSensitivities
 from dynrefine.dynamics.force_field import force_field
-from dynrefine.files.arrays import required
+from dynrefine.files.arrays import read_arrays, required
 from dynrefine.files.chunks import require_chunk
 from dynrefine.files.ensembles import load_ensemble
 from dynrefine.files.models import Model
 from dynrefine.files.sensitivities import save_sensitivities
 from dynrefine.files.trajectories import Observed, load_trajectories
 from dynrefine.geometry.system import system_of
-from dynrefine.refinement.sensitivities import measured
+from dynrefine.refinement.sensitivities import (
+    Direction,
+    Moving,
+    measured,
+    named_directions,
+    numbered_directions,
+)
 from dynrefine.refinement.validation import judged_properties
 from dynrefine.sampling.energies import potential_energies
 from dynrefine.sampling.trajectories import adjoint_depth, run_trajectories
@@ -40,11 +46,18 @@ def measure_sensitivities(job: Job, settings: MeasureSensitivities) -> None:
     species = system_of(ensemble.species, settings.elements, dtype).species
     properties = judged_properties(settings, settings.state, [ensemble], seen=True)
     whole = required(load_trajectories(job.inputs.trajectories)).observed()
+    energies = partial(potential_energies, field, species=species, points=ensemble.starts(dtype))
     found = measured(
         potential,
+        _directions(job, potential),
         {judged.name: judged.observable for judged in properties},
         Observed(*({name: jnp.asarray(values, dtype) for name, values in part.items()} for part in whole)),
-        observe,
-        partial(potential_energies, field, species=species, points=ensemble.starts(dtype)),
+        Moving(observe, energies),
     )
     save_sensitivities(job.outputs.sensitivities, found)
+
+
+def _directions(job: Job, potential: Model) -> dict[str, Direction]:
+    if not job.inputs.changes:
+        return named_directions(potential)
+    return numbered_directions(read_arrays(job.inputs.changes, "drawn potentials").arrays["changes"])

@@ -7,20 +7,18 @@ import pandas as pd
 
 from dynrefine.campaign.job import Job
 from dynrefine.config.steps import UpdatePotential
-from dynrefine.datasets.arrays import to_arrays
-from dynrefine.datasets.reading import read_frames
 from dynrefine.files.arrays import ArrayFile, atomic_path, read_arrays, required, write_arrays
 from dynrefine.files.chunks import by_state
 from dynrefine.files.gradients import load_gradient
 from dynrefine.files.history import CONVERGED, Entry, begun, load_history, save_history
-from dynrefine.files.models import load_model, save_model
+from dynrefine.files.models import save_model
 from dynrefine.files.objectives import load_objective
 from dynrefine.files.trajectories import Trajectories, load_trajectories
 from dynrefine.refinement import history as entries
-from dynrefine.refinement.force_metric import Metric, Products, Rows
 from dynrefine.refinement.total_gradient import gather_gradient, parameter_scales
 from dynrefine.refinement.update import has_converged, step
 from dynrefine.steps.loading import load_potential
+from dynrefine.steps.loading_metric import load_metric
 
 
 def update_potential(job: Job, settings: UpdatePotential) -> None:
@@ -43,9 +41,8 @@ def update_potential(job: Job, settings: UpdatePotential) -> None:
         scales,
         settings.optimiser.outlier_limit,
     )
-    moved, state, step_norm = step(
-        potential, gradient, settings.optimiser, _optimiser_state(job), _metric(job, settings)
-    )
+    metric = load_metric(job, settings) if job.inputs.metric else None
+    moved, state, step_norm = step(potential, gradient, settings.optimiser, _optimiser_state(job), metric)
     iteration = int(job.wildcards["iteration"])
     found = [
         *entries.terms(pd.read_csv(job.inputs.table), anchor, anchor_weight),
@@ -83,17 +80,6 @@ def _optimiser_state(job: Job) -> list[np.ndarray] | None:
     if not job.inputs.optimiser:
         return None
     return [array for _, array in sorted(read_arrays(job.inputs.optimiser, "optimiser").arrays.items())]
-
-
-def _metric(job: Job, settings: UpdatePotential) -> Metric | None:
-    """The force metric as it was measured, if the step needs one."""
-    if not job.inputs.metric:
-        return None
-    arrays = read_arrays(job.inputs.metric, "force metric").arrays
-    if "probes" in arrays:
-        return Rows(arrays["probes"].astype(float))
-    potential = load_model(job.inputs.measured_potential, settings.potential, settings.elements)
-    return Products(potential, to_arrays(read_frames(job.inputs.measured_frames), settings.symbols), **arrays)
 
 
 def _trajectories(job: Job, settings: UpdatePotential) -> dict[str, list[Trajectories]]:

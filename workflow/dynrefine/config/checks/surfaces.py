@@ -77,10 +77,10 @@ def _named_parameters(config: Config) -> Iterator[str]:
                 "parameters that optimiser.trainable lets be refined",
                 "remove it or change the patterns",
             )
-    if config.validation.covariance and not names:
+    if config.validation.covariance and not names and config.dataset is None:
         yield sentence(
             "validation.covariance is true",
-            f"false, since the parameters of the {kind} potential have no names",
+            f"false, since the parameters of the {kind} potential have no names and there are no ab initio frames",
             "set it to false",
         )
 

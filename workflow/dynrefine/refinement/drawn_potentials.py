@@ -1,0 +1,98 @@
+"""What the ab initio frames leave open of properties, and what the fitted measurements decide of that.
+
+The parameters of a network have no meaning one by one. Instead K potentials are drawn at random among those that fit
+the frames as well as the refined one does: their changes δ of its parameters have the covariance
+
+    C₀ = r² (G + λ)⁻¹ / n,
+
+G the metric of the forces and λ its damping (`force_metric`), with n such that δ changes the forces by r on the
+average. A property p changes by J δ. Over the draws its root mean square is what the frames leave open. What remains
+of it where the fitted properties are as measured is found by leaving out one potential at a time: the others tell, by
+
+    c = (1 + PᵀP)⁻¹ Pᵀ p,    P = [J δ / σ] / (K - 1)^½ of the fitted properties, one column for each potential,
+
+what its fitted properties p let expect of any other; the difference from what it does have, and what the errors σ add
+to it, are what is left. Few potentials tell little of each other, so that what is left is rather told too large.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from dynrefine.refinement.covariance import Property
+from dynrefine.refinement.force_metric import Metric, damped
+
+
+def drawn_changes(
+    metric: Metric, damping: float, radius: float, shape: tuple[int, int], seed: int
+) -> Float[np.ndarray, "K R"]:
+    """Changes of the refined parameters, drawn with the covariance C₀.
+
+    Arguments:
+        metric: of the forces.
+        damping: λ in units of the mean diagonal element of G.
+        radius: r, root mean square change of a force component over all draws, eV/Å.
+        shape: K potentials, R parameters.
+        seed: of the drawing.
+    """
+    generator = np.random.default_rng(seed)
+    inverse = damped(metric, damping, shape[1])
+    probes = len(metric.gram)
+    drawn = []
+    for _ in range(shape[0]):
+        noise = math.sqrt(inverse.shift) * generator.normal(size=shape[1])
+        noise = noise + metric.pulled_back(generator.normal(size=probes) / math.sqrt(probes))
+        drawn.append(inverse(noise))
+    squared = np.mean([np.mean(metric.along(change) ** 2) for change in drawn])
+    return radius / math.sqrt(squared) * np.array(drawn)
+
+
+def spread(properties: Sequence[Property]) -> pd.DataFrame:
+    """How far properties of drawn potentials lie from those of the refined one.
+
+    Arguments:
+        properties: of all states, with their derivatives along K changes of unit length each.
+
+    Returns:
+        property, state, fitted, abscissa, abscissa_unit, unit, target, target_error, value, standard_error,
+        beforehand and left: what the frames leave open of the value, and what the fitted measurements leave of that.
+    """
+    fitted = np.concatenate(
+        [(each.derivatives.jacobian / each.error[:, None])[each.informs] for each in properties]
+    )
+    return pd.concat([_spread_of(each, fitted) for each in properties], ignore_index=True)
+
+
+def _spread_of(each: Property, fitted: Float[np.ndarray, "F K"]) -> pd.DataFrame:
+    """The rows of a property; the changes of the fitted ones are in errors of these."""
+    changes = each.derivatives.jacobian
+    squares = []
+    for own in range(changes.shape[1]):
+        others, others_fitted = (np.delete(array, own, axis=1) for array in (changes, fitted))
+        squares.append(_missed(others, others_fitted, changes[:, own], fitted[:, own]))
+    return each.points().assign(
+        beforehand=np.sqrt(np.mean(changes**2, axis=1)), left=np.sqrt(np.mean(squares, axis=0))
+    )
+
+
+def _missed(
+    others: Float[np.ndarray, "W O"],
+    fitted: Float[np.ndarray, "F O"],
+    own: Float[np.ndarray, " W"],
+    measured: Float[np.ndarray, " F"],
+) -> Float[np.ndarray, " W"]:
+    """The squared error of a property as other potentials let expect it from what was fitted.
+
+    Arguments:
+        others: changes of the property with other potentials.
+        fitted: theirs of the fitted properties, in errors of these.
+        own, measured: the same of the potential in question.
+    """
+    scale = 1.0 / math.sqrt(others.shape[1])
+    others, fitted = scale * others, scale * fitted
+    inverse = np.linalg.inv(np.eye(others.shape[1]) + fitted.T @ fitted)
+    weights = others @ inverse @ fitted.T
+    return (own - weights @ measured) ** 2 + np.sum(weights**2, axis=1)

@@ -1,0 +1,60 @@
+"""Properties with their derivatives, from the files of the validation."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from dynrefine.campaign.job import Job
+from dynrefine.config.properties.base import PropertySettings
+from dynrefine.config.steps import EstimateCovariance
+from dynrefine.files.chunks import by_state
+from dynrefine.files.ensembles import load_ensemble
+from dynrefine.files.sensitivities import Sensitivities, load_sensitivities
+from dynrefine.files.tables import read_measured
+from dynrefine.properties.base import Observable
+from dynrefine.refinement.covariance import Property
+from dynrefine.refinement.sensitivities import derivatives
+from dynrefine.refinement.validation import judged_properties
+
+
+def determined_properties(job: Job, settings: EstimateCovariance) -> list[Property]:
+    """All properties of all states, from the sensitivities of their chunks."""
+    chunks = {
+        label: [load_sensitivities(path) for path in paths]
+        for label, paths in by_state(job.inputs.sensitivities, settings.states).items()
+    }
+    ensembles = by_state(job.inputs.ensembles, settings.states)
+    return [
+        each
+        for label, parts in chunks.items()
+        for each in _of_state(settings, label, ensembles[label], Sensitivities.joined(parts))
+    ]
+
+
+def _of_state(
+    settings: EstimateCovariance, label: str, paths: Sequence[str | Path], sensitivities: Sensitivities
+) -> list[Property]:
+    state, seen = settings.states[label], label in settings.fitted_states
+    judged = judged_properties(settings, state, [load_ensemble(path) for path in paths], seen)
+    return [
+        Property(
+            each.name,
+            label,
+            each.observable.quantities,
+            each.observable.abscissa,
+            each.observable.target,
+            errors_of(each.settings, each.observable),
+            each.fitted,
+            derivatives(each.observable, sensitivities, each.name, state.temperature),
+        )
+        for each in judged
+    ]
+
+
+def errors_of(settings: PropertySettings, observable: Observable) -> np.ndarray:
+    """The uncertainty of a measurement where it is compared [W]; zero where it is not known."""
+    if settings.target_file is None:
+        return np.full(len(observable.abscissa), getattr(settings, "target_error", 0.0))
+    measured = read_measured(settings.target_file, columns=3)
+    return np.nan_to_num(np.interp(observable.abscissa, measured[:, 0], measured[:, 2]))

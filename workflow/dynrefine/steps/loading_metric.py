@@ -1,0 +1,23 @@
+"""The force metric, as steps read it that move the potential."""
+
+from dynrefine.campaign.job import Job
+from dynrefine.config.steps import PotentialStep
+from dynrefine.datasets.arrays import to_arrays
+from dynrefine.datasets.reading import read_frames
+from dynrefine.files.arrays import read_arrays
+from dynrefine.files.models import load_model
+from dynrefine.refinement.force_metric import Metric, Products, Rows
+
+
+def load_metric(job: Job, settings: PotentialStep) -> Metric:
+    """The force metric as it was measured.
+
+    Arguments:
+        job: whose inputs `metric`, `measured_potential` and `measured_frames` are.
+        settings: that describe the potential.
+    """
+    arrays = read_arrays(job.inputs.metric, "force metric").arrays
+    if "probes" in arrays:
+        return Rows(arrays["probes"].astype(float))
+    potential = load_model(job.inputs.measured_potential, settings.potential, settings.elements)
+    return Products(potential, to_arrays(read_frames(job.inputs.measured_frames), settings.symbols), **arrays)
