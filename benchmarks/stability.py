@@ -100,7 +100,12 @@ def main() -> None:
         MaxwellBoltzmannDistribution(atoms, temperature_K=options.temperature, rng=generator)
         timestep = options.timestep * units.fs
         warmed = Langevin(
-            atoms, timestep, temperature_K=options.temperature, friction=0.01 / units.fs, rng=generator, fixcm=False
+            atoms,
+            timestep,
+            temperature_K=options.temperature,
+            friction=0.01 / units.fs,
+            rng=generator,
+            fixcm=False,
         )
         warmed.run(round(2000 / options.timestep))
         dynamics, conserved = ENSEMBLES[name](atoms, options.timestep, options.temperature)
