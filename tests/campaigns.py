@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
+from compilation import ENVIRONMENT
 
 from dynrefine.campaign.job import CACHE_VARIABLE
 from dynrefine.config import load_config
@@ -29,7 +30,7 @@ BOOKKEEPING = ("logs", "benchmarks")
 # The programs of small campaigns are compiled faster and run slower, which suits them; they are kept for the next
 # session.
 COMPILED = ROOT / ".pytest_cache/d/compiled"
-COMPILATION = {CACHE_VARIABLE: str(COMPILED), "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+COMPILATION = {CACHE_VARIABLE: str(COMPILED), **ENVIRONMENT}
 # Without bytecode, which copies of a campaign take along, each job imports for seconds.
 NOT_OF_A_USER = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
 

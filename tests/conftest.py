@@ -8,6 +8,7 @@ from pathlib import Path
 import jax
 import pytest
 from campaigns import COMPILED, Campaign, copy_workflow, run_once
+from compilation import compiled_fast
 from jaxtyping import install_import_hook
 from promotion import allow_promotion
 from shapes import WITH_SHAPES
@@ -88,17 +89,15 @@ def compiled_programs():
 @pytest.fixture(scope="module")
 def fast_compilation():
     """Programs compiled faster that run slower, for files whose tests compile for longer than they compute."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
+    with compiled_fast(True):
+        yield
 
 
 @pytest.fixture
 def full_compilation(fast_compilation):
     """Programs as campaigns have them, for a test among such that computes for longer."""
-    jax.config.update("jax_disable_most_optimizations", False)
-    yield
-    jax.config.update("jax_disable_most_optimizations", True)
+    with compiled_fast(False):
+        yield
 
 
 @pytest.fixture(scope="session")

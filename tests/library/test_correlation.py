@@ -6,6 +6,8 @@ import pytest
 
 from dynrefine.properties.correlation import autocorrelation, cosine_transform, hann_window
 
+pytestmark = pytest.mark.usefixtures("fast_compilation")
+
 
 def by_definition(series: np.ndarray, depth: int) -> np.ndarray:
     """Mean over all origins of a_n · a_(n+k), by two loops."""

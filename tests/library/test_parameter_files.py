@@ -17,6 +17,8 @@ from dynrefine.export.potential_file import write_exported
 from dynrefine.files.models import create_model, load_model, save_model
 from dynrefine.steps.initial_potential import initial_potential
 
+pytestmark = pytest.mark.usefixtures("fast_compilation")
+
 
 @pytest.fixture(scope="module")
 def models():

@@ -17,10 +17,6 @@ def edit(campaign, path, old, new):
     file.write_text(text.replace(old, new, 1))
 
 
-def test_a_finished_campaign_has_nothing_to_do(stand_in):
-    assert stand_in.planned() == {}
-
-
 def test_every_step_leaves_a_benchmark(finished_stand_in):
     steps = {
         path.relative_to(finished_stand_in.results / "benchmarks").with_suffix("")
@@ -40,7 +36,7 @@ def test_one_file_of_one_rule_can_be_asked_for(stand_in):
     assert stand_in.planned(str(gradient.relative_to(stand_in.folder))) == {"adjoint_gradient": 1}
 
 
-def test_comments_run_nothing_again(stand_in):
+def test_a_finished_campaign_has_nothing_to_do_where_comments_changed(stand_in):
     for path in ("dynrefine/steps/adjoint_gradient.py", "dynrefine/files/arrays.py", "rules/gradient.smk"):
         with open(stand_in.folder / "workflow" / path, "a") as file:
             file.write("# a comment\n")
@@ -55,8 +51,11 @@ def test_changed_code_runs_its_rule_and_what_follows_again(stand_in):
 @pytest.mark.parametrize(
     ("changes", "planned"),
     [
-        ({"labelling": {"command": "mpirun -n 4 cp2k.psmp"}}, {}),
-        ({"gradient": {"check": {"steps": 8}}}, {"check_gradient": 1, "write_report": 1}),
+        # what labels frames changes nothing where none are to be labelled
+        (
+            {"gradient": {"check": {"steps": 8}}, "labelling": {"command": "mpirun -n 4 cp2k.psmp"}},
+            {"check_gradient": 1, "write_report": 1},
+        ),
         ({"validation": {"length": 60}}, {"run_validation": 2, "validate": 2, "write_report": 1}),
     ],
 )
@@ -96,12 +95,12 @@ def test_independent_ensembles_are_simulated_on_both_sides_of_each_parameter_ask
     assert planned["check_total_derivative"] == 1
     assert planned["displace_potential"] == planned["evaluate_displaced"] == 4  # two parameters
     assert planned["run_validation"] == 2 * (4 + planned["validate"])  # two chunks each
+    assert "estimate_covariance" not in planned
 
 
 def test_the_covariance_of_parameters_is_estimated_where_it_is_asked_for(stand_in):
     planned = stand_in.planned(configuration="config/argon-two-targets.yaml")
     assert (planned["measure_sensitivities"], planned["estimate_covariance"]) == (2, 1)  # of two chunks
-    assert "estimate_covariance" not in stand_in.planned(configuration="config/argon.yaml")
     asked_for = stand_in.configure("drawn.yaml", validation={"covariance": True})
     planned = stand_in.planned(configuration=asked_for)
     assert planned["draw_potentials"] == planned["measure_sensitivities"] == 1  # of one chunk
