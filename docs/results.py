@@ -10,6 +10,7 @@ In docs/results/<campaign>, of the stages of the validation that are there:
     covariance.csv              of the refined parameters that have names, where it was asked for
     left_open.csv               of properties, where the parameters have none
     bands.csv, spectrum.svg     of the infrared spectrum with the longest window; the bands are those of water
+    refinement.csv              the objective and its terms by iteration
     parameters.svg              the parameters that have names, by iteration
 """
 
@@ -26,7 +27,7 @@ from dynrefine.config import load_config
 from dynrefine.config.model import Config
 from dynrefine.config.properties.spectra import InfraredSettings
 from dynrefine.files.curves import load_curves
-from dynrefine.files.history import load_history
+from dynrefine.files.history import History, load_history
 from dynrefine.report.figures import parameters_figure, save_figure, spectrum_figure
 
 OF_PROPERTIES = ["property", "state", "unit", "measured", "measured_error"]
@@ -54,7 +55,9 @@ def main(configuration: str | Mapping[str, Any], folder: Path) -> None:
         if path.exists():
             _write(own / path.name, pd.read_csv(path))
     _infrared(campaign, by_stage, own)
-    _parameters(results / f"refinement/{campaign.optimiser.iterations - 1:03d}/history.csv", own)
+    history = results / f"refinement/{campaign.optimiser.iterations - 1:03d}/history.csv"
+    if history.exists():
+        _refinement(load_history(history), own)
 
 
 def _write(path: Path, table: pd.DataFrame) -> None:
@@ -91,10 +94,16 @@ def _infrared(campaign: Config, by_stage: dict[str, Path], own: Path) -> None:
         _write(own / "bands.csv", pd.DataFrame(rows_of_bands(curves, settings.target_file)))
 
 
-def _parameters(history: Path, own: Path) -> None:
-    """The figure of the parameters that have names, once the refinement has ended."""
-    if history.exists() and len((found := load_history(history)).of_role("parameter")):
-        save_figure(own / "parameters.svg", parameters_figure(found))
+def _refinement(history: History, own: Path) -> None:
+    """The objective by iteration, and the figure of the parameters that have names."""
+    terms = history.by_quantity("objective") | history.by_quantity("loss")
+    columns = {}
+    for (quantity, state), rows in terms.items():
+        name = f"{quantity} {state}".strip()
+        columns |= {name: rows.value.to_numpy(), f"{name}_error": rows.standard_error.to_numpy()}
+    _write(own / "refinement.csv", pd.DataFrame({"iteration": history.iterations} | columns))
+    if len(history.of_role("parameter")):
+        save_figure(own / "parameters.svg", parameters_figure(history))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import yaml
 from finished_campaign import ROOT
 
 from dynrefine.files.curves import curve_of, save_curves
+from dynrefine.files.history import Entry, begun, save_history
 
 CENTRES = (203.0, 646.0, 1644.0, 2130.0, 3390.0)  # cm⁻¹, of bands of water
 WIDTH, SMOOTHING = 60.0, 20.0  # cm⁻¹
@@ -18,7 +19,7 @@ SPECTRUM = sum(np.exp(-0.5 * ((GRID - centre) / WIDTH) ** 2) for centre in CENTR
 
 @pytest.fixture
 def tables(tmp_path, monkeypatch):
-    """Of a campaign of water without its refinement; the measured spectrum is twice the simulated one."""
+    """Of a campaign of water without its refined stage; the measured spectrum is twice the simulated one."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(ROOT / "docs")
     measured = pd.DataFrame({"wavenumber": GRID, "measured": 2000.0 * SPECTRUM})
@@ -39,15 +40,28 @@ def tables(tmp_path, monkeypatch):
         "pressure,pressure,value,bar,False,300K,4725.98,143.774,1,\n"
     )
     (initial / "errors.csv").write_text("quantity,value,unit\nforce,25.1968,meV/Å\n")
+    losses = [Entry("loss", "infrared", 0.2934, 0.0224, state="300K"), Entry("loss", "pressure", 0.04, 0.01)]
+    history = begun()
+    for iteration in range(settings["optimiser"]["iterations"]):
+        objective = Entry("objective", "objective", 0.5 / (iteration + 1), 0.02)
+        history = history.extended(iteration, [objective, *losses])
+    last = tmp_path / f"results/water16/refinement/{history.iterations[-1]:03d}"
+    last.mkdir(parents=True)
+    save_history(last / "history.csv", history)
     import_module("results").main(settings, tmp_path / "docs")
     return {path.stem: pd.read_csv(path) for path in (tmp_path / "docs/water16").glob("*.csv")}
 
 
 def test_the_tables_have_what_there_is_of_a_campaign(tables):
-    assert tables.keys() == {"properties", "errors", "bands"}
+    assert tables.keys() == {"properties", "errors", "bands", "refinement"}
     (pressure,) = tables["properties"].to_dict("records")
     assert (pressure["initial"], pressure["initial_error"], pressure["measured"]) == (4726.0, 143.77, 1.0)
     assert tables["errors"].to_dict("records") == [{"quantity": "force", "unit": "meV/Å", "initial": 25.197}]
+
+    steps = tables["refinement"]
+    assert steps.iteration.tolist() == list(range(len(steps)))
+    np.testing.assert_allclose(steps.objective, 0.5 / (steps.iteration + 1), rtol=1e-4)
+    assert steps["infrared 300K"].eq(0.2934).all() and steps["pressure_error"].eq(0.01).all()
 
 
 def test_the_bands_of_water_are_where_they_are(tables):
