@@ -148,7 +148,7 @@ def test_its_trace_is_the_virial_pressure(model):
 
 
 @pytest.mark.parametrize("name", ["networks", "truncated pairs"])
-def test_it_costs_two_forces_and_its_seeds_four(name):
+def test_it_costs_two_forces_and_its_seeds_four(full_compilation, name):
     """Counted by the compiler, in operations."""
     model = MODELS[name]()
 

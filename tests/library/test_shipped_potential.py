@@ -1,0 +1,38 @@
+"""The refined potential of liquid water that comes with the project."""
+
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from campaigns import ROOT
+
+from dynrefine.config import load_config
+from dynrefine.datasets.arrays import to_arrays
+from dynrefine.datasets.reading import read_frames
+from dynrefine.files.models import load_model
+from dynrefine.geometry.frames_with_neighbours import with_neighbours
+from dynrefine.training.potential import evaluate, label_errors, less_offsets
+
+FOLDER = ROOT / "workflow/data/water64"
+FRAMES = ROOT / "workflow/data/water16/frames.extxyz"
+
+
+def test_its_forces_are_those_that_its_figures_say():
+    """On frames of 16 molecules, of another level of theory and other cells than it was trained and refined on."""
+    campaign = load_config(ROOT / "config/water.yaml")
+    model = load_model(FOLDER / "potential.npz", campaign.potential, campaign.elements).cast(jnp.float32)
+    symbols = [element.symbol for element in campaign.elements]
+    frames = to_arrays(read_frames(FRAMES)[:10], symbols)
+    frames = less_offsets(frames, np.asarray(model.metadata["energy_offsets_eV"]))
+    predicted = evaluate(model, with_neighbours(frames, model.architecture.cutoff, jnp.float32))
+    errors = label_errors(predicted, frames, symbols)
+    figures = pd.read_csv(FOLDER / "figures.csv").set_index("quantity").value
+    for quantity in ("force O", "force H"):
+        assert errors[quantity][0] == pytest.approx(figures[quantity], rel=1e-4)
+
+
+def test_a_campaign_can_begin_with_it():
+    settings = yaml.safe_load((ROOT / "config/water.yaml").read_text(encoding="utf-8"))
+    settings["potential"]["file"] = str(FOLDER / "potential.npz")
+    assert not load_config(settings).potential.is_trained
