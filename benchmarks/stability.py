@@ -71,8 +71,9 @@ def followed(
 def described(name: str, found: dict[str, np.ndarray], length: float, atoms: int) -> str:
     """One line of a run of so many ps."""
     times = np.linspace(0.0, length, RECORDS)
-    drift = np.polyfit(times, 1e3 * found["energy"] / atoms, 1)[0]
-    scatter = 1e3 * np.std(found["energy"] - np.polyval(np.polyfit(times, found["energy"], 1), times)) / atoms
+    energies = 1e3 * found["energy"] / atoms
+    line = np.polyfit(times, energies, 1)
+    drift, scatter = line[0], np.std(energies - np.polyval(line, times))
     later = slice(RECORDS // 5, None)
     return (
         f"{name}: {length:g} ps, drift {drift:.2e} meV/atom/ps ({drift * length / KELVIN:.2f} K in all), scatter "

@@ -10,7 +10,6 @@ each shrunk by its own error. Beside it, what a step is long on the test frames 
 
 import argparse
 from collections.abc import Callable
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -30,6 +29,7 @@ from dynrefine.files.models import Model, load_model
 from dynrefine.refinement.force_metric import Metric, Rows, damped, unlabelled
 from dynrefine.refinement.total_gradient import Gradient, gather_gradient
 from dynrefine.statistics import standard_error
+from dynrefine.training.potential import predictions
 
 FOLLOWED: dict[str, Callable[[Gradient], np.ndarray]] = {
     "whole": lambda own: own.uncertain.value,
@@ -60,22 +60,15 @@ def lengths_on(potential: Model, path: Path, symbols: list[str]) -> Callable[[np
     """The root mean square change of the forces on the frames of a file by a change of the parameters, eV/Å."""
     frames = to_arrays(read_frames(path)[:FRAMES], symbols)
     data = unlabelled(potential, frames, jnp.float32)
-    energy = potential.architecture.energy
 
     @jax.jit
     def forces(change: jax.Array) -> jax.Array:
-        parameters = potential.moved(change).parameters
+        return predictions(potential.architecture, potential.moved(change).parameters, data)[1]
 
-        def of_frame(each):
-            own = each.frames
-            return jax.grad(partial(energy, parameters), argnums=1)(
-                own.species, own.positions, own.cells, each.neighbours
-            )
-
-        return jax.lax.map(of_frame, data)
+    unmoved = forces(0.0)
 
     def length(change: np.ndarray) -> float:
-        moved = forces(jnp.asarray(change, jnp.float32)) - forces(jnp.zeros_like(change, jnp.float32))
+        moved = forces(jnp.asarray(change, jnp.float32)) - unmoved
         return float(jnp.sqrt(jnp.mean(moved**2)))
 
     return length
@@ -87,11 +80,12 @@ def rows(
     """The table."""
     entries = []
     for damping in dampings:
+        inverse = damped(metric, damping, found[0].anchor.size)
         for name, followed in FOLLOWED.items():
             slopes, ratios = [], []
             for own, following in pairwise(found):
                 vector = followed(own)
-                step = -damped(metric, damping, len(vector))(vector)
+                step = -inverse(vector)
                 step *= 1e-3 / np.sqrt(-vector @ step)
                 true = length(step) / 1e-3
                 slopes.append(-step @ following.uncertain.value / true)

@@ -1,7 +1,6 @@
 """The refined potential of liquid water that comes with the project."""
 
 import jax.numpy as jnp
-import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -11,8 +10,7 @@ from dynrefine.config import load_config
 from dynrefine.datasets.arrays import to_arrays
 from dynrefine.datasets.reading import read_frames
 from dynrefine.files.models import load_model
-from dynrefine.geometry.frames_with_neighbours import with_neighbours
-from dynrefine.training.potential import evaluate, label_errors, less_offsets
+from dynrefine.training.potential import errors_on
 
 FOLDER = ROOT / "workflow/data/water64"
 FRAMES = ROOT / "workflow/data/water16/frames.extxyz"
@@ -23,10 +21,7 @@ def test_its_forces_are_those_that_its_figures_say():
     campaign = load_config(ROOT / "config/water.yaml")
     model = load_model(FOLDER / "potential.npz", campaign.potential, campaign.elements).cast(jnp.float32)
     symbols = [element.symbol for element in campaign.elements]
-    frames = to_arrays(read_frames(FRAMES)[:10], symbols)
-    frames = less_offsets(frames, np.asarray(model.metadata["energy_offsets_eV"]))
-    predicted = evaluate(model, with_neighbours(frames, model.architecture.cutoff, jnp.float32))
-    errors = label_errors(predicted, frames, symbols)
+    errors = errors_on(model, to_arrays(read_frames(FRAMES)[:10], symbols), symbols)
     figures = pd.read_csv(FOLDER / "figures.csv").set_index("quantity").value
     for quantity in ("force O", "force H"):
         assert errors[quantity][0] == pytest.approx(figures[quantity], rel=1e-4)

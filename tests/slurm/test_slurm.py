@@ -61,15 +61,16 @@ def wait_for(condition, what):
     return value
 
 
+def squeue(*options):
+    """What Slurm says of the jobs in the queue, line by line."""
+    listed = subprocess.run(["squeue", "--noheader", *options], capture_output=True, text=True, check=True)
+    return listed.stdout.splitlines()
+
+
 def running(rule):
     """The jobs of a rule that run now: numbers and nodes."""
-    listed = subprocess.run(
-        ["squeue", "--noheader", "--states=running", "--format=%i %N %k"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    jobs = (RUNNING_JOB.fullmatch(line).groups() for line in listed.stdout.splitlines())
+    listed = squeue("--states=running", "--format=%i %N %k")
+    jobs = (RUNNING_JOB.fullmatch(line).groups() for line in listed)
     return [(number, node) for number, node, of_rule in jobs if of_rule == rule]
 
 
@@ -78,13 +79,8 @@ def scontrol(*words):
 
 
 def requeued():
-    listed = subprocess.run(
-        ["squeue", "--noheader", "--states=pending", "--format=%i %r"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return [line.split()[0] for line in listed.stdout.splitlines() if line.endswith("BeginTime")]
+    listed = squeue("--states=pending", "--format=%i %r")
+    return [line.split()[0] for line in listed if line.endswith("BeginTime")]
 
 
 def lose_the_node_of(rule):
@@ -250,10 +246,7 @@ def test_a_campaign_in_one_job_goes_back_into_the_queue_and_goes_on(cluster, toy
     scontrol("update", f"jobid={job}", "starttime=now+5")
 
     def reported():
-        queued = subprocess.run(
-            ["squeue", "--noheader", "--format=%i"], capture_output=True, text=True, check=True
-        )
-        ended = job not in queued.stdout.split()
+        ended = job not in squeue("--format=%i")
         assert not ended or report.exists(), log.read_text()
         return report.exists()
 

@@ -63,17 +63,12 @@ def spread(properties: Sequence[Property]) -> pd.DataFrame:
     fitted = np.concatenate(
         [(each.derivatives.jacobian / each.error[:, None])[each.informs] for each in properties]
     )
-    return pd.concat([_spread_of(each, fitted) for each in properties], ignore_index=True)
-
-
-def _spread_of(each: Property, fitted: Float[np.ndarray, "F K"]) -> pd.DataFrame:
-    """The rows of a property; the changes of the fitted ones are in errors of these."""
-    changes = each.derivatives.jacobian
+    changes = np.concatenate([each.derivatives.jacobian for each in properties])
     squares = []
     for own in range(changes.shape[1]):
         others, others_fitted = (np.delete(array, own, axis=1) for array in (changes, fitted))
         squares.append(_missed(others, others_fitted, changes[:, own], fitted[:, own]))
-    return each.points().assign(
+    return pd.concat([each.points() for each in properties], ignore_index=True).assign(
         beforehand=np.sqrt(np.mean(changes**2, axis=1)), left=np.sqrt(np.mean(squares, axis=0))
     )
 
@@ -84,10 +79,10 @@ def _missed(
     own: Float[np.ndarray, " W"],
     measured: Float[np.ndarray, " F"],
 ) -> Float[np.ndarray, " W"]:
-    """The squared error of a property as other potentials let expect it from what was fitted.
+    """The squared errors of properties as other potentials let expect them from what was fitted.
 
     Arguments:
-        others: changes of the property with other potentials.
+        others: changes of the properties with other potentials.
         fitted: theirs of the fitted properties, in errors of these.
         own, measured: the same of the potential in question.
     """

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pandas as pd
 
 from dynrefine.campaign.job import Job
@@ -17,12 +16,11 @@ from dynrefine.files.curves import save_curves
 from dynrefine.files.ensembles import Ensemble, load_ensemble
 from dynrefine.files.tables import write_table
 from dynrefine.files.trajectories import Observed, Trajectories, load_trajectories
-from dynrefine.geometry.frames_with_neighbours import with_neighbours
 from dynrefine.quantities.base import Observer
 from dynrefine.refinement import validation
 from dynrefine.sampling.records import observe_records
 from dynrefine.steps.loading import load_potential, load_surfaces
-from dynrefine.training.potential import evaluate, label_errors, less_offsets
+from dynrefine.training.potential import errors_on
 
 
 def validate(job: Job, settings: Validate) -> None:
@@ -76,9 +74,5 @@ def _statistics(
 
 def _errors(job: Job, settings: Validate) -> dict[str, tuple[float, str]]:
     """Errors on the test frames."""
-    dtype = jnp.dtype(job.precision)
-    potential = load_potential(job, settings)
     frames = to_arrays(read_frames(job.inputs.test), settings.symbols)
-    frames = less_offsets(frames, np.asarray(potential.metadata["energy_offsets_eV"]))
-    predicted = evaluate(potential, with_neighbours(frames, potential.architecture.cutoff, dtype))
-    return label_errors(predicted, frames, settings.symbols)
+    return errors_on(load_potential(job, settings), frames, settings.symbols)

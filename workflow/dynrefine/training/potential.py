@@ -13,7 +13,7 @@ from dynrefine.config.surfaces import PotentialTrainingSettings
 from dynrefine.files.models import Model
 from dynrefine.files.parity import Parity
 from dynrefine.geometry.frames import LabelledFrames
-from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours
+from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours, with_neighbours
 from dynrefine.surfaces.base import labels_of
 from dynrefine.training.base import Loss, Task
 from dynrefine.units import BAR
@@ -136,6 +136,13 @@ def evaluate(model: Model, data: FramesWithNeighbours) -> Predictions:
     compiled = jax.jit(lambda parameters, data: predictions(model.architecture, parameters, data))
     energies, forces, stresses = compiled(model.parameters, data)
     return np.asarray(energies), np.asarray(forces), np.asarray(stresses)
+
+
+def errors_on(model: Model, frames: LabelledFrames, symbols: Sequence[str]) -> dict[str, tuple[float, str]]:
+    """The errors of a trained potential on frames as they are labelled, as `label_errors` returns them."""
+    frames = less_offsets(frames, np.asarray(model.metadata["energy_offsets_eV"]))
+    predicted = evaluate(model, with_neighbours(frames, model.architecture.cutoff, model.dtype))
+    return label_errors(predicted, frames, symbols)
 
 
 def prepared(
