@@ -92,6 +92,8 @@ def test_waiting_for_a_gpu_is_not_counted_as_computing(workstation, monkeypatch,
     found = json.loads((tmp_path / "job.json").read_text())
     assert found["waiting_seconds"] > 1.5
     assert found["seconds"] + found["waiting_seconds"] < took
+    # Programs for a GPU are compiled on all CPUs, whatever the threads of the rule.
+    assert f"{len(os.sched_getaffinity(0))} CPU threads" in log.read_text()
 
 
 def test_the_gpu_that_slurm_allots_is_taken_without_a_lock(workstation, monkeypatch, tmp_path):

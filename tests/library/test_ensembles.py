@@ -170,7 +170,7 @@ def test_a_replica_far_from_the_temperature_of_the_thermostat_is_an_error():
 STIFF, LARGE = 3.0, {"energy_drift": 1e3, "temperature_bounds": [0.01, 100.0]}
 
 
-def run(sampled, bounds):
+def run(sampled, bounds, lists=FREE):
     """Trajectories of the same atoms on springs, from one place and with one temperature each."""
     centres = np.random.default_rng(1).uniform(0.0, 12.0, (MANY, 3))
     parameters = {"trainable": {"stiffness": jnp.array(STIFF)}, "constants": {"centres": centres}}
@@ -183,7 +183,7 @@ def run(sampled, bounds):
     settings = RunTrajectories.model_construct(
         elements=ELEMENTS,
         state=STATE,
-        ensemble=FREE,
+        ensemble=lists,
         trajectory=TrajectorySettings(timestep=2.0, length=40.0, sampling_interval=4.0, **bounds),
         along=["velocities"],
         at_start=[],
@@ -209,6 +209,13 @@ def test_drift_and_temperature_of_trajectories_are_those_of_a_leapfrog_in_plain_
     assert np.abs(drifts).max() > 0.01
     np.testing.assert_allclose(found.energy_drift, drifts, rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(found.temperatures, temperatures, rtol=1e-9)
+
+
+def test_lists_last_from_one_observation_to_the_next_whatever_the_skin(sampled):
+    thin = FREE.model_copy(update={"neighbour_skin": 0.1})
+    fastest = np.linalg.norm(velocities_of(), axis=-1).max()
+    assert 4.0 * fastest > 0.5 * thin.neighbour_skin  # between two observations, 4 fs apart
+    np.testing.assert_array_equal(run(sampled, LARGE, thin).temperatures, run(sampled, LARGE).temperatures)
 
 
 def test_trajectories_out_of_bounds_are_an_error(sampled):

@@ -119,7 +119,7 @@ def test_config_hash_follows_values_not_their_order():
 
 
 def test_versions_of_all_libraries_are_known():
-    assert set(provenance.library_versions()) == {"python", *provenance.LIBRARIES}
+    assert set(provenance.library_versions()) == {"python", "dynrefine", *provenance.LIBRARIES}
 
 
 def test_seeds_differ_by_campaign_and_label_and_never_change():

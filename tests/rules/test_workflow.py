@@ -160,7 +160,7 @@ def steps_of(campaign, *arguments):
 def test_without_a_profile_no_job_asks_for_a_gpu(stand_in):
     steps = steps_of(stand_in)
     without_jax = {"prepare_dataset", "draw_figures", "write_report", "all"}
-    light = {"evaluate_objective", "update_potential", "validate"}  # of a second or two
+    light = {"evaluate_objective", "update_potential"}  # of a second or two
     assert set(steps) - rules_for_devices() == without_jax | light
     assert not any("gpu=1" in step for step in steps.values())
 

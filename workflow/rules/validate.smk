@@ -70,6 +70,7 @@ rule validate:
     resources:
         mem_mb=growing(4000),
         runtime=growing(30),
+        gpu=0,
     params:
         settings=settings_of_stage(
             "validate", fitted_states=[*STATES], surfaces=ALL_SURFACES

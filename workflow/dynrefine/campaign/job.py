@@ -128,7 +128,9 @@ def surroundings(snakemake: Any) -> Generator[None]:
                 asked = time.monotonic()
                 chosen = held.enter_context(chosen_device(snakemake.resources.get("gpu", 0)))
                 performance.waiting_seconds = time.monotonic() - asked
-                found = configure_jax(precision, snakemake.threads)
+                # One CPU alone takes minutes to compile a program for a GPU.
+                threads = snakemake.threads if chosen == CPU else len(os.sched_getaffinity(0))
+                found = configure_jax(precision, threads)
                 logger.info("device: %s, %s", chosen, found)
                 performance.device = f"{found.platform} ({found.kind})"
                 if chosen != CPU and found.platform == "cpu":
@@ -185,7 +187,7 @@ def configure_jax(precision: str, threads: int) -> JaxDevice:
 
     Arguments:
         precision: "float32" or "float64".
-        threads: CPU threads the computations may use.
+        threads: CPU threads that compile and compute.
 
     Raises:
         CampaignError: the installed release of jaxlib is known to be faulty.

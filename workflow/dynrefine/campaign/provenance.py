@@ -11,8 +11,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from dynrefine import __version__
+
 PACKAGE = Path(__file__).parents[1]
-LIBRARIES = ("dynrefine", "jax", "jaxlib", "numpy", "scipy", "optax", "ase")
+LIBRARIES = ("jax", "jaxlib", "numpy", "scipy", "optax", "ase")
 
 NUMERICS = "dynrefine.campaign.numerics"  # where `job` sets JAX up
 _BOOKKEEPING = {"dynrefine.campaign", "dynrefine.config", "dynrefine.errors", "dynrefine.registry"}
@@ -25,8 +27,9 @@ def config_hash(settings: Mapping[str, Any]) -> str:
 
 
 def library_versions() -> dict[str, str]:
-    """Versions of Python and of the libraries the numbers come from."""
-    return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+    """Versions of Python, dynrefine and the libraries the numbers come from."""
+    own = {"python": platform.python_version(), "dynrefine": __version__}
+    return own | {name: version(name) for name in LIBRARIES}
 
 
 def source_hash(module: str, plug_ins: Iterable[str] = ()) -> str:

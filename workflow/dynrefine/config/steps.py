@@ -66,6 +66,12 @@ class SimulationSettings(SurfacesStep):
     ensemble: NeighbourSettings
 
 
+class TrajectoriesStep(SimulationSettings):
+    """Of what is done with the trajectories of a state."""
+
+    state: State
+
+
 class EvaluationSettings(_OfElements):
     """Of the properties that are evaluated from trajectories."""
 
@@ -112,8 +118,7 @@ class SampleEnsemble(PotentialStep):
     ensemble: ReusedSettings
 
 
-class RunTrajectories(SimulationSettings):
-    state: State
+class RunTrajectories(TrajectoriesStep):
     trajectory: TrajectorySettings
     along: list[str]
     at_start: list[str]
@@ -124,8 +129,7 @@ class EvaluateObjective(EvaluationSettings):
     states: dict[str, State]
 
 
-class AdjointGradient(SimulationSettings, EvaluationSettings):
-    state: State
+class AdjointGradient(TrajectoriesStep, EvaluationSettings):
     gradient: FollowingSettings
 
 
@@ -143,8 +147,7 @@ class _PilotedGradient(ReversalSettings):
     horizon: PilotSettings
 
 
-class GradientHorizon(SimulationSettings, EvaluationSettings):
-    state: State
+class GradientHorizon(TrajectoriesStep, EvaluationSettings):
     gradient: _PilotedGradient
     optimiser: RowSettings
     along: list[str]
@@ -155,8 +158,7 @@ class _CheckedGradient(ReversalSettings):
     check: ShortCheckSettings
 
 
-class CheckGradient(SimulationSettings, EvaluationSettings):
-    state: State
+class CheckGradient(TrajectoriesStep, EvaluationSettings):
     gradient: _CheckedGradient
 
 

@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pandas as pd
 
-from dynrefine.config.dynamics import TrajectorySettings
-from dynrefine.config.steps import RunTrajectories, SimulationSettings
+from dynrefine.config.dynamics import NeighbourSettings, TrajectorySettings
+from dynrefine.config.steps import RunTrajectories, TrajectoriesStep
 from dynrefine.dynamics.force_field import force_field
 from dynrefine.dynamics.leapfrog import ObservationTimes, Simulation
 from dynrefine.dynamics.replicas import run_legs
@@ -16,6 +16,9 @@ from dynrefine.files.models import Model
 from dynrefine.files.trajectories import Trajectories
 from dynrefine.geometry.system import system_of
 from dynrefine.quantities.base import Observer
+from dynrefine.units import BOLTZMANN, KINETIC
+
+_FASTEST = 6.0  # thermal velocities along an axis, which no atom of a trajectory exceeds
 
 
 def observation_times(trajectory: TrajectorySettings, depth: float | None = None) -> ObservationTimes:
@@ -43,7 +46,7 @@ def adjoint_depth(setting: float | str, pilot: str | None) -> float:
 def simulation_of(
     potential: Model,
     ensemble: Ensemble,
-    settings: SimulationSettings,
+    settings: TrajectoriesStep,
     times: ObservationTimes,
     observers: tuple[Observer, Observer],
 ) -> Simulation:
@@ -52,13 +55,24 @@ def simulation_of(
     Arguments:
         potential: at which they run.
         ensemble: of the starting points.
-        settings: elements and neighbour lists.
+        settings: state, elements and neighbour lists.
         times: when the trajectories are observed.
         observers: what is observed along them, and at their starting points.
     """
     system = system_of(ensemble.species, settings.elements, potential.dtype)
-    field = force_field(potential.architecture, ensemble.cells, len(ensemble.species), settings.ensemble)
+    lightest = float(np.min(np.asarray(system.masses)))
+    lists = _lasting(settings.ensemble, times, lightest, settings.state.temperature)
+    field = force_field(potential.architecture, ensemble.cells, len(ensemble.species), lists)
     return Simulation(field, times, *observers, potential.parameters, system)
+
+
+def _lasting(
+    lists: NeighbourSettings, times: ObservationTimes, lightest: float, kelvin: float
+) -> NeighbourSettings:
+    """With a skin that lasts from one observation to the next: no list of a trajectory serves less."""
+    thermal = (BOLTZMANN * kelvin / (KINETIC * lightest)) ** 0.5
+    farthest = _FASTEST * thermal * times.stride * times.timestep
+    return lists.model_copy(update={"neighbour_skin": max(lists.neighbour_skin, 2.0 * farthest)})
 
 
 def run_trajectories(

@@ -25,23 +25,18 @@ from dynrefine.training.potential import errors_on
 
 def validate(job: Job, settings: Validate) -> None:
     """Judge a potential by its long independent runs and by its errors on the ab initio test frames."""
-    states = settings.states
-    ensembles = {
-        label: [load_ensemble(path) for path in paths]
-        for label, paths in by_state(job.inputs.ensembles, states).items()
-    }
-    trajectories = {
-        label: [required(load_trajectories(path)) for path in paths]
-        for label, paths in by_state(job.inputs.trajectories, states).items()
-    }
+    ensembles, trajectories = (
+        by_state(paths, settings.states) for paths in (job.inputs.ensembles, job.inputs.trajectories)
+    )
     findings = validation.Findings()
-    for label, state in states.items():
-        seen = label in settings.fitted_states
-        properties = validation.judged_properties(settings, state, ensembles[label], seen)
-        statistics = _statistics(job, settings, properties, ensembles[label], trajectories[label])
+    for label, state in settings.states.items():  # in memory one at a time
+        starts = [load_ensemble(path) for path in ensembles[label]]
+        runs = [required(load_trajectories(path)) for path in trajectories[label]]
+        properties = validation.judged_properties(settings, state, starts, label in settings.fitted_states)
+        statistics = _statistics(job, settings, properties, starts, runs)
         for judged in properties:
             validation.add_judged(findings, label, judged, statistics[judged.name])
-        validation.add_conditions(findings, label, trajectories[label], state.temperature)
+        validation.add_conditions(findings, label, runs, state.temperature)
     write_table(job.outputs.properties, findings.table())
     save_curves(job.outputs.curves, findings.curves)
     errors = _errors(job, settings) if job.inputs.test else {}
