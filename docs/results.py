@@ -2,7 +2,8 @@
 
     python docs/results.py config/teacher-argon.yaml docs/results
 
-In docs/results/<campaign>, of the stages of the validation that are there:
+Of several configurations, later ones stand on top. In docs/results/<campaign>, of the stages of the validation that
+are there:
 
     properties.csv              what was simulated, beside what was measured or what the teacher has
     errors.csv                  errors on the ab initio test frames, where there are any
@@ -11,9 +12,11 @@ In docs/results/<campaign>, of the stages of the validation that are there:
     left_open.csv               of properties, where the parameters have none
     bands.csv, spectrum.svg     of the infrared spectrum with the longest window; the bands are those of water
     refinement.csv              the objective and its terms by iteration
+    seconds.csv                 what jobs took, and what of it was compiling, by rule
     parameters.svg              the parameters that have names, by iteration
 """
 
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from functools import reduce
@@ -24,6 +27,7 @@ import pandas as pd
 from infrared_bands import has_bands, rows_of_bands
 
 from dynrefine.config import load_config
+from dynrefine.config.load import read_together
 from dynrefine.config.model import Config
 from dynrefine.config.properties.spectra import InfraredSettings
 from dynrefine.files.curves import load_curves
@@ -58,6 +62,7 @@ def main(configuration: str | Mapping[str, Any], folder: Path) -> None:
     history = results / f"refinement/{campaign.optimiser.iterations - 1:03d}/history.csv"
     if history.exists():
         _refinement(load_history(history), own)
+    _seconds(results / "logs", own)
 
 
 def _write(path: Path, table: pd.DataFrame) -> None:
@@ -106,5 +111,25 @@ def _refinement(history: History, own: Path) -> None:
         save_figure(own / "parameters.svg", parameters_figure(history))
 
 
+def _seconds(logs: Path, own: Path) -> None:
+    """What all jobs of a rule took, and the last of them, which finds the compiled programs."""
+    jobs = [
+        {"rule": path.relative_to(logs).parts[0].removesuffix(".json"), **json.loads(path.read_text())}
+        for path in sorted(logs.rglob("*.json"))
+    ]
+    if not jobs:
+        return
+    grouped = pd.DataFrame(jobs).groupby("rule")
+    table = grouped.agg(
+        device=("device", "last"),
+        jobs=("seconds", "size"),
+        seconds=("seconds", "sum"),
+        compiling=("compilation_seconds", "sum"),
+        last_job=("seconds", "last"),
+    )
+    _write(own / "seconds.csv", table.sort_values("seconds", ascending=False).reset_index())
+
+
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    *files, folder = map(Path, sys.argv[1:])
+    main(read_together(files), folder)

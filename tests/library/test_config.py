@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from snakemake.utils import update_config
 
 from dynrefine.config import check_files, load_config
 from dynrefine.config.dynamics import PathIntegralSettings, State, state_labels
+from dynrefine.config.load import read_together, read_yaml
 from dynrefine.config.properties import PROPERTIES
 from dynrefine.config.reference import COMMAND, documents, write_documents
 from dynrefine.errors import CampaignError
@@ -713,3 +715,13 @@ def test_properties_ask_for_the_quantities_and_surfaces_the_library_needs(name):
     assert (settings.along, settings.at_start) == (observable.along, observable.at_start)
     quantities = [quantity(each) for each in (*settings.along, *settings.at_start)]
     assert set(settings.surfaces) == {surface for each in quantities for surface in each.surfaces}
+
+
+def test_files_on_top_of_each_other_are_merged_as_snakemake_does():
+    paths = [ROOT / "config/water.yaml", ROOT / "config/gpu/water.yaml"]
+    expected = {}
+    for path in paths:
+        update_config(expected, read_yaml(path))
+    assert read_together(paths) == expected
+    together = load_config(read_together(paths))
+    assert (together.ensemble.replicas, together.ensemble.masses["H"]) == (256, 3.0)

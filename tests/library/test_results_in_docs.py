@@ -1,5 +1,6 @@
 """The script that writes what a campaign came to for the documentation."""
 
+import json
 from importlib import import_module
 
 import numpy as np
@@ -48,14 +49,22 @@ def tables(tmp_path, monkeypatch):
     last = tmp_path / f"results/water16/refinement/{history.iterations[-1]:03d}"
     last.mkdir(parents=True)
     save_history(last / "history.csv", history)
+    for chunk, seconds in (("00", 40.0), ("01", 10.0)):
+        job = {"device": "cpu (cpu)", "seconds": seconds, "compilation_seconds": seconds - 10.0}
+        log = tmp_path / f"results/water16/logs/run_trajectories/000_300K_{chunk}.json"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(json.dumps(job))
     import_module("results").main(settings, tmp_path / "docs")
     return {path.stem: pd.read_csv(path) for path in (tmp_path / "docs/water16").glob("*.csv")}
 
 
 def test_the_tables_have_what_there_is_of_a_campaign(tables):
-    assert tables.keys() == {"properties", "errors", "bands", "refinement"}
+    assert tables.keys() == {"properties", "errors", "bands", "refinement", "seconds"}
     (pressure,) = tables["properties"].to_dict("records")
     assert (pressure["initial"], pressure["initial_error"], pressure["measured"]) == (4726.0, 143.77, 1.0)
+    (seconds,) = tables["seconds"].to_dict("records")
+    expected = {"jobs": 2, "seconds": 50.0, "compiling": 30.0, "last_job": 10.0}
+    assert seconds == {"rule": "run_trajectories", "device": "cpu (cpu)"} | expected
     assert tables["errors"].to_dict("records") == [{"quantity": "force", "unit": "meV/Å", "initial": 25.197}]
 
     steps = tables["refinement"]

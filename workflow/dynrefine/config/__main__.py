@@ -5,19 +5,20 @@ import sys
 from pathlib import Path
 
 from dynrefine.config import load_config
+from dynrefine.config.load import read_together
 from dynrefine.config.reference import write_documents
 from dynrefine.errors import CampaignError
 
 parser = argparse.ArgumentParser(prog="python -m dynrefine.config", description=__doc__)
-parser.add_argument("file", nargs="?", type=Path, help="configuration to check")
+parser.add_argument("files", nargs="*", type=Path, help="configuration to check, later files on top")
 parser.add_argument(
     "--write", action="store_true", help="write schema.json and reference.yaml to the folder config"
 )
 arguments = parser.parse_args()
 if arguments.write:
     write_documents(Path("config"))
-if arguments.file:
+if arguments.files:
     try:
-        load_config(arguments.file)
+        load_config(read_together(arguments.files))
     except CampaignError as error:
         sys.exit(str(error))

@@ -31,6 +31,26 @@ def load_config(source: str | Path | Mapping[str, Any]) -> Config:
     return config
 
 
+def read_together(paths: Iterable[Path]) -> dict[str, Any]:
+    """The values of several files, each on top of those before it, key by key, as Snakemake takes them.
+
+    Raises:
+        CampaignError: a file cannot be read.
+    """
+    values: dict[str, Any] = {}
+    for path in paths:
+        values = _on_top(values, read_yaml(path))
+    return values
+
+
+def _on_top(below: Any, above: Mapping[str, Any]) -> dict[str, Any]:
+    kept = dict(below) if isinstance(below, Mapping) else {}
+    return kept | {
+        key: _on_top(kept.get(key), value) if isinstance(value, Mapping) else value
+        for key, value in above.items()
+    }
+
+
 def check_files(config: Config) -> None:
     """Make sure, from the working directory, that a campaign's files exist, suit its settings and can be written.
 

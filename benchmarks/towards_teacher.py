@@ -1,0 +1,66 @@
+"""Whether a refinement against synthetic targets moved the forces towards those of the teacher.
+
+    python benchmarks/towards_teacher.py config/teacher-water.yaml
+
+Of a finished campaign with a trained teacher, on every fourth of the student's frames, as CSV: root mean square force
+errors against the teacher before and after, what the refinement changed, and the cosine between that change and the way
+to the teacher, with its standard error over the frames. 1: straight there; 0: a change that tells nothing of the teacher.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from ase import Atoms
+
+from dynrefine.ase import DynrefineCalculator
+from dynrefine.config import load_config
+from dynrefine.datasets.reading import read_frames
+from dynrefine.statistics import standard_error
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("configuration", help="of a finished campaign")
+    campaign = load_config(parser.parse_args().configuration)
+    results = Path("results", campaign.campaign.name)
+    last = f"refinement/{campaign.optimiser.iterations - 1:03d}/updated_potential.npz"
+    frames = [frame for file in campaign.dataset.files for frame in read_frames(file.path)][::4]
+    teacher, initial, refined = (
+        forces(results / file, frames)
+        for file in ("pretraining/teacher.npz", "pretraining/potential.npz", last)
+    )
+    way, change = teacher - initial, refined - initial
+    cosines = (way * change).mean(axis=(1, 2)) / (size(way) * size(change))
+    table = {
+        "frames": len(frames),
+        "initial, meV/Å": size(way),
+        "refined, meV/Å": size(teacher - refined),
+        "changed, meV/Å": size(change),
+        "cosine": cosines.mean(),
+        "cosine_error": standard_error(cosines),
+    }
+    pd.DataFrame([table]).to_csv(sys.stdout, index=False, float_format="%.4g")
+
+
+def forces(potential: Path, frames: list[Atoms]) -> np.ndarray:
+    """Of a potential on frames of the same number of atoms [frames, atoms, 3], meV/Å."""
+    calculator = DynrefineCalculator(potential, precision="float32")
+    found = []
+    for frame in frames:
+        own = frame.copy()
+        own.calc = calculator
+        found.append(1e3 * own.get_forces())
+    return np.stack(found)
+
+
+def size(forces: np.ndarray) -> float:
+    """Root mean square of components, meV/Å."""
+    return float(np.sqrt(np.mean(forces**2)))
+
+
+if __name__ == "__main__":
+    main()
