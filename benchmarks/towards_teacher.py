@@ -3,8 +3,8 @@
     python benchmarks/towards_teacher.py config/teacher-water.yaml
 
 Of a finished campaign with a trained teacher, on every fourth of the student's frames, as CSV: root mean square force
-errors against the teacher before and after, what the refinement changed, and the cosine between that change and the way
-to the teacher, with its standard error over the frames. 1: straight there; 0: a change that tells nothing of the teacher.
+errors against the teacher before and after, what the refinement changed, and the cosine between that change and the
+way to the teacher, with its standard error over the frames. 1: straight there; 0: a change that knows nothing of it.
 """
 
 import argparse

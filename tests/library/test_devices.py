@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import pytest
 
 from dynrefine.campaign import devices
-from dynrefine.campaign.devices import chosen_device, memory_sentence, visible_gpus
+from dynrefine.campaign.devices import chosen_device, memory_sentence, threads_on, visible_gpus
 from dynrefine.errors import CampaignError
 
 HOLDER = """
@@ -92,8 +92,6 @@ def test_waiting_for_a_gpu_is_not_counted_as_computing(workstation, monkeypatch,
     found = json.loads((tmp_path / "job.json").read_text())
     assert found["waiting_seconds"] > 1.5
     assert found["seconds"] + found["waiting_seconds"] < took
-    # Programs for a GPU are compiled on all CPUs, whatever the threads of the rule.
-    assert f"{len(os.sched_getaffinity(0))} CPU threads" in log.read_text()
 
 
 def test_the_gpu_that_slurm_allots_is_taken_without_a_lock(workstation, monkeypatch, tmp_path):
@@ -117,6 +115,16 @@ def test_without_the_resource_a_job_computes_on_the_cpu(workstation):
 def test_only_visible_gpus_are_taken(workstation, monkeypatch, named, found):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
     assert visible_gpus() == found
+
+
+def test_programs_for_a_gpu_are_compiled_on_all_cpus(workstation, monkeypatch):
+    monkeypatch.delenv("SLURM_CPUS_PER_TASK", raising=False)
+    assert threads_on("GPU 0", 3) == 3  # JAX has no plug-in here
+    monkeypatch.setattr(devices, "entry_points", lambda group: [group])
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)))
+    assert (threads_on("GPU 0", 3), threads_on("CPU", 3)) == (16, 3)
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "8")
+    assert (threads_on("GPU 0", 3), threads_on("CPU", 3)) == (8, 3)
 
 
 def test_a_job_that_asks_for_a_gpu_where_there_is_none_says_so(workstation, monkeypatch):

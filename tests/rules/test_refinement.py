@@ -1,5 +1,6 @@
 """What the rules of an iteration leave, read from the finished toy campaign."""
 
+import json
 from itertools import combinations
 
 import jax.numpy as jnp
@@ -271,6 +272,13 @@ def test_a_step_is_as_long_as_the_gradient_stands_out_of_its_noise(toy, settings
     before = parameters_in(toy.results / "pretraining/potential.npz").astype(float)
     step = parameters_in(toy.folder / updated) - before
     np.testing.assert_allclose(step, expected, atol=1e-2 * np.abs(expected).max())
+
+
+def test_later_iterations_find_all_programs_compiled(finished_toy):
+    logs = (finished_toy.results / "logs").rglob("001*.json")
+    compiled = {str(log): json.loads(log.read_text())["compiled"] for log in logs}
+    assert len(compiled) == 9  # jobs of an iteration, of two chunks
+    assert not any(compiled.values()), compiled
 
 
 def test_a_potential_knows_the_iteration_it_is_from(iteration, settings):

@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from dynrefine.errors import CampaignError
@@ -81,6 +82,18 @@ def _free_one(names: list[str]) -> Generator[str]:
             logger.info("waiting for one of the GPUs %s to be free", ", ".join(names))
             waiting = True
         time.sleep(PAUSE)
+
+
+def threads_on(device: str, threads: int) -> int:
+    """CPU threads of a job: its own, or on a GPU all there are, since one alone compiles a program in minutes.
+
+    Arguments:
+        device: as `chosen_device` names it.
+        threads: of the rule. They count on a GPU too where JAX has no plug-in for one, and computes on the CPU.
+    """
+    if device == CPU or not entry_points(group="jax_plugins"):
+        return threads
+    return int(os.environ.get("SLURM_CPUS_PER_TASK") or len(os.sched_getaffinity(0)))
 
 
 def memory_sentence(error: BaseException, rule: str) -> str | None:

@@ -19,7 +19,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from dynrefine import __version__
-from dynrefine.campaign.devices import CPU, chosen_device, memory_sentence
+from dynrefine.campaign.devices import CPU, chosen_device, memory_sentence, threads_on
 from dynrefine.campaign.performance import Performance, measured, watch_compilation
 from dynrefine.campaign.provenance import config_hash
 from dynrefine.config.steps import STEPS
@@ -128,9 +128,7 @@ def surroundings(snakemake: Any) -> Generator[None]:
                 asked = time.monotonic()
                 chosen = held.enter_context(chosen_device(snakemake.resources.get("gpu", 0)))
                 performance.waiting_seconds = time.monotonic() - asked
-                # One CPU alone takes minutes to compile a program for a GPU.
-                threads = snakemake.threads if chosen == CPU else len(os.sched_getaffinity(0))
-                found = configure_jax(precision, threads)
+                found = configure_jax(precision, threads_on(chosen, snakemake.threads))
                 logger.info("device: %s, %s", chosen, found)
                 performance.device = f"{found.platform} ({found.kind})"
                 if chosen != CPU and found.platform == "cpu":

@@ -37,14 +37,16 @@ def observed_seeds(
         observed: of these starting points.
     """
 
-    def linearised_loss(observed: Observed) -> jax.Array:
+    def linearised_loss(observed: Observed, cotangents: Mapping[str, jax.Array], weights: jax.Array) -> Any:
         total = jnp.zeros((), weights.dtype)
         for name, observable in observables.items():
             mean = jnp.tensordot(weights, observable.statistic(observed), axes=1)
             total += jnp.sum(cotangents[name] * mean)
         return total
 
-    return jax.jit(jax.grad(linearised_loss))(observed)
+    # All that differs between chunks and iterations is an argument: one program serves them all.
+    own = {name: jnp.asarray(each, weights.dtype) for name, each in cotangents.items()}
+    return jax.jit(jax.grad(linearised_loss))(observed, own, weights)
 
 
 class Weighing(NamedTuple):
