@@ -66,7 +66,9 @@ class SharedSampling(SamplingSettings):
 
 class NeighbourSettings(Section):
     neighbour_skin: NonNegativeFloat = Field(
-        0.5, description="Distance added to the cutoff so that neighbour lists last, Å."
+        0.5,
+        description="Distance added to the cutoff so that neighbour lists last, Å; more along trajectories, where "
+        "they have to last from one recorded value to the next.",
     )
     neighbour_capacity: PositiveInt | None = Field(
         None, description="Neighbours kept per atom; null: derived from the density."
