@@ -37,7 +37,9 @@ def observed_seeds(
         observed: of these starting points.
     """
 
-    def linearised_loss(observed: Observed, cotangents: Mapping[str, jax.Array], weights: jax.Array) -> Any:
+    def linearised_loss(
+        observed: Observed, cotangents: Mapping[str, jax.Array], weights: jax.Array
+    ) -> jax.Array:
         total = jnp.zeros((), weights.dtype)
         for name, observable in observables.items():
             mean = jnp.tensordot(weights, observable.statistic(observed), axes=1)
