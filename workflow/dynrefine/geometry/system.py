@@ -90,9 +90,14 @@ def temperature(
     return 2.0 * kinetic_energy(masses, velocities) / (degrees_of_freedom * BOLTZMANN)
 
 
+def thermal_variance(masses: Any, kelvin: float) -> Any:
+    """Of the velocity along an axis of atoms of these masses (u), number or array, (Å/fs)²: kT/m."""
+    return BOLTZMANN * kelvin / (KINETIC * masses)
+
+
 def thermal_velocities(key: jax.Array, masses: Float[Array, " N"], kelvin: float) -> Float[Array, "N 3"]:
     """Maxwell-Boltzmann velocities in Å/fs with the centre of mass at rest."""
-    spread = jnp.sqrt(BOLTZMANN * kelvin / (KINETIC * masses))[:, None]
+    spread = jnp.sqrt(thermal_variance(masses, kelvin))[:, None]
     velocities = spread * jax.random.normal(key, (len(masses), 3), dtype=masses.dtype)
     return without_drift(masses, velocities)
 

@@ -14,9 +14,8 @@ from dynrefine.errors import CampaignError
 from dynrefine.files.ensembles import Ensemble
 from dynrefine.files.models import Model
 from dynrefine.files.trajectories import Trajectories
-from dynrefine.geometry.system import system_of
+from dynrefine.geometry.system import system_of, thermal_variance
 from dynrefine.quantities.base import Observer
-from dynrefine.units import BOLTZMANN, KINETIC
 
 _FASTEST = 6.0  # thermal velocities along an axis, which no atom of a trajectory exceeds
 
@@ -70,8 +69,8 @@ def _lasting(
     lists: NeighbourSettings, times: ObservationTimes, lightest: float, kelvin: float
 ) -> NeighbourSettings:
     """With a skin that lasts from one observation to the next: no list of a trajectory serves less."""
-    thermal = (BOLTZMANN * kelvin / (KINETIC * lightest)) ** 0.5
-    farthest = _FASTEST * thermal * times.stride * times.timestep
+    fastest = _FASTEST * thermal_variance(lightest, kelvin) ** 0.5
+    farthest = fastest * times.stride * times.timestep
     return lists.model_copy(update={"neighbour_skin": max(lists.neighbour_skin, 2.0 * farthest)})
 
 
