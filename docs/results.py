@@ -16,7 +16,6 @@ are there:
     parameters.svg              the parameters that have names, by iteration
 """
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from functools import reduce
@@ -33,6 +32,7 @@ from dynrefine.config.properties.spectra import InfraredSettings
 from dynrefine.files.curves import load_curves
 from dynrefine.files.history import History, load_history
 from dynrefine.report.figures import parameters_figure, save_figure, spectrum_figure
+from dynrefine.report.results import read_jobs
 
 OF_PROPERTIES = ["property", "state", "unit", "measured", "measured_error"]
 OF_ERRORS = ["quantity", "unit"]
@@ -62,7 +62,7 @@ def main(configuration: str | Mapping[str, Any], folder: Path) -> None:
     history = results / f"refinement/{campaign.optimiser.iterations - 1:03d}/history.csv"
     if history.exists():
         _refinement(load_history(history), own)
-    _seconds(results / "logs", own)
+    _seconds(results, own)
 
 
 def _write(path: Path, table: pd.DataFrame) -> None:
@@ -111,21 +111,21 @@ def _refinement(history: History, own: Path) -> None:
         save_figure(own / "parameters.svg", parameters_figure(history))
 
 
-def _seconds(logs: Path, own: Path) -> None:
+def _seconds(results: Path, own: Path) -> None:
     """What all jobs of a rule took, and the last of them, which finds the compiled programs."""
-    jobs = [
-        {"rule": path.relative_to(logs).parts[0].removesuffix(".json"), **json.loads(path.read_text())}
-        for path in sorted(logs.rglob("*.json"))
-    ]
-    if not jobs:
+    jobs = read_jobs(results / "benchmarks", results / "logs")
+    if jobs.empty:
         return
-    grouped = pd.DataFrame(jobs).groupby("rule")
-    table = grouped.agg(
-        device=("device", "last"),
-        jobs=("seconds", "size"),
-        seconds=("seconds", "sum"),
-        compiling=("compilation_seconds", "sum"),
-        last_job=("seconds", "last"),
+    table = (
+        jobs.dropna(subset=["seconds"])
+        .groupby("rule")
+        .agg(
+            device=("device", "last"),
+            jobs=("seconds", "size"),
+            seconds=("seconds", "sum"),
+            compiling=("compilation_seconds", "sum"),
+            last_job=("seconds", "last"),
+        )
     )
     _write(own / "seconds.csv", table.sort_values("seconds", ascending=False).reset_index())
 

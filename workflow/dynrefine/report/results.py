@@ -172,20 +172,12 @@ def read_timings(benchmarks: str | Path, logs: str | Path) -> pd.DataFrame:
         rule, jobs, device, wall_total, wall_mean, compilation_total, queue_mean, cpu_total (s), memory_peak (MB),
         steps_per_second (compilation left out); NaN where it is unknown; no rows without benchmarks.
     """
-    benchmarks = Path(benchmarks)
     columns = ["rule", "jobs", "device", "wall_total", "wall_mean", "compilation_total", "queue_mean"]
     columns += ["cpu_total", "memory_peak", "steps_per_second"]
-    jobs = [
-        pd.read_csv(path, sep="\t", na_values="-").assign(
-            rule=path.relative_to(benchmarks).with_suffix("").parts[0],
-            **_measured(Path(logs, path.relative_to(benchmarks)).with_suffix(".json")),
-        )
-        for path in sorted(benchmarks.rglob("*.tsv"))
-        if path.stem != "write_report"  # of an earlier report, or none
-    ]
-    if not jobs:
+    jobs = read_jobs(benchmarks, logs)
+    if jobs.empty:
         return pd.DataFrame(columns=columns)
-    by_rule = pd.concat(jobs).groupby("rule")
+    by_rule = jobs.groupby("rule")
     table = by_rule.agg(
         jobs=("s", "size"),
         device=("device", lambda names: ", ".join(sorted(set(names.dropna())))),
@@ -200,6 +192,28 @@ def read_timings(benchmarks: str | Path, logs: str | Path) -> pd.DataFrame:
     steps = by_rule.steps.sum()
     table["steps_per_second"] = (steps / computing).where(steps > 0)
     return table.sort_values("wall_total", ascending=False).reset_index()[columns]
+
+
+def read_jobs(benchmarks: str | Path, logs: str | Path) -> pd.DataFrame:
+    """What each job took, in the order of their names.
+
+    Arguments:
+        benchmarks, logs: as for `read_timings`.
+
+    Returns:
+        the columns of Snakemake's benchmarks, rule, and what the job measured itself: device, seconds,
+        compilation_seconds, queue_seconds, steps; no rows without benchmarks.
+    """
+    benchmarks = Path(benchmarks)
+    jobs = [
+        pd.read_csv(path, sep="\t", na_values="-").assign(
+            rule=path.relative_to(benchmarks).with_suffix("").parts[0],
+            **_measured(Path(logs, path.relative_to(benchmarks)).with_suffix(".json")),
+        )
+        for path in sorted(benchmarks.rglob("*.tsv"))
+        if path.stem != "write_report"  # of an earlier report, or none
+    ]
+    return pd.concat(jobs) if jobs else pd.DataFrame()
 
 
 def _measured(path: Path) -> dict[str, Any]:
