@@ -11,14 +11,18 @@ import argparse
 import sys
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from ase import Atoms
 
-from dynrefine.ase import DynrefineCalculator
 from dynrefine.config import load_config
+from dynrefine.datasets.arrays import to_arrays
 from dynrefine.datasets.reading import read_frames
+from dynrefine.files.models import Model, load_model
+from dynrefine.geometry.frames import LabelledFrames
+from dynrefine.geometry.frames_with_neighbours import with_neighbours
 from dynrefine.statistics import standard_error
+from dynrefine.training.potential import evaluate
 
 
 def main() -> None:
@@ -29,9 +33,14 @@ def main() -> None:
     results = Path("results", campaign.campaign.name)
     last = f"refinement/{campaign.optimiser.iterations - 1:03d}/updated_potential.npz"
     frames = [frame for file in campaign.dataset.files for frame in read_frames(file.path)][::4]
+    data = to_arrays(frames, [element.symbol for element in campaign.elements])
     teacher, initial, refined = (
-        forces(results / file, frames)
-        for file in ("pretraining/teacher.npz", "pretraining/potential.npz", last)
+        forces(load_model(results / file, potential, campaign.elements), data)
+        for file, potential in (
+            ("pretraining/teacher.npz", campaign.of_teacher().potential),
+            ("pretraining/potential.npz", campaign.potential),
+            (last, campaign.potential),
+        )
     )
     way, change = teacher - initial, refined - initial
     cosines = (way * change).mean(axis=(1, 2)) / (size(way) * size(change))
@@ -46,15 +55,10 @@ def main() -> None:
     pd.DataFrame([table]).to_csv(sys.stdout, index=False, float_format="%.4g")
 
 
-def forces(potential: Path, frames: list[Atoms]) -> np.ndarray:
+def forces(potential: Model, frames: LabelledFrames) -> np.ndarray:
     """Of a potential on frames of the same number of atoms [frames, atoms, 3], meV/Å."""
-    calculator = DynrefineCalculator(potential, precision="float32")
-    found = []
-    for frame in frames:
-        own = frame.copy()
-        own.calc = calculator
-        found.append(1e3 * own.get_forces())
-    return np.stack(found)
+    single = potential.cast(jnp.float32)
+    return 1e3 * evaluate(single, with_neighbours(frames, single.architecture.cutoff, single.dtype))[1]
 
 
 def size(forces: np.ndarray) -> float:
