@@ -7,14 +7,11 @@ import pandas as pd
 import pytest
 from finished_campaign import FinishedCampaign
 
-from dynrefine.config.properties.structure import RadialDistributionSettings
-from dynrefine.config.properties.transport import DiffusionSettings
 from dynrefine.files.sensitivities import Sensitivities, load_sensitivities, save_sensitivities
 from dynrefine.refinement.covariance import Determination, Property
 from dynrefine.refinement.sensitivities import Derivatives
 from dynrefine.report.determination import determination_chapter, directions
 from dynrefine.report.figures import covariance_figure
-from dynrefine.steps.determining import errors_of
 
 STARTS, VALUES, UNITS = 6, np.array([0.0103, 3.4]), ["eV", "Å"]
 QUANTITIES = (("temperature", "K"), ("property", "bar"))
@@ -111,16 +108,6 @@ def test_uncertainties_have_the_errors_that_their_derivatives_have():
     np.testing.assert_allclose(found.uncertainty_error, expected, rtol=1e-3)
     apart = determined(both[0], replace(both[1], state="350K"))
     assert np.all(apart.uncertainty_error > 0.0)
-
-
-def test_errors_of_measurements_are_those_of_the_settings_or_the_file(tmp_path):
-    diffusion = DiffusionSettings(element="Ar", target=2.4, target_error=0.3)
-    np.testing.assert_array_equal(errors_of(diffusion, measurement("diffusion", [1.0, 1.0], 1.0)), [0.3])
-    given = replace(DIFFUSION, abscissa=np.array([1.0, 1.5]))
-    for text, expected in (("r,g,error\n1,0,0.1\n2,1,0.3\n", [0.1, 0.2]), ("r,g\n1,0\n2,1\n", [0.0, 0.0])):
-        (tmp_path / "rdf.csv").write_text(text)
-        settings = RadialDistributionSettings(pair=["O", "O"], target=str(tmp_path / "rdf.csv"))
-        np.testing.assert_allclose(errors_of(settings, given), expected)
 
 
 def test_files_come_back_and_chunks_are_joined(tmp_path):

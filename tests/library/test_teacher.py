@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,17 +14,18 @@ from systems import ELEMENTS, made_up_ensemble
 
 from dynrefine.campaign.job import Job
 from dynrefine.config import load_config
-from dynrefine.config.dynamics import State, TrajectorySettings
+from dynrefine.config.dynamics import JudgeSettings, State, TrajectorySettings
 from dynrefine.config.properties.base import Band
 from dynrefine.config.properties.spectra import InfraredSettings, RamanSettings
 from dynrefine.config.properties.structure import StructureFactorSettings
 from dynrefine.config.properties.thermodynamics import PressureSettings
 from dynrefine.config.refinement import Observables, TargetsSettings
-from dynrefine.config.steps import EvaluateObjective, WriteTarget
+from dynrefine.config.steps import Validate, WriteTarget
 from dynrefine.errors import CampaignError
 from dynrefine.files.curves import curve_of, save_curves
 from dynrefine.files.tables import read_measured
 from dynrefine.refinement.gathering import observables_of
+from dynrefine.refinement.validation import Findings, add_judged, judged_properties
 from dynrefine.report.results import Taught
 from dynrefine.report.teacher import teacher_chapter
 from dynrefine.steps.compare_with_teacher import root_mean_square
@@ -75,33 +77,51 @@ def test_a_target_holds_what_the_teacher_has_and_says_that_it_is_synthetic(tmp_p
     assert header == "place (cm⁻¹),property (bar),standard error"
 
 
-def test_synthetic_targets_are_compared_as_they_are(tmp_path):
-    """A measured spectrum is broadened, a measured structure factor cut off: the teacher's have gone through that."""
-    bands, places = [Band(range=[100.0, 400.0])], np.arange(100.0, 401.0, 100.0)
-    spectrum = {"resolution": 100.0, "bands": bands, "window": 20.0, "synthetic": True}
-    settings = {
-        "infrared": InfraredSettings(**spectrum),
-        "raman": RamanSettings(**spectrum, form="stokes"),
-        "structure_factor": StructureFactorSettings(range=[2.0, 3.5], resolution=0.5, synthetic=True),
-        "pressure": PressureSettings(scale=100.0, synthetic=True),
-    }
-    values = np.array([5.0, 1.0, 7.0, 2.0])
-    files = {
-        f"{name}_300K": made(tmp_path, name, places, values, 0.1 * values)
-        for name in ("infrared", "raman", "structure_factor")
-    } | {"pressure_300K": made(tmp_path, "pressure", [300.0], [-12.5], [1.5])}
-    step = EvaluateObjective.model_construct(
+BANDS, PLACES = [Band(range=[100.0, 400.0])], np.arange(100.0, 401.0, 100.0)
+SPECTRUM = {"resolution": 100.0, "bands": BANDS, "window": 20.0, "synthetic": True}
+VALUES = np.array([5.0, 1.0, 7.0, 2.0])
+SYNTHETIC = {
+    "infrared": InfraredSettings(**SPECTRUM),
+    "raman": RamanSettings(**SPECTRUM, form="stokes"),
+    "structure_factor": StructureFactorSettings(range=[2.0, 3.5], resolution=0.5, synthetic=True),
+    "pressure": PressureSettings(scale=100.0, synthetic=True),
+}
+
+
+@pytest.fixture
+def synthetic(tmp_path):
+    """Settings of these properties with files that the teacher made, a state, and its chunks."""
+    curves = [name for name in SYNTHETIC if name != "pressure"]
+    files = {f"{name}_300K": made(tmp_path, name, PLACES, VALUES, 0.1 * VALUES) for name in curves}
+    files["pressure_300K"] = made(tmp_path, "pressure", [300.0], [-12.5], [1.5])
+    settings = Validate.model_construct(
         elements=ELEMENTS,
         trajectory=TrajectorySettings(sampling_interval=2.0),
-        objective=TargetsSettings(observables=Observables(**settings)),
+        objective=TargetsSettings(observables=Observables(**SYNTHETIC)),
+        validation=JudgeSettings(properties=Observables()),
         synthetic_targets=files,
     )
-    state = State(temperature=300.0, density=1.0)
     ensemble = made_up_ensemble(np.array([0, 1, 1]), 6.0 * np.eye(3), np.zeros((2, 3, 3)))
-    found = observables_of(step, state, [ensemble])
+    return settings, State(temperature=300.0, density=1.0), [ensemble]
+
+
+def test_synthetic_targets_are_compared_as_they_are(synthetic):
+    """A measured spectrum is broadened, a measured structure factor cut off: the teacher's have gone through that."""
+    found = observables_of(*synthetic)
     for name in ("infrared", "raman", "structure_factor"):
-        np.testing.assert_allclose(found[name].target, values, rtol=1e-6)
+        np.testing.assert_allclose(found[name].target, VALUES, rtol=1e-6)
     assert found["pressure"].target == pytest.approx([-12.5])
+
+
+def test_synthetic_targets_have_the_errors_of_the_teacher(synthetic):
+    judged = {each.name: each for each in judged_properties(*synthetic, seen=True)}
+    for name in ("infrared", "raman", "structure_factor"):
+        np.testing.assert_allclose(judged[name].target_error, 0.1 * VALUES, rtol=1e-6)
+    assert judged["pressure"].target_error == pytest.approx([1.5])
+    findings = Findings()
+    add_judged(findings, "300K", judged["pressure"], jnp.asarray([10.0, 20.0]))
+    (row,) = (row for row in findings.rows if row["role"] == "value")
+    assert (row["measured"], row["measured_error"]) == pytest.approx((-12.5, 1.5))
 
 
 def test_a_number_takes_its_uncertainty_from_the_file():

@@ -5,17 +5,19 @@ from dataclasses import dataclass, field
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from systems import CUBIC, POTENTIAL, made_up_ensemble, random_model, water_box
+from systems import CUBIC, ELEMENTS, POTENTIAL, made_up_ensemble, random_model, water_box
 
 from dynrefine.config.data import WATER
-from dynrefine.config.dynamics import NeighbourSettings
+from dynrefine.config.dynamics import JudgeSettings, NeighbourSettings, State, TrajectorySettings
 from dynrefine.config.properties.structure import RadialDistributionSettings
 from dynrefine.config.properties.transport import DiffusionSettings
-from dynrefine.config.steps import SimulationSettings
+from dynrefine.config.refinement import Observables, TargetsSettings
+from dynrefine.config.steps import SimulationSettings, Validate
 from dynrefine.files.trajectories import Trajectories
 from dynrefine.properties.base import Detail
 from dynrefine.quantities.base import Observer, Quantity
-from dynrefine.refinement.validation import Findings, Judged, add_conditions, add_judged
+from dynrefine.refinement.gathering import Measured
+from dynrefine.refinement.validation import Findings, Judged, add_conditions, add_judged, judged_properties
 from dynrefine.sampling.records import observe_records
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")
@@ -80,9 +82,9 @@ def error_of(function, samples):
 
 def test_a_number_has_a_loss_a_value_and_a_measurement():
     samples = np.random.default_rng(1).uniform(2.0, 6.0, 7)
-    settings = DiffusionSettings(element="O", target=2.0, target_error=0.04)
+    measured = Measured(DiffusionSettings(element="O", target=2.0, target_error=0.04), None)
     findings = Findings()
-    add_judged(findings, "300K", Judged("root", settings, Number(), fitted=True), jnp.asarray(samples))
+    add_judged(findings, "300K", Judged("root", measured, Number(), fitted=True), jnp.asarray(samples))
     found = found_in(findings)
     assert set(found) == {("root loss", "300K"), ("root", "300K")}
     loss, error, unit, *measured, fitted = found["root loss", "300K"]
@@ -105,7 +107,8 @@ def test_a_number_has_a_loss_a_value_and_a_measurement():
 
 def test_a_curve_without_a_measurement_has_no_loss_but_what_is_told_beside_it():
     samples = np.random.default_rng(2).uniform(0.0, 2.0, (6, 3))
-    judged = Judged("square", RadialDistributionSettings(pair=["O", "O"]), Curve(), fitted=False)
+    measured = Measured(RadialDistributionSettings(pair=["O", "O"]), None)
+    judged = Judged("square", measured, Curve(), fitted=False)
     findings = Findings()
     add_judged(findings, "300K", judged, jnp.asarray(samples))
     assert set(found_in(findings)) == {("square: maximum", "300K")}
@@ -174,3 +177,26 @@ def test_conditions_are_means_over_trajectories_and_drifts_count_without_their_s
     value, error, unit, measured, _, _ = found["energy drift", "300K"]
     assert (value, error) == pytest.approx((0.2, np.std(sizes, ddof=1) / np.sqrt(6)))
     assert unit == "meV/atom" and np.isnan(measured)
+
+
+def test_measured_curves_have_the_errors_of_the_file_of_their_state(tmp_path):
+    for name, errors in (("one", ",error\n1,0,0.1\n5,1,0.5\n"), ("other", "\n1,0\n5,1\n")):
+        (tmp_path / f"{name}.csv").write_text(f"r,g{errors}")
+    rdf = RadialDistributionSettings(
+        pair=["O", "O"],
+        target=str(tmp_path / "one.csv"),
+        targets={"350K": str(tmp_path / "other.csv")},
+        longest=4.0,
+    )
+    settings = Validate.model_construct(
+        elements=ELEMENTS,
+        trajectory=TrajectorySettings(),
+        objective=TargetsSettings(observables=Observables(rdf=rdf)),
+        validation=JudgeSettings(properties=Observables()),
+    )
+    ensemble = made_up_ensemble(np.array([0, 1, 1]), 12.0 * np.eye(3), np.zeros((2, 3, 3)))
+    for kelvin, slope in ((300.0, 0.1), (350.0, 0.0)):
+        state = State(temperature=kelvin, density=1.0)
+        (judged,) = judged_properties(settings, state, [ensemble], seen=True)
+        expected = slope * np.clip(judged.observable.abscissa, 1.0, 5.0)
+        np.testing.assert_allclose(judged.target_error, expected, atol=1e-12)

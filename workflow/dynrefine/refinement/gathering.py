@@ -1,6 +1,7 @@
 """From the chunks of all states to the objective."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -28,11 +29,25 @@ class Chunk(Protocol):
     def cells(self) -> np.ndarray: ...
 
 
+@dataclass(frozen=True)
+class Measured:
+    """A property at a state, as it was measured.
+
+    Attributes:
+        settings: of the property, with the measurement if this is a number.
+        curve: what the file of the measurement holds: abscissa, value and error in columns, the error NaN where it is
+            not known; none without a file.
+    """
+
+    settings: PropertySettings
+    curve: np.ndarray | None
+
+
 def observables_of(
     settings: EvaluationSettings,
     state: State,
     chunks: Sequence[Chunk],
-    properties: Mapping[str, PropertySettings] | None = None,
+    measured: Mapping[str, Measured] | None = None,
 ) -> dict[str, Observable]:
     """The observables of a state, by name.
 
@@ -40,10 +55,10 @@ def observables_of(
         settings: elements, trajectories and observables.
         state: at which they are observed.
         chunks: of the state; their mean volume is that of the state.
-        properties: settings by name of what is observed; none: what is fitted.
+        measured: what is observed, by name; none: what is fitted.
     """
-    if properties is None:
-        properties = settings.objective.observables.chosen()
+    if measured is None:
+        measured = measured_at(settings, state, settings.objective.observables.chosen())
     symbols = tuple(settings.symbols[index] for index in chunks[0].species)
     interval = settings.trajectory.sampling_interval
     cells = np.concatenate([chunk.cells for chunk in chunks])
@@ -59,23 +74,32 @@ def observables_of(
         tuple(settings.symbols),
         cells.mean(axis=0),
     )
+    return create_observables(
+        {name: each.settings for name, each in measured.items()},
+        {name: each.curve for name, each in measured.items()},
+        conditions,
+    )
+
+
+def measured_at(
+    settings: EvaluationSettings, state: State, properties: Mapping[str, PropertySettings]
+) -> dict[str, Measured]:
+    """Properties with what was measured at a state, by name."""
     names = f"{state.short_label}_{state.density:g}", state.short_label
-    chosen, targets = {}, {}
-    for name, each in properties.items():
-        chosen[name], targets[name] = _measured(settings.synthetic_targets, name, each, names)
-    return create_observables(chosen, targets, conditions)
+    return {
+        name: _measured(settings.synthetic_targets, name, each, names) for name, each in properties.items()
+    }
 
 
 def _measured(
     synthetic: Mapping[str, str], name: str, settings: PropertySettings, states: Sequence[str]
-) -> tuple[PropertySettings, np.ndarray | None]:
-    """The settings of a property at a state of these names, and what the file of its measurement holds, if any."""
+) -> Measured:
     own = settings.of_state(*states)
     if own.synthetic:
         found = (synthetic.get(f"{name}_{state}") for state in states)
-        measured = read_measured(next(filter(None, found)), columns=3, rows=1)
-        return own.measured_as(measured), measured
-    return own, read_measured(own.target_file, columns=3) if own.target_file else None
+        curve = read_measured(next(filter(None, found)), columns=3, rows=1)
+        return Measured(own.measured_as(curve), curve)
+    return Measured(own, read_measured(own.target_file, columns=3) if own.target_file else None)
 
 
 def evaluate_objective(

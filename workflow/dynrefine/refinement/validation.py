@@ -11,12 +11,11 @@ import pandas as pd
 from jaxtyping import Array, Float
 
 from dynrefine.config.dynamics import State
-from dynrefine.config.properties.base import PropertySettings
 from dynrefine.config.steps import JudgingSettings
 from dynrefine.files.curves import Curve, curve_of
 from dynrefine.files.trajectories import Trajectories
 from dynrefine.properties.base import Detail, Observable, settled
-from dynrefine.refinement.gathering import Chunk, observables_of
+from dynrefine.refinement.gathering import Chunk, Measured, measured_at, observables_of
 from dynrefine.refinement.objective import evaluate
 from dynrefine.statistics import jackknife_error, leave_one_out, standard_error
 
@@ -94,13 +93,13 @@ class Judged:
 
     Attributes:
         name: of its section.
-        settings: of this section.
+        measured: at the state.
         observable: of the state.
         fitted: whether the refinement saw it.
     """
 
     name: str
-    settings: PropertySettings
+    measured: Measured
     observable: Observable
     fitted: bool
 
@@ -108,6 +107,16 @@ class Judged:
     def is_static(self) -> bool:
         """Whether no trajectory is needed, so that all records of the chains serve."""
         return not self.observable.along
+
+    @property
+    def target_error(self) -> Float[np.ndarray, " W"]:
+        """The uncertainty of the measurement where it is compared; zero where it is not known."""
+        where, curve = self.observable.abscissa, self.measured.curve
+        if curve is None:
+            return np.full(len(where), getattr(self.measured.settings, "target_error", 0.0))
+        if self.measured.settings.synthetic:  # compared as it is
+            return curve[:, 2]
+        return np.nan_to_num(np.interp(where, curve[:, 0], curve[:, 2]))
 
 
 def judged_properties(
@@ -123,8 +132,9 @@ def judged_properties(
     """
     fitted, judging = settings.objective.observables.chosen(), settings.validation.properties.chosen()
     chosen = {name: each if seen else each.elsewhere() for name, each in (fitted | judging).items()}
-    observables = observables_of(settings, state, chunks, chosen)
-    return [Judged(name, each, observables[name], seen and name in fitted) for name, each in chosen.items()]
+    measured = measured_at(settings, state, chosen)
+    observables = observables_of(settings, state, chunks, measured)
+    return [Judged(name, each, observables[name], seen and name in fitted) for name, each in measured.items()]
 
 
 def add_judged(findings: Findings, label: str, judged: Judged, statistics: Float[Array, " S *C"]) -> None:
@@ -136,7 +146,8 @@ def add_judged(findings: Findings, label: str, judged: Judged, statistics: Float
         judged: the property.
         statistics: of independent samples of equal weights.
     """
-    name, fitted, family = judged.name, judged.fitted, judged.settings.family or judged.name
+    settings = judged.measured.settings
+    name, fitted, family = judged.name, judged.fitted, settings.family or judged.name
     weights = jnp.full(len(statistics), 1.0 / len(statistics), statistics.dtype)
     observable = settled(judged.observable, statistics, weights)
     evaluation = evaluate(observable, statistics, weights)
@@ -147,7 +158,7 @@ def add_judged(findings: Findings, label: str, judged: Judged, statistics: Float
         observable.quantities,
         observable.abscissa,
         observable.target,
-        getattr(judged.settings, "target_error", np.nan),
+        getattr(settings, "target_error", np.nan),
     )
     estimates = {name: (own, (evaluation.prediction, evaluation.prediction_error))}
     details: Mapping[str, Detail] = getattr(observable, "details", {})

@@ -3,16 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from dynrefine.campaign.job import Job
-from dynrefine.config.properties.base import PropertySettings
 from dynrefine.config.steps import EstimateCovariance
 from dynrefine.files.chunks import by_state
 from dynrefine.files.ensembles import load_ensemble
 from dynrefine.files.sensitivities import Sensitivities, load_sensitivities
-from dynrefine.files.tables import read_measured
-from dynrefine.properties.base import Observable
 from dynrefine.refinement.covariance import Property
 from dynrefine.refinement.sensitivities import derivatives
 from dynrefine.refinement.validation import judged_properties
@@ -44,17 +39,9 @@ def _of_state(
             each.observable.quantities,
             each.observable.abscissa,
             each.observable.target,
-            errors_of(each.settings, each.observable),
+            each.target_error,
             each.fitted,
             derivatives(each.observable, sensitivities, each.name, state.temperature),
         )
         for each in judged
     ]
-
-
-def errors_of(settings: PropertySettings, observable: Observable) -> np.ndarray:
-    """The uncertainty of a measurement where it is compared [W]; zero where it is not known."""
-    if settings.target_file is None:
-        return np.full(len(observable.abscissa), getattr(settings, "target_error", 0.0))
-    measured = read_measured(settings.target_file, columns=3)
-    return np.nan_to_num(np.interp(observable.abscissa, measured[:, 0], measured[:, 2]))

@@ -35,7 +35,7 @@ def judge_path_integrals(job: Job, settings: JudgePathIntegrals) -> None:
         own = [load_ring_polymers(path) for path in runs[label]]
         seen = label in settings.fitted_states
         all_properties = validation.judged_properties(settings, state, own, seen)
-        properties = [judged for judged in all_properties if judged.settings.of_positions]
+        properties = [judged for judged in all_properties if judged.measured.settings.of_positions]
         statistics = _statistics(potential, settings, properties, own)
         for judged in properties:
             validation.add_judged(findings, label, judged, statistics[judged.name])
