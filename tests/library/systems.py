@@ -200,3 +200,11 @@ def made_up_ensemble(species: Any, cell: Any, positions: Any, **given: Any) -> E
         "metadata": {},
     }
     return Ensemble(species=np.asarray(species), cells=cells, positions=positions, **values | given)
+
+
+def autoregressive(generator: np.random.Generator, chains: int, samples: int, memory: float) -> np.ndarray:
+    """Chains [chains, samples] of normal numbers, each of which remembers so much of the one before."""
+    steps = generator.normal(size=(chains, samples))
+    for number in range(1, samples):
+        steps[:, number] = memory * steps[:, number - 1] + np.sqrt(1 - memory**2) * steps[:, number]
+    return steps

@@ -22,6 +22,7 @@ from dynrefine.geometry.system import Point
 from dynrefine.properties.base import Conditions, create_observables
 from dynrefine.quantities.whole_dipole import QUANTITY, whole_dipole
 from dynrefine.refinement.objective import evaluate
+from dynrefine.statistics import Shares
 from dynrefine.surfaces.base import Surface
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")
@@ -96,7 +97,7 @@ def test_dipoles_that_turn_freely_have_kirkwoods_factor_one(observed):
     dipoles, _, volume = observed
     statistics = {"whole_dipole": jnp.asarray(dipoles), "volume": jnp.full(FRAMES, volume)}
     own = dielectric_constant(target=10.0, eps_infinity=1.7)
-    found = evaluate(own, own.statistic(Observed({}, statistics)), jnp.full(FRAMES, 1.0 / FRAMES))
+    found = evaluate(own, own.statistic(Observed({}, statistics)), Shares(jnp.full(FRAMES, 1.0 / FRAMES)))
     squared = np.sum((CHARGES @ WATER) ** 2)
     thermal = 8.617333262e-5 * KELVIN
     expected = 1.7 + 4.0 * np.pi * 14.39964548 * MOLECULES * squared / (3.0 * volume * thermal)

@@ -18,6 +18,7 @@ from dynrefine.refinement.objective import evaluate
 from dynrefine.sampling.canonical import sample_ensemble
 from dynrefine.sampling.initial_configurations import lattice_configurations
 from dynrefine.sampling.trajectories import run_trajectories
+from dynrefine.statistics import Shares
 
 ARGON = [Element(symbol="Ar", mass=39.948, charge=0)]
 # σ = 3.4 Å and ε = 120 K: units of the reduced density (g/cm³), temperature (K), diffusion (1e-9 m²/s) and
@@ -66,7 +67,8 @@ def test_liquid_diffuses_as_in_the_literature():
     )
     observable = observables_of(settings, state, [ensemble])["diffusion"]
     statistics = observable.statistic(trajectories.observed())
-    found = evaluate(observable, statistics, jnp.full(len(statistics), 1.0 / len(statistics)))
+    equal = jnp.full(len(statistics), 1.0 / len(statistics))
+    found = evaluate(observable, statistics, Shares(equal, ensemble.samples_per_chain))
 
     def corrected(coefficient, atoms):
         viscosity = 3.24 * VISCOSITY

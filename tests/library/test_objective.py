@@ -2,16 +2,18 @@
 
 from dataclasses import dataclass, field
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from systems import autoregressive
 
 from dynrefine.errors import CampaignError
 from dynrefine.files.arrays import write_passed_through
 from dynrefine.files.objectives import Objective, load_objective, save_objective
 from dynrefine.files.tables import read_measured
 from dynrefine.refinement.objective import evaluate, evaluate_state
-from dynrefine.statistics import jackknife_error, leave_one_out, standard_error
+from dynrefine.statistics import Shares, jackknife_error, leave_one_out, standard_error
 from dynrefine.units import BOLTZMANN
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")
@@ -65,6 +67,36 @@ def test_leaving_one_out_of_a_weighted_mean_renormalises_the_others():
     np.testing.assert_allclose(found[:, 0], expected, rtol=1e-12)
 
 
+def test_samples_of_one_chain_are_left_out_together():
+    generator = np.random.default_rng(5)
+    weights, values = generator.uniform(0.1, 1.0, 7), generator.normal(size=(7, 2))
+    weights /= weights.sum()
+    shares = Shares(jnp.asarray(weights), per_chain=3)  # of the last chain a single one
+    found = leave_one_out(*shares.chain_means(jnp.asarray(values)))
+    parts = np.split(np.arange(7), [3, 6])
+    expected = [
+        np.average(np.delete(values, part, axis=0), axis=0, weights=np.delete(weights, part))
+        for part in parts
+    ]
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_errors_of_correlated_samples_are_right_on_average():
+    """Means over 20 chains of 4 samples, each of which remembers 0.6 of the one before."""
+    generator, repeats = np.random.default_rng(6), 400
+    values = np.array([autoregressive(generator, 20, 4, 0.6).ravel() for _ in range(repeats)])
+
+    def mean_variance(per_chain):
+        shares = Shares(jnp.full(80, 1 / 80), per_chain)
+        error = jax.vmap(lambda own: jackknife_error(leave_one_out(*shares.chain_means(own))))
+        return float(jnp.mean(error(jnp.asarray(values)) ** 2))
+
+    # The variance of 400 values has a relative standard error of sqrt(2/400) = 7 %.
+    true = np.var(values.mean(axis=1))
+    assert mean_variance(4) == pytest.approx(true, rel=3 * np.sqrt(2 / repeats))
+    assert mean_variance(1) < 0.6 * true
+
+
 def test_a_single_replica_has_no_error():
     assert np.isnan(jackknife_error(jnp.array([1.0])))
 
@@ -73,7 +105,7 @@ def test_an_evaluation_is_the_prediction_with_its_loss_cotangent_and_contributio
     observable = Squares()
     statistics = observable.statistic(series)
     weights = jnp.arange(1.0, 9.0) / 36.0
-    found = evaluate(observable, statistics, weights)
+    found = evaluate(observable, statistics, Shares(weights))
     mean = np.average(statistics, axis=0, weights=weights)
     assert found.loss == pytest.approx(float(observable.loss(mean)))
     np.testing.assert_allclose(found.prediction, 3 * mean.ravel() ** 2)
@@ -90,7 +122,7 @@ def test_an_evaluation_is_the_prediction_with_its_loss_cotangent_and_contributio
 def test_errors_of_an_evaluation_are_about_those_of_propagation(series):
     observable = Squares()
     statistics = observable.statistic(series)
-    found = evaluate(observable, statistics, jnp.full(8, 1 / 8))
+    found = evaluate(observable, statistics, Shares(jnp.full(8, 1 / 8)))
     mean, error = np.mean(statistics, axis=0).ravel(), standard_error(np.asarray(statistics)).ravel()
     # To first order in an error of 5 %.
     np.testing.assert_allclose(found.prediction_error, 6 * mean * error, rtol=0.1)
@@ -102,7 +134,7 @@ def test_errors_of_an_evaluation_with_unequal_weights_are_those_of_a_loop(series
     observable = Squares()
     statistics = np.asarray(observable.statistic(series))
     weights = np.array([0.01, 0.3, 0.04, 0.05, 0.2, 0.1, 0.12, 0.18])
-    found = evaluate(observable, jnp.asarray(statistics), jnp.asarray(weights))
+    found = evaluate(observable, jnp.asarray(statistics), Shares(jnp.asarray(weights)))
     losses, predictions = [], []
     for left_out in range(8):
         others = [replica for replica in range(8) if replica != left_out]
@@ -118,7 +150,7 @@ def test_errors_of_an_evaluation_with_unequal_weights_are_those_of_a_loop(series
 def test_a_state_adds_up_its_observables_with_their_weights(series):
     names = {"first": Squares(), "second": Squares(target=np.zeros(4))}
     weights = {"first": 2.0, "second": 0.5}
-    state = evaluate_state(names, weights, series, np.full(8, 1 / 8), 300.0)
+    state = evaluate_state(names, weights, series, Shares(jnp.full(8, 1 / 8)), 300.0)
     np.testing.assert_allclose(state.weights, 1 / 8)
     total = 2.0 * state.evaluations["first"].contributions + 0.5 * state.evaluations["second"].contributions
     expected = -(total - total.mean()) / 8 / (BOLTZMANN * 300.0)
@@ -129,7 +161,9 @@ def test_a_state_adds_up_its_observables_with_their_weights(series):
 
 def test_unequal_weights_of_the_starting_points_enter_means_and_coefficients(series):
     shares = np.arange(1.0, 9.0) / 36.0
-    state = evaluate_state({"squares": Squares()}, {"squares": 1.0}, series, shares, 300.0)
+    state = evaluate_state(
+        {"squares": Squares()}, {"squares": 1.0}, series, Shares(jnp.asarray(shares)), 300.0
+    )
     np.testing.assert_allclose(state.weights, shares, rtol=1e-12)
     found, observable = state.evaluations["squares"], Squares()
     mean = shares @ np.asarray(observable.statistic(series)).reshape(8, -1)
@@ -144,7 +178,7 @@ def test_coefficients_are_the_derivative_of_the_objective_as_energies_change(ser
         {"first": 2.0, "second": 0.3},
     )
     shares, energies = np.arange(1.0, 9.0) / 36.0, np.random.default_rng(4).normal(size=8)
-    state = evaluate_state(observables, weights, series, shares, 250.0)
+    state = evaluate_state(observables, weights, series, Shares(jnp.asarray(shares)), 250.0)
     statistics = np.asarray(observables["first"].statistic(series))
 
     def objective(change):
@@ -162,7 +196,7 @@ def test_the_table_and_the_file_of_an_objective(series, tmp_path, name):
     """Whatever an observable is called, it overwrites nothing."""
     weights = {name: 2.0}
     states = {
-        f"{kelvin}K": evaluate_state({name: Squares()}, weights, series, np.full(8, 1 / 8), kelvin)
+        f"{kelvin}K": evaluate_state({name: Squares()}, weights, series, Shares(jnp.full(8, 1 / 8)), kelvin)
         for kelvin in (280, 300)
     }
     objective = Objective(states, weights, {name: [["wavenumber", "cm⁻¹"], ["square", "e²"]]})

@@ -41,6 +41,7 @@ from dynrefine.refinement.sensitivities import (
 )
 from dynrefine.sampling.energies import potential_energies
 from dynrefine.sampling.reweighting import boltzmann_weights
+from dynrefine.statistics import Shares
 from dynrefine.surfaces.base import energy_forces_stress
 from dynrefine.surfaces.lennard_jones import LennardJones
 from dynrefine.units import BAR, BOLTZMANN
@@ -204,9 +205,7 @@ def test_both_parts_of_the_gradient_matter_and_each_is_its_derivative(argon):
 
     explicit, ensemble = parts(argon.vector)
     observed = Observed({}, observed_at_start(argon))
-    state = evaluate_state(
-        {"checked": argon.observable}, {"checked": 1.0}, observed, np.full(STARTS, 1 / STARTS), KELVIN
-    )
+    state = evaluate_state({"checked": argon.observable}, {"checked": 1.0}, observed, Shares(weights), KELVIN)
     cotangents = state.weighted_cotangents({"checked": 1.0})
     seeds = observed_seeds({"checked": argon.observable}, cotangents, weights, observed)
     nowhere = jnp.zeros((STARTS, 2, 32, 3))
@@ -333,7 +332,7 @@ def test_two_observables_at_once_have_the_sum_of_their_gradients(argon, diffusio
     along = {name: join_directions(array) for name, array in legs.series.items()}
     observed = Observed(along, observed_at_start(argon))
     former = boltzmann_weights(jnp.asarray(changes), KELVIN)
-    state = evaluate_state(observables, importance, observed, np.asarray(former), KELVIN)
+    state = evaluate_state(observables, importance, observed, Shares(jnp.asarray(former)), KELVIN)
     seeds = observed_seeds(
         observables, state.weighted_cotangents(importance), jnp.asarray(state.weights), observed
     )

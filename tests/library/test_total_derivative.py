@@ -22,7 +22,7 @@ from dynrefine.sampling.canonical import sample_ensemble
 from dynrefine.sampling.initial_configurations import lattice_configurations
 from dynrefine.sampling.reweighting import weights_of
 from dynrefine.sampling.trajectories import observation_times, run_trajectories, simulation_of
-from dynrefine.statistics import standard_error
+from dynrefine.statistics import Shares, standard_error
 from dynrefine.units import KILOJOULE_PER_MOLE
 
 ARGON = [Element(symbol="Ar", mass=39.948, charge=0)]
@@ -97,7 +97,7 @@ def simulate(sigma: float, epsilon: float, seed: int) -> Simulated:
         {"diffusion": observable},
         {"diffusion": 1.0},
         trajectories.observed(),
-        weights_of([ensemble], kelvin),
+        Shares(jnp.asarray(weights_of([ensemble], kelvin)), SAMPLES),
         kelvin,
     )
     return Simulated(model, ensemble, trajectories, observable, evaluated)

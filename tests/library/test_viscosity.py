@@ -23,6 +23,7 @@ from dynrefine.refinement.validation import evaluate_details
 from dynrefine.sampling.canonical import sample_ensemble
 from dynrefine.sampling.initial_configurations import lattice_configurations
 from dynrefine.sampling.trajectories import run_trajectories
+from dynrefine.statistics import Shares
 
 INTERVAL, LIFETIME, SPREAD = 10.0, 60.0, 400.0  # fs, fs, bar
 CONDITIONS = Conditions(300.0, 1e4, 100, INTERVAL)
@@ -50,7 +51,7 @@ def observed():
 def test_viscosity_of_known_stresses_both_ways(observed):
     observable = viscosity_of(window=800.0, limit=500.0)
     statistics = observable.statistic(observed)
-    found = evaluate(observable, statistics, jnp.full(50, 0.02))
+    found = evaluate(observable, statistics, Shares(jnp.full(50, 0.02)))
     details, errors = evaluate_details(observable, statistics)
     # the trapezoidal rule adds (INTERVAL/LIFETIME)²/12, and exp(-500/60) is missing: together 0.2 %
     tolerance = 0.003 * VISCOSITY
@@ -87,7 +88,7 @@ def test_the_limit_is_where_longer_integrals_are_not_resolved(observed):
     """It is found before the property is evaluated, and stands with it."""
     observable = viscosity_of(window=1500.0)
     assert observable.abscissa == [1500.0]
-    state = evaluate_state({"own": observable}, {"own": 1.0}, observed, np.full(50, 0.02), 300.0)
+    state = evaluate_state({"own": observable}, {"own": 1.0}, observed, Shares(jnp.full(50, 0.02)), 300.0)
     limit = state.abscissae["own"][0]
     # shorter integrals lack exp(-limit/LIFETIME) of the viscosity, which is known to some per cent
     assert 2.0 * LIFETIME < limit < 1500.0
@@ -95,10 +96,10 @@ def test_the_limit_is_where_longer_integrals_are_not_resolved(observed):
     assert abs(evaluation.prediction[0] - VISCOSITY) < 4.0 * evaluation.prediction_error[0]
     at_limit = replace(observable, limit=round(limit / INTERVAL))
     weights = jnp.full(50, 0.02)
-    expected = evaluate(at_limit, observable.statistic(observed), weights)
+    expected = evaluate(at_limit, observable.statistic(observed), Shares(weights))
     np.testing.assert_allclose(evaluation.cotangent, expected.cotangent)
     # the whole window is less certain
-    whole = evaluate(observable, observable.statistic(observed), weights)
+    whole = evaluate(observable, observable.statistic(observed), Shares(weights))
     assert evaluation.prediction_error[0] < whole.prediction_error[0]
     # one that is set stands, and of a single starting point the noise is not known
     fixed = viscosity_of(window=1500.0, limit=200.0)
@@ -166,7 +167,7 @@ def test_the_viscosity_of_the_liquid_of_the_literature():
     observable = observables_of(settings, state, [ensemble])["viscosity"]
     statistics = observable.statistic(trajectories.observed())
     weights = jnp.full(32, 1.0 / 32.0, statistics.dtype)
-    found = evaluate(settled(observable, statistics, weights), statistics, weights)
+    found = evaluate(settled(observable, statistics, weights), statistics, Shares(weights))
     details, errors = evaluate_details(observable, statistics)
     assert found.prediction_error[0] < 0.06 * found.prediction[0]
     # Temperatures at constant energy scatter by a per cent or so around the one of the ensemble.

@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 
 @dataclass(frozen=True)
@@ -37,16 +38,55 @@ class Estimate:
         return cls(sum((part.value for part in parts), np.zeros(())), np.sqrt(variance))
 
 
+@dataclass(frozen=True)
+class Shares:
+    """What samples count in averages.
+
+    Attributes:
+        weights: of the samples, normalised [S].
+        per_chain: consecutive samples of one chain, which are correlated; chains are independent of each other.
+    """
+
+    weights: Float[Array, " S"]
+    per_chain: int = 1
+
+    def chain_means(
+        self, values: Float[Array, " S *shape"]
+    ) -> tuple[Float[Array, " R *shape"], Float[Array, " R"]]:
+        """Means over the samples of each chain, and what the chains count."""
+        if self.per_chain == 1:
+            return values, self.weights
+        chains = np.arange(len(values)) // self.per_chain
+        weights = self.weights.reshape(-1, *[1] * (values.ndim - 1))
+        counted, sums = (
+            jax.ops.segment_sum(each, chains, chains[-1] + 1, indices_are_sorted=True)
+            for each in (weights, weights * values)
+        )
+        return sums / jnp.where(counted > 0.0, counted, 1.0), counted.reshape(-1)
+
+
 def weighted_sum(values: np.ndarray, errors: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
     """The sum of independent numbers times their weights, and its standard error."""
     return float(np.sum(weights * values)), float(np.sqrt(np.sum((weights * errors) ** 2)))
 
 
-def sum_with_error(rows: Float[np.ndarray, "S P"], weights: Float[np.ndarray, " S"]) -> Estimate:
-    """The sum of rows of independent samples, each with its weight in it, and its standard error.
+def sum_with_error(
+    rows: Float[np.ndarray, "S P"],
+    weights: Float[np.ndarray, " S"],
+    chains: Int[np.ndarray, " S"] | None = None,
+) -> Estimate:
+    """The sum of rows of samples, each with its weight in it, and its standard error.
 
     The error is that of a weighted mean whose weights have been normalised.
+
+    Arguments:
+        rows: of the samples.
+        weights: of these.
+        chains: number of each one's chain, rising; chains are independent of each other. None: so are all samples.
     """
+    if chains is not None:
+        firsts = np.flatnonzero(np.diff(chains, prepend=-1))
+        rows, weights = np.add.reduceat(rows, firsts), np.add.reduceat(weights, firsts)
     count, total = len(rows), rows.sum(axis=0)
     deviations = rows - weights[:, None] * total
     return Estimate(total, np.sqrt(count / max(count - 1, 1) * np.sum(deviations**2, axis=0)))

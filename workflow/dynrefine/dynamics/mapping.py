@@ -48,6 +48,10 @@ class Blocks:
         """Of each starting point's block."""
         return np.arange(self.points) // self.length
 
+    def chains(self, per_chain: int) -> Int[np.ndarray, " B"]:
+        """Number of the chain that made each block's first starting point, which made so many in a row."""
+        return np.arange(0, self.points, self.length) // per_chain
+
     def zeros(self, like: Any) -> Any:
         """A row of zeros for each block, of a tree of arrays."""
         return jax.tree.map(lambda each: jnp.zeros((self.count, *each.shape), each.dtype), like)

@@ -64,6 +64,11 @@ class Ensemble:
     temperatures: np.ndarray
     metadata: dict[str, Any]
 
+    @property
+    def samples_per_chain(self) -> int:
+        """Consecutive starting points that one chain made."""
+        return len(self.positions) // len(self.chain_positions)
+
     def starts(self, dtype: Any) -> Point:
         """The starting points in a precision."""
         return Point(*(jnp.asarray(each, dtype) for each in (self.positions, self.velocities, self.cells)))

@@ -22,6 +22,9 @@ class ChunkGradient:
         ensemble_weights: of these blocks in averages [B]; over all chunks they add up to one.
         coefficients: Σ_s c_s by block [B], 1/eV; they add up to zero over all chunks.
         mean_energy_gradient: Σ_s w_s ∂U(x_s)/∂θ of the chunk [P], eV; over all chunks it adds up to the mean.
+        trajectory_chains: number of the chain that these blocks are from, in the chunk [A]; starting points of one
+            chain are correlated.
+        ensemble_chains: the same of these blocks [B].
         reversal_error: largest distance of an atom of each reversed trajectory from its start [F], Å.
     """
 
@@ -31,6 +34,8 @@ class ChunkGradient:
     ensemble_weights: np.ndarray
     coefficients: np.ndarray
     mean_energy_gradient: np.ndarray
+    trajectory_chains: np.ndarray
+    ensemble_chains: np.ndarray
     reversal_error: np.ndarray
 
 

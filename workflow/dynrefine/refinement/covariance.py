@@ -105,7 +105,7 @@ class Determination:
 
     @cached_property
     def uncertainty_error(self) -> Float[np.ndarray, " P"]:
-        """Standard error of the parameters' uncertainties, by leaving out one starting point of a state at a time."""
+        """Standard error of the parameters' uncertainties, by leaving out one chain of a state at a time."""
         jacobians = [each.derivatives.jacobian for each in self.properties]
         variance = np.zeros(len(self.values))
         for state in dict.fromkeys(each.state for each in self.properties):

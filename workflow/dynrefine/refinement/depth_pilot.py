@@ -23,7 +23,7 @@ from dynrefine.files.trajectories import Observed, join_directions
 from dynrefine.geometry.system import Point
 from dynrefine.properties.base import Observable, settled
 from dynrefine.refinement.gradient import blocks_of, observed_seeds, trajectory_gradient
-from dynrefine.statistics import shortened, sum_with_error
+from dynrefine.statistics import Shares, shortened, sum_with_error
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +38,7 @@ class Pilot:
         weights: of the observables in the objective, by name.
         starts: of the trajectories.
         tolerance: of the reversal, Å.
+        per_chain: consecutive starting points that one chain made.
     """
 
     simulation: Simulation
@@ -45,6 +46,7 @@ class Pilot:
     weights: Mapping[str, float]
     starts: Point
     tolerance: float
+    per_chain: int = 1
 
     @property
     def shares(self) -> jax.Array:
@@ -56,6 +58,11 @@ class Pilot:
     def shares_of_rows(self) -> np.ndarray:
         """Weight of each row of the gradient in averages [B]."""
         return blocks_of(self.simulation, self.starts).sums(np.asarray(self.shares))
+
+    @property
+    def chains_of_rows(self) -> np.ndarray:
+        """Number of the chain of each row [B]."""
+        return blocks_of(self.simulation, self.starts).chains(self.per_chain)
 
     def simulation_to(self, depth: float) -> Simulation:
         """That of trajectories of this length, fs."""
@@ -74,7 +81,7 @@ class Pilot:
         for name, observable in self.observables.items():
             statistics = observable.statistic(observed)
             mean = jnp.tensordot(self.shares, statistics, axes=1)
-            own = settled(observable, statistics, self.shares)
+            own = settled(observable, *Shares(self.shares, self.per_chain).chain_means(statistics))
             result[name] = self.weights[name] * jax.grad(own.loss)(mean)
         return result
 
@@ -140,7 +147,8 @@ def measure(
                 raise
             logger.info("no gradient from %g fs on: %s", depth, error)
             break
-        measured = statistics(shortened(scales * gradients, outlier_limit), pilot.shares_of_rows)
+        own_rows = shortened(scales * gradients, outlier_limit)
+        measured = statistics(own_rows, pilot.shares_of_rows, pilot.chains_of_rows)
         rows.append({"depth_fs": depth, **measured, "reversal_error_angstrom": reversal})
     table = pd.DataFrame(rows)
     growth = np.gradient(np.log(table.spread), table.depth_fs) if len(table) > 1 else np.nan
@@ -149,14 +157,19 @@ def measure(
     )
 
 
-def statistics(rows: np.ndarray, shares: np.ndarray) -> dict[str, float]:
-    """Size, error and spread of a gradient that is the sum of independent rows [B, P] with shares in it [B]."""
-    total = sum_with_error(rows, shares)
+def statistics(rows: np.ndarray, shares: np.ndarray, chains: np.ndarray | None = None) -> dict[str, float]:
+    """Size, error and spread of a gradient that is the sum of rows [B, P] with shares in it [B].
+
+    Arguments:
+        rows, shares: of the sum.
+        chains: of the rows, as for `sum_with_error`.
+    """
+    total, apart = sum_with_error(rows, shares, chains), sum_with_error(rows, shares)
     norm, error = float(np.linalg.norm(total.value)), float(np.linalg.norm(total.error))
     return {
         "gradient_norm": norm,
         "gradient_norm_error": error,
-        "spread": error * len(rows) ** 0.5,
+        "spread": float(np.linalg.norm(apart.error)) * len(rows) ** 0.5,
         "signal_to_noise": max(norm**2 - error**2, 0.0) ** 0.5 / error,
     }
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import jax.numpy as jnp
 import numpy as np
 
 from dynrefine.config.dynamics import State
@@ -17,6 +18,7 @@ from dynrefine.geometry import cell
 from dynrefine.properties.base import Conditions, Observable, create_observables
 from dynrefine.refinement.objective import evaluate_state
 from dynrefine.sampling.reweighting import weights_of
+from dynrefine.statistics import Shares
 
 
 class Chunk(Protocol):
@@ -121,7 +123,8 @@ def evaluate_objective(
     for label, state in states.items():
         observables = observables_of(settings, state, ensembles[label])
         observed = Observed.joined(chunk.observed() for chunk in trajectories[label])
-        shares = weights_of(ensembles[label], state.temperature)
+        own_weights = jnp.asarray(weights_of(ensembles[label], state.temperature))
+        shares = Shares(own_weights, ensembles[label][0].samples_per_chain)
         evaluated[label] = evaluate_state(observables, weights, observed, shares, state.temperature)
     quantities = {name: observable.quantities for name, observable in observables.items()}
     return Objective(evaluated, weights, quantities)

@@ -57,10 +57,12 @@ class Weighing(NamedTuple):
     Attributes:
         weights: in averages; those of all chunks of a state add up to one.
         coefficients: of ∂U/∂θ, from `reweighting.ensemble_coefficients`, 1/eV.
+        per_chain: consecutive starting points that one chain made.
     """
 
     weights: Float[Array, " S"]
     coefficients: Float[Array, " S"]
+    per_chain: int = 1
 
 
 def chunk_gradient(
@@ -99,6 +101,8 @@ def chunk_gradient(
         ensemble_weights=every.sums(weights),
         coefficients=every.sums(np.asarray(weighing.coefficients)),
         mean_energy_gradient=np.asarray(mean),
+        trajectory_chains=some.chains(weighing.per_chain),
+        ensemble_chains=every.chains(weighing.per_chain),
         reversal_error=distance,
     )
 
@@ -169,7 +173,8 @@ def energy_gradients(
         point: Point,
         neighbours: NeighbourList,
         number: jax.Array,
-        own: Weighing,
+        weight: jax.Array,
+        coefficient: jax.Array,
     ) -> tuple[jax.Array, jax.Array]:
         def energy(trainable: Any) -> jax.Array:
             moved = {**parameters, "trainable": trainable}
@@ -177,10 +182,11 @@ def energy_gradients(
 
         rows, mean = sums
         gradient = flat_parameters(jax.grad(energy)(parameters["trainable"]))[0]
-        return rows.at[number].add(own.coefficients * gradient), mean + own.weights * gradient
+        return rows.at[number].add(coefficient * gradient), mean + weight * gradient
 
     nothing = blocks.zeros(size), jnp.zeros_like(size)
-    return fold_points(one, nothing, field, parameters, (points, jnp.asarray(blocks.numbers), weighing))
+    own = points, jnp.asarray(blocks.numbers), weighing.weights, weighing.coefficients
+    return fold_points(one, nothing, field, parameters, own)
 
 
 def _require_reversal(distance: np.ndarray, tolerance: float) -> None:

@@ -1,6 +1,7 @@
 """Evaluation of properties over all starting points of a state, with jackknife errors."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -11,22 +12,20 @@ from dynrefine.files.objectives import Evaluation, StateObjective
 from dynrefine.files.trajectories import Observed
 from dynrefine.properties.base import Observable, settled
 from dynrefine.sampling.reweighting import ensemble_coefficients
-from dynrefine.statistics import jackknife_error, leave_one_out
+from dynrefine.statistics import Shares, jackknife_error, leave_one_out
 
 
-def evaluate(
-    observable: Observable, statistics: Float[Array, " S *C"], weights: Float[Array, " S"]
-) -> Evaluation:
-    """Evaluate an observable with jackknife errors over replicas.
+def evaluate(observable: Observable, statistics: Float[Array, " S *C"], shares: Shares) -> Evaluation:
+    """Evaluate an observable with jackknife errors over the chains that its samples are from.
 
     Arguments:
         observable: to evaluate.
-        statistics: of each replica.
-        weights: of the replicas, normalised.
+        statistics: of each sample.
+        shares: of the samples.
     """
-    mean = jnp.tensordot(weights, statistics, axes=1)
+    mean = jnp.tensordot(shares.weights, statistics, axes=1)
     loss, cotangent = jax.value_and_grad(observable.loss)(mean)
-    left_out = leave_one_out(statistics, weights)
+    left_out = leave_one_out(*shares.chain_means(statistics))
     losses = jax.vmap(observable.loss)(left_out)
     predictions = jax.vmap(observable.predict)(left_out)
     axes = cotangent.ndim
@@ -44,7 +43,7 @@ def evaluate_state(
     observables: Mapping[str, Observable],
     weights: Mapping[str, float],
     observed: Observed,
-    shares: Float[np.ndarray, " S"],
+    shares: Shares,
     kelvin: float,
 ) -> StateObjective:
     """Evaluate all observables of a state.
@@ -53,18 +52,20 @@ def evaluate_state(
         observables: by name.
         weights: of the observables in the objective, by name.
         observed: of all starting points of the state.
-        shares: normalised weights of the starting points in averages.
+        shares: of the starting points in averages.
         kelvin: temperature, K.
     """
     dtype = jax.tree.leaves(observed)[0].dtype
-    normalised = jnp.asarray(shares, dtype)
+    shares = replace(shares, weights=jnp.asarray(shares.weights, dtype))
     statistics = {name: observable.statistic(observed) for name, observable in observables.items()}
-    observables = {name: settled(each, statistics[name], normalised) for name, each in observables.items()}
-    evaluations = {name: evaluate(each, statistics[name], normalised) for name, each in observables.items()}
+    observables = {
+        name: settled(each, *shares.chain_means(statistics[name])) for name, each in observables.items()
+    }
+    evaluations = {name: evaluate(each, statistics[name], shares) for name, each in observables.items()}
     contributions = sum(weights[name] * each.contributions for name, each in evaluations.items())
     return StateObjective(
-        weights=np.asarray(normalised),
-        coefficients=np.asarray(ensemble_coefficients(normalised, jnp.asarray(contributions), kelvin)),
+        weights=np.asarray(shares.weights),
+        coefficients=np.asarray(ensemble_coefficients(shares.weights, jnp.asarray(contributions), kelvin)),
         abscissae={name: observable.abscissa for name, observable in observables.items()},
         targets={name: observable.target for name, observable in observables.items()},
         evaluations=evaluations,

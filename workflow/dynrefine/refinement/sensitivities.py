@@ -20,7 +20,7 @@ from dynrefine.files.models import Model, flat_parameters, parameter_name, singl
 from dynrefine.files.sensitivities import Sensitivities
 from dynrefine.files.trajectories import Observed
 from dynrefine.properties.base import Observable, settled
-from dynrefine.statistics import jackknife_error, leave_one_out
+from dynrefine.statistics import Shares, jackknife_error, leave_one_out
 from dynrefine.units import BOLTZMANN
 
 _DISPLACEMENT = 1e-4  # of a parameter, relative to it
@@ -115,7 +115,7 @@ class Derivatives:
         prediction: the property [W].
         prediction_error: its standard error [W].
         jacobian: dp/dθ [W, P].
-        left_out: the same without one of the starting points [S, W, P].
+        left_out: the same without one of the chains of starting points [C, W, P].
     """
 
     prediction: np.ndarray
@@ -130,7 +130,7 @@ class Derivatives:
 
 
 def derivatives(
-    observable: Observable, sensitivities: Sensitivities, name: str, kelvin: float
+    observable: Observable, sensitivities: Sensitivities, name: str, kelvin: float, per_chain: int = 1
 ) -> Derivatives:
     """The derivatives of a property.
 
@@ -139,14 +139,15 @@ def derivatives(
         sensitivities: of all starting points of the state, which count alike.
         name: of the property.
         kelvin: temperature, K.
+        per_chain: consecutive starting points that one chain made.
     """
     statistics, changes, slopes = map(
         jnp.asarray,
         (sensitivities.statistics[name], sensitivities.changes[name], sensitivities.energy_slopes),
     )
     count = len(statistics)
-    weights = jnp.full(count, 1.0 / count, statistics.dtype)
-    own = settled(observable, statistics, weights)
+    shares = Shares(jnp.full(count, 1.0 / count, statistics.dtype), per_chain)
+    own = settled(observable, *shares.chain_means(statistics))
     along = slopes.reshape(*slopes.shape, *[1] * (statistics.ndim - 1))
     averaged = statistics, changes, slopes, along * statistics[:, None]
 
@@ -156,8 +157,8 @@ def derivatives(
         total = change - (product - slope * mean[None]) / (BOLTZMANN * kelvin)
         return jax.vmap(lambda along: jax.jvp(own.predict, (mean,), (along,))[1], out_axes=-1)(total)
 
-    means = [jnp.tensordot(weights, each, axes=1) for each in averaged]
-    left_out = [leave_one_out(each, weights) for each in averaged]
+    means = [jnp.tensordot(shares.weights, each, axes=1) for each in averaged]
+    left_out = [leave_one_out(*shares.chain_means(each)) for each in averaged]
     return Derivatives(
         np.asarray(own.predict(means[0])),
         np.asarray(jackknife_error(jax.vmap(own.predict)(left_out[0]))),

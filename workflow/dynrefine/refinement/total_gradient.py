@@ -44,7 +44,7 @@ def gather_gradient(
     scales: np.ndarray,
     outlier_limit: float,
 ) -> Gradient:
-    """Sum the chunks of all states; errors are those of sums over independent starting points.
+    """Sum the chunks of all states; errors are those of sums over independent chains of starting points.
 
     Arguments:
         states: for each state its chunks, whose rows add up to the gradient.
@@ -56,14 +56,23 @@ def gather_gradient(
     for chunks in states:
         rows = scales * np.concatenate([chunk.trajectory for chunk in chunks]).astype(float)
         followed = np.concatenate([chunk.trajectory_weights for chunk in chunks])
-        trajectories.append(sum_with_error(shortened(rows, outlier_limit), followed / followed.sum()))
+        chains = _numbered_through([chunk.trajectory_chains for chunk in chunks])
+        rows = shortened(rows, outlier_limit)
+        trajectories.append(sum_with_error(rows, followed / followed.sum(), chains))
         shares = np.concatenate([chunk.ensemble_weights for chunk in chunks])
         coefficients = np.concatenate([chunk.coefficients for chunk in chunks])
         # The coefficients add up to zero: a mean taken away changes no sum, but what would be noise of the rows.
         mean = sum(chunk.mean_energy_gradient.astype(float) for chunk in chunks) / shares.sum()
         rows = np.concatenate([chunk.ensemble for chunk in chunks]) - coefficients[:, None] * mean
-        ensembles.append(sum_with_error(scales * rows, shares / shares.sum()))
+        chains = _numbered_through([chunk.ensemble_chains for chunk in chunks])
+        ensembles.append(sum_with_error(scales * rows, shares / shares.sum(), chains))
     return Gradient(Estimate.sum(trajectories), Estimate.sum(ensembles), scales * np.asarray(anchor, float))
+
+
+def _numbered_through(chains: Sequence[np.ndarray]) -> np.ndarray:
+    """Numbers of chains over several chunks, each of which counts its own from zero."""
+    firsts = np.cumsum([0, *(own[-1] + 1 for own in chains[:-1])])
+    return np.concatenate([first + own for first, own in zip(firsts, chains, strict=True)])
 
 
 def refined_parameters(potential: Model, settings: TrainableSettings) -> np.ndarray:

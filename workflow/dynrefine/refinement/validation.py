@@ -17,7 +17,7 @@ from dynrefine.files.trajectories import Trajectories
 from dynrefine.properties.base import Detail, Observable, settled
 from dynrefine.refinement.gathering import Chunk, Measured, measured_at, observables_of
 from dynrefine.refinement.objective import evaluate
-from dynrefine.statistics import jackknife_error, leave_one_out, standard_error
+from dynrefine.statistics import Shares, jackknife_error, leave_one_out, standard_error
 
 Role = Literal["loss", "value", "condition", "control"]
 
@@ -148,9 +148,9 @@ def add_judged(findings: Findings, label: str, judged: Judged, statistics: Float
     """
     settings = judged.measured.settings
     name, fitted, family = judged.name, judged.fitted, settings.family or judged.name
-    weights = jnp.full(len(statistics), 1.0 / len(statistics), statistics.dtype)
-    observable = settled(judged.observable, statistics, weights)
-    evaluation = evaluate(observable, statistics, weights)
+    shares = Shares(jnp.full(len(statistics), 1.0 / len(statistics), statistics.dtype))
+    observable = settled(judged.observable, statistics, shares.weights)
+    evaluation = evaluate(observable, statistics, shares)
     if np.isfinite(evaluation.loss):
         loss = Found(f"{name} loss", family, "loss", "1", fitted)
         findings.add_property(loss, label, (evaluation.loss, evaluation.loss_error))

@@ -40,7 +40,11 @@ def adjoint_gradient(job: Job, settings: AdjointGradient) -> None:
     count = len(ensemble.positions)
     followed = slice(settings.gradient.replicas)
     weighing = Weighing(
-        *(jnp.asarray(each.reshape(-1, count)[number], dtype) for each in (state.weights, state.coefficients))
+        *(
+            jnp.asarray(each.reshape(-1, count)[number], dtype)
+            for each in (state.weights, state.coefficients)
+        ),
+        ensemble.samples_per_chain,
     )
     shares = state.weights.reshape(-1, count)[:, followed]
     observed = trajectories.observed(times.count)

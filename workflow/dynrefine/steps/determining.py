@@ -31,7 +31,8 @@ def _of_state(
     settings: EstimateCovariance, label: str, paths: Sequence[str | Path], sensitivities: Sensitivities
 ) -> list[Property]:
     state, seen = settings.states[label], label in settings.fitted_states
-    judged = judged_properties(settings, state, [load_ensemble(path) for path in paths], seen)
+    starts = [load_ensemble(path) for path in paths]
+    judged, per_chain = judged_properties(settings, state, starts, seen), starts[0].samples_per_chain
     return [
         Property(
             each.name,
@@ -41,7 +42,7 @@ def _of_state(
             each.observable.target,
             each.target_error,
             each.fitted,
-            derivatives(each.observable, sensitivities, each.name, state.temperature),
+            derivatives(each.observable, sensitivities, each.name, state.temperature, per_chain),
         )
         for each in judged
     ]

@@ -51,7 +51,7 @@ def _statistics(
     ensembles: Sequence[Ensemble],
     trajectories: Sequence[Trajectories],
 ) -> dict[str, jax.Array]:
-    """Of each trajectory, or of each chain for what needs no trajectory, by the names of the properties."""
+    """Of each chain, from its trajectories or, for what needs none, its records, by the names of the properties."""
     static = [judged for judged in properties if judged.is_static]
     names = sorted({name for judged in static for name in judged.observable.at_start})
     potential, observer = load_potential(job, settings), Observer.of(names, load_surfaces(job, settings))
@@ -62,9 +62,12 @@ def _statistics(
             parts[judged.name].append(jnp.mean(judged.observable.statistic(records), axis=1))
     found = {name: jnp.concatenate(each) for name, each in parts.items()}
     observed = Observed.joined(chunk.observed() for chunk in trajectories)
-    return found | {
-        judged.name: judged.observable.statistic(observed) for judged in properties if not judged.is_static
-    }
+    for judged in properties:
+        if not judged.is_static:
+            each = judged.observable.statistic(observed)
+            of_chains = each.reshape(-1, ensembles[0].samples_per_chain, *each.shape[1:])
+            found[judged.name] = jnp.mean(of_chains, axis=1)
+    return found
 
 
 def _errors(job: Job, settings: Validate) -> dict[str, tuple[float, str]]:
