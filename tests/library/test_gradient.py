@@ -163,7 +163,9 @@ def given(pairs):
     cotangent = jax.grad(pairs.observable.loss)(weights @ statistics)
     seeds = observed_seeds({"checked": pairs.observable}, {"checked": cotangent}, weights, observed)
     coefficients = ensemble_coefficients(weights, statistics @ cotangent, KELVIN)
-    return Chunks((legs.positions, legs.velocities), seeds, Weighing(weights, coefficients), statistics)
+    return Chunks(
+        (legs.positions, legs.velocities), seeds, Weighing(weights, coefficients, STARTS), statistics
+    )
 
 
 def gradient_of(loss, given, part=slice(None), **changed):
@@ -174,7 +176,7 @@ def gradient_of(loss, given, part=slice(None), **changed):
         jax.tree.map(lambda each: each[part], loss.starts),
         tuple(end[part] for end in own.ends),
         jax.tree.map(lambda seed: seed[part], own.seeds),
-        Weighing(own.weighing.weights[part], own.weighing.coefficients[part]),
+        Weighing(own.weighing.weights[part], own.weighing.coefficients[part], STARTS),
         tolerance=1e-9,
     )
 
@@ -285,7 +287,9 @@ def test_rows_of_blocks_are_sums_of_those_of_starting_points(pairs, given, whole
 def energy_gradient_at(field, pairs, points):
     """∂U/∂θ at each of some points."""
     own, ones = pairs.simulation, jnp.ones(len(points.positions))
-    return energy_gradients(field, own.parameters, own.system.species, points, Weighing(ones, ones))[0]
+    return energy_gradients(
+        field, own.parameters, own.system.species, points, Weighing(ones, ones, len(ones))
+    )[0]
 
 
 def test_energy_gradients_are_those_of_the_energy_and_mend_short_lists(pairs):

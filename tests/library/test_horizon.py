@@ -55,6 +55,7 @@ def pilot():
         weights={"velocities": 2.0},
         starts=system.points(positions[None] + shifts, draw(jax.random.split(jax.random.key(4), STARTS))),
         tolerance=1e-6,
+        chains=STARTS,
     )
 
 

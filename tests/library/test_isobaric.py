@@ -117,7 +117,7 @@ def sampled(sigma, seed):
     model = create_model(surface, ARGON, jax.random.key(0))
     starts = lattice_configurations(SETTINGS.state, ARGON, CHAINS, seed)
     ensemble = SAMPLER(model, starts, SETTINGS, seed)
-    volumes = np.linalg.det(ensemble.cells).reshape(CHAINS, SAMPLES)
+    volumes = np.linalg.det(ensemble.cells).reshape(SAMPLES, CHAINS).T
     return model, ensemble, 108 * 39.948 / volumes / GRAM_PER_CUBIC_CENTIMETRE
 
 
@@ -198,7 +198,7 @@ def test_the_density_of_the_lennard_jones_liquid_and_its_derivative(liquid):
     )
     for name, expected in in_units.items():
         observable = fluctuating(name, conditions)
-        each = observable.statistic(observed).reshape(CHAINS, SAMPLES, -1).mean(axis=1)
+        each = observable.statistic(observed).reshape(SAMPLES, CHAINS, -1).mean(axis=0)
         left_out = observable.predict(leave_one_out(each, jnp.full(CHAINS, 1.0 / CHAINS)))
         error = float(jackknife_error(left_out)[0])
         assert abs(float(observable.predict(each.mean(axis=0))[0]) - expected) < 3.0 * error, name
@@ -208,11 +208,11 @@ def test_the_density_of_the_lennard_jones_liquid_and_its_derivative(liquid):
     field = force_field(model.architecture, ensemble.cells, 108, SETTINGS.ensemble)
     weights = jnp.full(densities.size, 1.0 / densities.size)
     coefficients = ensemble_coefficients(weights, jnp.asarray(densities.ravel()), SETTINGS.state.temperature)
-    weighing = Weighing(weights, coefficients)
+    weighing = Weighing(weights, coefficients, CHAINS)
     rows, mean = energy_gradients(field, model.parameters, system.species, points, weighing)
     # parameters by the order of their names: epsilon, sigma
     by_sigma = np.asarray(rows)[:, 1] - np.asarray(coefficients) * float(mean[1])
-    parts = CHAINS * by_sigma.reshape(CHAINS, SAMPLES).sum(axis=1)
+    parts = CHAINS * by_sigma.reshape(SAMPLES, CHAINS).sum(axis=0)
     step = 0.01 * SIGMA
     above, below = (sampled(SIGMA + sign * step, seed)[2].mean(axis=1) for sign, seed in ((1, 2), (-1, 3)))
     expected = (above.mean() - below.mean()) / (2.0 * step)

@@ -214,7 +214,7 @@ def test_both_parts_of_the_gradient_matter_and_each_is_its_derivative(argon):
         argon.starts,
         (nowhere, nowhere),
         seeds,
-        Weighing(weights, jnp.asarray(state.coefficients)),
+        Weighing(weights, jnp.asarray(state.coefficients), STARTS),
         tolerance=1e-9,
     )
     np.testing.assert_allclose(found.trajectory.sum(axis=0), explicit, rtol=1e-10)
@@ -341,7 +341,7 @@ def test_two_observables_at_once_have_the_sum_of_their_gradients(argon, diffusio
         argon.starts,
         (legs.positions, legs.velocities),
         seeds,
-        Weighing(jnp.asarray(state.weights), jnp.asarray(state.coefficients)),
+        Weighing(jnp.asarray(state.weights), jnp.asarray(state.coefficients), STARTS),
         tolerance=1e-9,
     )
 
@@ -369,6 +369,7 @@ def test_a_pilot_is_not_moved_by_what_needs_no_trajectory(argon, diffusion):
         weights={"diffusion": 1.0, "pressure": 5.0},
         starts=argon.starts,
         tolerance=1e-9,
+        chains=STARTS,
     )
     both = replace(
         alone,

@@ -71,7 +71,7 @@ class Simulated:
     @property
     def coefficient(self) -> np.ndarray:
         """D and its standard error over the chains, 1e-9 m²/s."""
-        of_chains = self.evaluated.evaluations["diffusion"].contributions.reshape(CHAINS, -1).mean(axis=1)
+        of_chains = self.evaluated.evaluations["diffusion"].contributions.reshape(-1, CHAINS).mean(axis=0)
         return np.array([of_chains.mean(), standard_error(of_chains)])
 
 
@@ -97,7 +97,7 @@ def simulate(sigma: float, epsilon: float, seed: int) -> Simulated:
         {"diffusion": observable},
         {"diffusion": 1.0},
         trajectories.observed(),
-        Shares(jnp.asarray(weights_of([ensemble], kelvin)), SAMPLES),
+        Shares(jnp.asarray(weights_of([ensemble], kelvin)), ensemble.chains),
         kelvin,
     )
     return Simulated(model, ensemble, trajectories, observable, evaluated)
@@ -116,13 +116,13 @@ def gradient_of(simulated: Simulated) -> tuple[np.ndarray, np.ndarray]:
         own.ensemble.starts(jnp.float32),
         own.trajectories.ends(slice(None), jnp.float32),
         observed_seeds(observables, cotangents, weights, observed),
-        Weighing(weights, jnp.asarray(own.evaluated.coefficients)),
+        Weighing(weights, jnp.asarray(own.evaluated.coefficients), CHAINS),
         tolerance=1e-2,
     )
     # The coefficients add up to zero: the mean energy gradient changes no sum, but the spread over the chains.
     centred = gradient.ensemble - gradient.coefficients[:, None] * gradient.mean_energy_gradient
     parts = gradient.trajectory, centred
-    return tuple(CHAINS * part.reshape(CHAINS, SAMPLES, -1).sum(axis=1) for part in parts)
+    return tuple(CHAINS * part.reshape(SAMPLES, CHAINS, -1).sum(axis=0) for part in parts)
 
 
 @pytest.mark.slow

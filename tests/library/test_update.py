@@ -74,8 +74,8 @@ class Samples:
     coefficients: np.ndarray
     weights: np.ndarray
 
-    def chunk(self, length=1, per_chain=1):
-        """What they contribute, in blocks of this length, so many being of one chain."""
+    def chunk(self, length=1, chains=1000):
+        """What they contribute, in blocks of this length, from so many chains that take turns."""
         followed, every = (Blocks(len(rows), length) for rows in (self.trajectory, self.energy_gradients))
 
         def added(blocks, rows):
@@ -88,8 +88,8 @@ class Samples:
             ensemble_weights=every.sums(self.weights),
             coefficients=every.sums(self.coefficients),
             mean_energy_gradient=self.weights @ self.energy_gradients,
-            trajectory_chains=followed.chains(per_chain),
-            ensemble_chains=every.chains(per_chain),
+            trajectory_chains=followed.chains(chains),
+            ensemble_chains=every.chains(chains),
             reversal_error=np.zeros(followed.points),
         )
 
@@ -179,15 +179,15 @@ def test_errors_of_a_weighted_gradient_are_right_on_average():
 
 
 def test_starting_points_of_one_chain_are_not_taken_for_independent():
-    """Rows of chains that remember 0.6 of what they were; the adjoint follows all but one point of the last chain."""
+    """Rows of chains that remember 0.6 of what they were; the adjoint follows all but one point of one chain."""
     generator = np.random.default_rng(7)
-    repeats, chains, per_chain = 400, 20, 4
+    repeats, chains, samples = 400, 20, 4
     values, variances = [], []
     for _ in range(repeats):
-        rows = autoregressive(generator, chains, per_chain, 0.6).reshape(-1, 1)
-        coefficients = autoregressive(generator, chains, per_chain, 0.6).ravel()
+        rows = autoregressive(generator, chains, samples, 0.6).T.reshape(-1, 1)
+        coefficients = autoregressive(generator, chains, samples, 0.6).T.ravel()
         own = Samples(rows[:-1], rows, coefficients - coefficients.mean(), np.full(len(rows), 1 / len(rows)))
-        found = gather_gradient([[own.chunk(1, per_chain)]], np.zeros(1), np.ones(1), np.inf)
+        found = gather_gradient([[own.chunk(1, chains)]], np.zeros(1), np.ones(1), np.inf)
         values.append([found.trajectory.value[0], found.ensemble.value[0]])
         variances.append([found.trajectory.error[0] ** 2, found.ensemble.error[0] ** 2])
     # The variance of 400 values has a relative standard error of sqrt(2/400) = 7 %.
@@ -197,11 +197,11 @@ def test_starting_points_of_one_chain_are_not_taken_for_independent():
 
 
 def test_chains_of_different_chunks_are_different(samples):
-    """Two chunks of three and four points in chains of two and of four: leaving chains apart by hand."""
+    """Two chunks of three and four points from two chains and from one: leaving chains apart by hand."""
     first, second = samples[0]
-    chunks = [first.chunk(1, 2), second.chunk(1, 4)]
+    chunks = [first.chunk(1, 2), second.chunk(1, 1)]
     found = gather_gradient([chunks], np.zeros(5), np.ones(5), np.inf).trajectory
-    parts = [first.trajectory[:2], first.trajectory[2:], second.trajectory]
+    parts = [first.trajectory[::2], first.trajectory[1::2], second.trajectory]
     shares = np.array([2, 1, 4]) / 7
     sums = np.array([part.sum(axis=0) for part in parts])
     expected = np.sqrt(3 / 2 * np.sum((sums - shares[:, None] * sums.sum(axis=0)) ** 2, axis=0))

@@ -137,7 +137,7 @@ def test_records_are_observed_in_the_order_of_their_chains_with_drawn_velocities
     ensemble = made_up_ensemble(
         system.species,
         system.cell,
-        np.repeat(recorded[-1], 2, axis=0),
+        np.tile(recorded[-1], (2, 1, 1)),
         velocities=velocities,
         recorded_positions=recorded,
     )
@@ -156,7 +156,7 @@ def test_records_are_observed_in_the_order_of_their_chains_with_drawn_velocities
     np.testing.assert_allclose(
         found[..., 0] - positions[0, 0], 1e-3 * np.array([[0, 2, 4], [1, 3, 5]]), atol=1e-12
     )
-    np.testing.assert_allclose(found[..., 1], [[0, 0, 1], [2, 2, 3]])
+    np.testing.assert_allclose(found[..., 1], [[0, 0, 2], [1, 1, 3]])
 
 
 def test_conditions_are_means_over_trajectories_and_drifts_count_without_their_sign():

@@ -297,11 +297,13 @@ def test_trajectories_are_those_of_velocity_verlet(anywhere):
 
 
 def jackknife(contributions, weights, function):
-    """Standard error of a function of a weighted mean [S], each starting point left out in turn."""
-    count = len(weights)
-    left_out = []
+    """Standard error of a function of a weighted mean [S], the starting points of each chain left out in turn."""
+    replicas = SETTINGS["ensemble"]["replicas"]
+    chunks, places = np.divmod(np.arange(len(weights)), len(weights) // len(CHUNKS))
+    chains = chunks * replicas + places % replicas
+    count, left_out = len(CHUNKS) * replicas, []
     for number in range(count):
-        others = np.arange(count) != number
+        others = chains != number
         left_out.append(function(np.average(contributions[others], weights=weights[others])))
     return np.sqrt(np.sum((left_out - np.mean(left_out)) ** 2) * (count - 1) / count)
 

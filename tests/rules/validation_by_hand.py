@@ -39,13 +39,18 @@ def properties(
     ]
     lags = min(round(window / interval), len(series[0]) - 1)
     drifts = np.concatenate([chunk.energy_drift.ravel() for chunk in trajectories])
+    chains = ensembles[0].recorded_positions.shape[1]
+
+    def over_chains(of_trajectories: Sequence[float]) -> tuple[float, float]:
+        return mean_with_error(np.reshape(of_trajectories, (len(ensembles), -1, chains)).mean(axis=1).ravel())
+
     return {
         "temperature": mean_with_error(
             np.concatenate([chunk.temperatures.mean(axis=1) for chunk in trajectories])
         ),
         "energy drift": mean_with_error(np.abs(drifts)),
-        "diffusion": mean_with_error([green_kubo(autocorrelation(one, lags), interval) for one in series]),
-        "einstein_diffusion": mean_with_error([_einstein(one, lags, interval) for one in series]),
+        "diffusion": over_chains([green_kubo(autocorrelation(one, lags), interval) for one in series]),
+        "einstein_diffusion": over_chains([_einstein(one, lags, interval) for one in series]),
     }
 
 

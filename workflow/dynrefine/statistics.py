@@ -1,6 +1,6 @@
 """Averages of independent samples and their standard errors."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import jax
@@ -44,25 +44,30 @@ class Shares:
 
     Attributes:
         weights: of the samples, normalised [S].
-        per_chain: consecutive samples of one chain, which are correlated; chains are independent of each other.
+        chains: number of each sample's chain [S]; chains are independent of each other. None: so are all samples.
     """
 
     weights: Float[Array, " S"]
-    per_chain: int = 1
+    chains: Int[np.ndarray, " S"] | None = None
 
     def chain_means(
         self, values: Float[Array, " S *shape"]
     ) -> tuple[Float[Array, " R *shape"], Float[Array, " R"]]:
         """Means over the samples of each chain, and what the chains count."""
-        if self.per_chain == 1:
+        if self.chains is None:
             return values, self.weights
-        chains = np.arange(len(values)) // self.per_chain
         weights = self.weights.reshape(-1, *[1] * (values.ndim - 1))
+        count = int(self.chains.max()) + 1
         counted, sums = (
-            jax.ops.segment_sum(each, chains, chains[-1] + 1, indices_are_sorted=True)
-            for each in (weights, weights * values)
+            jax.ops.segment_sum(each, self.chains, count) for each in (weights, weights * values)
         )
         return sums / jnp.where(counted > 0.0, counted, 1.0), counted.reshape(-1)
+
+
+def numbered_through(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Numbers of chains of several parts, each of which counts its own from zero."""
+    firsts = np.cumsum([0, *(own.max() + 1 for own in parts[:-1])])
+    return np.concatenate([first + own for first, own in zip(firsts, parts, strict=True)])
 
 
 def weighted_sum(values: np.ndarray, errors: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
@@ -82,14 +87,19 @@ def sum_with_error(
     Arguments:
         rows: of the samples.
         weights: of these.
-        chains: number of each one's chain, rising; chains are independent of each other. None: so are all samples.
+        chains: number of each one's chain, as of `Shares`.
     """
     if chains is not None:
-        firsts = np.flatnonzero(np.diff(chains, prepend=-1))
-        rows, weights = np.add.reduceat(rows, firsts), np.add.reduceat(weights, firsts)
+        rows, weights = (_sums_by_chain(each, chains) for each in (rows, weights))
     count, total = len(rows), rows.sum(axis=0)
     deviations = rows - weights[:, None] * total
     return Estimate(total, np.sqrt(count / max(count - 1, 1) * np.sum(deviations**2, axis=0)))
+
+
+def _sums_by_chain(values: np.ndarray, chains: np.ndarray) -> np.ndarray:
+    sums = np.zeros((chains.max() + 1, *values.shape[1:]), values.dtype)
+    np.add.at(sums, chains, values)
+    return sums
 
 
 def shortened(rows: Float[np.ndarray, "S P"], outlier_limit: float) -> Float[np.ndarray, "S P"]:

@@ -48,9 +48,9 @@ class Blocks:
         """Of each starting point's block."""
         return np.arange(self.points) // self.length
 
-    def chains(self, per_chain: int) -> Int[np.ndarray, " B"]:
-        """Number of the chain that made each block's first starting point, which made so many in a row."""
-        return np.arange(0, self.points, self.length) // per_chain
+    def chains(self, count: int) -> Int[np.ndarray, " B"]:
+        """Number of each block's chain, or of its chains together, where so many chains take turns."""
+        return np.arange(0, self.points, self.length) % count // self.length
 
     def zeros(self, like: Any) -> Any:
         """A row of zeros for each block, of a tree of arrays."""

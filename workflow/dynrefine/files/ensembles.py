@@ -34,7 +34,7 @@ class Ensemble:
     Attributes:
         species: element index of each atom [N].
         cells: of the starting points, cell vectors as rows [S, 3, 3], Å.
-        positions: starting points [S, N, 3], Å.
+        positions: starting points [S, N, 3], Å: the first one of each chain, then the second one of each ...
         velocities: drawn from the Maxwell-Boltzmann distribution [S, N, 3], Å/fs.
         energies_by_potential: of the starting points at each potential that may have sampled some of the state, the
             present one last [K, S], eV; where nothing is reused there is no other.
@@ -65,9 +65,9 @@ class Ensemble:
     metadata: dict[str, Any]
 
     @property
-    def samples_per_chain(self) -> int:
-        """Consecutive starting points that one chain made."""
-        return len(self.positions) // len(self.chain_positions)
+    def chains(self) -> np.ndarray:
+        """Number of the chain of each starting point [S]."""
+        return np.arange(len(self.positions)) % len(self.chain_positions)
 
     def starts(self, dtype: Any) -> Point:
         """The starting points in a precision."""

@@ -22,8 +22,8 @@ class ChunkGradient:
         ensemble_weights: of these blocks in averages [B]; over all chunks they add up to one.
         coefficients: Σ_s c_s by block [B], 1/eV; they add up to zero over all chunks.
         mean_energy_gradient: Σ_s w_s ∂U(x_s)/∂θ of the chunk [P], eV; over all chunks it adds up to the mean.
-        trajectory_chains: number of the chain that these blocks are from, in the chunk [A]; starting points of one
-            chain are correlated.
+        trajectory_chains: number of the chain of these blocks in the chunk [A]; starting points of one chain are
+            correlated.
         ensemble_chains: the same of these blocks [B].
         reversal_error: largest distance of an atom of each reversed trajectory from its start [F], Å.
     """

@@ -38,7 +38,7 @@ class Pilot:
         weights: of the observables in the objective, by name.
         starts: of the trajectories.
         tolerance: of the reversal, Å.
-        per_chain: consecutive starting points that one chain made.
+        chains: that the starting points are from, which take turns.
     """
 
     simulation: Simulation
@@ -46,7 +46,7 @@ class Pilot:
     weights: Mapping[str, float]
     starts: Point
     tolerance: float
-    per_chain: int = 1
+    chains: int
 
     @property
     def shares(self) -> jax.Array:
@@ -62,7 +62,7 @@ class Pilot:
     @property
     def chains_of_rows(self) -> np.ndarray:
         """Number of the chain of each row [B]."""
-        return blocks_of(self.simulation, self.starts).chains(self.per_chain)
+        return blocks_of(self.simulation, self.starts).chains(self.chains)
 
     def simulation_to(self, depth: float) -> Simulation:
         """That of trajectories of this length, fs."""
@@ -81,7 +81,8 @@ class Pilot:
         for name, observable in self.observables.items():
             statistics = observable.statistic(observed)
             mean = jnp.tensordot(self.shares, statistics, axes=1)
-            own = settled(observable, *Shares(self.shares, self.per_chain).chain_means(statistics))
+            chains = np.arange(len(self.shares)) % self.chains
+            own = settled(observable, *Shares(self.shares, chains).chain_means(statistics))
             result[name] = self.weights[name] * jax.grad(own.loss)(mean)
         return result
 

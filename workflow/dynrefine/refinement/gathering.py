@@ -18,7 +18,7 @@ from dynrefine.geometry import cell
 from dynrefine.properties.base import Conditions, Observable, create_observables
 from dynrefine.refinement.objective import evaluate_state
 from dynrefine.sampling.reweighting import weights_of
-from dynrefine.statistics import Shares
+from dynrefine.statistics import Shares, numbered_through
 
 
 class Chunk(Protocol):
@@ -124,7 +124,7 @@ def evaluate_objective(
         observables = observables_of(settings, state, ensembles[label])
         observed = Observed.joined(chunk.observed() for chunk in trajectories[label])
         own_weights = jnp.asarray(weights_of(ensembles[label], state.temperature))
-        shares = Shares(own_weights, ensembles[label][0].samples_per_chain)
+        shares = Shares(own_weights, numbered_through([chunk.chains for chunk in ensembles[label]]))
         evaluated[label] = evaluate_state(observables, weights, observed, shares, state.temperature)
     quantities = {name: observable.quantities for name, observable in observables.items()}
     return Objective(evaluated, weights, quantities)

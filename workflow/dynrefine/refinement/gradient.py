@@ -57,12 +57,12 @@ class Weighing(NamedTuple):
     Attributes:
         weights: in averages; those of all chunks of a state add up to one.
         coefficients: of ∂U/∂θ, from `reweighting.ensemble_coefficients`, 1/eV.
-        per_chain: consecutive starting points that one chain made.
+        chains: that the starting points are from, which take turns.
     """
 
     weights: Float[Array, " S"]
     coefficients: Float[Array, " S"]
-    per_chain: int = 1
+    chains: int
 
 
 def chunk_gradient(
@@ -101,8 +101,8 @@ def chunk_gradient(
         ensemble_weights=every.sums(weights),
         coefficients=every.sums(np.asarray(weighing.coefficients)),
         mean_energy_gradient=np.asarray(mean),
-        trajectory_chains=some.chains(weighing.per_chain),
-        ensemble_chains=every.chains(weighing.per_chain),
+        trajectory_chains=some.chains(weighing.chains),
+        ensemble_chains=every.chains(weighing.chains),
         reversal_error=distance,
     )
 

@@ -101,7 +101,7 @@ class CheckedLoss:
             self.starts,
             legs.ends,
             observed_seeds({"checked": self.observable}, {"checked": cotangent}, weights, observed),
-            Weighing(weights, ensemble_coefficients(weights, contributions, self.kelvin)),
+            Weighing(weights, ensemble_coefficients(weights, contributions, self.kelvin), count),
             tolerance,
         )
         total = gradient.trajectory.sum(axis=0) + gradient.ensemble.sum(axis=0)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from dynrefine.files.models import Model, flat_parameters, parameter_name, single_numbers
 from dynrefine.files.sensitivities import Sensitivities
@@ -130,7 +130,11 @@ class Derivatives:
 
 
 def derivatives(
-    observable: Observable, sensitivities: Sensitivities, name: str, kelvin: float, per_chain: int = 1
+    observable: Observable,
+    sensitivities: Sensitivities,
+    name: str,
+    kelvin: float,
+    chains: Int[np.ndarray, " S"] | None = None,
 ) -> Derivatives:
     """The derivatives of a property.
 
@@ -139,14 +143,14 @@ def derivatives(
         sensitivities: of all starting points of the state, which count alike.
         name: of the property.
         kelvin: temperature, K.
-        per_chain: consecutive starting points that one chain made.
+        chains: number of each starting point's chain; none: each has its own.
     """
     statistics, changes, slopes = map(
         jnp.asarray,
         (sensitivities.statistics[name], sensitivities.changes[name], sensitivities.energy_slopes),
     )
     count = len(statistics)
-    shares = Shares(jnp.full(count, 1.0 / count, statistics.dtype), per_chain)
+    shares = Shares(jnp.full(count, 1.0 / count, statistics.dtype), chains)
     own = settled(observable, *shares.chain_means(statistics))
     along = slopes.reshape(*slopes.shape, *[1] * (statistics.ndim - 1))
     averaged = statistics, changes, slopes, along * statistics[:, None]

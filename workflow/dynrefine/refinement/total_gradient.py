@@ -10,7 +10,7 @@ import numpy as np
 from dynrefine.config.refinement import RowSettings, TrainableSettings
 from dynrefine.files.gradients import ChunkGradient
 from dynrefine.files.models import Model, flat_parameters, parameter_name
-from dynrefine.statistics import Estimate, shortened, sum_with_error
+from dynrefine.statistics import Estimate, numbered_through, shortened, sum_with_error
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def gather_gradient(
     for chunks in states:
         rows = scales * np.concatenate([chunk.trajectory for chunk in chunks]).astype(float)
         followed = np.concatenate([chunk.trajectory_weights for chunk in chunks])
-        chains = _numbered_through([chunk.trajectory_chains for chunk in chunks])
+        chains = numbered_through([chunk.trajectory_chains for chunk in chunks])
         rows = shortened(rows, outlier_limit)
         trajectories.append(sum_with_error(rows, followed / followed.sum(), chains))
         shares = np.concatenate([chunk.ensemble_weights for chunk in chunks])
@@ -64,15 +64,9 @@ def gather_gradient(
         # The coefficients add up to zero: a mean taken away changes no sum, but what would be noise of the rows.
         mean = sum(chunk.mean_energy_gradient.astype(float) for chunk in chunks) / shares.sum()
         rows = np.concatenate([chunk.ensemble for chunk in chunks]) - coefficients[:, None] * mean
-        chains = _numbered_through([chunk.ensemble_chains for chunk in chunks])
+        chains = numbered_through([chunk.ensemble_chains for chunk in chunks])
         ensembles.append(sum_with_error(scales * rows, shares / shares.sum(), chains))
     return Gradient(Estimate.sum(trajectories), Estimate.sum(ensembles), scales * np.asarray(anchor, float))
-
-
-def _numbered_through(chains: Sequence[np.ndarray]) -> np.ndarray:
-    """Numbers of chains over several chunks, each of which counts its own from zero."""
-    firsts = np.cumsum([0, *(own[-1] + 1 for own in chains[:-1])])
-    return np.concatenate([first + own for first, own in zip(firsts, chains, strict=True)])
 
 
 def refined_parameters(potential: Model, settings: TrainableSettings) -> np.ndarray:

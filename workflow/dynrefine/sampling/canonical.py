@@ -69,7 +69,8 @@ def sample_ensemble(
     recorded, cells = np.asarray(chains.positions), np.asarray(chains.cells)
     every = recorded.shape[1] // samples
     chosen, chosen_cells = (
-        each[:, every - 1 :: every][:, :samples].reshape(-1, *each.shape[2:]) for each in (recorded, cells)
+        each[:, every - 1 :: every][:, :samples].swapaxes(0, 1).reshape(-1, *each.shape[2:])
+        for each in (recorded, cells)
     )
     drawn = drawn_velocities(velocity_key, system, kelvin, len(chosen))
     points = Point(jnp.asarray(chosen), drawn, jnp.asarray(chosen_cells))

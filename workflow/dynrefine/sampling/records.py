@@ -34,7 +34,8 @@ def observe_records(
     records, chains = ensemble.recorded_positions.shape[:2]
     samples = len(ensemble.velocities) // chains
     drawn = np.arange(records) * samples // records
-    velocities = ensemble.velocities.reshape(chains, samples, *ensemble.velocities.shape[1:])[:, drawn]
+    by_sample = ensemble.velocities.reshape(samples, chains, *ensemble.velocities.shape[1:])
+    velocities = by_sample[drawn].swapaxes(0, 1)
     each = ensemble.recorded_positions.swapaxes(0, 1), velocities, ensemble.recorded_cells.swapaxes(0, 1)
     points = Point(*(jnp.asarray(array, potential.dtype) for array in each))
     return observe_points(potential, ensemble.species, points, settings, observer)

@@ -44,7 +44,7 @@ def adjoint_gradient(job: Job, settings: AdjointGradient) -> None:
             jnp.asarray(each.reshape(-1, count)[number], dtype)
             for each in (state.weights, state.coefficients)
         ),
-        ensemble.samples_per_chain,
+        len(ensemble.chain_positions),
     )
     shares = state.weights.reshape(-1, count)[:, followed]
     observed = trajectories.observed(times.count)

@@ -11,6 +11,7 @@ from dynrefine.files.sensitivities import Sensitivities, load_sensitivities
 from dynrefine.refinement.covariance import Property
 from dynrefine.refinement.sensitivities import derivatives
 from dynrefine.refinement.validation import judged_properties
+from dynrefine.statistics import numbered_through
 
 
 def determined_properties(job: Job, settings: EstimateCovariance) -> list[Property]:
@@ -32,7 +33,8 @@ def _of_state(
 ) -> list[Property]:
     state, seen = settings.states[label], label in settings.fitted_states
     starts = [load_ensemble(path) for path in paths]
-    judged, per_chain = judged_properties(settings, state, starts, seen), starts[0].samples_per_chain
+    judged = judged_properties(settings, state, starts, seen)
+    chains = numbered_through([chunk.chains for chunk in starts])
     return [
         Property(
             each.name,
@@ -42,7 +44,7 @@ def _of_state(
             each.observable.target,
             each.target_error,
             each.fitted,
-            derivatives(each.observable, sensitivities, each.name, state.temperature, per_chain),
+            derivatives(each.observable, sensitivities, each.name, state.temperature, chains),
         )
         for each in judged
     ]

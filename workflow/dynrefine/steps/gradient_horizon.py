@@ -31,7 +31,7 @@ def gradient_horizon(job: Job, settings: GradientHorizon) -> None:
         weights={name: observable.weight for name, observable in chosen.items()},
         starts=ensemble.starts(dtype).first(horizon.replicas),
         tolerance=settings.gradient.reversal_tolerance,
-        per_chain=ensemble.samples_per_chain,
+        chains=len(ensemble.chain_positions),
     )
     depths = ladder(horizon.shortest, trajectory.length, horizon.depths, trajectory.sampling_interval)
     scales = parameter_scales(potential, settings.optimiser)

@@ -19,6 +19,7 @@ from dynrefine.files.trajectories import Observed, Trajectories, load_trajectori
 from dynrefine.quantities.base import Observer
 from dynrefine.refinement import validation
 from dynrefine.sampling.records import observe_records
+from dynrefine.statistics import Shares, numbered_through
 from dynrefine.steps.loading import load_potential, load_surfaces
 from dynrefine.training.potential import errors_on
 
@@ -62,12 +63,13 @@ def _statistics(
             parts[judged.name].append(jnp.mean(judged.observable.statistic(records), axis=1))
     found = {name: jnp.concatenate(each) for name, each in parts.items()}
     observed = Observed.joined(chunk.observed() for chunk in trajectories)
-    for judged in properties:
-        if not judged.is_static:
-            each = judged.observable.statistic(observed)
-            of_chains = each.reshape(-1, ensembles[0].samples_per_chain, *each.shape[1:])
-            found[judged.name] = jnp.mean(of_chains, axis=1)
-    return found
+    chains = numbered_through([ensemble.chains for ensemble in ensembles])
+    shares = Shares(jnp.full(len(chains), 1.0 / len(chains), potential.dtype), chains)
+    return found | {
+        judged.name: shares.chain_means(judged.observable.statistic(observed))[0]
+        for judged in properties
+        if not judged.is_static
+    }
 
 
 def _errors(job: Job, settings: Validate) -> dict[str, tuple[float, str]]:
