@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from packaging.requirements import Requirement
 
+from dynrefine.campaign import job
 from dynrefine.campaign.job import FAULTY_RELEASES, _require_sound_release
 from dynrefine.errors import CampaignError
 
@@ -94,6 +95,12 @@ def test_broadcast_products_of_high_rank_are_summed():
 def test_a_job_on_a_faulty_release_ends_in_one_sentence(release):
     with pytest.raises(CampaignError, match=rf"jaxlib is {release}, which .* issue.*requirements\.txt"):
         _require_sound_release(release)
+
+
+def test_every_job_looks_at_the_release_first(monkeypatch):
+    monkeypatch.setattr(job, "version", lambda name: next(iter(FAULTY_RELEASES)))
+    with pytest.raises(CampaignError, match=f"jaxlib is {next(iter(FAULTY_RELEASES))}"):
+        job.configure_jax("float64", threads=1)
 
 
 def test_faulty_releases_cannot_be_installed_with_the_library():

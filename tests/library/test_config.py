@@ -497,6 +497,19 @@ DOWNLOAD = {"url": "https://example.org/frames.extxyz", "path": "data/frames.ext
             ["objective.observables.diffusion names the element 'Ar'", "one of O, H"],
         ),
         (minimal, {"objective": BAND}, ["bands[0].range is [900, 900] cm⁻¹", "the lower wavenumber first"]),
+        (
+            minimal,
+            {"validation": {"properties": {"vaporisation_enthalpy": {}}}},
+            ["vaporisation_enthalpy is given where elements lists 2 elements", "one, since the vapour"],
+        ),
+        (
+            water,
+            {
+                "potential": {"file": "potential.npz"},
+                "objective": {"observables": {"pressure": {"target": 1.0, "scale": 22000}}},
+            },
+            ["dataset is missing", "one to begin the sampling from, since a lattice holds one of 2 elements"],
+        ),
     ],
 )
 def test_settings_that_do_not_suit_each_other_get_one_sentence(campaign, sections, fragments):
@@ -583,6 +596,8 @@ def test_a_configuration_that_is_absent_or_empty_is_told(tmp_path):
         CampaignError, match=r"campaign\.yaml does not exist: give the path of a configuration"
     ):
         load_config(path)
+    with pytest.raises(CampaignError, match=r" is a folder: give the path of a configuration"):
+        load_config(tmp_path)
     path.write_text("just words\n")
     with pytest.raises(
         CampaignError, match=r"campaign\.yaml holds no sections: begin from config/config\.yaml"

@@ -1,7 +1,8 @@
+import ast
 import re
 import subprocess
 import sys
-from importlib.metadata import requires
+from importlib.metadata import packages_distributions, requires
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -100,10 +101,33 @@ def test_each_script_is_of_a_rule_with_an_environment_and_runs_the_step_of_its_n
 @pytest.mark.parametrize("environment", scripts_by_environment())
 def test_scripts_import_what_their_environment_has(environment):
     allowed = " ".join(sorted(packages_of(environment) | {"dynrefine"}))
-    job = ROOT / "workflow/dynrefine/campaign/job.py"
-    scripts = [job, *sorted(scripts_by_environment()[environment])]
+    library = ROOT / "workflow/dynrefine"
+    scripts = [library / "campaign/job.py", *sorted(scripts_by_environment()[environment])]
+    if "jax" in packages_of(environment):  # plug-ins are loaded by their names, which no import tells
+        scripts += [path for path in sorted(library.rglob("*.py")) if path not in scripts]
     ended = subprocess.run([sys.executable, "-c", IMPORTS, allowed, *scripts], capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
+
+
+def test_the_library_imports_what_it_asks_for():
+    """What comes along with other packages may go with them."""
+    names = map(Requirement, requires("dynrefine") or ())
+    asked_for = {requirement.name.lower().replace("_", "-") for requirement in names}
+    installed, needed = packages_distributions(), {}
+    for path in (ROOT / "workflow/dynrefine").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            modules += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+            needed |= {name.partition(".")[0]: path.name for name in modules}
+    own = {"dynrefine", *sys.stdlib_module_names}
+    packages = {name: installed.get(name, [name]) for name in set(needed) - own}
+    missing = {
+        name: needed[name]
+        for name, found in packages.items()
+        if not asked_for & {each.lower().replace("_", "-") for each in found}
+    }
+    assert missing == {}
+    assert {"scipy", "jax", "pandas"} <= set(packages)
 
 
 def test_frames_are_labelled_without_jax():
