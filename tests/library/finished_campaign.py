@@ -148,7 +148,7 @@ class FinishedCampaign:
             evaluated = {state: self._evaluated(*observed) for state, observed in states.items()}
             observables = self.configuration.objective.observables.chosen()
             weights = {name: settings.weight for name, settings in observables.items()}
-            objective = Objective(evaluated, weights, QUANTITIES)
+            objective = Objective(evaluated, dict.fromkeys(evaluated, weights), QUANTITIES)
             save_objective(self.folder / f"objective_{number}.npz", objective)
         ran = len(self.quality) - 1
         for number in range(ran, ran + self.passed_through):

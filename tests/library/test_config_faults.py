@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from dynrefine.config import check_files, load_config
+from dynrefine.config.properties.transport import DiffusionSettings
 from dynrefine.errors import CampaignError
 from dynrefine.files.tables import read_measured
 
@@ -239,7 +240,7 @@ def test_masses_of_no_isotope_are_refused(folder, row):
     assert sentence.startswith("elements[1].")
 
 
-def test_each_state_may_have_a_measurement_of_its_own(folder):
+def test_each_state_may_have_measurements_and_weights_of_its_own(folder):
     shutil.copy(ROOT / "workflow/data/targets/water_infrared_298K.csv", "hot.csv")
     states = [{"temperature": 300, "density": 0.997}, {"temperature": 350, "density": 0.9737}]
     own = (*INFRARED, "targets"), {"350K": "hot.csv"}
@@ -249,6 +250,12 @@ def test_each_state_may_have_a_measurement_of_its_own(folder):
     assert infrared.of_state("350K_0.9737", "350K").target == "hot.csv"
     assert infrared.of_state("300K").target.endswith("298K.csv")
     assert infrared.target_files == [infrared.target, "hot.csv"]
+    numbers = {"target": 2.3, "target_error": 0.1, "weight": 1.0, "viscosity": 0.85}
+    mappings = {"targets": 7.0, "target_errors": 7.0, "weights": 7.0, "viscosities": 7.0}
+    own = {name: {"350K": value} for name, value in mappings.items()}
+    diffusion = DiffusionSettings(element="O", **numbers, **own)
+    for state, expected in (("350K", dict.fromkeys(numbers, 7.0)), ("300K", numbers)):
+        assert diffusion.of_state(f"{state}_1", state).model_dump(include=set(numbers)) == expected
     Path("hot.csv").unlink()
     with pytest.raises(
         CampaignError, match=r"infrared\.targets\.350K is 'hot\.csv', expected an existing file"

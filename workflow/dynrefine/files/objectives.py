@@ -64,12 +64,12 @@ class Objective:
 
     Attributes:
         states: by label.
-        weights: of the observables in the objective, by name.
+        weights: of the observables in the objective, by label of the state and name.
         quantities: name and unit of abscissa and property of each observable.
     """
 
     states: dict[str, StateObjective]
-    weights: dict[str, float] = field(default_factory=dict)
+    weights: dict[str, dict[str, float]] = field(default_factory=dict)
     quantities: dict[str, Quantities] = field(default_factory=dict)
 
     def comparison(self, name: str, label: str) -> Curve:
@@ -87,7 +87,7 @@ class Objective:
                 "state": label,
                 "loss": evaluation.loss,
                 "standard_error": evaluation.loss_error,
-                "weight": self.weights[name],
+                "weight": self.weights[label][name],
             }
             for label, state in self.states.items()
             for name, evaluation in state.evaluations.items()
@@ -128,7 +128,7 @@ def load_objective(path: str | Path) -> Objective | None:
     states = {}
     for label in content.group("weights"):
         evaluations, abscissae, targets = {}, {}, {}
-        for name in content.metadata["weights"]:
+        for name in content.metadata["weights"][label]:
             own = content.group(f"observables/{name}/{label}")
             abscissae[name], targets[name] = own["abscissa"], own["target"]
             loss, error = content.metadata["losses"][f"{name}/{label}"]

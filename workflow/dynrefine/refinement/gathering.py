@@ -118,13 +118,14 @@ def evaluate_objective(
         ensembles: the chunks of each state, by its label.
         trajectories: of these chunks.
     """
-    weights = {name: each.weight for name, each in settings.objective.observables.chosen().items()}
-    evaluated, observables = {}, {}
+    evaluated, weights, observables = {}, {}, {}
     for label, state in states.items():
-        observables = observables_of(settings, state, ensembles[label])
+        measured = measured_at(settings, state, settings.objective.observables.chosen())
+        weights[label] = {name: each.settings.weight for name, each in measured.items()}
+        observables = observables_of(settings, state, ensembles[label], measured)
         observed = Observed.joined(chunk.observed() for chunk in trajectories[label])
         own_weights = jnp.asarray(weights_of(ensembles[label], state.temperature))
         shares = Shares(own_weights, numbered_through([chunk.chains for chunk in ensembles[label]]))
-        evaluated[label] = evaluate_state(observables, weights, observed, shares, state.temperature)
+        evaluated[label] = evaluate_state(observables, weights[label], observed, shares, state.temperature)
     quantities = {name: observable.quantities for name, observable in observables.items()}
     return Objective(evaluated, weights, quantities)

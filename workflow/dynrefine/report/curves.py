@@ -71,10 +71,13 @@ def spectra_chapter(results: Results) -> Chapter:
 
 def _weighted_terms(results: Results) -> str:
     objective = results.campaign.objective
-    weights = {f"the {name} loss": chosen.weight for name, chosen in objective.observables.chosen().items()}
+    terms = []
+    for name, chosen in objective.observables.chosen().items():
+        own = "".join(f", {weight:g} at {state}" for state, weight in chosen.weights.items())
+        terms.append(f"{chosen.weight:g}{own} times the {name} loss")
     if results.campaign.dataset is not None:
-        weights["the anchor to the ab initio frames"] = objective.anchor.weight
-    return listed([f"{weight:g} times {name}" for name, weight in weights.items()])
+        terms.append(f"{objective.anchor.weight:g} times the anchor to the ab initio frames")
+    return listed(terms)
 
 
 def _passed_through(iterations: Sequence[int]) -> str:

@@ -50,7 +50,7 @@ def adjoint_gradient(job: Job, settings: AdjointGradient) -> None:
     observed = trajectories.observed(times.count)
     seeds = observed_seeds(
         observables_of(settings, settings.state, [ensemble]),
-        state.weighted_cotangents(objective.weights),
+        state.weighted_cotangents(objective.weights[label]),
         jnp.asarray(shares[number] / shares.sum(), dtype),
         jax.tree.map(lambda array: array[followed], observed),
     )

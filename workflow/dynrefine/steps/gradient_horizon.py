@@ -8,7 +8,7 @@ from dynrefine.files.ensembles import load_ensemble
 from dynrefine.files.tables import write_table
 from dynrefine.quantities.base import Observer
 from dynrefine.refinement.depth_pilot import Pilot, ladder, measure
-from dynrefine.refinement.gathering import observables_of
+from dynrefine.refinement.gathering import measured_at, observables_of
 from dynrefine.refinement.total_gradient import parameter_scales
 from dynrefine.sampling.trajectories import observation_times, simulation_of
 from dynrefine.steps.loading import load_potential, load_surfaces
@@ -22,13 +22,13 @@ def gradient_horizon(job: Job, settings: GradientHorizon) -> None:
     surfaces = load_surfaces(job, settings)
     ensemble = load_ensemble(job.inputs.ensemble)
     along, at_start = (Observer.of(names, surfaces) for names in (settings.along, settings.at_start))
-    chosen = settings.objective.observables.chosen()
+    measured = measured_at(settings, settings.state, settings.objective.observables.chosen())
     pilot = Pilot(
         simulation=simulation_of(
             potential, ensemble, settings, observation_times(trajectory), (along, at_start)
         ),
-        observables=observables_of(settings, settings.state, [ensemble]),
-        weights={name: observable.weight for name, observable in chosen.items()},
+        observables=observables_of(settings, settings.state, [ensemble], measured),
+        weights={name: each.settings.weight for name, each in measured.items()},
         starts=ensemble.starts(dtype).first(horizon.replicas),
         tolerance=settings.gradient.reversal_tolerance,
         chains=len(ensemble.chain_positions),

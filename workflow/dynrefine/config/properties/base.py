@@ -57,6 +57,7 @@ class PropertySettings(Section):
     along: ClassVar[tuple[str, ...]] = ()
     at_start: ClassVar[tuple[str, ...]] = ()
     surfaces: ClassVar[tuple[str, ...]] = ()
+    by_state: ClassVar[dict[str, str]] = {"weights": "weight"}  # settings that states may have of their own
     of_positions: ClassVar[bool] = (
         False  # whether it is a mean over positions and cells, those of beads as well
     )
@@ -66,6 +67,9 @@ class PropertySettings(Section):
         description="The property, where its section has another name: so one may stand there several times.",
     )
     weight: PositiveFloat = Field(1.0, description="Weight in the objective, pure number.")
+    weights: dict[str, PositiveFloat] = Field(
+        {}, description="Weights of states that have their own, by the names of the states.", examples=[{}]
+    )
     synthetic: bool = Field(
         False, description="Whether its target is what the teacher has, with the same settings; see teacher."
     )
@@ -97,7 +101,8 @@ class PropertySettings(Section):
 
     def unsuitable(self, place: Place) -> Iterator[str]:
         """A sentence for each setting that does not suit the others, or the campaign."""
-        yield from unknown_states(f"{place.key}.targets", self.own_targets, place.config)
+        for own in self.by_state:
+            yield from unknown_states(f"{place.key}.{own}", getattr(self, own), place.config)
         if self.synthetic and (getattr(self, "target", None) is not None or self.own_targets):
             yield sentence(
                 f"{place.key} has a target and is synthetic", "one of both", "remove target, or synthetic"
@@ -120,9 +125,12 @@ class PropertySettings(Section):
         return iter(())
 
     def of_state(self, *names: str) -> Self:
-        """The settings of a state, with the measurement that is given under one of its names, if any."""
-        own = self.own_targets
-        return next((self.model_copy(update={"target": own[name]}) for name in names if name in own), self)
+        """The settings of a state, with what is given for it under one of its names, if anything."""
+        given = {setting: getattr(self, own) for own, setting in self.by_state.items()}
+        update = {
+            setting: own[name] for setting, own in given.items() for name in reversed(names) if name in own
+        }
+        return self.model_copy(update=update)
 
     def elsewhere(self) -> Self:
         """The settings for states that the refinement does not see: `target` was measured at those that it does."""
@@ -152,6 +160,8 @@ class PropertySettings(Section):
 class JudgingCurve(PropertySettings):
     """A curve, whose measurement is read from a file; without one it can judge, but not be fitted."""
 
+    by_state: ClassVar[dict[str, str]] = PropertySettings.by_state | {"targets": "target"}
+
     target: str | None = Field(
         None, description="CSV file of the measured property; null: none.", examples=[None]
     )
@@ -171,6 +181,8 @@ class JudgingCurve(PropertySettings):
 class JudgingNumber(PropertySettings):
     """A single number, measured with its uncertainty; without that it can judge, but not be fitted."""
 
+    by_state: ClassVar[dict[str, str]] = JudgingCurve.by_state | {"target_errors": "target_error"}
+
     target: float | None = Field(
         None, description="The measured number, in the unit of the property; null: none.", examples=[None]
     )
@@ -180,6 +192,9 @@ class JudgingNumber(PropertySettings):
         description="Measured numbers of states that have their own, by the names of the states, such as "
         "{350K: 5.1}.",
         examples=[{}],
+    )
+    target_errors: dict[str, NonNegativeFloat] = Field(
+        {}, description="Uncertainties of these, by the names of the states.", examples=[{}]
     )
 
     @property

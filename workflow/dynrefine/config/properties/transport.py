@@ -2,18 +2,19 @@
 
 import math
 from collections.abc import Iterator
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from dynrefine.config.base import PositiveFloat, sentence
-from dynrefine.config.properties.base import Correlated, JudgingNumber, Place, unknown_states
+from dynrefine.config.properties.base import Correlated, JudgingNumber, Place
 
 
 class DiffusionSettings(Correlated, JudgingNumber):
     """Self-diffusion coefficient, 1e-9 m²/s, by the Green-Kubo integral."""
 
     along: ClassVar[tuple[str, ...]] = ("velocities",)
+    by_state: ClassVar[dict[str, str]] = JudgingNumber.by_state | {"viscosities": "viscosity"}
     whole_window: ClassVar[bool] = True
 
     target: PositiveFloat | None = Field(
@@ -34,16 +35,6 @@ class DiffusionSettings(Correlated, JudgingNumber):
         description="Viscosities at states that have their own, by the names of the states, such as {350K: 0.37}.",
         examples=[{}],
     )
-
-    def of_state(self, *names: str) -> Self:
-        """The settings of a state, with its own measurement and viscosity, if any."""
-        own = next((self.viscosities[name] for name in names if name in self.viscosities), self.viscosity)
-        return super().of_state(*names).model_copy(update={"viscosity": own})
-
-    def unsuitable(self, place: Place) -> Iterator[str]:
-        """Viscosities of states that there are not."""
-        yield from super().unsuitable(place)
-        yield from unknown_states(f"{place.key}.viscosities", self.viscosities, place.config)
 
     @property
     def family(self) -> str:
