@@ -7,8 +7,9 @@ import numpy as np
 
 from dynrefine.units import ACCELERATION, BAR, BOLTZMANN, DIFFUSION
 
-# Of central differences: the 12th power of σ/r has a third derivative of 12³, and (12 · 1e-5)² / 6 is a few 1e-9.
-DISPLACEMENT = 1e-5
+# Of central differences: the 12th power of σ/r has a third derivative of 12³, and (12 · 2e-6)² / 6 is 1e-10. The
+# weights of starting points, whose energies change with ln σ by some 300 kT more, have (300 · 2e-6)² / 6, 6e-8.
+DISPLACEMENT = 2e-6
 ACCURACY = 1e-6
 
 

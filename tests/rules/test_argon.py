@@ -296,16 +296,19 @@ def test_trajectories_are_those_of_velocity_verlet(anywhere):
         assert virial == pytest.approx(anywhere.liquid.virial_pressure(anywhere.parameters, x), rel=1e-9)
 
 
+def chains_of(count):
+    """Number of each starting point's chain, the same number of them in each chunk."""
+    chunks, places = np.divmod(np.arange(count), count // len(CHUNKS))
+    return 10 * chunks + places % SETTINGS["ensemble"]["replicas"]
+
+
 def jackknife(contributions, weights, function):
     """Standard error of a function of a weighted mean [S], the starting points of each chain left out in turn."""
-    replicas = SETTINGS["ensemble"]["replicas"]
-    chunks, places = np.divmod(np.arange(len(weights)), len(weights) // len(CHUNKS))
-    chains = chunks * replicas + places % replicas
-    count, left_out = len(CHUNKS) * replicas, []
-    for number in range(count):
+    chains, left_out = chains_of(len(weights)), []
+    for number in set(chains):
         others = chains != number
         left_out.append(function(np.average(contributions[others], weights=weights[others])))
-    return np.sqrt(np.sum((left_out - np.mean(left_out)) ** 2) * (count - 1) / count)
+    return np.sqrt(np.sum((left_out - np.mean(left_out)) ** 2) * (len(left_out) - 1) / len(left_out))
 
 
 def test_the_objective_is_that_of_the_trajectories(of_iteration):
@@ -359,9 +362,11 @@ def test_each_chunk_has_its_rows_of_the_gradient(of_iteration):
 
 
 def sum_with_variance(rows, weights):
-    """The sum of rows [S, 2] with these weights in it, and the variance of its components."""
-    deviations = rows - weights[:, None] * rows.sum(axis=0)
-    return rows.sum(axis=0), len(rows) / (len(rows) - 1) * (deviations**2).sum(axis=0)
+    """The sum of rows [S, 2] with these weights in it, and the variance of its components, from that of chains."""
+    chains, total = chains_of(len(rows)), rows.sum(axis=0)
+    own = [chains == number for number in set(chains)]
+    deviations = [rows[chain].sum(axis=0) - weights[chain].sum() * total for chain in own]
+    return total, len(own) / (len(own) - 1) * np.square(deviations).sum(axis=0)
 
 
 def gathered(results, part):

@@ -23,20 +23,26 @@ def evaluate(observable: Observable, statistics: Float[Array, " S *C"], shares: 
         statistics: of each sample.
         shares: of the samples.
     """
-    mean = jnp.tensordot(shares.weights, statistics, axes=1)
-    loss, cotangent = jax.value_and_grad(observable.loss)(mean)
-    left_out = leave_one_out(*shares.chain_means(statistics))
-    losses = jax.vmap(observable.loss)(left_out)
-    predictions = jax.vmap(observable.predict)(left_out)
-    axes = cotangent.ndim
-    return Evaluation(
-        loss=float(loss),
-        loss_error=float(jackknife_error(losses)),
-        prediction=np.asarray(observable.predict(mean)),
-        prediction_error=np.asarray(jackknife_error(predictions)),
-        cotangent=np.asarray(cotangent),
-        contributions=np.asarray(jnp.tensordot(statistics, cotangent, axes=axes)),
-    )
+
+    @jax.jit
+    def evaluated(
+        statistics: jax.Array, weights: jax.Array, chains: tuple[jax.Array, jax.Array]
+    ) -> dict[str, jax.Array]:
+        mean = jnp.tensordot(weights, statistics, axes=1)
+        loss, cotangent = jax.value_and_grad(observable.loss)(mean)
+        left_out = leave_one_out(*chains)
+        return {
+            "loss": loss,
+            "loss_error": jackknife_error(jax.vmap(observable.loss)(left_out)),
+            "prediction": observable.predict(mean),
+            "prediction_error": jackknife_error(jax.vmap(observable.predict)(left_out)),
+            "cotangent": cotangent,
+            "contributions": jnp.tensordot(statistics, cotangent, axes=cotangent.ndim),
+        }
+
+    found = evaluated(statistics, shares.weights, shares.chain_means(statistics))
+    loss, error = float(found.pop("loss")), float(found.pop("loss_error"))
+    return Evaluation(loss, error, **{name: np.asarray(values) for name, values in found.items()})
 
 
 def evaluate_state(
@@ -57,7 +63,7 @@ def evaluate_state(
     """
     dtype = jax.tree.leaves(observed)[0].dtype
     shares = replace(shares, weights=jnp.asarray(shares.weights, dtype))
-    statistics = {name: observable.statistic(observed) for name, observable in observables.items()}
+    statistics = {name: jax.jit(observable.statistic)(observed) for name, observable in observables.items()}
     observables = {
         name: settled(each, *shares.chain_means(statistics[name])) for name, each in observables.items()
     }

@@ -186,12 +186,16 @@ def evaluate_details(
         observable: that tells it.
         statistics: of independent samples of equal weights.
     """
-    count = len(statistics)
-    left_out = leave_one_out(statistics, jnp.full(count, 1.0 / count, statistics.dtype))
-    each = jax.vmap(observable.detail)(left_out)
-    mean = observable.detail(jnp.mean(statistics, axis=0))
-    errors = {name: np.asarray(jackknife_error(values)) for name, values in each.items()}
-    return {name: np.asarray(values) for name, values in mean.items()}, errors
+
+    @jax.jit
+    def evaluated(statistics: jax.Array) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
+        count = len(statistics)
+        left_out = leave_one_out(statistics, jnp.full(count, 1.0 / count, statistics.dtype))
+        return observable.detail(jnp.mean(statistics, axis=0)), jax.tree.map(
+            jackknife_error, jax.vmap(observable.detail)(left_out)
+        )
+
+    return jax.tree.map(np.asarray, evaluated(statistics))
 
 
 def add_conditions(

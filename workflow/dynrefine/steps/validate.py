@@ -60,13 +60,13 @@ def _statistics(
     for ensemble in ensembles if static else ():
         records = Observed({}, observe_records(potential, ensemble, settings, observer))
         for judged in static:
-            parts[judged.name].append(jnp.mean(judged.observable.statistic(records), axis=1))
+            parts[judged.name].append(jnp.mean(jax.jit(judged.observable.statistic)(records), axis=1))
     found = {name: jnp.concatenate(each) for name, each in parts.items()}
     observed = Observed.joined(chunk.observed() for chunk in trajectories)
     chains = numbered_through([ensemble.chains for ensemble in ensembles])
     shares = Shares(jnp.full(len(chains), 1.0 / len(chains), potential.dtype), chains)
     return found | {
-        judged.name: shares.chain_means(judged.observable.statistic(observed))[0]
+        judged.name: shares.chain_means(jax.jit(judged.observable.statistic)(observed))[0]
         for judged in properties
         if not judged.is_static
     }
