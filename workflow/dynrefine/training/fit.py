@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import optax
 
 from dynrefine.config.surfaces import TrainingSettings
+from dynrefine.dynamics.mapping import for_each
 from dynrefine.errors import CampaignError
 from dynrefine.files.arrays import ArrayFile, read_arrays, write_arrays
 from dynrefine.training.soap import soap
@@ -19,6 +21,8 @@ from dynrefine.training.soap import soap
 logger = logging.getLogger(__name__)
 
 Loss = Callable[[Any, Any], jax.Array]
+
+_BATCH = 8  # validation frames at once on an accelerator
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,7 @@ def fit(
     frames = len(jax.tree.leaves(training)[0])
     optimiser = schedule.steps(frames)
     run_epochs = _epoch_runner(loss, optimiser, schedule, frames)
-    validation_loss = jax.jit(loss)
+    validation_loss = jax.jit(partial(_mean_of_frames, loss))
     state = FitState(
         trainable, optimiser.init(trainable), trainable, np.inf, 0, np.zeros((0, 3), dtype=np.float64)
     )
@@ -138,6 +142,15 @@ def fit(
         logger.info("epoch %d: training loss %.6g, validation loss %.6g", epoch + count, *errors)
     checkpoint.unlink(missing_ok=True)
     return state.best, state.curve
+
+
+def _mean_of_frames(loss: Loss, trainable: Any, frames: Any) -> jax.Array:
+    """The loss, one frame after the other: of large networks all at once would need much memory."""
+
+    def of_frame(frame: Any) -> jax.Array:
+        return loss(trainable, jax.tree.map(lambda array: array[None], frame))
+
+    return jnp.mean(for_each(of_frame, _BATCH)(frames))
 
 
 def _epoch_runner(

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dynrefine.config.surfaces import PotentialTrainingSettings
+from dynrefine.dynamics.mapping import for_each
 from dynrefine.files.models import Model
 from dynrefine.files.parity import Parity
 from dynrefine.geometry.frames import LabelledFrames
@@ -18,6 +19,7 @@ from dynrefine.surfaces.base import labels_of
 from dynrefine.training.base import Loss, Task
 from dynrefine.units import BAR
 
+_BATCH = 8  # frames at once on an accelerator
 Predictions = tuple[np.ndarray, np.ndarray, np.ndarray]  # energies, forces and stresses, as from `evaluate`
 
 
@@ -132,8 +134,19 @@ def parity(predicted: Predictions, frames: LabelledFrames) -> list[Parity]:
 
 
 def evaluate(model: Model, data: FramesWithNeighbours) -> Predictions:
-    """Energies, forces and stresses as `predictions` returns them, as NumPy arrays."""
-    compiled = jax.jit(lambda parameters, data: predictions(model.architecture, parameters, data))
+    """Energies, forces and stresses as `predictions` returns them, as NumPy arrays.
+
+    One frame after the other: of large networks all at once would need much memory.
+    """
+
+    @jax.jit
+    def compiled(parameters: Mapping[str, Any], data: FramesWithNeighbours) -> Any:
+        def one(species: Any, positions: Any, cell: Any, neighbours: Any) -> Any:
+            return labels_of(model.architecture, parameters, species, positions, cell, neighbours)
+
+        labels = data.frames
+        return for_each(one, _BATCH)(labels.species, labels.positions, labels.cells, data.neighbours)
+
     energies, forces, stresses = compiled(model.parameters, data)
     return np.asarray(energies), np.asarray(forces), np.asarray(stresses)
 
