@@ -16,6 +16,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from cases import SURFACE, Case, fastest, water
 
 from dynrefine.campaign.job import configure_jax
@@ -78,7 +79,8 @@ def metric(potential: Model, frames: LabelledFrames, size: int) -> dict[str, tup
     data = unlabelled(potential, frames, potential.dtype)
     atoms = frames.positions.shape[1:]
     directions = jnp.zeros((len(frames), PROBES // len(frames), *atoms), potential.dtype)
-    rows, vector = partial(probe_rows, potential), jnp.ones(size, potential.dtype)
+    rows = partial(probe_rows, potential, np.arange(size))
+    vector = jnp.ones(size, potential.dtype)
     return {
         "rows": (rows, data, directions, jnp.arange(directions.shape[0] * directions.shape[1])),
         "block of rows": (rows, data, directions, jnp.arange(min(PROBES, max(1, BLOCK // size)))),

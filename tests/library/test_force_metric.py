@@ -1,13 +1,19 @@
 """The metric of the forces and the natural gradient step in it."""
 
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from systems import CUBIC, POTENTIAL, random_model, water_box
+from systems import CUBIC, ELEMENTS, POTENTIAL, random_model, water_box
 
-from dynrefine.files.models import flat_parameters
+from dynrefine.campaign.job import Job
+from dynrefine.config.steps import MeasureForceMetric
+from dynrefine.datasets.arrays import from_arrays
+from dynrefine.datasets.writing import write_frames
+from dynrefine.files.models import flat_parameters, save_model
 from dynrefine.geometry.frames import LabelledFrames
 from dynrefine.geometry.frames_with_neighbours import with_neighbours
 from dynrefine.refinement import force_metric
@@ -16,10 +22,11 @@ from dynrefine.refinement.force_metric import (
     Rows,
     drawn_directions,
     force_probes,
-    gram_of,
     natural_step,
-    rows_fit,
 )
+from dynrefine.refinement.total_gradient import refined_parameters
+from dynrefine.steps.loading_metric import load_metric
+from dynrefine.steps.measure_force_metric import measure_force_metric
 from dynrefine.surfaces.base import energy_forces_stress
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")
@@ -84,21 +91,39 @@ def test_no_gradient_moves_nothing():
     assert np.all(np.asarray(step) == 0.0)
 
 
-@pytest.mark.parametrize("every", [1, 2])
-def test_products_make_the_same_step_as_rows_in_memory(boxes, monkeypatch, every):
-    """Of a network whose parameters are refined, all or every other, to 1e-5; the rows are taken three at a time."""
+@pytest.mark.parametrize("trainable", [[], ["layers/*/weights"]], ids=["all", "some"])
+def test_products_make_the_same_step_as_rows_in_memory(boxes, monkeypatch, tmp_path, trainable):
+    """Through the files of the step that measures them, to 1e-5; the rows are taken two at a time."""
     model, frames = boxes
-    directions = drawn_directions(frames, 8, jax.random.key(1), jnp.float64)
-    refined = everything(model)[::every]
-    rows = force_probes(model, frames, directions, refined, jnp.float64)
-    assert rows.shape == (9, len(refined)) and rows_fit(refined, directions)
-    monkeypatch.setattr(force_metric, "_BLOCK", 3 * rows.shape[1])
-    gram = gram_of(model, frames, directions, refined)
-    np.testing.assert_allclose(gram, rows @ rows.T, rtol=1e-9, atol=1e-12 * np.abs(gram).max())
-    products = Products(model, frames, np.asarray(directions), gram, refined)
-    gradient = np.random.default_rng(4).normal(size=rows.shape[1])
+    settings = MeasureForceMetric(
+        elements=ELEMENTS, potential=POTENTIAL, optimiser={"probes": 8, "trainable": trainable}
+    )
+    save_model(tmp_path / "potential.npz", model)
+    write_frames(tmp_path / "train.extxyz", from_arrays(frames, settings.symbols, "boxes"))
+
+    def measured(name):
+        files = SimpleNamespace(
+            potential=tmp_path / "potential.npz",
+            measured_potential=tmp_path / "potential.npz",
+            train=tmp_path / "train.extxyz",
+            measured_frames=tmp_path / "train.extxyz",
+            metric=tmp_path / f"{name}.npz",
+        )
+        job = Job(files, files, seed=1, precision="float64")
+        measure_force_metric(job, settings)
+        return load_metric(job, settings)
+
+    dense = measured("rows")
+    refined = refined_parameters(model, settings.optimiser)
+    assert isinstance(dense, Rows) and dense.rows.shape == (9, len(refined))
+    monkeypatch.setattr(force_metric, "_LARGEST", dense.rows.size - 1)
+    monkeypatch.setattr(force_metric, "_BLOCK", 2 * len(refined))
+    products = measured("gram")
+    assert isinstance(products, Products)
+    np.testing.assert_allclose(products.gram, dense.gram, rtol=1e-9, atol=1e-12 * np.abs(dense.gram).max())
+    gradient = np.random.default_rng(4).normal(size=len(refined))
     steps = [
         natural_step(metric, 0.1, 5e-3).update(jnp.asarray(gradient), optax.EmptyState())[0]
-        for metric in (Rows(rows), products)
+        for metric in (dense, products)
     ]
     assert np.linalg.norm(steps[1] - steps[0]) < 1e-5 * np.linalg.norm(steps[0])

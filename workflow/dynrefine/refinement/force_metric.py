@@ -17,6 +17,8 @@ memory, else by a derivative of the forces along g and one of their projection o
 import math
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, Protocol
 
 import jax
@@ -164,29 +166,27 @@ def gram_of(
     frames: LabelledFrames,
     directions: Float[jax.Array, "frames probes N 3"],
     refined: Int[np.ndarray, " R"],
+    folder: Path,
 ) -> Float[np.ndarray, "M M"]:
-    """The products of all pairs of rows, (eV/Å)², with two blocks of rows in memory.
+    """The products of all pairs of rows, (eV/Å)², with a block of rows in memory and all of them on disk meanwhile.
 
     Arguments:
         potential: whose parameters are probed.
         frames: of the training set.
         directions: of the probes.
         refined: numbers of the parameters that are refined.
+        folder: with room for the rows in double precision.
     """
     count, length = _count(directions), max(1, _BLOCK // len(refined))
-    blocks = [slice(start, min(start + length, count)) for start in range(0, count, length)]
-    gram = np.zeros((count, count))
-    with jax.enable_x64(True):
+    with jax.enable_x64(True), TemporaryFile(dir=folder) as file:
         potential, data = potential.cast(jnp.float64), unlabelled(potential, frames, jnp.float64)
         doubled = jnp.asarray(directions, jnp.float64)
-        rows = partial(jax.jit(partial(probe_rows, potential, refined)), data, doubled)
-        for number, first in enumerate(blocks):
-            own = rows(jnp.arange(first.start, first.stop))
-            for second in blocks[number:]:
-                other = own if second is first else rows(jnp.arange(second.start, second.stop))
-                gram[first, second] = np.asarray(own @ other.T)
-                gram[second, first] = gram[first, second].T
-    return gram
+        rows_of = jax.jit(partial(probe_rows, potential, refined))
+        rows = np.memmap(file, float, "w+", shape=(count, len(refined)))
+        for start in range(0, count, length):
+            block = np.arange(start, min(start + length, count))
+            rows[block] = rows_of(data, doubled, block)
+        return np.asarray(rows @ rows.T)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """The metric of the natural gradient."""
 
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -26,7 +28,7 @@ def measure_force_metric(job: Job, settings: MeasureForceMetric) -> None:
     else:
         arrays = {
             "directions": np.asarray(directions),
-            "gram": gram_of(potential, frames, directions, refined),
+            "gram": gram_of(potential, frames, directions, refined, Path(job.outputs.metric).parent),
             "refined": refined,
         }
     units = {"probes": "eV/Å", "directions": "1", "gram": "eV²/Å²", "refined": "1"}
