@@ -5,25 +5,32 @@ import sys
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from ase import Atoms
 from ase.neighborlist import neighbor_list
 from systems import ELEMENTS, TRICLINIC, all_neighbours, field_of, rotation, water_box
 
+from dynrefine.campaign.job import Job
 from dynrefine.config import foundation
+from dynrefine.config.steps import TrainSurface
 from dynrefine.config.surfaces import FoundationFile, NequixSettings
+from dynrefine.datasets.arrays import from_arrays
+from dynrefine.datasets.writing import write_frames
 from dynrefine.errors import CampaignError
 from dynrefine.export.lammps import Room, write_bundle
 from dynrefine.export.nequix_file import write_network
 from dynrefine.export.potential_file import read_program, write_exported
-from dynrefine.files.models import Model, create_model, read_surfaces
+from dynrefine.files.models import Model, create_model, load_model, read_surfaces
 from dynrefine.geometry.frames import LabelledFrames
 from dynrefine.geometry.frames_with_neighbours import with_neighbours
+from dynrefine.steps.train_surface import train_surface
 from dynrefine.surfaces.base import energy_forces_stress, strain_derivative
 from dynrefine.surfaces.nequix import NequixPotential, network_of
 from dynrefine.surfaces.networks.nequix_package import package
@@ -303,6 +310,48 @@ def test_the_calculator_of_the_package_gives_the_same(model, network_file):
         assert atoms.get_potential_energy() == pytest.approx(float(energy), abs=1e-5)
         np.testing.assert_allclose(atoms.get_forces(), forces, atol=1e-5)
         np.testing.assert_allclose(atoms.get_stress(voigt=False), stress, atol=1e-6)
+
+
+@pytest.fixture
+def trained(model, tmp_path):
+    """A function that trains a potential on frames which the model labels: the result and its learning curve."""
+    generator = np.random.default_rng(10)
+    shaken = np.asarray(POSITIONS) + generator.normal(0.0, 0.05, (4, *POSITIONS.shape))
+    frames = LabelledFrames.unlabelled(np.asarray(SYSTEM.species), shaken, TRICLINIC)
+    for number, positions in enumerate(shaken):
+        frames.energies[number], frames.forces[number], _ = labels_of(model, jnp.asarray(positions))
+    write_frames(tmp_path / "frames.extxyz", from_arrays(frames, ["O", "H"], "shaken"))
+    inputs = SimpleNamespace(**dict.fromkeys(("train", "validation", "test"), tmp_path / "frames.extxyz"))
+    names = ("model", "learning_curve", "errors", "parity")
+    outputs = SimpleNamespace(**{name: str(tmp_path / name) for name in names})
+
+    def train(potential, **training):
+        schedule = {"epochs": 1, "batch_size": 4, "checkpoint_interval": 1, "learning_rate": 1e-3}
+        settings = TrainSurface(
+            elements=ELEMENTS, surface=potential, task="potential", training=schedule | training
+        )
+        train_surface(Job(inputs, outputs, seed=1, precision="float64"), settings)
+        curve = pd.read_csv(outputs.learning_curve)
+        return load_model(outputs.model, potential, ELEMENTS), curve
+
+    return train
+
+
+@pytest.mark.slow
+@needs_nequix
+def test_fine_tuning_begins_with_what_the_file_knows(model, network_file, trained):
+    """The labels are those of the file's network; of what a training leaves as it was, every bit is the file's."""
+    described = SETTINGS.model_copy(update={"foundation": network_file, "known_elements": ["O", "H"]})
+    tuned, curve = trained(described, trainable=["readout/*"])
+    first = create_model(described, ELEMENTS, jax.random.key(0)).cast(jnp.float64)
+    for name, before in first.parameters["trainable"].items():
+        assert np.any(tuned.parameters["trainable"][name] != before) == name.startswith("readout/"), name
+    for name in ("message_scale", "energy_scale"):
+        np.testing.assert_array_equal(
+            tuned.parameters["constants"][name], first.parameters["constants"][name]
+        )
+    _, from_scratch = trained(SETTINGS)
+    assert curve.training_loss[0] < 1e-6 * from_scratch.training_loss[0]
 
 
 @needs_nequix

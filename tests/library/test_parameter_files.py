@@ -77,8 +77,8 @@ def test_another_file_is_refused_by_the_job(exported, tmp_path, models):
         taken(exported, "polarizability", DIPOLE, tmp_path)
 
 
-def problems(trainable=(), **changes):
-    """What is told before the first job of a campaign with this dipole surface and these parameters to refine."""
+def problems(section="optimiser", trainable=(), **changes):
+    """What is told before the first job of a campaign with this dipole surface and these free parameters."""
     values = {
         "campaign": {"name": "test"},
         "dataset": {"files": ["frames.extxyz"]},
@@ -89,7 +89,7 @@ def problems(trainable=(), **changes):
     Path("target.csv").write_text("wavenumber_cm-1,n_alpha_cm-1\n1,1\n5000,1\n")
     own = {**DIPOLE.model_dump(exclude={"file"}), **changes}
     with pytest.raises(CampaignError) as caught:
-        check_files(load_config(values | {"dipole": own, "optimiser": {"trainable": list(trainable)}}))
+        check_files(load_config(values | {"dipole": own, section: {"trainable": list(trainable)}}))
     return str(caught.value)
 
 
@@ -109,12 +109,15 @@ def test_a_file_that_does_not_suit_is_told_before_the_first_job(exported, tmp_pa
     assert "dipole.file.sha256 is missing, expected the checksum of the download" in missing
 
 
-def test_patterns_that_match_no_parameter_are_told_before_the_first_job(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("section", "kind"), [("optimiser", "eann"), ("training", "eann"), ("dipole_training", "dipole")]
+)
+def test_patterns_that_match_no_parameter_are_told_before_the_first_job(tmp_path, monkeypatch, section, kind):
     monkeypatch.chdir(tmp_path)
-    found = problems(trainable=["layers/*", "!embedding/*"])
+    found = problems(section, trainable=["layers/*", "!embedding/*"])
     assert (
-        "optimiser.trainable[1] is '!embedding/*', expected a pattern that matches parameters of the eann"
+        f"{section}.trainable[1] is '!embedding/*', expected a pattern that matches parameters of the {kind}"
         in found
     )
     assert "layers/0/weights" in found
-    assert "expected patterns that leave a parameter to refine" in problems(trainable=["!*"])
+    assert "expected patterns that leave a parameter free" in problems(section, trainable=["!*"])

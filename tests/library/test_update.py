@@ -672,4 +672,4 @@ def test_patterns_choose_and_exclude_names():
         (["centers", "layers/1/*"], ["layers/1/weights", "centers"]),
     ):
         settings = with_settings(ADAM, trainable=patterns)
-        assert list(filter(settings.refines, names)) == expected
+        assert list(filter(settings.frees, names)) == expected

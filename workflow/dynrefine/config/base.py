@@ -1,5 +1,6 @@
 """What all sections of the configuration share."""
 
+from fnmatch import fnmatchcase
 from typing import Annotated
 
 from pydantic import (
@@ -17,6 +18,24 @@ class Section(BaseModel):
     """A section of the configuration: unchangeable, and strict about its keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class TrainableSettings(Section):
+    trainable: list[str] = Field(
+        [],
+        description="Patterns of the names of parameters in files, such as layers/*: those that match one are free, "
+        "but none that matches a pattern after an exclamation mark, such as !center*; the others stay as they are. "
+        "Without patterns that choose: all are free that none excludes.",
+        examples=[[]],
+    )
+
+    def frees(self, name: str) -> bool:
+        """Whether the trainable parameters of this name are free, by `trainable`."""
+        excluding = [pattern[1:] for pattern in self.trainable if pattern.startswith("!")]
+        choosing = [pattern for pattern in self.trainable if not pattern.startswith("!")] or ["*"]
+        return any(fnmatchcase(name, pattern) for pattern in choosing) and not any(
+            fnmatchcase(name, pattern) for pattern in excluding
+        )
 
 
 def sentence(found: str, expected: str, remedy: str) -> str:
@@ -37,5 +56,6 @@ __all__ = [
     "PositiveInt",
     "Repeats",
     "Section",
+    "TrainableSettings",
     "sentence",
 ]

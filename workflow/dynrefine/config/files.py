@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
+from dynrefine.config.base import TrainableSettings
 from dynrefine.config.checks.properties import placed
 from dynrefine.config.foundation import unlike_its_file
 from dynrefine.config.model import Config
 from dynrefine.config.properties.base import Measurement, Place, PropertySettings
 from dynrefine.config.properties.scattering import IntermediateScatteringSettings
-from dynrefine.config.surfaces import FoundationFile, NequixSettings, differences
+from dynrefine.config.surfaces import FoundationFile, NequixSettings, SurfaceSettings, differences
 from dynrefine.datasets.conversion import factor
 from dynrefine.datasets.deepmd import read_deepmd
 from dynrefine.datasets.extended_xyz import first_frame, looks_like_xyz
@@ -69,24 +70,37 @@ def unsuitable_models(config: Config) -> Iterator[str]:
 
 
 def unknown_parameters(config: Config) -> Iterator[str]:
-    """A sentence for each pattern of parameters that matches none, and where none is left to refine."""
-    patterns = config.optimiser.trainable
-    if not patterns:
-        return
-    # loaded by name, since it imports JAX, which no job needs for its configuration
-    names = plug_in("files", "models").trainable_names(config.potential, config.elements)
-    known = ", ".join(names)
-    for index, pattern in enumerate(patterns):
-        if not matching(names, pattern.removeprefix("!")):
+    """A sentence for each pattern of parameters that matches none, and where none is left free."""
+    for key, settings, surface in _patterns(config):
+        # loaded by name, since it imports JAX, which no job needs for its configuration
+        names = plug_in("files", "models").trainable_names(surface, config.elements)
+        known = ", ".join(names)
+        for index, pattern in enumerate(settings.trainable):
+            if not matching(names, pattern.removeprefix("!")):
+                yield (
+                    f"{key}.trainable[{index}] is '{pattern}', expected a pattern that matches parameters of the "
+                    f"{surface.kind} surface ({known}): correct or remove it."
+                )
+        if not any(map(settings.frees, names)):
             yield (
-                f"optimiser.trainable[{index}] is '{pattern}', expected a pattern that matches parameters of the "
-                f"{config.potential.kind} potential ({known}): correct or remove it."
+                f"{key}.trainable is {settings.trainable}, expected patterns that leave a parameter free ({known}): "
+                "change them."
             )
-    if not any(map(config.optimiser.refines, names)):
-        yield (
-            f"optimiser.trainable is {patterns}, expected patterns that leave a parameter to refine ({known}): "
-            "change them."
-        )
+
+
+def _patterns(config: Config) -> Iterator[tuple[str, TrainableSettings, SurfaceSettings]]:
+    """The sections that say which parameters of a surface are free, with their keys."""
+    given: list[tuple[str, TrainableSettings, SurfaceSettings]] = [
+        ("optimiser", config.optimiser, config.potential),
+        ("training", config.training, config.potential),
+        ("dipole_training", config.dipole_training, config.dipole),
+    ]
+    for index, each in enumerate(config.surfaces):
+        given.append((f"surfaces[{index}].training", each.training, each.surface))
+    if config.teacher and config.teacher.training:
+        potential = config.teacher.potential or config.potential
+        given.append(("teacher.training", config.teacher.training, potential))
+    return (section for section in given if section[1].trainable)
 
 
 def braces_in_paths(config: Config) -> Iterator[str]:

@@ -1,11 +1,10 @@
 """Settings of the objective, the gradient and the optimiser."""
 
-from fnmatch import fnmatchcase
 from typing import Literal
 
 from pydantic import Field
 
-from dynrefine.config.base import NonNegativeFloat, PositiveFloat, PositiveInt, Section
+from dynrefine.config.base import NonNegativeFloat, PositiveFloat, PositiveInt, Section, TrainableSettings
 from dynrefine.config.properties import Observables
 
 
@@ -93,24 +92,6 @@ class StopSettings(Section):
     tolerance: NonNegativeFloat = Field(
         0.0, description="Part by which the objective must fall to count as better, pure number."
     )
-
-
-class TrainableSettings(Section):
-    trainable: list[str] = Field(
-        [],
-        description="Patterns of the names of parameters in files, such as layers/*: those that match one are "
-        "refined, but none that matches a pattern after an exclamation mark, such as !center*. Without patterns that "
-        "choose: all others.",
-        examples=[[]],
-    )
-
-    def refines(self, name: str) -> bool:
-        """Whether the trainable parameters of this name are refined, by `trainable`."""
-        excluding = [pattern[1:] for pattern in self.trainable if pattern.startswith("!")]
-        choosing = [pattern for pattern in self.trainable if not pattern.startswith("!")] or ["*"]
-        return any(fnmatchcase(name, pattern) for pattern in choosing) and not any(
-            fnmatchcase(name, pattern) for pattern in excluding
-        )
 
 
 class RowSettings(TrainableSettings):

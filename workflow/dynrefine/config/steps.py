@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from dynrefine.config.base import Section
+from dynrefine.config.base import Section, TrainableSettings
 from dynrefine.config.data import BatchSettings, Element, FramesSettings
 from dynrefine.config.dynamics import (
     BarostatSettings,
@@ -29,7 +29,6 @@ from dynrefine.config.refinement import (
     ShortCheckSettings,
     StepSettings,
     TargetsSettings,
-    TrainableSettings,
 )
 from dynrefine.config.surfaces import (
     OtherSurface,

@@ -14,6 +14,7 @@ from dynrefine.config.base import (
     PositiveInt,
     Repeats,
     Section,
+    TrainableSettings,
 )
 from dynrefine.config.data import Checksum, DatasetSettings, Element, GivenModel
 from dynrefine.registry import settings_class
@@ -359,7 +360,7 @@ class PolarizabilitySettings(DescriptorSettings):
     )
 
 
-class TrainingSettings(Section):
+class TrainingSettings(TrainableSettings):
     epochs: PositiveInt = Field(400, description="Passes through the training frames.")
     batch_size: PositiveInt = Field(4, description="Frames in one optimiser step.")
     optimiser: Literal["adam", "soap"] = Field(

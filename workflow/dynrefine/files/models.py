@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
+from dynrefine.config.base import TrainableSettings
 from dynrefine.config.data import Element
 from dynrefine.config.surfaces import SurfaceSettings, description, differences, surface_settings
 from dynrefine.errors import CampaignError
@@ -189,6 +190,20 @@ def trainable_names(settings: SurfaceSettings, elements: Sequence[Element]) -> l
 def flat_parameters(trainable: Any) -> tuple[jax.Array, Callable[[jax.Array], Any]]:
     """Trainable parameters as one vector [P], and the function that restores the tree."""
     return ravel_pytree(trainable)
+
+
+def free_parameters(trainable: Any, settings: TrainableSettings) -> tuple[Any, Callable[[Any], Any]]:
+    """The trainable parameters that are free, the others none, and the function that puts these back."""
+    free = jax.tree_util.tree_map_with_path(
+        lambda path, leaf: leaf if settings.frees(parameter_name(path)) else None, trainable
+    )
+
+    def restored(free: Any) -> Any:
+        return jax.tree.map(
+            lambda own, kept: kept if own is None else own, free, trainable, is_leaf=lambda leaf: leaf is None
+        )
+
+    return free, restored
 
 
 def _architecture(settings: SurfaceSettings, elements: Sequence[Element]) -> Any:

@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dynrefine.config.refinement import RowSettings, TrainableSettings
+from dynrefine.config.base import TrainableSettings
+from dynrefine.config.refinement import RowSettings
 from dynrefine.files.gradients import ChunkGradient
 from dynrefine.files.models import Model, flat_parameters, parameter_name
 from dynrefine.statistics import Estimate, numbered_through, shortened, sum_with_error
@@ -71,14 +72,14 @@ def gather_gradient(
 
 def refined_parameters(potential: Model, settings: TrainableSettings) -> np.ndarray:
     """The numbers [R] of the trainable parameters that are refined."""
-    return np.flatnonzero(_by_name(potential, settings.refines))
+    return np.flatnonzero(_by_name(potential, settings.frees))
 
 
 def parameter_scales(potential: Model, settings: RowSettings) -> np.ndarray:
     """The unit in which the optimiser counts each trainable parameter [P]; zero of those that are not refined."""
 
     def scale(name: str) -> float:
-        return settings.parameter_scales.get(name, 1.0) if settings.refines(name) else 0.0
+        return settings.parameter_scales.get(name, 1.0) if settings.frees(name) else 0.0
 
     return _by_name(potential, scale)
 

@@ -10,7 +10,7 @@ from dynrefine.campaign.provenance import config_hash
 from dynrefine.config.steps import TrainSurface
 from dynrefine.datasets.arrays import parts_to_arrays
 from dynrefine.datasets.reading import read_frames
-from dynrefine.files.models import create_model, save_model
+from dynrefine.files.models import create_model, free_parameters, save_model
 from dynrefine.files.parity import save_parity
 from dynrefine.geometry.frames_with_neighbours import parts_with_neighbours
 from dynrefine.registry import plug_in
@@ -29,13 +29,15 @@ def train_surface(job: Job, settings: TrainSurface) -> None:
     model = model.with_constants_fitted(data[places["train"]])
     loss_of_labels = task.loss_of(settings.training)
 
-    def loss(trainable, batch):
-        return loss_of_labels(model.architecture, {**model.parameters, "trainable": trainable}, batch)
+    free, restored = free_parameters(model.parameters["trainable"], settings.training)
+
+    def loss(free, batch):
+        return loss_of_labels(model.architecture, {**model.parameters, "trainable": restored(free)}, batch)
 
     output = Path(job.outputs.model)
     best, curve = fit(
         loss,
-        model.parameters["trainable"],
+        free,
         data[places["train"]],
         data[places["validation"]],
         Schedule.from_settings(settings.training, job.drawing_seed),
@@ -44,7 +46,7 @@ def train_surface(job: Job, settings: TrainSurface) -> None:
             {"settings": settings.model_dump(), "seed": job.drawing_seed, "code": job.code}
         ),
     )
-    model = model.with_trainable(best, seed=job.drawing_seed, **metadata)
+    model = model.with_trainable(restored(best), seed=job.drawing_seed, **metadata)
     everything = task.evaluate(model, data)
     evaluated = {part: tuple(array[place] for array in everything) for part, place in places.items()}
     errors = {part: task.errors(evaluated[part], labelled[part], symbols) for part in places}

@@ -71,7 +71,7 @@ def _named_parameters(config: Config) -> Iterator[str]:
                 "rename or remove it",
             )
     for name in displaced:
-        if name in names and not config.optimiser.refines(name):
+        if name in names and not config.optimiser.frees(name):
             yield sentence(
                 f"gradient.check.total_derivative.{name} is given",
                 "parameters that optimiser.trainable lets be refined",
