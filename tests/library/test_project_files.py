@@ -1,4 +1,5 @@
 import re
+import tomllib
 from pathlib import Path
 
 import yaml
@@ -29,6 +30,18 @@ def test_texts_name_targets_that_make_has():
         *(re.findall(r"(?:`|^ {4})make (\w+)", path.read_text("utf-8"), re.MULTILINE) for path in TEXTS)
     )
     assert {"campaign", "test", "lint", "docs"} <= named <= targets
+
+
+def test_texts_install_what_the_checks_install_and_extras_that_exist():
+    """Of the package nequix that is one file, which the checks of every change install, too."""
+    checks, page = (
+        re.findall(r"pip install .*-r (\S+)", (ROOT / path).read_text(encoding="utf-8"))
+        for path in (".ci/run", "docs/equivariant_networks.md")
+    )
+    assert checks == page and (ROOT / page[0]).exists()
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    named = [re.findall(r"pip install '?(\S*)\[(\w+)\]", path.read_text("utf-8")) for path in TEXTS]
+    assert {(".", "nequix")} <= set().union(*named) <= {(".", extra) for extra in extras}
 
 
 def test_the_picture_of_the_rules_shows_rules_that_exist():
