@@ -59,7 +59,12 @@ labels = jax.jit(energy_forces_stress, static_argnums=0)
 @pytest.fixture(scope="module")
 def model():
     """A random potential with constants such as a training takes from its frames."""
-    described = create_shapes(SETTINGS)
+    return random_potential(SETTINGS)
+
+
+def random_potential(settings):
+    """Of these settings."""
+    described = create_shapes(settings)
     generator = np.random.default_rng(1)
     trainable = {
         name: jnp.asarray(generator.normal(0.0, 0.5, leaf.shape))
@@ -119,7 +124,9 @@ def labels_of_package(model):
 
 
 @needs_nequix
-def test_energy_forces_and_stress_are_those_of_the_package(model):
+@pytest.mark.parametrize("layer_norm", [False, True], ids=["", "layer_norm"])
+def test_energy_forces_and_stress_are_those_of_the_package(layer_norm):
+    model = random_potential(SETTINGS.model_copy(update={"layer_norm": layer_norm}))
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         expected = labels_of_package(model)
     for own, other in zip(labels_of(model), expected, strict=True):
