@@ -19,6 +19,7 @@ from systems import ELEMENTS, TRICLINIC, all_neighbours, field_of, rotation, wat
 
 from dynrefine.campaign.job import Job
 from dynrefine.config import foundation
+from dynrefine.config.dynamics import NeighbourSettings
 from dynrefine.config.steps import TrainSurface
 from dynrefine.config.surfaces import FoundationFile, NequixSettings
 from dynrefine.datasets.arrays import from_arrays
@@ -30,6 +31,7 @@ from dynrefine.export.potential_file import read_program, write_exported
 from dynrefine.files.models import Model, create_model, load_model, read_surfaces
 from dynrefine.geometry.frames import LabelledFrames
 from dynrefine.geometry.frames_with_neighbours import with_neighbours
+from dynrefine.ipi.bead_forces import BeadForces
 from dynrefine.steps.train_surface import train_surface
 from dynrefine.surfaces.base import energy_forces_stress, strain_derivative
 from dynrefine.surfaces.nequix import NequixPotential, network_of
@@ -231,6 +233,19 @@ def test_rotations_reflections_and_the_order_of_atoms(model):
 def test_pairs_in_the_skin_have_no_energy(model):
     for own, other in zip(labels_of(model), labels_of(model, cutoff=SETTINGS.cutoff + 0.4), strict=True):
         np.testing.assert_allclose(own, other, atol=1e-11)
+
+
+@needs_nequix
+def test_beads_of_a_ring_polymer_have_its_forces(model):
+    """As i-PI asks for them: of two at once, in cells of their own."""
+    cells = np.stack([TRICLINIC, 1.02 * TRICLINIC])
+    beads = np.stack([POSITIONS, water_box(3, TRICLINIC, seed=1)[1]])
+    forces = BeadForces(model, np.asarray(SYSTEM.species), NeighbourSettings(neighbour_skin=0.3))
+    found = forces(cells, beads)
+    for own, positions, cell in zip(zip(*found, strict=True), beads, cells, strict=True):
+        expected = labels_of(model, jnp.asarray(positions), jnp.asarray(cell))
+        for label, other in zip(own, expected, strict=True):
+            np.testing.assert_allclose(label, other, atol=1e-10)
 
 
 @needs_nequix
