@@ -20,10 +20,16 @@ FORCES = 851  # meV/Å, root mean square over the frames: the error of a potenti
 # Sizes at which the numbers mean nothing.
 SMALL = {
     "potential": {"features": "4x0e + 4x1o", "angular_momentum": 1},
-    "training": {"epochs": 8, "batch_size": 8, "checkpoint_interval": 4},
+    "training": {"epochs": 8, "batch_size": 8, "checkpoint_interval": 8},
     "dipole_training": {"epochs": 8},
     "ensemble": {"chunks": 1, "replicas": 2, "equilibration": 0.02, "decorrelation": 0.01},
     "optimiser": {"iterations": 1},
+    "gradient": {"depth": 8, "check": {"replicas": 1, "steps": 8, "parameters": 1}},
+    "validation": {
+        "length": 20,
+        "samples_per_replica": 1,
+        "properties": {"rdf": {"pair": ["O", "O"], "target": "workflow/data/targets/water_rdf_OO_295K.csv"}},
+    },
 }
 
 
@@ -58,7 +64,13 @@ def test_what_the_page_says_runs(tmp_path, monkeypatch):
             elif language == "python":
                 exec(compile(text, PAGE, "exec"), session)
 
+    toy.run(configuration="nequix.yaml")  # the rest, to the report
     results = Path("results/nequix16")
+    check = pd.read_csv(results / "check_gradient/gradient_check.csv")
+    deviations = check[check.precision == "float64"].set_index("comparison").relative_error
+    assert deviations["backpropagation"] < 1e-5
+    assert (deviations[["central difference"]] < 1e-3).all()
+    assert "nequix16" in (results / "report.html").read_text(encoding="utf-8")
     errors = pd.read_csv(results / "pretraining/potential_errors.csv").set_index(["part", "quantity"]).value
     assert errors["train", "force"] < 0.9 * FORCES
     history = load_history(results / "refinement/000/history.csv")
