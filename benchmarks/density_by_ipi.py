@@ -1,101 +1,158 @@
-"""The density of a potential at constant pressure, by i-PI and by the campaign's own sampler."""
+"""The density of a potential at constant pressure, by i-PI with the library's driver and by the campaign's sampler.
+
+    python benchmarks/density_by_ipi.py workflow/data/water64/potential.npz results/water/dataset/train.extxyz
+
+Both begin at frames of a file. Prints a line for each, with the standard error from blocks of its runs.
+"""
 
 import argparse
 import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
+from ase import Atoms
+from ase.io import read, write
 
 from dynrefine.campaign.numerics import configure_numerics
 from dynrefine.config.data import Element
-from dynrefine.config.dynamics import PathIntegralSettings, ReusedSettings, State
+from dynrefine.config.dynamics import ReusedSettings, State
 from dynrefine.config.steps import SampleEnsemble
 from dynrefine.config.surfaces import surface_settings
-from dynrefine.export.potential_file import read_surfaces
-from dynrefine.files.ensembles import load_ensemble
-from dynrefine.geometry.system import with_masses
-from dynrefine.ipi.bead_forces import BeadForces
-from dynrefine.ipi.simulation import Start, Surroundings, simulate
+from dynrefine.files.models import read_surfaces
 from dynrefine.sampling.initial_configurations import Configurations
 from dynrefine.sampling.isobaric import SAMPLER
 from dynrefine.statistics import standard_error
 from dynrefine.units import GRAM_PER_CUBIC_CENTIMETRE
 
-BLOCKS = 4  # of a run
+INPUT = """
+<simulation verbosity="low" threading="False">
+  <output prefix="run"><properties stride="20" filename="out"> [volume{{angstrom3}}] </properties></output>
+  <total_steps>{steps}</total_steps>
+  <prng><seed>{seed}</seed></prng>
+  <ffsocket mode="unix" name="dynrefine" pbc="False">
+    <address>{address}</address> <latency>1e-4</latency>
+  </ffsocket>
+  <system>
+    <initialize nbeads="1">
+      <file mode="ase">start.extxyz</file>
+      <masses mode="manual" units="dalton">{masses}</masses>
+      <velocities mode="thermal" units="kelvin">{temperature}</velocities>
+    </initialize>
+    <forces><force forcefield="dynrefine"/></forces>
+    <ensemble>
+      <temperature units="kelvin">{temperature}</temperature>
+      <pressure units="bar">{pressure}</pressure>
+    </ensemble>
+    <motion mode="dynamics">
+      <dynamics mode="npt">
+        <timestep units="femtosecond">{timestep}</timestep>
+        <thermostat mode="langevin"><tau units="femtosecond">100</tau></thermostat>
+        <barostat mode="isotropic">
+          <tau units="femtosecond">500</tau>
+          <thermostat mode="langevin"><tau units="femtosecond">100</tau></thermostat>
+        </barostat>
+      </dynamics>
+    </motion>
+  </system>
+</simulation>
+"""
 
 
-def densities(cells: np.ndarray, mass: float) -> np.ndarray:
-    """Means over blocks of cells [records, 3, 3] in Å, g/cm³."""
-    each = mass / np.abs(np.linalg.det(cells)) / GRAM_PER_CUBIC_CENTIMETRE
-    return np.array([block.mean() for block in np.array_split(each, BLOCKS)])
+def by_ipi(frames: list[Atoms], options: argparse.Namespace) -> np.ndarray:
+    """Volumes of one run from the first frame [1, records] in Å³, by i-PI and the driver as a process of its own."""
+    atoms = frames[0]
+    address = f"dynrefine_density_{os.getpid()}"
+    with tempfile.TemporaryDirectory() as folder:
+        write(Path(folder, "start.extxyz"), atoms, columns=["symbols", "positions"], write_results=False)
+        steps = round(1e3 * (options.equilibration + options.length) / options.timestep)
+        masses = [options.masses.get(atom.symbol, float(atom.mass)) for atom in atoms]
+        settings = vars(options) | {"steps": steps, "address": address, "masses": masses}
+        Path(folder, "input.xml").write_text(INPUT.format(**settings), encoding="utf-8")
+        driver = [sys.executable, "-m", "dynrefine.export.ipi", options.potential.resolve(), "start.extxyz"]
+        driver += ["--unix", address, "--precision", options.precision]
+        ipi = Path(sys.executable).with_name("i-pi")
+        with subprocess.Popen([ipi, "input.xml"], cwd=folder, stdout=subprocess.DEVNULL) as server:
+            try:
+                subprocess.run(driver, cwd=folder, check=True)
+                server.wait(60)
+            finally:
+                server.kill()
+                Path(f"/tmp/ipi_{address}").unlink(missing_ok=True)
+        volumes = np.loadtxt(Path(folder, "run.out"))
+    dropped = round(len(volumes) * options.equilibration / (options.equilibration + options.length))
+    return volumes[None, dropped:]
+
+
+def by_sampler(frames: list[Atoms], options: argparse.Namespace) -> np.ndarray:
+    """Volumes of a chain from each frame [chains, records] in Å³."""
+    configure_numerics(options.precision)
+    model = read_surfaces(options.potential)["potential"].cast(jnp.dtype(options.precision))
+    elements = [Element.model_validate(each) for each in model.settings["elements"]]
+    symbols = [element.symbol for element in elements]
+    own = {key: value for key, value in model.settings.items() if key != "elements"}
+    settings = SampleEnsemble(
+        potential=surface_settings(own),
+        elements=elements,
+        state=State(temperature=options.temperature, density=1.0, pressure=options.pressure),
+        ensemble=ReusedSettings(
+            kind="isobaric",
+            replicas=len(frames),
+            samples_per_replica=1,
+            equilibration=options.equilibration,
+            decorrelation=options.length,
+            timestep=options.timestep,
+            friction=10.0,
+            masses=options.masses,
+        ),
+    )
+    starts = Configurations(
+        np.array([symbols.index(symbol) for symbol in frames[0].symbols]),
+        np.stack([frame.cell.array for frame in frames]),
+        np.stack([frame.positions for frame in frames]),
+    )
+    return np.linalg.det(SAMPLER(model, starts, settings, options.seed).recorded_cells).T
+
+
+METHODS = {"i-PI": by_ipi, "sampler": by_sampler}
 
 
 def main() -> None:
-    """Read the command line, run both and print a line for each."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("potential", help="exported potential, or that of an iteration")
-    parser.add_argument("ensemble", help="ensemble of the same atoms, where both begin")
+    """Read the command line, run what is asked for and print a line for each."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("potential", type=Path, help="exported potential")
+    parser.add_argument("frames", type=Path, help="file with the frames where runs begin")
+    parser.add_argument("--by", nargs="+", choices=list(METHODS), default=list(METHODS))
+    parser.add_argument("--chains", type=int, default=4, help="of the sampler, each from a frame of its own")
     parser.add_argument("--temperature", type=float, default=298.15, help="K")
     parser.add_argument("--pressure", type=float, default=1.0, help="bar")
     parser.add_argument("--timestep", type=float, default=1.0, help="fs")
-    parser.add_argument("--equilibration", type=float, default=1.0, help="ps")
-    parser.add_argument("--length", type=float, default=4.0, help="ps")
+    parser.add_argument("--equilibration", type=float, default=5.0, help="ps")
+    parser.add_argument("--length", type=float, default=25.0, help="of a run after that, ps")
+    parser.add_argument(
+        "--block", type=float, default=5.0, help="of a run, whose mean is taken as independent, ps"
+    )
     parser.add_argument(
         "--masses", type=json.loads, default={"H": 3.0, "O": 12.015}, help="in the dynamics, u"
     )
     parser.add_argument("--precision", choices=["float32", "float64"], default="float32")
+    parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    configure_numerics(options.precision)
-    model = read_surfaces(options.potential)["potential"].cast(jnp.dtype(options.precision))
-    elements = [Element.model_validate(each) for each in model.settings["elements"]]
-    ensemble = load_ensemble(options.ensemble)
-    mass = sum(elements[index].mass for index in ensemble.species)
-
-    sampling = ReusedSettings(
-        kind="isobaric",
-        replicas=1,
-        samples_per_replica=1,
-        equilibration=options.equilibration,
-        decorrelation=options.length,
-        timestep=options.timestep,
-        friction=10.0,
-        masses=options.masses,
-    )
-    own = PathIntegralSettings(
-        beads=1,
-        thermostat="pile_l",
-        timestep=options.timestep,
-        equilibration=options.equilibration,
-        length=options.length,
-    )
-    start = Start(
-        with_masses(elements, options.masses),
-        ensemble.species,
-        ensemble.chain_positions[0],
-        ensemble.chain_cells[0],
-    )
-    surroundings = Surroundings(options.temperature, options.pressure, relaxation=500.0)
-    by_ipi = simulate(start, surroundings, own, BeadForces(model, start.species, sampling), seed=1)
-    report("i-PI", densities(by_ipi.cells, mass))
-
-    density = mass / np.linalg.det(start.cell) / GRAM_PER_CUBIC_CENTIMETRE
-    settings = SampleEnsemble(
-        potential=surface_settings({key: model.settings[key] for key in model.settings if key != "elements"}),
-        elements=elements,
-        state=State(temperature=options.temperature, density=density, pressure=options.pressure),
-        ensemble=sampling,
-    )
-    begun = Configurations(start.species, start.cell[None], ensemble.chain_positions[1:2])
-    sampled = SAMPLER(model, begun, settings, 2)
-    report("sampler", densities(sampled.recorded_cells[:, 0], mass))
-
-
-def report(name: str, blocks: np.ndarray) -> None:
-    """One line: density and its standard error from the blocks."""
-    print(
-        f"{name:8} {blocks.mean():.4f} ± {standard_error(blocks):.4f} g/cm³, blocks {np.round(blocks, 4)}",
-        flush=True,
-    )
+    frames = read(options.frames, index=f":{options.chains}")
+    mass = frames[0].get_masses().sum()
+    for name in options.by:
+        densities = mass / METHODS[name](frames, options) / GRAM_PER_CUBIC_CENTIMETRE
+        parts = np.array_split(densities, max(round(options.length / options.block), 1), axis=1)
+        blocks = np.array([part.mean(axis=1) for part in parts]).T.ravel()
+        print(
+            f"{name}: {blocks.mean():.4f} ± {standard_error(blocks):.4f} g/cm³, {len(densities)} x "
+            f"{options.length:g} ps after {options.equilibration:g}, blocks {np.round(blocks, 4)}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
