@@ -1,5 +1,6 @@
 """i-PI runs an exported potential over its socket."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.io import write
+from campaigns import ROOT
 from systems import CUBIC, POTENTIAL, random_model, water_box
 
 from dynrefine.ase import DynrefineCalculator
@@ -105,6 +107,30 @@ def test_ipi_changes_the_cell_at_constant_pressure(potential, start, tmp_path):
     found = run(tmp_path, potential, start, 20, NPT)
     assert np.ptp(found[:, -1]) > 1.0
     assert np.ptp(found[:, 1]) < 0.1 * np.ptp(found[:, 0])
+
+
+@pytest.mark.slow
+def test_water_has_the_density_that_the_sampler_of_a_campaign_finds():
+    """The potential that comes with the project, 16 molecules at 298 K and 1 bar, as a user would run both.
+
+    Means over 1.75 ps of either are of one distribution, so that all of them tell its spread.
+    """
+    command = [sys.executable, "benchmarks/density_by_ipi.py", "workflow/data/water64/potential.npz"]
+    lengths = ["--equilibration", "1", "--length", "7", "--block", "1.75", "--chains", "3"]
+    told = subprocess.run(
+        [*command, "workflow/data/water16/frames.extxyz", *lengths],
+        cwd=ROOT,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    ).stdout
+    found = re.findall(r"blocks \[(.*?)\]", told, flags=re.DOTALL)
+    ipi, sampler = (np.array(each.split(), float) for each in found)
+    assert (len(ipi), len(sampler)) == (4, 12)
+    deviations = np.concatenate([each - each.mean() for each in (ipi, sampler)])
+    error = np.sqrt(np.sum(deviations**2) / 14.0 * (1.0 / 4.0 + 1.0 / 12.0))
+    assert error < 0.04  # g/cm³, or it would not see what the refinement did: 0.85 before
+    assert abs(ipi.mean() - sampler.mean()) < 3.0 * error
 
 
 def test_a_driver_without_ipi_says_so(potential, start, tmp_path):
