@@ -11,6 +11,7 @@ from systems import PointCharges
 from test_pressure import KELVIN, argon_liquid, checked, lennard_jones
 
 from dynrefine.config.properties import PROPERTIES
+from dynrefine.geometry.system import Point
 from dynrefine.properties.base import Conditions, create_observables
 from dynrefine.quantities.base import Observer
 from dynrefine.surfaces.base import Surface
@@ -29,6 +30,10 @@ SETTINGS = {
     "intermediate_scattering": ({"momentum_transfer": 2.0, "window": 60.0, "normalised": False}, LAGS),
     "self_scattering": ({"momentum_transfer": 2.0, "window": 60.0, "part": "self"}, LAGS),
     "dielectric_constant": ({"target": 3.0}, None),
+    "density": ({"target": 1.2}, None),
+    "compressibility": ({"target": 200.0}, None),
+    "heat_capacity": ({"target": 1.0}, None),
+    "vaporisation_enthalpy": ({"target": 6.5}, None),
     "van_hove": ({"time": 30.0, "bin": 0.25, "longest": 5.5}, DISTANCES),
 }
 
@@ -37,7 +42,9 @@ SETTINGS = {
 def properties():
     """Of 32 atoms, by name."""
     system, _ = argon_liquid()
-    conditions = Conditions(KELVIN, float(system.volume), 32, INTERVAL, ("Ar",) * 32, elements=("Ar",))
+    conditions = Conditions(
+        KELVIN, float(system.volume), 32, INTERVAL, ("Ar",) * 32, 32 * 39.948, 500.0, ("Ar",)
+    )
     kinds = {"self_scattering": "intermediate_scattering"}
     settings = {
         name: PROPERTIES[kinds.get(name, name)].model_validate({"kind": kinds.get(name), **own})
@@ -50,7 +57,10 @@ def properties():
 
 @pytest.fixture(scope="module")
 def observing():
-    """The check of what is observed itself, along trajectories and at the four points where they begin."""
+    """The check of what is observed itself, along trajectories and at the four points where they begin.
+
+    Each of these has a cell of its own, as at constant pressure.
+    """
     system, positions = argon_liquid()
     model = lennard_jones("switched", tail_correction=False)
     everything = SimpleNamespace(
@@ -60,8 +70,13 @@ def observing():
     )
     loss = checked(model, model.initial_parameters(None), system, positions, everything, KELVIN, capacity=96)
     charged = {"dipole": Surface(PointCharges((1.0, -1.0)), {})}
-    names = "pair_distributions", "cell", "whole_dipole", "volume"
-    return replace(loss, simulation=replace(loss.simulation, at_start=Observer.of(names, charged)))
+    names = "pair_distributions", "cell", "whole_dipole", "volume", "density", "potential_energy"
+    scales, starts = jnp.array([0.99, 1.0, 1.005, 1.02])[:, None, None], loss.starts
+    return replace(
+        loss,
+        simulation=replace(loss.simulation, at_start=Observer.of(names, charged)),
+        starts=Point(scales * starts.positions, starts.velocities, scales * starts.cell),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +91,8 @@ def differences(properties, observing):
         )
         return jnp.stack(list(each))
 
-    # 1e-5 of each parameter: the error of the difference is its square times some thousands, of r⁻¹² and of weights
-    steps = 1e-5 * np.diag(observing.vector)
+    # 3e-6 of each parameter: the error of the difference is its square times some ten thousands, of r⁻¹² and of weights
+    steps = 3e-6 * np.diag(observing.vector)
     rows = [(losses(observing.vector + d) - losses(observing.vector - d)) / (2.0 * d.sum()) for d in steps]
     return dict(zip(properties, np.array(rows).T, strict=True))
 
