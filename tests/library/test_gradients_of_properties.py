@@ -91,7 +91,7 @@ def differences(properties, observing):
         )
         return jnp.stack(list(each))
 
-    # 3e-6 of each parameter: the error of the difference is its square times some ten thousands, of r⁻¹² and of weights
+    # 3e-6 of each parameter: the error of the difference is its square times ten thousands, of r⁻¹² and of weights
     steps = 3e-6 * np.diag(observing.vector)
     rows = [(losses(observing.vector + d) - losses(observing.vector - d)) / (2.0 * d.sum()) for d in steps]
     return dict(zip(properties, np.array(rows).T, strict=True))

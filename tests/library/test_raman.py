@@ -58,6 +58,22 @@ def test_a_tensor_without_anisotropy_leaves_crossed_polarisers_dark():
     assert np.max(np.abs(raman(component="vh").statistic(swinging(np.eye(3))))) < 1e-15
 
 
+@pytest.mark.parametrize(
+    ("parallel", "perpendicular", "ratio"),
+    [(1.0, 1.0, 0.0), (1.0, 0.0, 1.0 / 3.0), (2.0, -1.0, 3.0 / 4.0), (3.0, 1.0, 12.0 / 141.0)],
+)
+def test_a_linear_molecule_has_the_depolarisation_ratio_of_its_tensor(parallel, perpendicular, ratio):
+    """3γ²/(45ᾱ² + 4γ²) of lines in a gas, γ the difference and ᾱ the mean, however the molecule is turned.
+
+    3/4 is that of all vibrations that are not totally symmetric (Long, The Raman Effect, 2002, ch. 5).
+    """
+    turn = rotation(np.random.default_rng(1))
+    tensor = turn @ np.diag([perpendicular, perpendicular, parallel]) @ turn.T
+    crossed, along = (raman(component=name).statistic(swinging(tensor)) for name in ("vh", "vv"))
+    np.testing.assert_allclose(crossed, ratio * along, atol=1e-12)
+    assert np.all(along[:, 0] > 0.0)
+
+
 def test_a_vibration_scatters_at_its_wavenumber_and_the_area_is_one():
     observable = raman(component="vv")
     found = np.asarray(
