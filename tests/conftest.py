@@ -38,6 +38,7 @@ LONGEST = (
     "test_total_derivative.py",
     "test_workflow.py",
     "test_viscosity.py",
+    "test_classical_water.py",
     "test_exact_reversal.py",
     "test_gradient.py",
     "test_lennard_jones.py",
