@@ -1,4 +1,4 @@
-"""From chunks to the objective, with two states of different temperature and density, against plain NumPy."""
+"""From chunks to the objective: three states with temperatures, densities and targets of their own."""
 
 import numpy as np
 import pytest
@@ -19,19 +19,35 @@ pytestmark = pytest.mark.usefixtures("fast_compilation")
 BOLTZMANN = 8.617333262e-5  # eV/K
 STATES = {
     "280K": State(temperature=280.0, density=1.0),
-    "350K": State(temperature=350.0, density=0.9),
+    "350K_0.9": State(temperature=350.0, density=0.9),
+    "350K_0.8": State(temperature=350.0, density=0.8),
 }
 CELLS = {
     "280K": np.diag([5.0, 6.0, 7.0]),
-    "350K": np.array([[6.5, 0.0, 0.0], [1.0, -6.0, 0.0], [0.0, 0.5, 7.0]]),
+    "350K_0.9": np.array([[6.5, 0.0, 0.0], [1.0, -6.0, 0.0], [0.0, 0.5, 7.0]]),
+    "350K_0.8": np.diag([8.0, 5.0, 7.5]),
 }
-VOLUMES = {"280K": 210.0, "350K": 273.0}
-SPECIES = {"280K": np.array([0, 1, 1, 0]), "350K": np.array([1, 1, 0, 1, 1])}
-HYDROGEN = {"280K": [1, 2], "350K": [0, 1, 3, 4]}
+VOLUMES = {"280K": 210.0, "350K_0.9": 273.0, "350K_0.8": 300.0}
+SPECIES = {
+    "280K": np.array([0, 1, 1, 0]),
+    "350K_0.9": np.array([1, 1, 0, 1, 1]),
+    "350K_0.8": np.array([0, 1, 0, 1]),
+}
+HYDROGEN = {"280K": [1, 2], "350K_0.9": [0, 1, 3, 4], "350K_0.8": [1, 3]}
+TARGETS = {"280K": (2.0, 100.0), "350K_0.9": (3.1, -400.0), "350K_0.8": (4.2, 100.0)}  # 1e-9 m²/s, bar
+VISCOSITIES = {"280K": 0.5, "350K_0.9": 0.5, "350K_0.8": 0.3}  # mPa s
 INTERVAL, FRAMES, STARTS = 2.0, 6, 3  # fs, frames each way in time, starting points of each of two chunks
 OBSERVABLES = Observables(
-    diffusion=DiffusionSettings(element="H", target=2.0, window=10.0, viscosity=0.5, weight=3.0),
-    pressure=PressureSettings(target=100.0, scale=5000.0, weight=0.25),
+    diffusion=DiffusionSettings(
+        element="H",
+        target=2.0,
+        targets={"350K_0.9": 3.1, "350K_0.8": 4.2},
+        window=10.0,
+        viscosity=0.5,
+        viscosities={"350K_0.8": 0.3},
+        weight=3.0,
+    ),
+    pressure=PressureSettings(target=100.0, targets={"350K_0.9": -400.0}, scale=5000.0, weight=0.25),
 )
 
 
@@ -102,15 +118,16 @@ def expected_from(chunks, label, change=0.0, energies=0.0):
     correlation = factors @ correlations / factors.sum()
     integral = INTERVAL * (np.sum(correlation) - 0.5 * (correlation[0] + correlation[-1]))
     edge = volume ** (1 / 3) * 1e-10
-    correction = 1e9 * 2.837297 * 1.380649e-23 * kelvin / (6 * np.pi * 0.5e-3 * edge)
+    correction = 1e9 * 2.837297 * 1.380649e-23 * kelvin / (6 * np.pi * 1e-3 * VISCOSITIES[label] * edge)
     ideal = len(SPECIES[label]) * 1.380649e-23 * kelvin / (volume * 1e-30) / 1e5
     predictions = {
         "diffusion": 1e4 / 3 * integral + correction,
         "pressure": ideal + factors @ virials / factors.sum(),
     }
+    diffusion, pressure = TARGETS[label]
     losses = {
-        "diffusion": (predictions["diffusion"] / 2.0 - 1.0) ** 2,
-        "pressure": ((predictions["pressure"] - 100.0) / 5000.0) ** 2,
+        "diffusion": (predictions["diffusion"] / diffusion - 1.0) ** 2,
+        "pressure": ((predictions["pressure"] - pressure) / 5000.0) ** 2,
     }
     return factors / factors.sum(), predictions, losses
 
@@ -156,7 +173,7 @@ def test_predictions_and_losses_of_each_state_are_those_of_plain_loops(chunks, o
     for name, prediction in predictions.items():
         np.testing.assert_allclose(state.evaluations[name].prediction, [prediction], rtol=1e-8)
         assert state.evaluations[name].loss == pytest.approx(losses[name], rel=1e-7)
-    assert (state.targets["diffusion"], state.targets["pressure"]) == ([2.0], [100.0])
+    assert (state.targets["diffusion"], state.targets["pressure"]) == TARGETS[label]
 
 
 @pytest.mark.parametrize("label", STATES)
@@ -173,7 +190,7 @@ def test_coefficients_are_the_derivative_of_the_weighted_losses_by_the_energies(
 
 def test_the_table_has_a_row_for_each_observable_and_state_with_its_weight(chunks, objective):
     table = objective.table().set_index(["term", "state"])
-    assert len(table) == 4
+    assert len(table) == 6
     for label in STATES:
         losses = expected_from(chunks, label)[2]
         for name, weight in (("diffusion", 3.0), ("pressure", 0.25)):

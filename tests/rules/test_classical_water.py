@@ -1,9 +1,11 @@
 """Classical water through the rules, fitted to four properties of another: targets, losses and gradients."""
 
+import numpy as np
 import pandas as pd
 import pytest
 from campaigns import copy_workflow
 
+from dynrefine.files.ensembles import load_ensemble
 from dynrefine.files.models import read_model
 from dynrefine.files.objectives import load_objective
 from dynrefine.files.tables import read_measured
@@ -14,6 +16,7 @@ FITTED = ("diffusion", "infrared", "pressure", "viscosity")
 WANTED = ("refinement/000/updated_potential.npz", "check_gradient/gradient_check.csv")
 PUBLISHED, DISPLACED = 0.1554253 * 4.184, 0.72  # ε of SPC/Fw, and at the start; kJ/mol
 KILOJOULES_PER_MOLE = 0.01036427  # eV
+CHARGE = 0.41  # of a hydrogen, e
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +57,19 @@ def test_losses_are_differences_from_what_the_teacher_has(results):
         evaluation = state.evaluations[name]
         scale = 2000.0 if name == "pressure" else target
         assert evaluation.loss == pytest.approx(((evaluation.prediction[0] - target) / scale) ** 2, rel=1e-3)
+
+
+def test_the_dielectric_constant_is_that_of_kirkwoods_sum(results):
+    """ε = 1 + (Σ <μᵢ·μⱼ> - <M>²)/(3 ε0 V kT), with ε0 = e²/(4π · 14.39964548 eV Å) (CODATA 2018)."""
+    points = load_ensemble(results / "validation/teacher/298K/ensemble_00.npz")
+    molecules = points.positions.reshape(8, 16, 3, 3)
+    assert points.species.reshape(16, 3).tolist() == 16 * [[0, 1, 1]]
+    bonds, edge = molecules[:, :, 1:] - molecules[:, :, :1], points.cells[0, 0, 0]
+    dipoles = CHARGE * np.sum(bonds - edge * np.round(bonds / edge), axis=2)
+    pairs = np.einsum("smk,snk->mn", dipoles, dipoles) / 8.0
+    correlated = pairs.sum() - np.sum(dipoles.sum(axis=1).mean(axis=0) ** 2)
+    thermal = 8.617333262e-5 * 298.15
+    expected = 1.0 + 4.0 * np.pi * 14.39964548 * correlated / (3.0 * edge**3 * thermal)
+    found = pd.read_csv(results / "validation/teacher/properties.csv").set_index("property").value
+    assert found["dielectric_constant"] == pytest.approx(expected, rel=1e-5)
+    assert abs(pairs.sum() / np.trace(pairs) - 1.0) > 0.1  # Kirkwood's factor, which is not that of free dipoles
