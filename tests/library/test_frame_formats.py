@@ -408,7 +408,7 @@ def test_missing_types_are_told_with_the_number_of_atoms(tmp_path):
 
 @pytest.mark.parametrize("atoms", [48, 16])
 def test_dipoles_of_atoms_add_up_to_that_of_the_cell(tmp_path, atoms):
-    """Of all atoms, or of the oxygens alone, which come first."""
+    """Of all atoms, or of the oxygens alone."""
     per_atom = np.random.default_rng(1).normal(size=(len(WATER), atoms, 3))
     folder = deepmd(tmp_path / "water", WATER, dipole=None)
     np.save(folder / "set.000/atomic_dipole.npy", per_atom[: len(WATER)].reshape(len(WATER), -1))
@@ -416,6 +416,22 @@ def test_dipoles_of_atoms_add_up_to_that_of_the_cell(tmp_path, atoms):
     np.testing.assert_allclose(dipoles, per_atom.sum(axis=1), rtol=1e-12)
     np.save(folder / "set.000/atomic_dipole.npy", per_atom[:, :, :2])
     assert "atomic_dipole.npy has the shape" in sentence_of(folder)
+
+
+def test_polarizabilities_of_molecules_are_those_of_their_oxygens_and_add_up_to_that_of_the_cell(tmp_path):
+    tensors = np.eye(3) + np.random.default_rng(1).normal(0.0, 0.01, (len(WATER), 16, 3, 3))
+    symmetric = 0.5 * (tensors + np.swapaxes(tensors, 2, 3))
+    oxygens = WATER[0].numbers == 8
+    folder = deepmd(tmp_path / "water", WATER)
+    path = folder / "set.000/atomic_polarizability.npy"
+    for given in (tensors, tensors.reshape(len(WATER), 16, 9), tensors.reshape(len(WATER), -1)):
+        np.save(path, given)
+        arrays = to_arrays(read_frames(folder), ELEMENTS)
+        np.testing.assert_allclose(arrays.polarizabilities, symmetric.sum(axis=1), rtol=1e-12)
+        np.testing.assert_allclose(arrays.local_polarizabilities[:, oxygens], symmetric, rtol=1e-12)
+        np.testing.assert_array_equal(arrays.local_polarizabilities[:, ~oxygens], 0.0)
+    np.save(path, tensors[..., :2])
+    assert "atomic_polarizability.npy has the shape (" in sentence_of(folder)
 
 
 @pytest.mark.parametrize("lattice", ['Lattice="7.8 7.8 7.8"', ""])

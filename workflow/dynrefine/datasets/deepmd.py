@@ -1,5 +1,6 @@
 """Frames from folders in DeePMD's npy layout, of one composition or of mixed types, alone or in a tree."""
 
+import math
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from dynrefine.errors import CampaignError
 _RESPONSES = ("dipole", ATOMIC_DIPOLE, POLARIZABILITY, ATOMIC_POLARIZABILITY)
 _ARRAYS = ("coord", "box", "energy", "force", "virial", *_RESPONSES, "real_atom_types")
 _LABELS = {"force": "forces", "dipole": "dipole"}
+# What atoms have: the name of its sum, and how many numbers it is.
+_OF_ATOMS = {ATOMIC_DIPOLE: ("dipole", 3), ATOMIC_POLARIZABILITY: (POLARIZABILITY, 9)}
 
 
 def systems(folder: Path) -> list[Path]:
@@ -199,7 +202,7 @@ def _read_set(part: Path, system: "_System") -> Iterator[Atoms]:
         if "energy" in row:
             labels["energy"] = float(row["energy"])
         frame = with_labels(frame, labels)
-        for name in (ATOMIC_DIPOLE, ATOMIC_POLARIZABILITY):
+        for name in _OF_ATOMS:
             if name in row:
                 frame.new_array(name, row[name][present])
         if POLARIZABILITY in row:
@@ -252,10 +255,13 @@ def _read_arrays(part: Path, kinds: np.ndarray) -> dict[str, np.ndarray]:
             f"{part} could not be read ({error}): expected arrays of numbers; make or download the folder again."
         ) from error
     count = len(arrays["coord"]) if arrays["coord"].ndim else 0
-    per_atom = arrays.pop(ATOMIC_DIPOLE, None)
-    if per_atom is not None:
-        arrays.setdefault("dipole", _total(per_atom, count, atoms, part))
-        arrays |= _of_all_atoms(per_atom.reshape(count, -1, 3), kinds)
+    for name, (total, size) in _OF_ATOMS.items():
+        if name in arrays:
+            given = _by_atom(arrays.pop(name), (count, atoms, size), part / f"{name}.npy")
+            arrays.setdefault(total, given.sum(axis=1))
+            in_full = _of_all_atoms(given, kinds)
+            if in_full is not None:
+                arrays[name] = in_full
     for name, array in arrays.items():
         wanted = (count, *shapes[name])
         if array.size != np.prod(wanted) or not count:
@@ -267,26 +273,26 @@ def _read_arrays(part: Path, kinds: np.ndarray) -> dict[str, np.ndarray]:
     return {name: array.reshape(count, *shapes[name]) for name, array in arrays.items()}
 
 
-def _total(per_atom: np.ndarray, count: int, atoms: int, part: Path) -> np.ndarray:
-    """The sum of the dipoles of all atoms, or of those of some types; the others have none."""
-    threes = (
-        per_atom.ndim == 2 and per_atom.shape[1] % 3 == 0 or per_atom.ndim == 3 and per_atom.shape[2] == 3
-    )
-    if not threes or len(per_atom) != count or not 0 < per_atom.size <= 3 * count * atoms:
+def _by_atom(values: np.ndarray, shape: tuple[int, int, int], path: Path) -> np.ndarray:
+    """What all atoms have [F, N, numbers], or those of some types, which are fewer; the others have none."""
+    count, atoms, size = shape
+    rows = values.ndim == 2 and values.shape[1] % size == 0
+    fitting = rows or math.prod(values.shape[2:]) == size
+    if not fitting or len(values) != count or not 0 < values.size <= math.prod(shape):
         raise CampaignError(
-            f"{part} could not be read (atomic_dipole.npy has the shape {per_atom.shape}): expected three numbers "
-            f"per atom in {count} frames as in coord.npy; make or download the folder again."
+            f"{path.parent} could not be read ({path.name} has the shape {values.shape}): expected {size} numbers "
+            f"per atom, of {atoms} or fewer, in {count} frames as in coord.npy; make or download the folder again."
         )
-    return per_atom.reshape(count, -1, 3).sum(axis=1)
+    return values.reshape(count, -1, size)
 
 
-def _of_all_atoms(given: np.ndarray, kinds: np.ndarray) -> dict[str, np.ndarray]:
-    """The dipoles of all atoms, zero where the array has those of one kind alone; nothing where that is not told."""
+def _of_all_atoms(given: np.ndarray, kinds: np.ndarray) -> np.ndarray | None:
+    """The same of all atoms, zero where one kind alone has it; none where it is not told which."""
     if given.shape[1] == len(kinds):
-        return {ATOMIC_DIPOLE: given}
+        return given
     fitting = [kind for kind in np.unique(kinds) if np.sum(kinds == kind) == given.shape[1]]
     if len(fitting) != 1:
-        return {}
-    result = np.zeros((len(given), len(kinds), 3))
+        return None
+    result = np.zeros((len(given), len(kinds), given.shape[2]))
     result[:, kinds == fitting[0]] = given
-    return {ATOMIC_DIPOLE: result}
+    return result
