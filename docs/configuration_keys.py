@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from dynrefine.config.keys import Schema, kind_of, schema, sections_in
+from dynrefine.config.keys import Schema, entries_of, kind_of, schema, sections_in
 
 # By the words of JSON Schema.
 WORDS = {
@@ -32,7 +32,7 @@ def page() -> str:
         lines += [f"## {name}", ""]
         if sections_in(field):
             default = (
-                f" Default: {_plain(field['default'])}." if "items" in field and "default" in field else ""
+                f" Default: {_plain(field['default'])}." if entries_of(field) and "default" in field else ""
             )
             lines += [_text(field["description"]) + default, "", *_section(name, field, seen)]
         else:
@@ -46,7 +46,7 @@ def _section(path: str, field: Schema, seen: set[str]) -> Iterator[str]:
     for kind in kinds:
         if len(kinds) > 1:
             yield from (f"### {path}, kind: {kind_of(kind)}", "")
-        inside = f"{path}[]" if "items" in field else path
+        inside = f"{path}[]" if "items" in field else f"{path}.*" if entries_of(field) else path
         required = kind.get("required", [])
         for name, each in kind["properties"].items():
             yield from _key(f"{inside}.{name}", each, name in required, seen)
@@ -61,7 +61,7 @@ def _key(path: str, field: Schema, required: bool, seen: set[str]) -> Iterator[s
         yield ":no-index:"
     seen.add(path)
     yield f":type: {_type(field)}" + (", required" if required else "")
-    if "default" in field and ("items" in field or not sections_in(field)):
+    if "default" in field and (entries_of(field) or not sections_in(field)):
         yield f":default: {_plain(field['default'])}"
     yield from ("", _text(field["description"]), "```", "")
 

@@ -108,6 +108,19 @@ def test_reference_shows_the_defaults():
             "correct the spelling.",
         ),
         (
+            {"surfaces": {"dipole": {"surface": {"kind": "dipole", "cutof": 3}}}},
+            "surfaces.dipole.surface.cutof (value 3) is not a known key, expected 'cutoff': correct the spelling.",
+        ),
+        (
+            {"surfaces": {"Dipole": {"surface": {"kind": "dipole"}}}},
+            "surfaces.Dipole is 'Dipole', expected a text that matches ^[a-z][a-z0-9_]*$: correct it.",
+        ),
+        (
+            {"surfaces": {"dipole": {"surface": {"kind": "dipole"}, "training": {"epochs": True}}}},
+            "surfaces.dipole.training.epochs is true, expected a number (YAML takes yes, no, on and off for true and "
+            "false): correct it.",
+        ),
+        (
             {"trajectory": 5},
             "trajectory is 5, expected a section of keys "
             "(Constant-energy trajectories from the starting points): correct it.",

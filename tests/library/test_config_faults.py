@@ -49,7 +49,7 @@ def sentences(*changes):
 
 
 INFRARED = ("objective", "observables", "infrared")
-OWN_DIPOLE = {"name": "dipole", "surface": {"kind": "dipole"}}
+OWN_DIPOLE = ("surfaces", "dipole")
 ARGON = "workflow/data/targets/argon_structure_factor_85K.csv"
 SHORT = {"kind": "intermediate_scattering", "momentum_transfer": 2, "window": 40}
 PATH_INTEGRALS = ("validation", "path_integrals")
@@ -198,8 +198,11 @@ HEAVY = [(("ensemble", "masses"), None)]
             "tensors: set it to 0, or angular_momentum to 2.",
         ),
         (
-            [(("surfaces",), [OWN_DIPOLE | {"dataset": {"files": [{"url": "https://example.org/water"}]}}])],
-            "surfaces[0].dataset.files[0].sha256 is missing, expected the checksum of the download: add what "
+            [
+                ((*OWN_DIPOLE, "surface", "kind"), "dipole"),
+                ((*OWN_DIPOLE, "dataset", "files"), [{"url": "https://example.org/water"}]),
+            ],
+            "surfaces.dipole.dataset.files[0].sha256 is missing, expected the checksum of the download: add what "
             "sha256sum says.",
         ),
         (

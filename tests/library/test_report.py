@@ -441,11 +441,11 @@ def test_a_campaign_without_a_data_set_has_no_sections_of_it(tmp_path):
 def test_levels_of_theory_of_data_sets_are_told(level, said):
     values = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     dataset = values["dataset"] | {"level": "PBE0"}
-    own = {"name": "dipole", "surface": {"kind": "dipole"}, "dataset": values["dataset"] | {"level": level}}
-    campaign = Config.model_validate(values | {"dataset": dataset, "surfaces": [own]})
+    own = {"surface": {"kind": "dipole"}, "dataset": values["dataset"] | {"level": level}}
+    campaign = Config.model_validate(values | {"dataset": dataset, "surfaces": {"dipole": own}})
     text = levels_of_theory(campaign, ["potential", "dipole"])
     assert said in text and (level == "PBE0") == text.endswith("dipole (PBE0).")
-    alone = campaign.model_copy(update={"surfaces": []})
+    alone = campaign.model_copy(update={"surfaces": {}})
     assert levels_of_theory(alone, ["potential", "dipole"]) == ""
 
 

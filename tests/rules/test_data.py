@@ -112,9 +112,8 @@ def prepared(tmp_path_factory):
                 "command": f"{sys.executable} {campaign.folder}/engine.py",
                 "settings": {"first_cutoff": 0},
             },
-            surfaces=[
-                {
-                    "name": "dipole",
+            surfaces={
+                "dipole": {
                     "task": "local_dipole",
                     "surface": {"kind": "dipole"},
                     "dataset": {
@@ -123,7 +122,7 @@ def prepared(tmp_path_factory):
                         "block_length": 1,
                     },
                 }
-            ],
+            },
         )
         targets = [f"results/toy/{folder}/train.extxyz" for folder in ("dataset", "dataset_dipole")]
         ran = campaign.run(*targets, cores=2)

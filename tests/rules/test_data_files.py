@@ -119,9 +119,9 @@ def test_a_surface_of_dipoles_needs_no_energies(campaign):
         frames = [with_labels(each, {key: each.calc.results[key] for key in chosen}) for each in WATER]
         write_frames(campaign.folder / f"{name}.extxyz", frames)
     values = yaml.safe_load((campaign.folder / "toy.yaml").read_text())
-    own = {"name": "dipole", "surface": values["dipole"], "dataset": {"files": ["dipoles.extxyz"]}}
+    own = {"surface": values["dipole"], "dataset": {"files": ["dipoles.extxyz"]}}
     own["surface"] |= {"kind": "dipole"}
-    campaign.configure("toy.yaml", dataset={"files": ["mine.extxyz"]}, surfaces=[own])
+    campaign.configure("toy.yaml", dataset={"files": ["mine.extxyz"]}, surfaces={"dipole": own})
     assert campaign.run("results/toy/dataset_dipole/train.extxyz") == {"prepare_own_dataset": 1}
     table = pd.read_csv(campaign.results / "dataset_dipole/summary.csv")
     assert table.dipoles.sum() == table.frames.sum() == len(WATER)

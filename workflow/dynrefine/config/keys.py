@@ -35,18 +35,33 @@ def schema() -> Schema:
 
 @cache
 def all_keys() -> dict[tuple[str, ...], Key]:
-    """Every key by its path; an entry of a list counts as "*"."""
+    """Every key by its path; an entry of a list, or one with a name of its own, counts as "*"."""
     return dict(_walk(schema(), ()))
 
 
+def as_keys(location: tuple[str | int, ...]) -> tuple[str, ...]:
+    """A place in a configuration as `all_keys` has it, which does not tell entries apart."""
+    found: tuple[str, ...] = ()
+    for part in location:
+        entry = (*found, "*")
+        found = entry if entry in all_keys() else (*found, str(part))
+    return found
+
+
 def sections_in(field: Schema) -> list[Schema]:
-    """The sections a key may hold, itself or as entries of a list; several where one is chosen by its kind."""
+    """The sections a key may hold, itself or as its entries; several where one is chosen by its kind."""
     if "$ref" in field:
         field = schema()["$defs"][field["$ref"].rpartition("/")[2]]
     if "properties" in field:
         return [field]
-    choices = [*field.get("anyOf", ()), *field.get("oneOf", ()), field.get("items", {})]
+    choices = [*field.get("anyOf", ()), *field.get("oneOf", ()), entries_of(field)]
     return [section for choice in choices for section in sections_in(choice)] if any(choices) else []
+
+
+def entries_of(field: Schema) -> Schema:
+    """What the entries of a list, or those with names of their own, are; nothing where there are none."""
+    named = field.get("patternProperties", {}).values()
+    return next(iter(named), field.get("items", {}))
 
 
 def kind_of(section: Schema) -> str:
@@ -61,7 +76,10 @@ def _walk(section: Schema, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, .
         yield here, Key(field)
         inner = sections_in(field)
         for each in inner:
-            below = (*here, "*") if "items" in field else here
+            below = here
+            if entries_of(field):
+                below = (*here, "*")
+                yield below, Key(field)
             if len(inner) > 1:
                 below = (*here, kind_of(each))
                 yield below, Key(field, is_kind=True)

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from dynrefine.config.checks import unsuitable_values
 from dynrefine.config.checks.results import unusable_results
-from dynrefine.config.keys import all_keys
+from dynrefine.config.keys import all_keys, as_keys
 from dynrefine.config.messages import key_path, sentences
 from dynrefine.config.model import Config
 from dynrefine.errors import CampaignError
@@ -134,7 +134,7 @@ def _truths_for_numbers(values: Mapping[str, Any]) -> Iterator[str]:
     for location, value in _leaves(values, ()):
         if not isinstance(value, bool):
             continue
-        pattern = tuple("*" if isinstance(part, int) else part for part in location)
+        pattern = as_keys(location)
         keys = [all_keys().get(pattern), all_keys().get(pattern[:-1])]
         field = next((key.field for key in keys if key is not None), None)
         if field is not None and not _may_hold(field, "boolean") and _may_hold(field, "number", "integer"):

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from dynrefine.config.keys import Key, all_keys
+from dynrefine.config.keys import Key, all_keys, as_keys
 from dynrefine.config.surfaces import OUTSIDE
 
 _EXPECTED = {
@@ -24,6 +24,7 @@ _EXPECTED = {
     "string_pattern_mismatch": "a text that matches {pattern}",
     "literal_error": "{expected}",
     "list_type": "a list",
+    "dict_type": "a section of keys",
     "too_short": "at least {min_length} entries",
     "too_long": "at most {max_length} entries",
     "model_type": "a section of keys",
@@ -31,6 +32,8 @@ _EXPECTED = {
 }
 
 
+# What pydantic has in a location where the name of an entry is wrong.
+_NAME = "[key]"
 _RENAMED: dict[tuple[str | int, ...], str] = {
     ("validation", "diffusion"): (
         "validation.properties.diffusion, where measured is called target and measured_error target_error, and for "
@@ -49,7 +52,7 @@ def sentences(error: ValidationError) -> Iterator[str]:
 
 def key_path(location: tuple[str | int, ...]) -> str:
     """A key as it is written in messages: states[0].temperature."""
-    location = _without_kinds(location)
+    location = _without_kinds(tuple(part for part in location if part != _NAME))
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
     return path.removeprefix(".")
 
@@ -63,7 +66,7 @@ def _sentence(kind: str, location: tuple[str | int, ...], value: Any, context: d
     keys = all_keys()
     if kind == "extra_forbidden":
         return _unknown_key(location, value, keys)
-    key = keys.get(tuple("*" if isinstance(part, int) else part for part in location))
+    key = keys.get(as_keys(location))
     meaning = f" ({key.description.rstrip('.')})" if key else ""
     if kind == "missing":
         return f"{path} is missing{meaning}: add it, for instance as in config/reference.yaml."
@@ -72,8 +75,8 @@ def _sentence(kind: str, location: tuple[str | int, ...], value: Any, context: d
 
 
 def _unknown_key(location: tuple[str | int, ...], value: Any, keys: dict[tuple[str, ...], Key]) -> str:
-    *parents, name = ("*" if isinstance(part, int) else str(part) for part in location)
-    siblings = sorted(key[-1] for key in keys if list(key[:-1]) == parents and key[-1] != "*")
+    name, parents = str(location[-1]), as_keys(location[:-1])
+    siblings = sorted(key[-1] for key in keys if key[:-1] == parents and key[-1] != "*")
     found = f"{key_path(location)} (value {_shown(value)}) is not a known key"
     if location in _RENAMED:
         return f"{found} any more, expected {_RENAMED[location]}: move it there."
@@ -88,11 +91,9 @@ def _unknown_key(location: tuple[str | int, ...], value: Any, keys: dict[tuple[s
 
 
 def _without_kinds(location: tuple[str | int, ...]) -> tuple[str | int, ...]:
-    keys = all_keys()
+    keys, places = all_keys(), as_keys(location)
     return tuple(
-        part
-        for end, part in enumerate(location, 1)
-        if not getattr(keys.get(location[:end]), "is_kind", False)
+        part for end, part in enumerate(location, 1) if not getattr(keys.get(places[:end]), "is_kind", False)
     )
 
 

@@ -31,6 +31,7 @@ from dynrefine.config.surfaces import (
     PolarizabilitySettings,
     PotentialSettings,
     PotentialTrainingSettings,
+    SurfaceName,
     SurfaceSettings,
     TrainedSurface,
     TrainingSettings,
@@ -66,7 +67,11 @@ class Config(Section):
     dipole_training: TrainingSettings = Field(
         TrainingSettings(), description="Training of the dipole surface on the frames."
     )
-    surfaces: list[TrainedSurface] = Field([], description="Further surfaces that observed quantities need.")
+    surfaces: dict[SurfaceName, TrainedSurface] = Field(
+        {},
+        description="Further surfaces, by the names by which quantities know them; one called dipole replaces that "
+        "of section dipole.",
+    )
     states: list[State] = Field(min_length=1, description="The states at which properties are computed.")
     ensemble: EnsembleSettings = Field(
         EnsembleSettings(), description="Canonical sampling of the starting points."
@@ -111,15 +116,14 @@ class Config(Section):
 
     def trained_surfaces(self) -> dict[str, TrainedSurface]:
         """What can be trained beside the potential, by name: those of `surfaces`, and others that properties need."""
-        dipole = TrainedSurface(name="dipole", surface=self.dipole, training=self.dipole_training)
-        polarizability = TrainedSurface(name="polarizability", surface=PolarizabilitySettings())
-        own = {surface.name: surface for surface in self.surfaces}
-        return {"dipole": dipole, "polarizability": polarizability} | own
+        dipole = TrainedSurface(surface=self.dipole, training=self.dipole_training)
+        polarizability = TrainedSurface(surface=PolarizabilitySettings())
+        return {"dipole": dipole, "polarizability": polarizability} | self.surfaces
 
     def surfaces_beside(self, properties: Mapping[str, PropertySettings]) -> dict[str, TrainedSurface]:
         """The surfaces that properties need beside the potential, which may serve as some of them, by name."""
         trained = self.trained_surfaces()
-        served = set(self.potential.serves_as) - {surface.name for surface in self.surfaces}
+        served = set(self.potential.serves_as) - set(self.surfaces)
         names = {name for settings in properties.values() for name in settings.surfaces}
         return {name: trained[name] for name in sorted(names - served)}
 
@@ -131,10 +135,7 @@ class Config(Section):
     def surfaces_from_files(self) -> dict[str, tuple[str, SurfaceSettings]]:
         """The surfaces whose parameters come from files, their keys and settings, by name."""
         surfaces = {"potential": ("potential", self.potential), "dipole": ("dipole", self.dipole)}
-        own = {
-            each.name: (f"surfaces[{index}].surface", each.surface)
-            for index, each in enumerate(self.surfaces)
-        }
+        own = {name: (f"surfaces.{name}.surface", each.surface) for name, each in self.surfaces.items()}
         taught = {"teacher": ("teacher.potential", self.of_teacher().potential)} if self.teacher else {}
         return {name: found for name, found in (surfaces | own | taught).items() if found[1].file is not None}
 
@@ -161,8 +162,8 @@ class Config(Section):
         main = {"dataset": self.dataset} if self.dataset else {}
         if self.teacher and self.teacher.dataset:
             main["teacher.dataset"] = self.teacher.dataset
-        own = {index: each.dataset for index, each in enumerate(self.surfaces) if each.dataset}
-        return main | {f"surfaces[{index}].dataset": dataset for index, dataset in own.items()}
+        own = {name: each.dataset for name, each in self.surfaces.items() if each.dataset}
+        return main | {f"surfaces.{name}.dataset": dataset for name, dataset in own.items()}
 
     @property
     def synthetic_targets(self) -> dict[str, str]:

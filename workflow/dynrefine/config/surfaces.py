@@ -414,12 +414,10 @@ def surface_settings(values: Mapping[str, Any]) -> SurfaceSettings:
     return TypeAdapter(PotentialSettings | OtherSurface).validate_python(dict(values))
 
 
+SurfaceName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
 class TrainedSurface(Section):
-    name: str = Field(
-        pattern=r"^[a-z][a-z0-9_]*$",
-        description="Name by which quantities know the surface; one called dipole replaces that of section dipole.",
-        examples=["dipole"],
-    )
     surface: OtherSurface = Field(
         description="Kind of the surface, the dotted name of a module for one outside the library, and its settings."
     )

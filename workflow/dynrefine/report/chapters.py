@@ -186,7 +186,7 @@ def levels_of_theory(campaign: Config, surfaces: Sequence[str]) -> str:
         campaign: its configuration.
         surfaces: those that were trained.
     """
-    own = {each.name: each.dataset for each in campaign.surfaces if each.dataset}
+    own = {name: each.dataset for name, each in campaign.surfaces.items() if each.dataset}
     if not own.keys() & set(surfaces):
         return ""
     datasets = {name: own.get(name, campaign.dataset) for name in surfaces}

@@ -87,7 +87,7 @@ def _named_parameters(config: Config) -> Iterator[str]:
 
 def _beside(config: Config) -> dict[str, SurfaceSettings]:
     """The settings of the surfaces beside the potential, by their keys."""
-    own = {f"surfaces[{index}].surface": each.surface for index, each in enumerate(config.surfaces)}
+    own = {f"surfaces.{name}.surface": each.surface for name, each in config.surfaces.items()}
     return {"dipole": config.dipole} | own
 
 
