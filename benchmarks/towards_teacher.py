@@ -5,6 +5,7 @@
 Of a finished campaign with a trained teacher, on every fourth of the student's frames, as CSV: root mean square force
 errors against the teacher before and after, what the refinement changed, and the cosine between that change and the
 way to the teacher, with its standard error over the frames. 1: straight there; 0: a change that knows nothing of it.
+Of several configurations, later ones stand on top.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from dynrefine.config import load_config
+from dynrefine.config.load import read_together
 from dynrefine.datasets.arrays import to_arrays
 from dynrefine.datasets.reading import read_frames
 from dynrefine.files.models import Model, load_model
@@ -28,8 +30,8 @@ from dynrefine.training.potential import evaluate
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("configuration", help="of a finished campaign")
-    campaign = load_config(parser.parse_args().configuration)
+    parser.add_argument("configurations", nargs="+", type=Path, help="of a finished campaign")
+    campaign = load_config(read_together(parser.parse_args().configurations))
     results = Path("results", campaign.campaign.name)
     last = f"refinement/{campaign.optimiser.iterations - 1:03d}/updated_potential.npz"
     frames = [frame for file in campaign.dataset.files for frame in read_frames(file.path)][::4]

@@ -745,11 +745,15 @@ def test_properties_ask_for_the_quantities_and_surfaces_the_library_needs(name):
     assert set(settings.surfaces) == {surface for each in quantities for surface in each.surfaces}
 
 
-def test_files_on_top_of_each_other_are_merged_as_snakemake_does():
-    paths = [ROOT / "config/water.yaml", ROOT / "config/gpu/water.yaml"]
+@pytest.mark.parametrize(
+    "names", [("water", "gpu/water", "raman/water"), ("teacher-water-diffusion", "raman/teacher-water")]
+)
+def test_files_on_top_of_each_other_are_merged_as_snakemake_does(names):
+    paths = [ROOT / f"config/{name}.yaml" for name in names]
     expected = {}
     for path in paths:
         update_config(expected, read_yaml(path))
     assert read_together(paths) == expected
     together = load_config(read_together(paths))
-    assert (together.ensemble.replicas, together.ensemble.masses["H"]) == (256, 3.0)
+    assert set(together.surfaces) == {"dipole", "polarizability"}
+    assert (together.ensemble.masses["H"], "raman" in together.all_properties()) == (3.0, True)

@@ -1,5 +1,7 @@
 """The Raman spectrum: orientations, scale and reduction, and its gradient."""
 
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +11,7 @@ from systems import TRICLINIC, SoftPairs, field_of, rotation, water_box
 from dynrefine.config.properties.base import Band
 from dynrefine.config.properties.spectra import RamanSettings
 from dynrefine.dynamics.leapfrog import ObservationTimes, Simulation
+from dynrefine.files.tables import read_measured
 from dynrefine.files.trajectories import Observed
 from dynrefine.geometry.system import drawn_velocities
 from dynrefine.properties.base import Conditions, create_observables
@@ -19,6 +22,7 @@ from dynrefine.units import WAVENUMBER
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")
 
+MEASURED = Path(__file__).parents[2] / "workflow/data/targets/water_raman_OH_298K.csv"
 CONDITIONS = Conditions(temperature=300.0, volume=1900.0, atoms=192, interval=2.0)
 BANDS = [Band(range=[1000.0, 2000.0])]
 COMPONENTS = ("isotropic", "vv", "vh", "unpolarised")
@@ -104,6 +108,22 @@ def test_counted_intensities_are_reduced():
     expected = [n * (1.0 - np.exp(-1.438777 * n / 300.0)) / (2.0 - 1e-4 * n) ** 4 for n in (100.0, 3400.0)]
     np.testing.assert_allclose(found, expected, rtol=1e-6)
     np.testing.assert_array_equal(reduction(RamanSettings(), np.array([100.0, 3400.0]), 300.0), 1.0)
+
+
+def test_the_measured_band_of_water_is_the_sum_of_its_published_gaussians():
+    """Shares of the area, cm⁻¹ and cm⁻¹ at half the height."""
+    gaussians = [(0.41, 3250.0, 210.0), (0.39, 3425.0, 175.0), (0.10, 3530.0, 140.0), (0.10, 3625.0, 140.0)]
+
+    def band(wavenumber):
+        return sum(
+            share / width * 2.0 ** -((2.0 * (wavenumber - centre) / width) ** 2)
+            for share, centre, width in gaussians
+        )
+
+    wavenumber, intensity = read_measured(MEASURED).T
+    highest = band(np.arange(3400.0, 3430.0, 0.1)).max()
+    np.testing.assert_allclose(intensity, band(wavenumber) / highest, atol=0.51e-4)  # four digits
+    np.testing.assert_array_equal(np.diff(wavenumber), 10.0)
 
 
 def changing(surfaces, system, point, neighbours):
