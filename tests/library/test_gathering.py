@@ -12,6 +12,7 @@ from dynrefine.config.properties.transport import DiffusionSettings
 from dynrefine.config.refinement import Observables, TargetsSettings
 from dynrefine.config.steps import EvaluateObjective
 from dynrefine.files.trajectories import Trajectories
+from dynrefine.refinement import gathering
 from dynrefine.refinement.gathering import evaluate_objective, observables_of
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")
@@ -35,6 +36,7 @@ SPECIES = {
 }
 HYDROGEN = {"280K": [1, 2], "350K_0.9": [0, 1, 3, 4], "350K_0.8": [1, 3]}
 TARGETS = {"280K": (2.0, 100.0), "350K_0.9": (3.1, -400.0), "350K_0.8": (4.2, 100.0)}  # 1e-9 m²/s, bar
+WEIGHTS = {"280K": (3.0, 0.25), "350K_0.9": (0.5, 0.25), "350K_0.8": (3.0, 0.25)}
 VISCOSITIES = {"280K": 0.5, "350K_0.9": 0.5, "350K_0.8": 0.3}  # mPa s
 INTERVAL, FRAMES, STARTS = 2.0, 6, 3  # fs, frames each way in time, starting points of each of two chunks
 OBSERVABLES = Observables(
@@ -46,6 +48,7 @@ OBSERVABLES = Observables(
         viscosity=0.5,
         viscosities={"350K_0.8": 0.3},
         weight=3.0,
+        weights={"350K_0.9": 0.5},
     ),
     pressure=PressureSettings(target=100.0, targets={"350K_0.9": -400.0}, scale=5000.0, weight=0.25),
 )
@@ -143,6 +146,18 @@ def test_observables_know_the_conditions_of_their_state(chunks, label):
     assert found["pressure"].ideal == pytest.approx(expected, rel=1e-9)
 
 
+def test_observables_are_told_mass_pressure_and_cell(chunks, monkeypatch):
+    told = []
+    monkeypatch.setattr(gathering, "create_observables", lambda *given: told.append(given[-1]))
+    for label in STATES:
+        state = STATES[label].model_copy(update={"pressure": 7.0})
+        observables_of(settings_of(OBSERVABLES), state, [chunks[label][0][0]])
+        masses = np.array([15.999, 1.008])[SPECIES[label]]
+        assert (told[-1].mass, told[-1].pressure) == pytest.approx((masses.sum(), 7.0))
+        np.testing.assert_allclose(told[-1].cell, CELLS[label], rtol=1e-12)
+        assert told[-1].elements == ("O", "H")
+
+
 def test_measured_curves_are_read_from_their_files(chunks, tmp_path):
     path = tmp_path / "target.csv"
     path.write_text(
@@ -182,7 +197,7 @@ def test_coefficients_are_the_derivative_of_the_weighted_losses_by_the_energies(
 
     def total(change):
         losses = expected_from(chunks, label, change, energies)[2]
-        return 3.0 * losses["diffusion"] + 0.25 * losses["pressure"]
+        return WEIGHTS[label][0] * losses["diffusion"] + WEIGHTS[label][1] * losses["pressure"]
 
     expected = (total(1e-6) - total(-1e-6)) / 2e-6
     assert objective.states[label].coefficients @ energies == pytest.approx(expected, rel=1e-6)
@@ -193,6 +208,6 @@ def test_the_table_has_a_row_for_each_observable_and_state_with_its_weight(chunk
     assert len(table) == 6
     for label in STATES:
         losses = expected_from(chunks, label)[2]
-        for name, weight in (("diffusion", 3.0), ("pressure", 0.25)):
+        for name, weight in zip(("diffusion", "pressure"), WEIGHTS[label], strict=True):
             assert table.loc[(name, label), "weight"] == weight
             assert table.loc[(name, label), "loss"] == pytest.approx(losses[name], rel=1e-7)

@@ -95,8 +95,8 @@ def _patterns(config: Config) -> Iterator[tuple[str, TrainableSettings, SurfaceS
         ("training", config.training, config.potential),
         ("dipole_training", config.dipole_training, config.dipole),
     ]
-    for index, each in enumerate(config.surfaces):
-        given.append((f"surfaces[{index}].training", each.training, each.surface))
+    for name, each in config.surfaces.items():
+        given.append((f"surfaces.{name}.training", each.training, each.surface))
     if config.teacher and config.teacher.training:
         potential = config.teacher.potential or config.potential
         given.append(("teacher.training", config.teacher.training, potential))
