@@ -1,6 +1,6 @@
 # make campaign   run the default campaign on this machine; CONFIG=config/water.yaml for another one
 # make unlock     after a campaign was killed: let it be run again
-# make test       run the tests; with SLOW=yes also those that take minutes each
+# make test       run the tests; with SLOW=yes also the slow ones
 # make lint       check types, and the style of Python and Snakemake files
 # make docs       build the documentation: docs/_build/html/index.html
 # make rulegraph  draw the rules in docs/images/rulegraph.svg; needs Graphviz

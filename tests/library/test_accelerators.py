@@ -53,6 +53,7 @@ def legs_back(simulation, legs):
     return for_each(both)(legs.positions, legs.velocities, legs.series, legs.lists)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reversal", ["floating", "exact"])
 def test_trajectories_and_adjoints_are_lowered_for_cuda(reversal, monkeypatch):
     own, starts = simulation(reversal, jnp.float32)
@@ -63,6 +64,7 @@ def test_trajectories_and_adjoints_are_lowered_for_cuda(reversal, monkeypatch):
     assert there.platforms == back.platforms == ("cuda",)
 
 
+@pytest.mark.slow
 def test_replicas_all_at_once_run_as_one_by_one(monkeypatch):
     own, starts = simulation("floating", jnp.float64, "velocities")
 

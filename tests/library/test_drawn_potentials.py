@@ -58,6 +58,7 @@ def linear():
     return fitted, judge, errors, np.sqrt(np.diag(judge @ held @ judge.T))
 
 
+@pytest.mark.slow
 def test_many_draws_tell_what_bayes_theorem_tells(linear):
     """Root mean squares over K draws are good to (2 K)^-½; four of these."""
     fitted, judge, errors, exact = linear

@@ -194,6 +194,7 @@ def central_difference(function, vector, step=1e-4):
     )
 
 
+@pytest.mark.slow
 def test_the_infrared_gradient_is_the_finite_difference(infrared):
     adjoint, reversal = infrared.adjoint(tolerance=1e-9)
     assert 0.0 < reversal < 1e-11

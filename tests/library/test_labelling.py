@@ -145,6 +145,7 @@ def test_killed_batch_resumes_and_net_force_is_removed(tmp_path):
         assert frame.info["label_settings_hash"] == settings_hash(springs)
 
 
+@pytest.mark.slow
 @needs_cp2k
 def test_forces_are_derivatives_of_the_energy(tmp_path):
     """The energy falls along the forces by their work, Simpson's rule of three points."""

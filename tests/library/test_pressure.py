@@ -223,6 +223,7 @@ def test_both_parts_of_the_gradient_matter_and_each_is_its_derivative(argon):
     assert np.all(np.abs(ensemble) > 0.01 * np.abs(explicit))
 
 
+@pytest.mark.slow
 def test_the_gradient_of_the_viscosity_has_three_parts(viscosity):
     """Through the trajectories, through their starting points, and through the stress itself."""
     rows, adjoint = compare_with_backpropagation(viscosity, tolerance=1e-9, precision="float64")
@@ -239,6 +240,7 @@ def test_the_gradient_of_the_viscosity_has_three_parts(viscosity):
     assert np.linalg.norm(without - adjoint) > 0.1 * np.linalg.norm(adjoint)
 
 
+@pytest.mark.slow
 def test_derivatives_by_named_parameters_are_those_of_the_reweighted_properties(argon, diffusion):
     """Of a static property and of one along trajectories, and their errors by leaving out starting points."""
     simulation = replace(diffusion.simulation, at_start=argon.simulation.at_start)
@@ -308,12 +310,14 @@ def test_virial_pressure_of_networks_is_the_trace_of_their_stress(networks):
     assert float(found["virial_pressure"][0]) == pytest.approx(expected, rel=1e-10)
 
 
+@pytest.mark.slow
 def test_the_gradient_of_the_pressure_of_networks(networks):
     adjoint, _ = networks.adjoint(tolerance=1e-9)
     for row in compare_with_finite_differences(networks, adjoint, displacement=1e-5, count=1, seed=0):
         assert row["relative_error"] < 1e-6, row
 
 
+@pytest.mark.slow
 def test_the_gradient_of_the_viscosity_of_networks(networks, viscosity):
     simulation = replace(networks.simulation, along=viscosity.simulation.along, at_start=Observer({}, {}))
     loss = replace(networks, simulation=simulation, observable=viscosity.observable)

@@ -316,6 +316,7 @@ def snakemake(folder, *arguments, stderr=subprocess.PIPE):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not importlib.util.find_spec("snakemake"), reason="Snakemake is not installed")
 def test_through_snakemake_with_and_without_a_terminal(tmp_path):
     ended = snakemake(tmp_path)

@@ -131,6 +131,7 @@ def changing(surfaces, system, point, neighbours):
     return point.positions.T @ point.velocities + point.velocities.T @ point.positions
 
 
+@pytest.mark.slow
 def test_its_gradient_is_the_central_difference():
     """Of a plain polarizability; the derivatives of the surface are tested with it."""
     system, positions = water_box(2, TRICLINIC)

@@ -16,6 +16,7 @@ FOLDER = ROOT / "workflow/data/water64"
 FRAMES = ROOT / "workflow/data/water16/frames.extxyz"
 
 
+@pytest.mark.slow
 def test_its_forces_are_those_that_its_figures_say():
     """On frames of 16 molecules, of another level of theory and other cells than it was trained and refined on."""
     campaign = load_config(ROOT / "config/water.yaml")

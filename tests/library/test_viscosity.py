@@ -48,6 +48,7 @@ def observed():
     return Observed({"stress": jnp.asarray(np.stack(series, axis=1))}, {})
 
 
+@pytest.mark.slow
 def test_viscosity_of_known_stresses_both_ways(observed):
     observable = viscosity_of(window=800.0, limit=500.0)
     statistics = observable.statistic(observed)

@@ -49,6 +49,7 @@ def only_sentence(campaign, *arguments, configuration=None, before=None):
     return found.pop()
 
 
+@pytest.mark.slow
 def test_what_a_truncated_file_needs_is_to_be_deleted(toy):
     """The rule that reads it names it, and the remedy of the sentence gives the same bits again."""
     ensemble = toy.folder / ENSEMBLE

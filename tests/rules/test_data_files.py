@@ -33,6 +33,7 @@ def campaign(tmp_path):
     return copy_workflow(tmp_path)
 
 
+@pytest.mark.slow
 def test_an_array_changed_in_place_is_read_again(campaign):
     deepmd(campaign.folder / "water", WATER)
     campaign.configure("toy.yaml", dataset={"files": ["water"]})
@@ -45,6 +46,7 @@ def test_an_array_changed_in_place_is_read_again(campaign):
     np.testing.assert_allclose(energies * 48, np.load(path), rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_downloads_of_one_name_are_both_fetched(campaign):
     files = []
     for place, share in (("a", WATER[:20]), ("b", WATER[20:])):
@@ -59,6 +61,7 @@ def test_downloads_of_one_name_are_both_fetched(campaign):
     assert (frames.verdict == "kept").all()
 
 
+@pytest.mark.slow
 def test_wrong_units_end_the_job_in_one_sentence_and_stated_ones_do_not(campaign):
     changed = [
         with_labels(frame, frame.calc.results | {"energy": frame.get_potential_energy() / HARTREE})
@@ -91,6 +94,7 @@ def test_a_posix_locale_reads_the_rules(campaign, monkeypatch):
     assert campaign.planned()["write_report"] == 1
 
 
+@pytest.mark.slow
 def test_a_posix_locale_reads_files_with_other_letters(tmp_path, monkeypatch):
     """Python is in its UTF-8 mode then, unless it is told not to be; that is one sentence."""
     monkeypatch.setenv("LC_ALL", "POSIX")

@@ -22,6 +22,7 @@ def test_of_seconds(): pass
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("until", "named"), [("1", True), ("inf", False)])
 def test_slow_tests_come_last_and_are_named_where_left_out(tmp_path, until, named):
     for name, text in TESTS.items():

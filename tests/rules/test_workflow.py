@@ -98,6 +98,7 @@ def test_independent_ensembles_are_simulated_on_both_sides_of_each_parameter_ask
     assert "estimate_covariance" not in planned
 
 
+@pytest.mark.slow
 def test_the_covariance_of_parameters_is_estimated_where_it_is_asked_for(stand_in):
     planned = stand_in.planned(configuration="config/argon-two-targets.yaml")
     assert (planned["measure_sensitivities"], planned["estimate_covariance"]) == (2, 1)  # of two chunks
