@@ -53,6 +53,7 @@ def scattering(finished_toy, tmp_path_factory) -> Campaign:
                 "dataset": {"files": ["bonds.extxyz"]},
             }
         },
+        ensemble={"chunks": 1},
         objective={"observables": {"raman": RAMAN | {"target": MEASURED, "form": "stokes"}}},
         optimiser={"iterations": 1},
         validation={"properties": {"raman_vh": RAMAN | {"kind": "raman", "component": "vh"}}},
