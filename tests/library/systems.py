@@ -172,7 +172,7 @@ class PointCharges:
 
     charges: tuple[float, ...]
 
-    def atomic_charges(self, species: Any, dtype: Any) -> jax.Array:
+    def atomic_charges(self, parameters: Any, species: Any, dtype: Any) -> jax.Array:
         """Interface of a dipole surface."""
         return jnp.tile(jnp.asarray(self.charges, dtype), len(species) // len(self.charges))
 

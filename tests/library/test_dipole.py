@@ -80,7 +80,7 @@ def test_wrapping_atoms_changes_the_dipole_by_whole_quanta(box, evaluate):
     learned, total = evaluate(positions, system.cell)
     wrapped_learned, wrapped_total = evaluate(positions + cells_away @ system.cell, system.cell)
     np.testing.assert_allclose(wrapped_learned, learned, atol=ROUNDING)
-    charges = np.asarray(model.architecture.atomic_charges(system.species, jnp.float64))
+    charges = np.asarray(model.architecture.atomic_charges(model.parameters, system.species, jnp.float64))
     quanta = (wrapped_total - total) @ jnp.linalg.inv(system.cell)
     np.testing.assert_allclose(quanta, charges @ cells_away, atol=20 * ROUNDING)
     assert np.any(charges @ cells_away != 0)

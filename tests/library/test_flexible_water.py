@@ -11,7 +11,9 @@ from systems import ELEMENTS, all_neighbours, cast, rotation, water_box
 
 from dynrefine.config.surfaces import FlexibleWaterSettings
 from dynrefine.files.models import flat_parameters
-from dynrefine.surfaces.base import energy_forces_stress
+from dynrefine.geometry.system import Point
+from dynrefine.quantities.whole_dipole import whole_dipole
+from dynrefine.surfaces.base import Surface, energy_forces_stress
 from dynrefine.surfaces.electrostatics import Ewald
 from dynrefine.surfaces.flexible_water import FlexibleWater
 from dynrefine.units import COULOMB, KILOJOULE_PER_MOLE
@@ -65,6 +67,21 @@ def test_energies_and_forces_are_those_of_openmm(model, electrostatics):
     np.testing.assert_allclose(
         found, forces * KILOJOULE_PER_MOLE, rtol=1e-5, atol=1e-5 * np.abs(found).mean()
     )
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_its_charges_give_the_dipole_of_whole_molecules(model):
+    """γ q_H times both bonds of each, whichever images of the atoms are given."""
+    system, positions = water_box(8, CELL)
+    images = np.random.default_rng(3).integers(-1, 2, positions.shape) @ CELL
+    point = Point(positions + images, jnp.zeros_like(positions), jnp.asarray(CELL))
+    own = potential(model, "damped_shifted_force")
+    surfaces = {"potential": Surface(own, own.initial_parameters(None))}
+    found = jax.jit(lambda point: whole_dipole(surfaces, system, point, None))(point)
+    molecules = np.asarray(positions).reshape(8, 3, 3)
+    bonds = molecules[:, 1:] - molecules[:, :1]
+    charge = {"spc_fw": 0.41, "q_tip4p_f": 0.73612 * 0.5564}[model]
+    np.testing.assert_allclose(found, charge * bonds.sum(axis=(0, 1)), rtol=1e-9)
 
 
 def test_rock_salt_has_the_constant_of_madelung():

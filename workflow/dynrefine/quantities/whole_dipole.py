@@ -19,11 +19,12 @@ def whole_dipole(
 
     Centres are the atoms of the element with the lowest formal charge; every other atom belongs to the nearest one.
     Where each has neutral company, as the oxygen of water has, this is the dipole Σ q_i x_i + Σ Δμ_i of whole
-    molecules; company that bears a charge adds its dipole about its centre.
+    molecules; company that bears a charge adds its dipole about its centre. Where there is no dipole surface, charges
+    are those of the potential.
     """
-    architecture, parameters = surfaces["dipole"]
+    architecture, parameters = surfaces["dipole" if "dipole" in surfaces else "potential"]
     geometry = point.positions, point.cell, neighbours
-    charges = architecture.atomic_charges(system.species, point.positions.dtype)
+    charges = architecture.atomic_charges(parameters, system.species, point.positions.dtype)
     return charges @ from_centres(charges, point) + architecture.learned_dipole(
         parameters, system.species, *geometry
     )

@@ -76,7 +76,9 @@ class DipoleSurface(NetworkSurface):
     def _dipole_of_atoms(self, parameters: Mapping[str, Any], atoms: Environments) -> jax.Array:
         return jnp.sum(self._dipoles(parameters, atoms), axis=0)
 
-    def atomic_charges(self, species: jax.Array, dtype: jnp.dtype) -> jax.Array:
+    def atomic_charges(
+        self, parameters: Mapping[str, Any], species: jax.Array, dtype: jnp.dtype
+    ) -> jax.Array:
         """Formal charge of each atom [N] in e; zero for padding."""
         return jnp.where(species >= 0, jnp.asarray(self.charges, dtype)[species], 0)
 
@@ -89,7 +91,7 @@ class DipoleSurface(NetworkSurface):
         neighbours: NeighbourList,
     ) -> jax.Array:
         """Total dipole [3] in e Å, defined modulo e times the cell vectors."""
-        charges = self.atomic_charges(species, positions.dtype)
+        charges = self.atomic_charges(parameters, species, positions.dtype)
         return charges @ positions + self.learned_dipole(parameters, species, positions, cell, neighbours)
 
     def dipole_derivative(
@@ -102,7 +104,7 @@ class DipoleSurface(NetworkSurface):
         neighbours: NeighbourList,
     ) -> jax.Array:
         """dM/dt [3] in e Å/fs along velocities [N, 3] in Å/fs, exact and free of the polarisation quantum."""
-        formal = self.atomic_charges(species, positions.dtype) @ velocities
+        formal = self.atomic_charges(parameters, species, positions.dtype) @ velocities
 
         def learned(neighbours: NeighbourList) -> jax.Array:
             geometry = positions, cell, neighbours

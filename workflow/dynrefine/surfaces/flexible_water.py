@@ -133,7 +133,18 @@ class FlexibleWater:
         neighbours: NeighbourList,
     ) -> jax.Array:
         """Total dipole [3] in e Å, defined modulo the effective charges times the cell vectors."""
-        return self._effective_charges(parameters, species) @ positions
+        return self.atomic_charges(parameters, species, positions.dtype) @ positions
+
+    def learned_dipole(
+        self,
+        parameters: Mapping[str, Any],
+        species: jax.Array,
+        positions: jax.Array,
+        cell: jax.Array,
+        neighbours: NeighbourList,
+    ) -> jax.Array:
+        """What is added to the dipole of the charges: nothing."""
+        return jnp.zeros(3, positions.dtype)
 
     def dipole_derivative(
         self,
@@ -145,12 +156,14 @@ class FlexibleWater:
         neighbours: NeighbourList,
     ) -> jax.Array:
         """dM/dt [3] in e Å/fs along velocities [N, 3] in Å/fs."""
-        return self._effective_charges(parameters, species) @ velocities
+        return self.atomic_charges(parameters, species, positions.dtype) @ velocities
 
-    def _effective_charges(self, parameters: Mapping[str, Any], species: jax.Array) -> jax.Array:
+    def atomic_charges(
+        self, parameters: Mapping[str, Any], species: jax.Array, dtype: jnp.dtype
+    ) -> jax.Array:
         """γ q_H of hydrogens and minus twice that of oxygens [N], e: M shares its charge among its molecule."""
         numbers = _all(parameters)
-        return numbers["gamma"] * self._charges(numbers, species)
+        return (numbers["gamma"] * self._charges(numbers, species)).astype(dtype)
 
     def _charges(self, numbers: Mapping[str, jax.Array], species: jax.Array) -> jax.Array:
         """Of the sites [N], e; zero for padding."""
