@@ -6,12 +6,13 @@ import pytest
 
 from dynrefine.config.properties.transport import DiffusionSettings, EinsteinDiffusionSettings
 from dynrefine.files.trajectories import Observed
-from dynrefine.properties.base import Conditions, create_observables
+from dynrefine.properties.base import Conditions, create_observables, settled
 from dynrefine.properties.diffusion import (
     finite_size_correction,
     running_diffusion,
     velocity_autocorrelation,
 )
+from dynrefine.refinement.validation import evaluate_details
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")
 
@@ -132,6 +133,34 @@ def test_the_observable_is_the_integral_for_its_element(velocities):
     short = observable.statistic(Observed({"velocities": velocities[:, :31]}, {}))
     assert short.shape == statistic.shape
     assert np.all(short[:, 31:] == 0.0) and np.all(short[:, 30] != 0.0)
+
+
+def test_the_limit_of_the_integral_is_taken_from_the_noise_where_that_is_wished(velocities):
+    """What the rest of the window would add is then told, and within its error."""
+    conditions = Conditions(94.4, 1000.0, 5, INTERVAL, ("Ar",) * 5)
+
+    def observable(**settings):
+        own = DiffusionSettings(element="Ar", target=3.0, window=1200.0, **settings)
+        return create_observables({"diffusion": own}, {"diffusion": None}, conditions)["diffusion"]
+
+    statistics, weights = (
+        observable().statistic(Observed({"velocities": velocities}, {})),
+        jnp.full(60, 1 / 60),
+    )
+    found = settled(observable(limit="auto"), statistics, weights)
+    (limit,) = found.abscissa
+    assert 100.0 < limit < 1200.0  # it lacks exp(-limit/50 fs)
+    running = running_diffusion(statistics.mean(axis=0), INTERVAL)
+    at_limit = float(running[round(limit / INTERVAL)])
+    assert found.predict(statistics.mean(axis=0)) == pytest.approx([at_limit], rel=1e-9)
+    details, errors = evaluate_details(found, statistics)
+    assert details["upper limit"] == [limit]
+    assert details["beyond the limit"] == pytest.approx([float(running[-1]) - at_limit], rel=1e-9)
+    assert abs(details["beyond the limit"][0]) < errors["beyond the limit"][0]
+    # One that is set stands, and without any the integral is over the window.
+    assert settled(observable(limit=200.0), statistics, weights).abscissa == [200.0]
+    whole = settled(observable(), statistics, weights)
+    assert whole.abscissa == [1200.0] and "upper limit" not in whole.details
 
 
 def test_ballistic_particles_diffuse_with_time():

@@ -140,7 +140,7 @@ def test_observables_know_the_conditions_of_their_state(chunks, label):
     found = observables_of(settings_of(OBSERVABLES), STATES[label], [chunks[label][0][0]])
     assert list(found) == ["diffusion", "pressure"]
     np.testing.assert_array_equal(found["diffusion"].diffusing, HYDROGEN[label])
-    assert (found["diffusion"].depth, found["diffusion"].interval) == (5, INTERVAL)
+    assert (found["diffusion"].window.depth, found["diffusion"].window.interval) == (5, INTERVAL)
     assert found["pressure"].abscissa == [STATES[label].temperature]
     expected = len(SPECIES[label]) * 1.380649e-23 * STATES[label].temperature / (VOLUMES[label] * 1e-25)
     assert found["pressure"].ideal == pytest.approx(expected, rel=1e-9)

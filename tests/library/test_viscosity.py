@@ -16,7 +16,7 @@ from dynrefine.config.surfaces import LennardJonesSettings
 from dynrefine.files.models import create_model
 from dynrefine.files.trajectories import Observed
 from dynrefine.properties.base import Conditions, create_observables, settled
-from dynrefine.properties.viscosity import resolved_limit
+from dynrefine.properties.green_kubo import resolved_limit
 from dynrefine.refinement.gathering import observables_of
 from dynrefine.refinement.objective import evaluate, evaluate_state
 from dynrefine.refinement.validation import evaluate_details
@@ -95,7 +95,7 @@ def test_the_limit_is_where_longer_integrals_are_not_resolved(observed):
     assert 2.0 * LIFETIME < limit < 1500.0
     evaluation = state.evaluations["own"]
     assert abs(evaluation.prediction[0] - VISCOSITY) < 4.0 * evaluation.prediction_error[0]
-    at_limit = replace(observable, limit=round(limit / INTERVAL))
+    at_limit = replace(observable, window=replace(observable.window, limit=round(limit / INTERVAL)))
     weights = jnp.full(50, 0.02)
     expected = evaluate(at_limit, observable.statistic(observed), Shares(weights))
     np.testing.assert_allclose(evaluation.cotangent, expected.cotangent)

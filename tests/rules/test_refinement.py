@@ -140,7 +140,7 @@ def test_observables_are_told_the_state_of_their_atoms(finished_toy, settings):
     state = State(temperature=330.0, density=1.0)
     diffusion = observables_of(evaluation_of(chosen), state, [ensemble])["diffusion"]
     np.testing.assert_array_equal(diffusion.diffusing, np.flatnonzero(ensemble.species == 1))
-    assert (diffusion.depth, diffusion.interval) == (4, 2.0)
+    assert (diffusion.window.depth, diffusion.window.interval) == (4, 2.0)
     edge = 1e-10 * np.linalg.det(ensemble.cells[0].astype(float)) ** (1.0 / 3.0)  # m
     correction = 2.837297 * 1.380649e-23 * 330.0 / (6.0 * np.pi * 0.89e-3 * edge)  # Yeh, Hummer; m²/s
     assert diffusion.correction == pytest.approx(1e9 * correction, rel=1e-6)

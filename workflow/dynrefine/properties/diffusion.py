@@ -7,10 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from dynrefine.config.properties.transport import DiffusionSettings
+from dynrefine.config.properties.transport import DiffusionSettings, SelfDiffusionSettings
 from dynrefine.files.trajectories import Observed
 from dynrefine.properties.base import Conditions, Detail, relative_loss
 from dynrefine.properties.correlation import autocorrelation, running_integral
+from dynrefine.properties.green_kubo import GreenKubo, Window, details_of_limit
 from dynrefine.units import BOLTZMANN, DIFFUSION, ELECTRONVOLT
 
 # Cubic lattice sum of Yeh & Hummer, J. Phys. Chem. B 108, 15873 (2004), eq. 12.
@@ -18,24 +19,20 @@ _YEH_HUMMER = 2.837297
 
 
 @dataclass(frozen=True, eq=False)
-class SelfDiffusion:
+class SelfDiffusion(GreenKubo):
     """The self-diffusion coefficient of one element.
 
     Attributes:
-        abscissa: upper limit of the Green-Kubo integral, fs.
+        window: of the velocity autocorrelation, and upper limit of the integral.
         target: measured coefficient, 1e-9 m²/s.
         diffusing: which atoms are of the element, indices.
-        depth: upper limit of the integral, frames.
-        interval: between frames, fs.
         correction: for the finite size of the cell, added to the simulated coefficient, 1e-9 m²/s.
-        details: velocity autocorrelation and running integral, and the coefficient without the correction.
+        details: velocity autocorrelation and running integral, upper limit and what lies beyond it where the limit is
+            not the window, and the coefficient without the correction.
     """
 
-    abscissa: Float[np.ndarray, " 1"]
     target: Float[np.ndarray, " 1"]
     diffusing: Int[np.ndarray, " atoms"]
-    depth: int
-    interval: float
     correction: float
     details: dict[str, Detail]
 
@@ -48,58 +45,61 @@ class SelfDiffusion:
         cls, settings: DiffusionSettings, measured: np.ndarray | None, conditions: Conditions
     ) -> "SelfDiffusion":
         """The observable that the configuration section `objective.observables.diffusion` describes."""
-        depth = round(settings.window / conditions.interval)
+        window = Window.of(settings.window, settings.limit, conditions.interval)
         target, correction = settings.measured, correction_of(settings, conditions)
-        lags, lag = conditions.interval * np.arange(depth + 1), ("lag", "fs")
+        limit, coefficient = cls.quantities
+        correlation = ("velocity autocorrelation", "relative")
         details = {
-            "velocity autocorrelation": Detail.curve(lag, ("velocity autocorrelation", "relative"), lags),
-            "running integral": Detail.curve(*cls.quantities, lags, float(target[0]) - correction),
+            "velocity autocorrelation": Detail.curve(("lag", "fs"), correlation, window.lags),
+            "running integral": Detail.curve(limit, coefficient, window.lags, float(target[0]) - correction),
         }
+        if settings.limit is not None:
+            details |= details_of_limit(limit, coefficient)
         if correction:
-            details["in the finite cell"] = Detail.number(cls.quantities[1])
-        return cls(
-            np.array([depth * conditions.interval]),
-            target,
-            atoms_of(settings, conditions),
-            depth,
-            conditions.interval,
-            correction,
-            details,
-        )
+            details["in the finite cell"] = Detail.number(coefficient)
+        return cls(window, target, atoms_of(settings, conditions), correction, details)
 
-    def statistic(self, observed: Observed) -> Float[Array, "*leading {self.depth}+1"]:
+    def statistic(self, observed: Observed) -> Float[Array, "*leading {self.window.depth}+1"]:
         """Velocity autocorrelation, Å²/fs²; zero beyond the series, which may be shorter."""
         velocities = observed.along["velocities"]
-        held = min(self.depth, velocities.shape[-3] - 1)
+        depth = self.window.depth
+        held = min(depth, velocities.shape[-3] - 1)
         correlation = velocity_autocorrelation(velocities[..., self.diffusing, :], held)
-        padding = [(0, 0)] * (correlation.ndim - 1) + [(0, self.depth - held)]
+        padding = [(0, 0)] * (correlation.ndim - 1) + [(0, depth - held)]
         return jnp.pad(correlation, padding)
 
-    def predict(self, mean: Float[Array, "*leading {self.depth}+1"]) -> Float[Array, "*leading 1"]:
+    def predict(self, mean: Float[Array, "*leading {self.window.depth}+1"]) -> Float[Array, "*leading 1"]:
         """D in 1e-9 m²/s."""
-        return running_diffusion(mean, self.interval)[..., -1:] + self.correction
+        return self.limited(self.running(mean)) + self.correction
 
-    def detail(self, mean: Float[Array, " {self.depth}+1"]) -> dict[str, Array]:
+    def detail(self, mean: Float[Array, " {self.window.depth}+1"]) -> dict[str, Array]:
         """What is shown beside it."""
-        running = running_diffusion(mean, self.interval)
+        running = self.running(mean)
         found = {
             "velocity autocorrelation": mean / mean[0],
             "running integral": running,
-            "in the finite cell": running[-1:],
+            **self.about_limit(running),
+            "in the finite cell": self.limited(running),
         }
         return {name: found[name] for name in self.details}
 
-    def loss(self, mean: Float[Array, " {self.depth}+1"]) -> Float[Array, ""]:
+    def loss(self, mean: Float[Array, " {self.window.depth}+1"]) -> Float[Array, ""]:
         """The squared relative difference from the target."""
         return relative_loss(self.predict(mean), self.target)
 
+    def running(
+        self, mean: Float[Array, "*leading {self.window.depth}+1"]
+    ) -> Float[Array, "*leading {self.window.depth}+1"]:
+        """The integral up to each lag, in the finite cell, 1e-9 m²/s."""
+        return running_diffusion(mean, self.window.interval)
 
-def atoms_of(settings: DiffusionSettings, conditions: Conditions) -> Int[np.ndarray, " atoms"]:
+
+def atoms_of(settings: SelfDiffusionSettings, conditions: Conditions) -> Int[np.ndarray, " atoms"]:
     """Which atoms diffuse, indices."""
     return np.flatnonzero(np.array(conditions.symbols) == settings.element)
 
 
-def correction_of(settings: DiffusionSettings, conditions: Conditions) -> float:
+def correction_of(settings: SelfDiffusionSettings, conditions: Conditions) -> float:
     """What is added to the coefficient of the finite cell, 1e-9 m²/s: nothing where no viscosity is given."""
     if settings.viscosity is None:
         return 0.0

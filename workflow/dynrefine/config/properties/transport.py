@@ -10,8 +10,8 @@ from dynrefine.config.base import PositiveFloat, sentence
 from dynrefine.config.properties.base import Correlated, JudgingNumber, Place
 
 
-class DiffusionSettings(Correlated, JudgingNumber):
-    """Self-diffusion coefficient, 1e-9 m²/s, by the Green-Kubo integral."""
+class SelfDiffusionSettings(Correlated, JudgingNumber):
+    """What both ways to the self-diffusion coefficient have in common."""
 
     along: ClassVar[tuple[str, ...]] = ("velocities",)
     by_state: ClassVar[dict[str, str]] = JudgingNumber.by_state | {"viscosities": "viscosity"}
@@ -21,9 +21,6 @@ class DiffusionSettings(Correlated, JudgingNumber):
         None, description="Measured self-diffusion coefficient, 1e-9 m²/s; null: none.", examples=[2.299]
     )
     element: str = Field(description="Element whose atoms diffuse.")
-    window: PositiveFloat = Field(
-        1000.0, description="Upper limit of the integral, fs; at most twice the trajectory's length."
-    )
     viscosity: PositiveFloat | None = Field(
         None,
         description="Viscosity for the finite-size correction, mPa s; null: the coefficient in the finite cell is "
@@ -46,12 +43,31 @@ class DiffusionSettings(Correlated, JudgingNumber):
         """The one that diffuses."""
         return (self.element,)
 
+
+class DiffusionSettings(SelfDiffusionSettings):
+    """Self-diffusion coefficient, 1e-9 m²/s, by the Green-Kubo integral."""
+
+    window: PositiveFloat = Field(
+        1000.0,
+        description="Longest lag of the velocity autocorrelation, fs; at most twice the trajectory's length.",
+    )
+    limit: PositiveFloat | Literal["auto"] | None = Field(
+        None,
+        description="Upper limit of the integral, fs; at most the window. auto: the first from which on nothing that "
+        "the rest of the window adds is larger than its standard error; null: the window.",
+    )
+
+    def unsuitable(self, place: Place) -> Iterator[str]:
+        """An upper limit outside the window."""
+        yield from super().unsuitable(place)
+        yield from _outside(self.limit, self.window, place)
+
     @classmethod
     def example(cls) -> dict[str, Any]:
         return {"target": 2.299, "element": "O", "window": 300.0}
 
 
-class EinsteinDiffusionSettings(DiffusionSettings):
+class EinsteinDiffusionSettings(SelfDiffusionSettings):
     """Self-diffusion coefficient, 1e-9 m²/s, by the slope of the mean square displacement."""
 
     window: PositiveFloat = Field(
@@ -106,14 +122,19 @@ class ViscositySettings(Correlated, JudgingNumber):
     def unsuitable(self, place: Place) -> Iterator[str]:
         """An upper limit outside the window."""
         yield from super().unsuitable(place)
-        if self.limit != "auto" and not place.interval <= self.limit <= self.window:
-            yield sentence(
-                f"{place.key}.limit is {self.limit:g} fs",
-                f"auto, or at least trajectory.sampling_interval, {place.interval:g} fs, and at most "
-                f"{place.key}.window, {self.window:g} fs",
-                "change it or the window",
-            )
+        yield from _outside(self.limit, self.window, place)
 
     @classmethod
     def example(cls) -> dict[str, Any]:
         return {"target": 0.89, "window": 300.0}
+
+
+def _outside(limit: float | Literal["auto"] | None, window: float, place: Place) -> Iterator[str]:
+    """A sentence for an upper limit (fs) that is not within the window."""
+    if isinstance(limit, float) and not place.interval <= limit <= window:
+        yield sentence(
+            f"{place.key}.limit is {limit:g} fs",
+            f"auto, or at least trajectory.sampling_interval, {place.interval:g} fs, and at most "
+            f"{place.key}.window, {window:g} fs",
+            "change it or the window",
+        )
