@@ -176,7 +176,7 @@ def test_the_density_of_the_lennard_jones_liquid_and_its_derivative(liquid):
     points = ensemble.starts(jnp.float64)
     system = system_of(ensemble.species, ARGON, jnp.float64)
     observed = jax.vmap(lambda point: density({}, system, point, None))(points)
-    np.testing.assert_allclose(observed, densities.ravel(), rtol=1e-12)
+    np.testing.assert_allclose(observed, densities.T.ravel(), rtol=1e-12)
     of_chains = densities.mean(axis=1)
     assert standard_error(of_chains) < 0.006 * of_chains.mean()  # or the test would see nothing
     assert abs(of_chains.mean() - DENSITY * GRAMS) < 3.0 * standard_error(of_chains)
@@ -211,7 +211,9 @@ def test_the_density_of_the_lennard_jones_liquid_and_its_derivative(liquid):
     # The ensemble part of d<ρ>/dσ, by chain, and the difference of two independent ensembles.
     field = force_field(model.architecture, ensemble.cells, 108, SETTINGS.ensemble)
     weights = jnp.full(densities.size, 1.0 / densities.size)
-    coefficients = ensemble_coefficients(weights, jnp.asarray(densities.ravel()), SETTINGS.state.temperature)
+    coefficients = ensemble_coefficients(
+        weights, jnp.asarray(densities.T.ravel()), SETTINGS.state.temperature
+    )
     weighing = Weighing(weights, coefficients, CHAINS)
     rows, mean = energy_gradients(field, model.parameters, system.species, points, weighing)
     # parameters by the order of their names: epsilon, sigma

@@ -67,7 +67,7 @@ def test_liquid_diffuses_as_in_the_literature():
     )
     observable = observables_of(settings, state, [ensemble])["diffusion"]
     statistics = observable.statistic(trajectories.observed())
-    equal = jnp.full(len(statistics), 1.0 / len(statistics))
+    equal = jnp.full(len(statistics), 1.0 / len(statistics), statistics.dtype)
     found = evaluate(observable, statistics, Shares(equal, ensemble.chains))
 
     def corrected(coefficient, atoms):
