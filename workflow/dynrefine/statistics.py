@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -49,6 +50,11 @@ class Shares:
 
     weights: Float[Array, " S"]
     chains: Int[np.ndarray, " S"] | None = None
+
+    @classmethod
+    def equal(cls, count: int, dtype: Any, chains: Int[np.ndarray, " S"] | None = None) -> "Shares":
+        """The same for each of so many samples."""
+        return cls(jnp.full(count, 1.0 / count, dtype), chains)
 
     def chain_means(
         self, values: Float[Array, " S *shape"]

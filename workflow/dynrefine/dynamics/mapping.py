@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 # follows at once.
 _KEPT, _AT_ONCE = 2**24, 2**30
 _FEWEST = 8  # blocks that tell an error
+FRAMES_AT_ONCE = 8  # on an accelerator, of frames that a surface is judged by
 
 
 @dataclass(frozen=True)

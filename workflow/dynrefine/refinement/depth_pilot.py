@@ -49,15 +49,15 @@ class Pilot:
     chains: int
 
     @property
-    def shares(self) -> jax.Array:
-        """Weight of each starting point in averages [S]."""
+    def shares(self) -> Shares:
+        """Of the starting points in averages: the same for each."""
         positions = self.starts.positions
-        return jnp.full(len(positions), 1.0 / len(positions), positions.dtype)
+        return Shares.equal(len(positions), positions.dtype, np.arange(len(positions)) % self.chains)
 
     @property
     def shares_of_rows(self) -> np.ndarray:
         """Weight of each row of the gradient in averages [B]."""
-        return blocks_of(self.simulation, self.starts).sums(np.asarray(self.shares))
+        return blocks_of(self.simulation, self.starts).sums(np.asarray(self.shares.weights))
 
     @property
     def chains_of_rows(self) -> np.ndarray:
@@ -80,9 +80,8 @@ class Pilot:
         result = {}
         for name, observable in self.observables.items():
             statistics = observable.statistic(observed)
-            mean = jnp.tensordot(self.shares, statistics, axes=1)
-            chains = np.arange(len(self.shares)) % self.chains
-            own = settled(observable, *Shares(self.shares, chains).chain_means(statistics))
+            mean = jnp.tensordot(self.shares.weights, statistics, axes=1)
+            own = settled(observable, *self.shares.chain_means(statistics))
             result[name] = self.weights[name] * jax.grad(own.loss)(mean)
         return result
 
@@ -104,7 +103,7 @@ class Pilot:
             self.simulation_to(depth),
             self.starts,
             ends,
-            observed_seeds(self.observables, cotangents, self.shares, observed).along,
+            observed_seeds(self.observables, cotangents, self.shares.weights, observed).along,
             self.tolerance,
         )
         return rows.astype(float), float(distance.max())

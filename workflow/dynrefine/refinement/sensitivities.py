@@ -149,8 +149,7 @@ def derivatives(
         jnp.asarray,
         (sensitivities.statistics[name], sensitivities.changes[name], sensitivities.energy_slopes),
     )
-    count = len(statistics)
-    shares = Shares(jnp.full(count, 1.0 / count, statistics.dtype), chains)
+    shares = Shares.equal(len(statistics), statistics.dtype, chains)
     own = settled(observable, *shares.chain_means(statistics))
     along = slopes.reshape(*slopes.shape, *[1] * (statistics.ndim - 1))
     averaged = statistics, changes, slopes, along * statistics[:, None]

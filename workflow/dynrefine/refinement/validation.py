@@ -148,7 +148,7 @@ def add_judged(findings: Findings, label: str, judged: Judged, statistics: Float
     """
     settings = judged.measured.settings
     name, fitted, family = judged.name, judged.fitted, settings.family or judged.name
-    shares = Shares(jnp.full(len(statistics), 1.0 / len(statistics), statistics.dtype))
+    shares = Shares.equal(len(statistics), statistics.dtype)
     observable = settled(judged.observable, statistics, shares.weights)
     evaluation = evaluate(observable, statistics, shares)
     if np.isfinite(evaluation.loss):
@@ -189,8 +189,7 @@ def evaluate_details(
 
     @jax.jit
     def evaluated(statistics: jax.Array) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
-        count = len(statistics)
-        left_out = leave_one_out(statistics, jnp.full(count, 1.0 / count, statistics.dtype))
+        left_out = leave_one_out(statistics, Shares.equal(len(statistics), statistics.dtype).weights)
         return observable.detail(jnp.mean(statistics, axis=0)), jax.tree.map(
             jackknife_error, jax.vmap(observable.detail)(left_out)
         )

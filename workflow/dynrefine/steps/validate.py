@@ -64,7 +64,7 @@ def _statistics(
     found = {name: jnp.concatenate(each) for name, each in parts.items()}
     observed = Observed.joined(chunk.observed() for chunk in trajectories)
     chains = numbered_through([ensemble.chains for ensemble in ensembles])
-    shares = Shares(jnp.full(len(chains), 1.0 / len(chains), potential.dtype), chains)
+    shares = Shares.equal(len(chains), potential.dtype, chains)
     return found | {
         judged.name: shares.chain_means(jax.jit(judged.observable.statistic)(observed))[0]
         for judged in properties

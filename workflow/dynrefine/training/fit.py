@@ -13,7 +13,7 @@ import numpy as np
 import optax
 
 from dynrefine.config.surfaces import TrainingSettings
-from dynrefine.dynamics.mapping import for_each
+from dynrefine.dynamics.mapping import FRAMES_AT_ONCE, for_each
 from dynrefine.errors import CampaignError
 from dynrefine.files.arrays import ArrayFile, read_arrays, write_arrays
 from dynrefine.training.soap import soap
@@ -21,8 +21,6 @@ from dynrefine.training.soap import soap
 logger = logging.getLogger(__name__)
 
 Loss = Callable[[Any, Any], jax.Array]
-
-_BATCH = 8  # validation frames at once on an accelerator
 
 
 @dataclass(frozen=True)
@@ -150,7 +148,7 @@ def _mean_of_frames(loss: Loss, trainable: Any, frames: Any) -> jax.Array:
     def of_frame(frame: Any) -> jax.Array:
         return loss(trainable, jax.tree.map(lambda array: array[None], frame))
 
-    return jnp.mean(for_each(of_frame, _BATCH)(frames))
+    return jnp.mean(for_each(of_frame, FRAMES_AT_ONCE)(frames))
 
 
 def _epoch_runner(

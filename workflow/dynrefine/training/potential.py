@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dynrefine.config.surfaces import PotentialTrainingSettings
-from dynrefine.dynamics.mapping import for_each
+from dynrefine.dynamics.mapping import FRAMES_AT_ONCE, for_each
 from dynrefine.files.models import Model
 from dynrefine.files.parity import Parity
 from dynrefine.geometry.frames import LabelledFrames
@@ -19,7 +19,6 @@ from dynrefine.surfaces.base import labels_of
 from dynrefine.training.base import Loss, Task
 from dynrefine.units import BAR
 
-_BATCH = 8  # frames at once on an accelerator
 Predictions = tuple[np.ndarray, np.ndarray, np.ndarray]  # energies, forces and stresses, as from `evaluate`
 
 
@@ -54,11 +53,7 @@ def predictions(
     architecture: Any, parameters: Mapping[str, Any], data: FramesWithNeighbours
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Energies [F] eV (relative to the offsets), forces [F, N, 3] eV/Å and stresses [F, 3, 3] eV/Å³."""
-
-    def one(species: Any, positions: Any, cell: Any, neighbours: Any) -> Any:
-        return labels_of(architecture, parameters, species, positions, cell, neighbours)
-
-    return data.evaluate(one)
+    return data.evaluate(partial(labels_of, architecture, parameters))
 
 
 def label_loss(
@@ -141,11 +136,9 @@ def evaluate(model: Model, data: FramesWithNeighbours) -> Predictions:
 
     @jax.jit
     def compiled(parameters: Mapping[str, Any], data: FramesWithNeighbours) -> Any:
-        def one(species: Any, positions: Any, cell: Any, neighbours: Any) -> Any:
-            return labels_of(model.architecture, parameters, species, positions, cell, neighbours)
-
-        labels = data.frames
-        return for_each(one, _BATCH)(labels.species, labels.positions, labels.cells, data.neighbours)
+        in_turn = for_each(partial(labels_of, model.architecture, parameters), FRAMES_AT_ONCE)
+        frames = data.frames
+        return in_turn(frames.species, frames.positions, frames.cells, data.neighbours)
 
     energies, forces, stresses = compiled(model.parameters, data)
     return np.asarray(energies), np.asarray(forces), np.asarray(stresses)
