@@ -83,6 +83,10 @@ HEAVY = [(("ensemble", "masses"), None)]
             "validation.path_integrals.timestep, 0.25 fs: change one of them.",
         ),
         (
+            [((*PATH_INTEGRALS, "states"), ["298K"])],
+            "validation.path_integrals.states has 298K, expected some of 300K: correct or remove it.",
+        ),
+        (
             [((*PATH_INTEGRALS, "length"), 0.09)],
             "validation.path_integrals.length is 0.09 ps, expected at least 5 times its sampling_interval, 0.1 ps, "
             "for error bars: lengthen the run or record more often.",

@@ -10,10 +10,12 @@ from ase.build import molecule
 
 from dynrefine import units
 from dynrefine.config.data import CP2KSettings
+from dynrefine.datasets.conventions import formal_charges
 from dynrefine.datasets.reading import read_frames
 from dynrefine.errors import CampaignError
 from dynrefine.labelling import label_batch, settings_hash
 from dynrefine.labelling.cp2k import CP2K, input_text, parse_output, stages, version
+from dynrefine.labelling.wannier_centres import local_dipoles
 
 REPOSITORY = Path(__file__).parents[2]
 PRINTED = (Path(__file__).parent / "cp2k_water_pair.out").read_text()
@@ -84,6 +86,8 @@ def test_hash_of_settings_follows_what_changes_labels(tmp_path):
     assert hash_of() == str(shipped.info["label_settings_hash"])
     assert hash_of("mpirun -n 4 cp2k.psmp", max_scf=7, first_cutoff=0.0) == hash_of()
     assert hash_of(cutoff=1200.0) != hash_of()
+    # frames that were labelled without centres have none
+    assert hash_of(wannier_centres=True) != hash_of()
 
 
 def test_a_coarse_grid_comes_first_where_one_is_asked_for():
@@ -92,6 +96,33 @@ def test_a_coarse_grid_comes_first_where_one_is_asked_for():
     assert (first.cutoff, first.relative_cutoff, first.eps_scf) == (300.0, 30.0, 1e-4)
     assert second == settings
     assert list(stages(CHEAP)) == [CHEAP]
+
+
+def test_centres_belong_to_the_nearest_heavy_atom_across_the_boundary():
+    pair = water_pair()
+    displacements = np.random.default_rng(1).normal(0.0, 0.3, (2, 4, 3))
+    centres = pair.positions[[0, 3], None] + displacements + np.array([1, -2, 3]) @ pair.cell.array
+    # one lies on a hydrogen
+    centres[1, 2], displacements[1, 2] = pair.positions[4], pair.positions[4] - pair.positions[3]
+    found = local_dipoles(pair, centres.reshape(-1, 3))
+    np.testing.assert_allclose(found[[0, 3]], -2.0 * displacements.sum(axis=1), atol=1e-12)
+    assert not found[[1, 2, 4, 5]].any()
+
+
+def test_atoms_without_a_formal_charge_are_named():
+    pair = water_pair()
+    centres = np.repeat(pair.positions[[0, 3]], [5, 3], axis=0)
+    with pytest.raises(CampaignError, match="atoms of O have 3, 5 Wannier centres, expected as many for each"):
+        local_dipoles(pair, centres)
+
+
+def test_dipoles_around_atoms_are_kept_beside_the_other_labels(tmp_path):
+    springs, around = Springs(stop_at=9), np.arange(18.0).reshape(6, 3)
+    springs.extra = {"local_dipole": around}
+    for _ in range(2):  # labelled, and read from the folder
+        [labelled] = label_batch([water_pair()], springs, tmp_path)
+        np.testing.assert_allclose(labelled.arrays["local_dipole"], around)
+        assert "energy" in labelled.calc.results
 
 
 def test_missing_engine_is_named(tmp_path):
@@ -117,13 +148,14 @@ class Springs:
     engine, version, method, decisive = "springs", "1", "harmonic", {}
 
     def __init__(self, stop_at: int) -> None:
-        self.calls, self.stop_at = 0, stop_at
+        self.calls, self.stop_at, self.extra = 0, stop_at, {}
 
     def calculate(self, atoms: Atoms) -> None:
         if self.calls == self.stop_at:
             raise CampaignError("the springs broke")
         self.calls += 1
         self.results = {"energy": float((atoms.positions**2).sum()), "forces": 0.3 - 2.0 * atoms.positions}
+        self.results |= self.extra
 
 
 def test_killed_batch_resumes_and_net_force_is_removed(tmp_path):
@@ -175,13 +207,18 @@ def test_dipole_of_a_water_molecule_points_to_the_hydrogens(tmp_path):
     water = molecule("H2O")
     water.set_cell([7.0, 7.0, 7.0])
     water.pbc = True
-    calculator = CP2K(CHEAP, "cp2k.psmp", tmp_path)
+    calculator = CP2K(CHEAP.model_copy(update={"wannier_centres": True}), "cp2k.psmp", tmp_path)
     calculator.calculate(water)
     towards_hydrogens = water.positions[1:].mean(axis=0) - water.positions[0]
     towards_hydrogens /= np.linalg.norm(towards_hydrogens)
     dipole = calculator.results["dipole"] / units.DEBYE
     # 1.855 D measured; images and the small basis change it by some per cent
     assert dipole @ towards_hydrogens == pytest.approx(1.855, rel=0.15)
+    # The centres say the same: the positions of whole clouds by their own phases, not those of all together.
+    around = calculator.results["local_dipole"]
+    assert not around[1:].any()
+    total = formal_charges(water, {"O": -2, "H": 1}) @ water.positions + around.sum(axis=0)
+    np.testing.assert_allclose(total, calculator.results["dipole"], atol=0.02 * np.linalg.norm(total))
 
 
 @needs_cp2k

@@ -22,6 +22,18 @@ JOBS = {"sample_path_integrals": RUNS, "judge_path_integrals": 1, "write_report"
 THERMAL = 300.0 * BOLTZMANN
 
 
+def test_path_integrals_run_at_the_states_that_are_named(toy):
+    """Of two states of the validation, one."""
+    two = {"states": [{"temperature": kelvin, "density": 0.997} for kelvin in (300, 280)]}
+    named = {"path_integrals": {**QUANTUM["path_integrals"], "states": ["300K"]}}
+    configuration = toy.configure("quantum.yaml", validation=two | named)
+    target = "results/toy/path_integrals/refined/properties.csv"
+    assert toy.planned(target, configuration=configuration) == {
+        "sample_path_integrals": RUNS,
+        "judge_path_integrals": 1,
+    }
+
+
 def test_path_integrals_run_again_nothing_else(toy):
     assert toy.planned(configuration=toy.configure("quantum.yaml", validation=QUANTUM)) == JOBS
 
@@ -58,6 +70,11 @@ def test_path_integrals_judge_the_refined_potential(toy):
     report = (toy.results / "report.html").read_text(encoding="utf-8")
     assert "Quantum nuclei" in report
     assert "kinetic energy of H" in report
+
+    more = {"path_integrals": {**QUANTUM["path_integrals"], "runs": RUNS + 1}}
+    assert toy.planned(configuration=toy.configure("more.yaml", validation=more)) == JOBS | {
+        "sample_path_integrals": 1
+    }
 
 
 def _check_kinetic_energy(run, masses):

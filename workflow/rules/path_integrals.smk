@@ -1,3 +1,4 @@
+QUANTUM_STATES = campaign.quantum_states()
 RUNS = [
     f"{run:02d}"
     for run in range(
@@ -42,11 +43,11 @@ rule judge_path_integrals:
         potential=potential_of,
         records=expand(
             "<results>/path_integrals/{stage}/{state}/records_{chunk}.npz",
-            state=JUDGED_STATES,
+            state=QUANTUM_STATES,
             chunk=RUNS,
             allow_missing=True,
         ),
-        ensembles=chunks_of_stage("ensemble", JUDGED_STATES),
+        ensembles=chunks_of_stage("ensemble", QUANTUM_STATES),
         targets=ALL_TARGET_FILES,
     output:
         properties=report(
@@ -79,7 +80,7 @@ rule judge_path_integrals:
         settings=settings_of(
             "judge_path_integrals",
             campaign.of_validation(),
-            states=JUDGED_STATES,
+            states=QUANTUM_STATES,
             fitted_states=[*STATES],
             surfaces={},
         ),

@@ -271,6 +271,11 @@ class CP2KSettings(Section):
     first_cutoff: NonNegativeFloat = Field(
         300.0, description="Cutoff of a first, cheap self-consistency on a coarser grid, Ry; 0 for none."
     )
+    wannier_centres: bool = Field(
+        False,
+        description="Whether the dipole around each atom is a label too: minus twice the sum of the displacements of "
+        "the Wannier centres that are nearer to it than to other atoms but hydrogens.",
+    )
 
 
 class BatchSettings(Section):

@@ -143,7 +143,7 @@ class TrajectorySettings(Section):
     )
 
 
-class PathIntegralSettings(Section):
+class RingPolymerSettings(Section):
     beads: PositiveInt = Field(
         32, description="Beads of the ring polymer that stands for an atom; 1: classical nuclei."
     )
@@ -162,6 +162,14 @@ class PathIntegralSettings(Section):
     length: PositiveFloat = Field(5.0, description="Length of a run after that, ps.")
     sampling_interval: PositiveFloat = Field(
         20.0, description="Time between two records, fs; a multiple of the time step."
+    )
+
+
+class PathIntegralSettings(RingPolymerSettings):
+    states: list[str] = Field(
+        [],
+        description="Names in paths, such as 298K, of the validation's states that they run at; empty: all.",
+        examples=[[]],
     )
     runs: Chunks = Field(2, description="Independent runs of each state, a job each.")
 

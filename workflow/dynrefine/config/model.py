@@ -103,6 +103,13 @@ class Config(Section):
         states = self.validation.states or self.states
         return dict(zip(state_labels(states), states, strict=True))
 
+    def quantum_states(self) -> dict[str, State]:
+        """The states of path integrals by their names in paths; none without such a section."""
+        own, judged = self.validation.path_integrals, self.judged_states()
+        if own is None:
+            return {}
+        return {label: state for label, state in judged.items() if label in own.states} if own.states else judged
+
     def all_states(self) -> dict[str, State]:
         """The states of the refinement and of the validation by their names in paths."""
         return self.states_by_label() | self.judged_states()

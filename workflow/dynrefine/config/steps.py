@@ -11,8 +11,8 @@ from dynrefine.config.dynamics import (
     DrawnSettings,
     JudgeSettings,
     NeighbourSettings,
-    PathIntegralSettings,
     ReusedSettings,
+    RingPolymerSettings,
     State,
     TrajectorySettings,
 )
@@ -209,7 +209,7 @@ class _HeldSettings(NeighbourSettings):
 class SamplePathIntegrals(PotentialStep):
     state: State
     ensemble: _HeldSettings
-    path_integrals: PathIntegralSettings
+    path_integrals: RingPolymerSettings
 
 
 class JudgePathIntegrals(Validate):

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from dynrefine.config.data import Element
-from dynrefine.config.dynamics import PathIntegralSettings
+from dynrefine.config.dynamics import RingPolymerSettings
 from dynrefine.errors import CampaignError
 from dynrefine.files.path_integrals import RingPolymers
 from dynrefine.ipi.protocol import FOLDER_AND_PREFIX, Evaluation, connected, serve
@@ -85,7 +85,7 @@ class Surroundings:
 def simulate(
     start: Start,
     surroundings: Surroundings,
-    settings: PathIntegralSettings,
+    settings: RingPolymerSettings,
     evaluate: Evaluation,
     seed: int,
 ) -> RingPolymers:
@@ -163,7 +163,7 @@ def _program() -> str:
 
 
 def _input(
-    start: Start, surroundings: Surroundings, settings: PathIntegralSettings, address: str, seed: int
+    start: Start, surroundings: Surroundings, settings: RingPolymerSettings, address: str, seed: int
 ) -> str:
     """The input of i-PI."""
     steps = round(1e3 * (settings.equilibration + settings.length) / settings.timestep)
@@ -201,7 +201,7 @@ def _input(
 """
 
 
-def _dynamics(surroundings: Surroundings, settings: PathIntegralSettings) -> str:
+def _dynamics(surroundings: Surroundings, settings: RingPolymerSettings) -> str:
     """How the ring polymers move: a thermostat on each normal mode, and a barostat where the pressure is held."""
     relaxation = 1e3 * settings.relaxation
     langevin = f'<thermostat mode="langevin"><tau units="femtosecond">{relaxation}</tau></thermostat>'
@@ -225,7 +225,7 @@ def _numbers(values: np.ndarray) -> str:
     return f"[{', '.join(f'{value:.12g}' for value in values.ravel())}]"
 
 
-def _read(folder: Path, start: Start, settings: PathIntegralSettings) -> RingPolymers:
+def _read(folder: Path, start: Start, settings: RingPolymerSettings) -> RingPolymers:
     """What i-PI wrote, without the equilibration and the point where it ended."""
     first = round(1e3 * settings.equilibration / settings.sampling_interval) + 1
     kept = slice(first, first + round(1e3 * settings.length / settings.sampling_interval))

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from ase import Atoms
 
+from dynrefine.datasets.conventions import LOCAL_DIPOLE
 from dynrefine.datasets.reading import read_frames, with_labels
 from dynrefine.datasets.writing import geometry_key, write_frames
 from dynrefine.errors import CampaignError
@@ -29,7 +30,8 @@ class Engine(Protocol):
         version: of the program, once it has calculated.
         method: as written in papers.
         decisive: the settings that change labels, by name.
-        results: of the last geometry: energy (eV), forces (eV/Å), stress (eV/Å³), dipole (e Å).
+        results: of the last geometry: energy (eV), forces (eV/Å), stress (eV/Å³), dipole (e Å), and where they are
+            asked for the dipoles around its atoms, local_dipole (e Å).
     """
 
     engine: str
@@ -61,8 +63,8 @@ def label_batch(frames: Sequence[Atoms], engine: Engine, folder: str | Path) -> 
 
     Returns:
         the frames with energy (eV), forces (eV/Å, net force removed), stress (eV/Å³) and dipole (e Å) in
-        their calculators, and in `info` the source, engine, method, hash of the settings and net force
-        removed.
+        their calculators, in `arrays` the dipoles around atoms (e Å) where the engine has them, and in `info` the
+        source, engine, method, hash of the settings and net force removed.
 
     Raises:
         CampaignError: the engine is missing, stopped or did not converge for a frame, which is named.
@@ -83,9 +85,12 @@ def label_batch(frames: Sequence[Atoms], engine: Engine, folder: str | Path) -> 
 def _label(frame: Atoms, source: str, engine: Engine) -> Atoms:
     """One labelled copy of a frame, the net force of the real-space grid spread evenly and taken away."""
     engine.calculate(frame)
-    forces = engine.results["forces"]
+    labels = dict(engine.results)
+    forces, local_dipole = labels["forces"], labels.pop(LOCAL_DIPOLE, None)
     net_force = forces.sum(axis=0)
-    result = with_labels(frame, engine.results | {"forces": forces - net_force / len(forces)})
+    result = with_labels(frame, labels | {"forces": forces - net_force / len(forces)})
+    if local_dipole is not None:
+        result.set_array(LOCAL_DIPOLE, local_dipole)
     result.info |= {
         "source": source,
         "label_engine": f"{engine.engine} {engine.version}",

@@ -1,4 +1,5 @@
-"""Energies, forces, stresses and dipoles of periodic boxes from CP2K (Quickstep, GPW, gamma point)."""
+"""Energies, forces, stresses and dipoles of periodic boxes from CP2K (Quickstep, GPW, gamma point), and on demand the
+dipoles around atoms."""
 
 import os
 import re
@@ -15,7 +16,9 @@ from ase.calculators.calculator import Calculator, all_changes
 
 from dynrefine import units
 from dynrefine.config.data import CP2KSettings
+from dynrefine.datasets.conventions import LOCAL_DIPOLE
 from dynrefine.errors import CampaignError
+from dynrefine.labelling.wannier_centres import LOCALIZATION, local_dipoles, read_centres
 
 _PROJECT = "label"
 _STRESS_UNITS = {"GPa": 1e4, "MPa": 10.0, "kbar": 1e3, "bar": 1.0, "atm": 1.01325}  # in bar
@@ -80,7 +83,7 @@ BACKUP_COPIES 0
 {functional}
 &END XC_FUNCTIONAL
 {dispersion}&END XC
-&PRINT
+{localization}&PRINT
 &MOMENTS
 PERIODIC .TRUE.
 REFERENCE ZERO
@@ -143,10 +146,16 @@ class CP2K(Calculator):
     @property
     def decisive(self) -> dict[str, Any]:
         """The settings that change labels, not only their cost."""
-        return self.settings.model_dump(exclude={"max_scf", "first_cutoff"})
+        without = {"max_scf", "first_cutoff"}
+        # Centres are told beside the other labels and change none of them.
+        return self.settings.model_dump(
+            exclude=without if self.settings.wannier_centres else {*without, "wannier_centres"}
+        )
 
     def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes) -> None:
         """Run CP2K and fill `results`: energy (eV), forces (eV/Å), stress (eV/Å³, ASE's sign), dipole (e Å).
+
+        With `wannier_centres` also local_dipole [N,3], around each atom beyond its formal charge, e Å.
 
         Raises:
             CampaignError: CP2K is not there, stopped, or did not converge.
@@ -159,6 +168,8 @@ class CP2K(Calculator):
         for number, stage in enumerate(stages(self.settings)):
             output = self._run(geometry, stage, restart=number > 0)
         self.results = parse_output(output, f"{self.folder / _PROJECT}.out", len(geometry))
+        if self.settings.wannier_centres:
+            self.results[LOCAL_DIPOLE] = local_dipoles(geometry, read_centres(self.folder, _PROJECT))
         self.version = version(output)
 
     def _run(self, geometry: Atoms, stage: CP2KSettings, *, restart: bool) -> str:
@@ -230,6 +241,7 @@ def input_text(atoms: Atoms, settings: CP2KSettings, *, restart: bool) -> str:
         steps=settings.max_scf,
         functional=_FUNCTIONALS[settings.functional],
         dispersion=dispersion,
+        localization=LOCALIZATION if settings.wannier_centres else "",
         cell=_lines("ABC", atoms.cell.array),
         kinds="\n".join(
             f"&KIND {element}\nBASIS_SET {settings.basis}\nPOTENTIAL {settings.potential}\n&END KIND"

@@ -114,10 +114,14 @@ def times(config: Config) -> Iterator[str]:
 
 
 def path_integrals(config: Config) -> Iterator[str]:
-    """Records between two time steps, or too few of them."""
+    """States that nothing judges, records between two time steps, or too few of them."""
     key, own = "validation.path_integrals", config.validation.path_integrals
     if own is None:
         return
+    known = config.judged_states()
+    for label in own.states:
+        if label not in known:
+            yield sentence(f"{key}.states has {label}", f"some of {', '.join(known)}", "correct or remove it")
     steps = own.sampling_interval / own.timestep
     if round(steps) < 1 or not math.isclose(steps, round(steps), rel_tol=1e-9):
         yield sentence(

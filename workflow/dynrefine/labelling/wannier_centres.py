@@ -1,0 +1,69 @@
+"""Dipoles around atoms from the centres of maximally localised Wannier functions that CP2K prints."""
+
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from ase.geometry import get_distances
+from ase.io import read
+
+from dynrefine.errors import CampaignError
+
+LOCALIZATION = """\
+&LOCALIZE
+MAX_ITER 10000
+&PRINT
+&WANNIER_CENTERS
+IONS+CENTERS
+&END WANNIER_CENTERS
+&END PRINT
+&END LOCALIZE
+"""
+_CENTRE = "X"  # the symbol of a centre in CP2K's file, where centres stand behind the atoms
+
+
+def read_centres(folder: Path, project: str) -> np.ndarray:
+    """The centres [W, 3], Å, that CP2K has written in a folder.
+
+    Raises:
+        CampaignError: there is no such file.
+    """
+    path = folder / f"{project}-HOMO_centers_s1-1_0.xyz"
+    if not path.exists():
+        raise CampaignError(
+            f"{path} does not exist: expected the Wannier centres of a run of CP2K 2023.1 or later; run that version or "
+            "set labelling.settings.wannier_centres to false."
+        )
+    written = read(path)
+    return written.positions[np.array(written.get_chemical_symbols()) == _CENTRE]
+
+
+def local_dipoles(atoms: Atoms, centres: np.ndarray) -> np.ndarray:
+    """The dipole around each atom beyond its formal charge [N, 3], e Å.
+
+    Each centre, of two electrons, belongs to the nearest atom other than hydrogen: -2 e times the sum of their
+    displacements from it.
+
+    Arguments:
+        atoms: the geometry, Å.
+        centres: of all its doubly occupied Wannier functions [W, 3], Å.
+
+    Raises:
+        CampaignError: atoms of one element have different numbers of centres, and so no formal charge.
+    """
+    owners = np.flatnonzero(atoms.numbers != 1)
+    vectors, distances = get_distances(atoms.positions[owners], centres, cell=atoms.cell, pbc=atoms.pbc)
+    nearest = np.argmin(distances, axis=0)
+    counts = np.zeros(len(atoms), int)
+    np.add.at(counts, owners[nearest], 1)
+    for symbol in np.unique(atoms.get_chemical_symbols()):
+        found = np.unique(counts[atoms.symbols == symbol])
+        if len(found) > 1:
+            raise CampaignError(
+                f"atoms of {symbol} have {', '.join(map(str, found))} Wannier centres, expected as many for each: the "
+                "formal charge of the element is not defined; remove the frame, or set "
+                "labelling.settings.wannier_centres to false."
+            )
+    result = np.zeros((len(atoms), 3))
+    np.add.at(result, owners[nearest], -2.0 * vectors[nearest, np.arange(len(centres))])
+    return result
