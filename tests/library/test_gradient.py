@@ -24,7 +24,7 @@ from dynrefine.properties.infrared import Infrared
 from dynrefine.quantities.base import Observer, Quantity
 from dynrefine.refinement.gradient import Weighing, chunk_gradient, energy_gradients, observed_seeds
 from dynrefine.refinement.gradient_check import (
-    CheckedLoss,
+    CheckedLosses,
     compare_with_backpropagation,
     compare_with_finite_differences,
 )
@@ -94,7 +94,7 @@ def pairs():
     """The loss of a velocity correlation on a pair potential of two parameters."""
     system, starts = starting_points()
     architecture = SoftPairs()
-    return CheckedLoss(
+    return CheckedLosses(
         Simulation(
             field_of(architecture, system.cell),
             FRAMES,
@@ -103,7 +103,7 @@ def pairs():
             architecture.initial_parameters(),
             system,
         ),
-        VelocityCorrelation(),
+        {"checked": VelocityCorrelation()},
         KELVIN,
         starts,
     )
@@ -113,7 +113,7 @@ def pairs():
 def virials(pairs):
     """The loss of a correlation of a quantity that depends on the potential itself."""
     simulation = replace(pairs.simulation, along=Observer({"virial": Quantity(virial, "eV")}, {}))
-    return replace(pairs, simulation=simulation, observable=VirialCorrelation())
+    return replace(pairs, simulation=simulation, observables={"checked": VirialCorrelation()})
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +128,7 @@ def infrared():
     wavenumbers = np.arange(10.0, 4000.0, 10.0)
     measured = np.stack([wavenumbers, 800.0 * np.exp(-(((wavenumbers - 1800.0) / 900.0) ** 2))], axis=1)
     volume = float(system.volume)
-    return CheckedLoss(
+    return CheckedLosses(
         Simulation(
             field_of(architecture, system.cell),
             FRAMES,
@@ -137,7 +137,7 @@ def infrared():
             architecture.initial_parameters(),
             system,
         ),
-        Infrared.from_settings(settings, measured, Conditions(KELVIN, volume, 6, interval)),
+        {"checked": Infrared.from_settings(settings, measured, Conditions(KELVIN, volume, 6, interval))},
         KELVIN,
         starts,
     )
@@ -158,10 +158,10 @@ def given(pairs):
     """Ends, seeds and coefficients of all starting points."""
     legs = run_legs(pairs.simulation, pairs.starts)
     observed = Observed({name: join_directions(values) for name, values in legs.series.items()}, {})
-    statistics = pairs.observable.statistic(observed)
+    statistics = pairs.observables["checked"].statistic(observed)
     weights = jnp.full(STARTS, 1.0 / STARTS)
-    cotangent = jax.grad(pairs.observable.loss)(weights @ statistics)
-    seeds = observed_seeds({"checked": pairs.observable}, {"checked": cotangent}, weights, observed)
+    cotangent = jax.grad(pairs.observables["checked"].loss)(weights @ statistics)
+    seeds = observed_seeds(pairs.observables, {"checked": cotangent}, weights, observed)
     coefficients = ensemble_coefficients(weights, statistics @ cotangent, KELVIN)
     return Chunks(
         (legs.positions, legs.velocities), seeds, Weighing(weights, coefficients, STARTS), statistics
@@ -242,7 +242,7 @@ def test_the_check_notices_where_the_explicit_part_is_missing(virials):
 
 
 def test_both_parts_together_are_the_derivative_of_the_reweighted_loss(pairs, whole):
-    expected = central_difference(jax.jit(pairs), pairs.vector)
+    expected = central_difference(jax.jit(lambda vector: pairs(vector)[0]), pairs.vector)
     total = whole.trajectory.sum(axis=0) + whole.ensemble.sum(axis=0)
     np.testing.assert_allclose(total, expected, rtol=1e-6)
 
@@ -250,7 +250,7 @@ def test_both_parts_together_are_the_derivative_of_the_reweighted_loss(pairs, wh
 def test_the_ensemble_part_is_the_derivative_through_the_weights_alone(pairs, given, whole):
     @jax.jit
     def reweighted(vector):
-        return pairs.observable.loss(pairs.weights(vector) @ given.statistics)
+        return pairs.observables["checked"].loss(pairs.weights(vector) @ given.statistics)
 
     expected = central_difference(reweighted, pairs.vector)
     assert np.all(np.abs(expected) > 1e-3)  # or there would be nothing to see

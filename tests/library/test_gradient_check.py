@@ -22,20 +22,21 @@ SIZE, REVERSAL = 30, 3e-13  # parameters; Å
 
 @dataclass(frozen=True, eq=False)
 class KnownLoss:
-    """L = Σ_i a_i sin(x_i) in place of the loss of dynamics, and an adjoint gradient of any kind."""
+    """L = Σ_i a_i sin(x_i) in place of the losses of dynamics, and an adjoint gradient of any kind."""
 
     adjoint_gradient: np.ndarray
 
+    observables = ("sines",)
     vector = jnp.linspace(-1.0, 1.0, SIZE)
     slopes = jnp.linspace(1.0, 4.0, SIZE)
 
     def adjoint(self, tolerance):
         """What is to be checked, and the error of the reversal."""
-        return self.adjoint_gradient, REVERSAL
+        return self.adjoint_gradient[None], REVERSAL
 
     def __call__(self, x):
-        """The loss."""
-        return jnp.sum(self.slopes * jnp.sin(x))
+        """The loss [1]."""
+        return jnp.sum(self.slopes * jnp.sin(x), keepdims=True)
 
 
 TRUE = np.asarray(KnownLoss.slopes * jnp.cos(KnownLoss.vector))
@@ -64,12 +65,14 @@ def test_backpropagation_shows_by_how_much_the_adjoint_is_wrong(adjoint, error, 
     assert whole["adjoint"] == pytest.approx(np.sqrt(np.sum(adjoint**2)), rel=1e-12)
     assert whole["reference"] == pytest.approx(NORM, rel=1e-12)
     assert (reversal["comparison"], reversal["relative_error"]) == ("reversal", REVERSAL)
-    np.testing.assert_array_equal(returned, adjoint)
+    np.testing.assert_array_equal(returned, [adjoint])
 
 
 @pytest.mark.parametrize(("factor", "error"), [(1.0, 0.0), (1.01, 0.01), (-1.0, 2.0), (0.0, 1.0)])
 def test_central_differences_show_by_how_much_the_adjoint_is_wrong(factor, error):
-    rows = compare_with_finite_differences(KnownLoss(TRUE), factor * TRUE, displacement=1e-4, count=3, seed=5)
+    rows = compare_with_finite_differences(
+        KnownLoss(TRUE), factor * TRUE[None], displacement=1e-4, count=3, seed=5
+    )
     assert len(rows) == 4
     # A central difference errs by displacement² / 6 times the third derivative, which here is the first.
     for row in rows:
@@ -84,7 +87,7 @@ def test_a_single_wrong_derivative_is_found_among_the_largest():
     """Of thirty parameters the three with the largest derivatives are all chosen, one of which is wrong."""
     wrong = int(np.argmax(TRUE))
     adjoint = TRUE + 0.25 * TRUE[wrong] * np.eye(SIZE)[wrong]
-    rows = compare_with_finite_differences(KnownLoss(TRUE), adjoint, displacement=1e-4, count=3, seed=5)
+    rows = compare_with_finite_differences(KnownLoss(TRUE), adjoint[None], displacement=1e-4, count=3, seed=5)
     errors = {row["parameter"]: row["relative_error"] for row in rows}
     assert set(errors) == {f"number {index}" for index in np.argsort(-TRUE)[:3]} | {"random direction"}
     assert errors.pop(f"number {wrong}") == pytest.approx(0.25, rel=1e-6)
@@ -95,9 +98,9 @@ def test_a_single_wrong_derivative_is_found_among_the_largest():
 def test_the_random_direction_is_one_of_length_one():
     """Along it the derivative of a loss cannot be larger than the gradient, and of many it has this mean square."""
     along = [
-        compare_with_finite_differences(KnownLoss(TRUE), TRUE, displacement=1e-4, count=1, seed=seed)[-1][
-            "adjoint"
-        ]
+        compare_with_finite_differences(KnownLoss(TRUE), TRUE[None], displacement=1e-4, count=1, seed=seed)[
+            -1
+        ]["adjoint"]
         for seed in range(60)
     ]
     # The squared cosine of a random direction has the mean 1/n and a relative standard deviation below sqrt(2).

@@ -27,7 +27,7 @@ from dynrefine.quantities.stress import stress
 from dynrefine.refinement.depth_pilot import Pilot
 from dynrefine.refinement.gradient import Weighing, chunk_gradient, observed_seeds
 from dynrefine.refinement.gradient_check import (
-    CheckedLoss,
+    CheckedLosses,
     compare_with_backpropagation,
     compare_with_finite_differences,
 )
@@ -76,7 +76,7 @@ def pressure(system, kelvin=KELVIN, target=50.0, scale=1000.0):
 
 def checked(architecture, parameters, system, positions, observable, kelvin, frames=FRAMES, **options):
     draw = jax.vmap(lambda key: thermal_velocities(key, system.masses, kelvin))
-    return CheckedLoss(
+    return CheckedLosses(
         Simulation(
             field_of(architecture, system.cell, **options),
             frames,
@@ -85,7 +85,7 @@ def checked(architecture, parameters, system, positions, observable, kelvin, fra
             parameters,
             system,
         ),
-        observable,
+        {"checked": observable},
         kelvin,
         system.points(positions, draw(jax.random.split(jax.random.key(4), len(positions)))),
     )
@@ -113,7 +113,7 @@ def diffusion(argon):
     conditions = Conditions(KELVIN, float(system.volume), 32, 10.0, ("Ar",) * 32)
     settings = DiffusionSettings(element="Ar", target=2.0, window=30.0)
     observable = create_observables({"diffusion": settings}, {"diffusion": None}, conditions)["diffusion"]
-    return replace(argon, observable=observable, simulation=simulation)
+    return replace(argon, observables={"checked": observable}, simulation=simulation)
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def viscosity(argon):
     conditions = Conditions(KELVIN, float(simulation.system.volume), 32, 10.0)
     settings = ViscositySettings(target=0.2, window=40.0, limit=30.0)
     observable = create_observables({"viscosity": settings}, {"viscosity": None}, conditions)["viscosity"]
-    return replace(argon, observable=observable, simulation=simulation)
+    return replace(argon, observables={"checked": observable}, simulation=simulation)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_the_gradient_of_a_thermal_expansion_is_its_derivative(argon):
     chosen = create_observables({"thermal_expansion": settings}, {"thermal_expansion": None}, conditions)
     expansion = chosen["thermal_expansion"]
     simulation = replace(argon.simulation, at_start=Observer.of(expansion.at_start, {}))
-    loss = replace(argon, observable=expansion, simulation=simulation, starts=starts)
+    loss = replace(argon, observables={"checked": expansion}, simulation=simulation, starts=starts)
     adjoint, _ = loss.adjoint(tolerance=1e-9)
     # Energies change by some 100 times the displacement: 1e-3 kT, whose square is the error of the difference.
     for row in compare_with_finite_differences(loss, adjoint, displacement=1e-7, count=2, seed=0):
@@ -195,19 +195,19 @@ def test_the_gradient_of_a_thermal_expansion_is_its_derivative(argon):
 
 def test_both_parts_of_the_gradient_matter_and_each_is_its_derivative(argon):
     """The explicit part at equal weights, the ensemble part at the quantities of the unchanged potential."""
-    loss, weights = argon.observable.loss, jnp.full(STARTS, 1.0 / STARTS)
+    loss, weights = argon.observables["checked"].loss, jnp.full(STARTS, 1.0 / STARTS)
 
     @jax.jit
     def parts(vector):
-        statistics = argon.statistics(argon.vector)
-        explicit = jax.grad(lambda moved: loss(weights @ argon.statistics(moved)))(vector)
+        statistics = argon.statistics(argon.vector)["checked"]
+        explicit = jax.grad(lambda moved: loss(weights @ argon.statistics(moved)["checked"]))(vector)
         return explicit, jax.grad(lambda moved: loss(argon.weights(moved) @ statistics))(vector)
 
     explicit, ensemble = parts(argon.vector)
     observed = Observed({}, observed_at_start(argon))
-    state = evaluate_state({"checked": argon.observable}, {"checked": 1.0}, observed, Shares(weights), KELVIN)
+    state = evaluate_state(argon.observables, {"checked": 1.0}, observed, Shares(weights), KELVIN)
     cotangents = state.weighted_cotangents({"checked": 1.0})
-    seeds = observed_seeds({"checked": argon.observable}, cotangents, weights, observed)
+    seeds = observed_seeds(argon.observables, cotangents, weights, observed)
     nowhere = jnp.zeros((STARTS, 2, 32, 3))
     found = chunk_gradient(
         argon.simulation,
@@ -244,7 +244,7 @@ def test_the_gradient_of_the_viscosity_has_three_parts(viscosity):
 def test_derivatives_by_named_parameters_are_those_of_the_reweighted_properties(argon, diffusion):
     """Of a static property and of one along trajectories, and their errors by leaving out starting points."""
     simulation = replace(diffusion.simulation, at_start=argon.simulation.at_start)
-    observables = {"pressure": argon.observable, "diffusion": diffusion.observable}
+    observables = {"pressure": argon.observables["checked"], "diffusion": diffusion.observables["checked"]}
     potential = Model(simulation.field.architecture, dict(simulation.parameters), {})
 
     def observe(moved):
@@ -267,8 +267,15 @@ def test_derivatives_by_named_parameters_are_those_of_the_reweighted_properties(
     @jax.jit
     def properties(vector):
         weights = argon.weights(vector)
-        means = [jnp.tensordot(weights, each.statistics(vector), axes=1) for each in (argon, diffusion)]
-        return jnp.stack([argon.observable.predict(means[0])[0], diffusion.observable.predict(means[1])[0]])
+        means = [
+            jnp.tensordot(weights, each.statistics(vector)["checked"], axes=1) for each in (argon, diffusion)
+        ]
+        return jnp.stack(
+            [
+                argon.observables["checked"].predict(means[0])[0],
+                diffusion.observables["checked"].predict(means[1])[0],
+            ]
+        )
 
     steps = 1e-5 * np.diag(argon.vector)
     differences = [
@@ -320,7 +327,7 @@ def test_the_gradient_of_the_pressure_of_networks(networks):
 @pytest.mark.slow
 def test_the_gradient_of_the_viscosity_of_networks(networks, viscosity):
     simulation = replace(networks.simulation, along=viscosity.simulation.along, at_start=Observer({}, {}))
-    loss = replace(networks, simulation=simulation, observable=viscosity.observable)
+    loss = replace(networks, simulation=simulation, observables=viscosity.observables)
     adjoint, _ = loss.adjoint(tolerance=1e-9)
     for row in compare_with_finite_differences(loss, adjoint, displacement=1e-5, count=1, seed=0):
         assert row["relative_error"] < 1e-6, row
@@ -328,7 +335,7 @@ def test_the_gradient_of_the_viscosity_of_networks(networks, viscosity):
 
 def test_two_observables_at_once_have_the_sum_of_their_gradients(argon, diffusion):
     """Of starting points with unequal weights, as of a reused ensemble."""
-    observables = {"pressure": argon.observable, "diffusion": diffusion.observable}
+    observables = {"pressure": argon.observables["checked"], "diffusion": diffusion.observables["checked"]}
     importance = {"pressure": 3.0, "diffusion": 0.5}
     changes = np.array([0.0, 4e-3, -3e-3, 1e-3])  # eV
     simulation = replace(diffusion.simulation, at_start=argon.simulation.at_start)
@@ -355,7 +362,10 @@ def test_two_observables_at_once_have_the_sum_of_their_gradients(argon, diffusio
         weights = argon.weights(vector) * former
         weights /= jnp.sum(weights)
         return sum(
-            importance[name] * loss.observable.loss(jnp.tensordot(weights, loss.statistics(vector), axes=1))
+            importance[name]
+            * loss.observables["checked"].loss(
+                jnp.tensordot(weights, loss.statistics(vector)["checked"], axes=1)
+            )
             for name, loss in (("pressure", argon), ("diffusion", diffusion))
         )
 
@@ -369,7 +379,7 @@ def test_two_observables_at_once_have_the_sum_of_their_gradients(argon, diffusio
 def test_a_pilot_is_not_moved_by_what_needs_no_trajectory(argon, diffusion):
     alone = Pilot(
         simulation=diffusion.simulation,
-        observables={"diffusion": diffusion.observable},
+        observables={"diffusion": diffusion.observables["checked"]},
         weights={"diffusion": 1.0, "pressure": 5.0},
         starts=argon.starts,
         tolerance=1e-9,
@@ -378,7 +388,7 @@ def test_a_pilot_is_not_moved_by_what_needs_no_trajectory(argon, diffusion):
     both = replace(
         alone,
         simulation=replace(diffusion.simulation, at_start=argon.simulation.at_start),
-        observables={"pressure": argon.observable, "diffusion": diffusion.observable},
+        observables={"pressure": argon.observables["checked"], "diffusion": diffusion.observables["checked"]},
     )
 
     def gradient(pilot):

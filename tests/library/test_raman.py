@@ -17,7 +17,7 @@ from dynrefine.geometry.system import drawn_velocities
 from dynrefine.properties.base import Conditions, create_observables
 from dynrefine.properties.raman import reduction
 from dynrefine.quantities.base import Observer, Quantity
-from dynrefine.refinement.gradient_check import CheckedLoss, compare_with_finite_differences
+from dynrefine.refinement.gradient_check import CheckedLosses, compare_with_finite_differences
 from dynrefine.units import WAVENUMBER
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")
@@ -142,7 +142,7 @@ def test_its_gradient_is_the_central_difference():
     settings = {"bands": [Band(range=[200.0, 3600.0])], "window": 16.0, "resolution": 400.0}
     observable = raman(measured, conditions, **settings)
     architecture = SoftPairs()
-    loss = CheckedLoss(
+    loss = CheckedLosses(
         Simulation(
             field_of(architecture, system.cell),
             ObservationTimes(timestep=0.5, count=5, stride=4, kept=5),
@@ -151,7 +151,7 @@ def test_its_gradient_is_the_central_difference():
             architecture.initial_parameters(),
             system,
         ),
-        observable,
+        {"checked": observable},
         300.0,
         system.points(positions[None] + shifts, drawn_velocities(jax.random.key(4), system, 300.0, 4)),
     )

@@ -31,8 +31,8 @@ def read_centres(folder: Path, project: str) -> np.ndarray:
     path = folder / f"{project}-HOMO_centers_s1-1_0.xyz"
     if not path.exists():
         raise CampaignError(
-            f"{path} does not exist: expected the Wannier centres of a run of CP2K 2023.1 or later; run that version or "
-            "set labelling.settings.wannier_centres to false."
+            f"{path} does not exist: expected the Wannier centres of a run of CP2K 2023.1 or later; run that "
+            "version or set labelling.settings.wannier_centres to false."
         )
     written = read(path)
     return written.positions[np.array(written.get_chemical_symbols()) == _CENTRE]
@@ -60,8 +60,8 @@ def local_dipoles(atoms: Atoms, centres: np.ndarray) -> np.ndarray:
         found = np.unique(counts[atoms.symbols == symbol])
         if len(found) > 1:
             raise CampaignError(
-                f"atoms of {symbol} have {', '.join(map(str, found))} Wannier centres, expected as many for each: the "
-                "formal charge of the element is not defined; remove the frame, or set "
+                f"atoms of {symbol} have {', '.join(map(str, found))} Wannier centres, expected as many for each: "
+                "the formal charge of the element is not defined; remove the frame, or set "
                 "labelling.settings.wannier_centres to false."
             )
     result = np.zeros((len(atoms), 3))

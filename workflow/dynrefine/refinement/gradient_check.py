@@ -1,8 +1,8 @@
 """The gradient against independent ways to compute it, on short trajectories of a few starting points.
 
-The loss is L(θ) = loss(Σ_s w_s(θ) c_s(θ)): the trajectories start at fixed points and depend on θ through the
-forces, the weights w_s ∝ exp(-β U(x_s; θ)) through the probability of the points. Its derivative is exactly what
-the campaign calls the gradient.
+The loss of an observable is L(θ) = loss(Σ_s w_s(θ) c_s(θ)): the trajectories start at fixed points and depend on θ
+through the forces, the weights w_s ∝ exp(-β U(x_s; θ)) through the probability of the points. Its derivative is
+exactly what the campaign calls the gradient. All observables are seen along the same trajectories, by one program.
 """
 
 from collections.abc import Mapping
@@ -26,18 +26,18 @@ from dynrefine.sampling.reweighting import boltzmann_weights, ensemble_coefficie
 
 
 @dataclass(frozen=True, eq=False)
-class CheckedLoss:
-    """Everything that the loss of the check depends on but the trainable parameters.
+class CheckedLosses:
+    """Everything that the losses of the check depend on but the trainable parameters.
 
     Attributes:
         simulation: of the trajectories.
-        observable: whose loss it is.
+        observables: whose losses they are, by name; K of them.
         kelvin: temperature, K.
         starts: of the trajectories.
     """
 
     simulation: Simulation
-    observable: Observable
+    observables: Mapping[str, Observable]
     kelvin: float
     starts: Point
 
@@ -52,7 +52,7 @@ class CheckedLoss:
         restore = flat_parameters(parameters["trainable"])[1]
         return replace(self.simulation, parameters={**parameters, "trainable": restore(vector)})
 
-    def statistics(self, vector: jax.Array) -> jax.Array:
+    def statistics(self, vector: jax.Array) -> dict[str, jax.Array]:
         """c_s(θ) of every starting point, differentiable by backpropagation step by step in floating point."""
         moved = self.moved_to(vector)
         floating = replace(moved, times=replace(moved.times, reversal="floating"))
@@ -65,7 +65,11 @@ class CheckedLoss:
             return moved.observed(moved.at_start, moved.parameters["trainable"], start, neighbours)
 
         starts = jax.lax.map(at_start, self.starts)
-        return self.observable.statistic(Observed(along, starts))
+        return self.statistics_of(Observed(along, starts))
+
+    def statistics_of(self, observed: Observed) -> dict[str, jax.Array]:
+        """The statistics of what was observed, by observable."""
+        return {name: observable.statistic(observed) for name, observable in self.observables.items()}
 
     def weights(self, vector: jax.Array) -> jax.Array:
         """w_s(θ), equal at the parameters themselves."""
@@ -82,99 +86,129 @@ class CheckedLoss:
         return boltzmann_weights(jax.lax.map(change, self.starts), self.kelvin)
 
     def __call__(self, vector: jax.Array) -> jax.Array:
-        """L(θ) at a vector of trainable parameters [P]."""
-        return self.observable.loss(jnp.tensordot(self.weights(vector), self.statistics(vector), axes=1))
+        """L(θ) of each observable [K] at a vector of trainable parameters [P]."""
+        weights, statistics = self.weights(vector), self.statistics(vector)
+        losses = [
+            observable.loss(jnp.tensordot(weights, statistics[name], axes=1))
+            for name, observable in self.observables.items()
+        ]
+        return jnp.stack(losses)
 
     def adjoint(self, tolerance: float) -> tuple[np.ndarray, float]:
-        """The gradient as the campaign computes it [P], and the largest reversal error, Å."""
+        """The gradients as the campaign computes them [K, P], and the largest reversal error, Å."""
         own = self.simulation
         legs = run_legs(own, self.starts)
         along = {name: join_directions(array) for name, array in legs.series.items()}
         observed = Observed(along, observe_starts(own, self.starts))
-        statistics = jax.jit(self.observable.statistic)(observed)
+        statistics = jax.jit(self.statistics_of)(observed)
         count = len(self.starts.positions)
         weights = jnp.full(count, 1.0 / count, self.starts.positions.dtype)
-        cotangent = jax.jit(jax.grad(self.observable.loss))(jnp.tensordot(weights, statistics, axes=1))
-        contributions = jnp.tensordot(statistics, cotangent, axes=cotangent.ndim)
-        gradient = chunk_gradient(
-            own,
-            self.starts,
-            legs.ends,
-            observed_seeds({"checked": self.observable}, {"checked": cotangent}, weights, observed),
-            Weighing(weights, ensemble_coefficients(weights, contributions, self.kelvin), count),
-            tolerance,
-        )
-        total = gradient.trajectory.sum(axis=0) + gradient.ensemble.sum(axis=0)
-        return total, float(gradient.reversal_error.max())
+        means = {name: jnp.tensordot(weights, each, axes=1) for name, each in statistics.items()}
+        cotangents = {
+            name: jax.jit(jax.grad(observable.loss))(means[name])
+            for name, observable in self.observables.items()
+        }
+        totals, reversals = [], []
+        for name, cotangent in cotangents.items():
+            # Those of all others are zero: one program differentiates each.
+            alone = {other: float(other == name) * each for other, each in cotangents.items()}
+            contributions = jnp.tensordot(statistics[name], cotangent, axes=cotangent.ndim)
+            gradient = chunk_gradient(
+                own,
+                self.starts,
+                legs.ends,
+                observed_seeds(self.observables, alone, weights, observed),
+                Weighing(weights, ensemble_coefficients(weights, contributions, self.kelvin), count),
+                tolerance,
+            )
+            totals.append(gradient.trajectory.sum(axis=0) + gradient.ensemble.sum(axis=0))
+            reversals.append(gradient.reversal_error.max())
+        return np.stack(totals), float(max(reversals))
 
 
-def backpropagated(loss: CheckedLoss) -> np.ndarray:
-    """dL/dθ by backpropagation [P]."""
-    return np.asarray(jax.jit(jax.grad(loss))(loss.vector))
+def backpropagated(losses: CheckedLosses) -> np.ndarray:
+    """dL/dθ by backpropagation [K, P]."""
+    return np.asarray(jax.jit(jax.jacrev(losses))(losses.vector))
 
 
 def compare_with_backpropagation(
-    loss: CheckedLoss, tolerance: float, precision: str, reference: np.ndarray | None = None
+    losses: CheckedLosses, tolerance: float, precision: str, reference: np.ndarray | None = None
 ) -> tuple[list[dict[str, Any]], np.ndarray]:
-    """Rows of the check's table for the whole gradient, and the adjoint gradient [P].
+    """Rows of the check's table for the whole gradients, and the adjoint gradients [K, P].
 
     Arguments:
-        loss: whose adjoint gradient is compared.
+        losses: whose adjoint gradients are compared.
         tolerance: of the reversal, Å.
         precision: of the adjoint.
-        reference: `backpropagated` of the same loss in double precision [P]; that of the loss itself if not given.
+        reference: `backpropagated` of the same losses in double precision [K, P]; if not given, that of the losses
+            themselves.
     """
-    adjoint, reversal = loss.adjoint(tolerance)
+    adjoint, reversal = losses.adjoint(tolerance)
     if reference is None:
-        reference = backpropagated(loss)
-    norm = np.linalg.norm(reference)
-    rows = [
-        {
-            "comparison": "backpropagation",
-            "precision": precision,
-            "parameter": f"all ({len(reference)})",
-            "adjoint": np.linalg.norm(adjoint),
-            "reference": norm,
-            "relative_error": np.linalg.norm(adjoint - reference) / norm,
-            "cosine": adjoint @ reference / (np.linalg.norm(adjoint) * norm),
-        },
-        {"comparison": "reversal", "precision": precision, "parameter": "Å", "relative_error": reversal},
-    ]
+        reference = backpropagated(losses)
+    rows = []
+    for name, own, expected in zip(losses.observables, adjoint, reference, strict=True):
+        norm = np.linalg.norm(expected)
+        rows += [
+            {
+                "observable": name,
+                "comparison": "backpropagation",
+                "precision": precision,
+                "parameter": f"all ({len(expected)})",
+                "adjoint": np.linalg.norm(own),
+                "reference": norm,
+                "relative_error": np.linalg.norm(own - expected) / norm,
+                "cosine": own @ expected / (np.linalg.norm(own) * norm),
+            },
+            {
+                "observable": name,
+                "comparison": "reversal",
+                "precision": precision,
+                "parameter": "Å",
+                "relative_error": reversal,
+            },
+        ]
     return rows, adjoint
 
 
 def compare_with_finite_differences(
-    loss: CheckedLoss, adjoint: np.ndarray, displacement: float, count: int, seed: int
+    losses: CheckedLosses, adjoint: np.ndarray, displacement: float, count: int, seed: int
 ) -> list[dict[str, Any]]:
     """Rows of the check's table for single parameters and one random direction in all of them.
 
     Arguments:
-        loss: in double precision.
-        adjoint: gradient to check [P].
+        losses: in double precision.
+        adjoint: gradients to check [K, P].
         displacement: of the central difference, pure number.
-        count: parameters, chosen at random among the tenth with the largest derivatives.
+        count: parameters of each loss, chosen at random among the tenth with its largest derivatives.
         seed: of the choice.
     """
-    rng = np.random.default_rng(seed)
-    largest = np.argsort(-np.abs(adjoint))[: max(len(adjoint) // 10, count)]
-    chosen = rng.choice(largest, size=min(count, len(largest)), replace=False)
-    directions = {f"number {index}": np.eye(1, len(adjoint), index)[0] for index in chosen}
-    random = rng.normal(size=len(adjoint))
-    directions["random direction"] = random / np.linalg.norm(random)
-    value, rows = jax.jit(loss), []
-    for name, direction in directions.items():
-        shift = displacement * direction
-        above, below = (value(loss.vector + sign * shift) for sign in (1.0, -1.0))
-        reference = float(above - below) / (2.0 * displacement)
-        own = float(adjoint @ direction)
-        rows.append(
-            {
-                "comparison": "central difference",
-                "precision": "float64",
-                "parameter": name,
-                "adjoint": own,
-                "reference": reference,
-                "relative_error": abs(own - reference) / abs(reference),
-            }
-        )
+    values, rows = jax.jit(losses), []
+    for number, (name, gradient) in enumerate(zip(losses.observables, adjoint, strict=True)):
+        for parameter, direction in _directions(gradient, count, seed).items():
+            shift = displacement * direction
+            above, below = (float(values(losses.vector + sign * shift)[number]) for sign in (1.0, -1.0))
+            reference = (above - below) / (2.0 * displacement)
+            own = float(gradient @ direction)
+            rows.append(
+                {
+                    "observable": name,
+                    "comparison": "central difference",
+                    "precision": "float64",
+                    "parameter": parameter,
+                    "adjoint": own,
+                    "reference": reference,
+                    "relative_error": abs(own - reference) / abs(reference),
+                }
+            )
     return rows
+
+
+def _directions(gradient: np.ndarray, count: int, seed: int) -> dict[str, np.ndarray]:
+    """Of `count` single parameters, and a random one of length one in all of them [P]."""
+    rng = np.random.default_rng(seed)
+    largest = np.argsort(-np.abs(gradient))[: max(len(gradient) // 10, count)]
+    chosen = rng.choice(largest, size=min(count, len(largest)), replace=False)
+    directions = {f"number {index}": np.eye(1, len(gradient), index)[0] for index in chosen}
+    random = rng.normal(size=len(gradient))
+    return directions | {"random direction": random / np.linalg.norm(random)}

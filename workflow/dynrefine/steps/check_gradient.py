@@ -1,6 +1,6 @@
 """The check of the gradient."""
 
-from typing import Any
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ from dynrefine.properties.base import Observable
 from dynrefine.quantities.base import Observer
 from dynrefine.refinement.gathering import observables_of
 from dynrefine.refinement.gradient_check import (
-    CheckedLoss,
+    CheckedLosses,
     backpropagated,
     compare_with_backpropagation,
     compare_with_finite_differences,
@@ -24,46 +24,45 @@ from dynrefine.steps.loading import load_potential, load_surfaces
 
 
 def check_gradient(job: Job, settings: CheckGradient) -> None:
-    """Compare the adjoint gradient with backpropagation and central differences, on short trajectories."""
+    """Compare the adjoint gradients with backpropagation and central differences, on short trajectories."""
     ensemble = load_ensemble(job.inputs.ensemble)
-    rows = [
-        {"observable": name, **row}
-        for name, observable in observables_of(settings, settings.state, [ensemble]).items()
-        for row in _compared(job, settings, ensemble, observable)
-    ]
-    write_table(job.outputs.table, pd.DataFrame(rows))
-
-
-def _compared(
-    job: Job, settings: CheckGradient, ensemble: Ensemble, observable: Observable
-) -> list[dict[str, Any]]:
+    observables = observables_of(settings, settings.state, [ensemble])
     check, tolerance = settings.gradient.check, settings.gradient.reversal_tolerance
     # What is computed in double precision runs a few times only: it is compiled fast. The adjoint in single
     # precision is compiled as in the campaign.
     of_campaign = jax.config.read("jax_disable_most_optimizations")
     jax.config.update("jax_disable_most_optimizations", True)
-    loss = _loss(job, settings, ensemble, observable, "float64")
-    reference = backpropagated(loss)
-    double, adjoint = compare_with_backpropagation(loss, tolerance, "float64", reference)
+    losses = _losses(job, settings, ensemble, observables, "float64")
+    reference = backpropagated(losses)
+    double, adjoint = compare_with_backpropagation(losses, tolerance, "float64", reference)
     differences = compare_with_finite_differences(
-        loss, adjoint, check.displacement, check.parameters, job.drawing_seed
+        losses, adjoint, check.displacement, check.parameters, job.drawing_seed
     )
     jax.config.update("jax_disable_most_optimizations", of_campaign)
     single, _ = compare_with_backpropagation(
-        _loss(job, settings, ensemble, observable, "float32"), tolerance, "float32", reference
+        _losses(job, settings, ensemble, observables, "float32"), tolerance, "float32", reference
     )
-    return [*double, *single, *differences]
+    table = pd.DataFrame([*double, *single, *differences])
+    by_observable = [table[table.observable == name] for name in observables]
+    write_table(job.outputs.table, pd.concat(by_observable, ignore_index=True))
 
 
-def _loss(
-    job: Job, settings: CheckGradient, ensemble: Ensemble, observable: Observable, precision: str
-) -> CheckedLoss:
+def _losses(
+    job: Job,
+    settings: CheckGradient,
+    ensemble: Ensemble,
+    observables: Mapping[str, Observable],
+    precision: str,
+) -> CheckedLosses:
     dtype, trajectory = jnp.dtype(precision), settings.trajectory
     potential = load_potential(job, settings, precision)
     length = settings.gradient.check.steps * trajectory.timestep
     surfaces = load_surfaces(job, settings, precision)
-    along, at_start = (Observer.of(names, surfaces) for names in (observable.along, observable.at_start))
-    return CheckedLoss(
+    needed = ((each.along, each.at_start) for each in observables.values())
+    along, at_start = (
+        Observer.of(sorted(set().union(*names)), surfaces) for names in zip(*needed, strict=True)
+    )
+    return CheckedLosses(
         simulation=simulation_of(
             potential,
             ensemble,
@@ -71,7 +70,7 @@ def _loss(
             observation_times(trajectory.model_copy(update={"length": length})),
             (along, at_start),
         ),
-        observable=observable,
+        observables=observables,
         kelvin=settings.state.temperature,
         starts=ensemble.starts(dtype).first(settings.gradient.check.replicas),
     )
