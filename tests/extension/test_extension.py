@@ -66,7 +66,7 @@ def test_a_potential_from_outside_leaves_with_its_program(tmp_path):
 def test_the_campaign_comes_to_its_report(extended):
     assert (extended.results / "report.html").stat().st_size > 10_000
     assert extended.planned() == {}
-    history = load_history(extended.results / "refinement/001/history.csv")
+    history = load_history(extended.results / "refinement/000/history.csv")
     assert history.by_quantity("loss")["toy_extension.fluctuations", "300K"].value.notna().all()
     assert history.by_quantity("gradient")["whole", ""].value.min() > 0.0
 
