@@ -39,9 +39,11 @@ def test_the_autocorrelation_in_single_precision():
     np.testing.assert_allclose(found, by_definition(series.astype(float), 50), atol=1e-5)
 
 
-def test_a_depth_beyond_the_series_is_refused():
-    with pytest.raises(ValueError, match="depth 20 needs more than the 20 frames"):
-        autocorrelation(jnp.zeros((20, 3)), 20)
+def test_the_autocorrelation_is_zero_at_lags_that_the_series_does_not_hold():
+    series = np.random.default_rng(3).normal(size=(5, 20, 3))
+    found = np.asarray(autocorrelation(jnp.asarray(series), 24))
+    np.testing.assert_allclose(found[2, :20], by_definition(series[2], 19), atol=1e-12)
+    assert found.shape == (5, 25) and not found[:, 20:].any()
 
 
 def test_the_window_falls_from_one_to_zero_with_zero_slope():

@@ -7,10 +7,10 @@ import pytest
 from dynrefine.config.properties.transport import DiffusionSettings, EinsteinDiffusionSettings
 from dynrefine.files.trajectories import Observed
 from dynrefine.properties.base import Conditions, create_observables, settled
+from dynrefine.properties.correlation import velocity_autocorrelation
 from dynrefine.properties.diffusion import (
     finite_size_correction,
     running_diffusion,
-    velocity_autocorrelation,
 )
 from dynrefine.refinement.validation import evaluate_details
 

@@ -15,13 +15,15 @@ before, since v and with it g depend on it. Method: Han & Yu, Nat. Commun. 16, 8
 """
 
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Num
 
+from dynrefine.dynamics.fixed_point import FixedPoint
+from dynrefine.dynamics.floating_point import FloatingPoint
 from dynrefine.dynamics.force_field import ForceField, ListFaults, list_faults, with_sufficient_lists
 from dynrefine.dynamics.leapfrog import Simulation
 from dynrefine.dynamics.mapping import Blocks, for_each, sum_each
@@ -167,9 +169,22 @@ def walk_legs_back(
         adjoint legs with two leading axes, starting point and direction of time; the gradient has one, the block.
     """
     blocks = blocks or Blocks(len(ends.positions))
+    all_legs = _program(simulation.times.arithmetic)
 
-    @partial(jax.jit, compiler_options=simulation.times.arithmetic.compiler_options)
-    def all_legs(simulation: Simulation, ends: Point, seeds: Any, lists: Any) -> Any:
+    def run(field: ForceField) -> Any:
+        return all_legs(replace(simulation, field=field), ends, seeds, lists, blocks)
+
+    if lists is not None:  # they sufficed on the way there
+        return run(simulation.field.with_capacity(int(jnp.max(lists.capacity))))[0]
+    return with_sufficient_lists(run, simulation.field)
+
+
+@cache
+def _program(arithmetic: type[FloatingPoint] | type[FixedPoint]) -> Any:
+    """What walks all legs back: one program as long as only arrays differ."""
+
+    @partial(jax.jit, static_argnames="blocks", compiler_options=arithmetic.compiler_options)
+    def all_legs(simulation: Simulation, ends: Point, seeds: Any, lists: Any, blocks: Blocks) -> Any:
         def legs(ends: Point, seeds: Any, lists: Any) -> Any:
             def leg(positions: Any, velocities: Any, direction: Any, seeds: Any, lists: Any) -> Any:
                 end = Point(positions, velocities, ends.cell)
@@ -185,9 +200,4 @@ def walk_legs_back(
         )
         return replace(legs, gradient=gradient), faults
 
-    def run(field: ForceField) -> Any:
-        return all_legs(replace(simulation, field=field), ends, seeds, lists)
-
-    if lists is not None:  # they sufficed on the way there
-        return run(simulation.field.with_capacity(int(jnp.max(lists.capacity))))[0]
-    return with_sufficient_lists(run, simulation.field)
+    return all_legs

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from dynrefine.dynamics.fixed_point import FixedPoint
+from dynrefine.dynamics.floating_point import FloatingPoint
 from dynrefine.dynamics.force_field import require_finite, with_sufficient_lists
 from dynrefine.dynamics.leapfrog import Leg, Simulation, propagate
 from dynrefine.dynamics.mapping import for_each
@@ -30,17 +32,24 @@ def run_legs(simulation: Simulation, starts: Point) -> Leg:
         CampaignError: neighbour lists cannot follow, or the energy is not finite.
     """
     times = simulation.times
-
-    @partial(jax.jit, compiler_options=times.arithmetic.compiler_options)
-    def all_legs(simulation: Simulation, starts: Point) -> Any:
-        return for_each(both_ways(partial(propagate, simulation)))(starts)
-
+    all_legs = _program(times.arithmetic)
     represented = times.arithmetic.represented(starts, times.timestep)
     legs = with_sufficient_lists(
         lambda field: all_legs(replace(simulation, field=field), represented), simulation.field
     )
     require_finite(legs.energies, times.timestep)
     return legs
+
+
+@cache
+def _program(arithmetic: type[FloatingPoint] | type[FixedPoint]) -> Any:
+    """What runs all legs: one program as long as only arrays differ."""
+
+    @partial(jax.jit, compiler_options=arithmetic.compiler_options)
+    def all_legs(simulation: Simulation, starts: Point) -> Any:
+        return for_each(both_ways(partial(propagate, simulation)))(starts)
+
+    return all_legs
 
 
 def both_ways(leg: Callable[[Point, Any], Any]) -> Callable[[Point], Any]:

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 from ase.geometry import get_distances
-from ase.io import read
 
 from dynrefine.errors import CampaignError
 
@@ -34,8 +33,8 @@ def read_centres(folder: Path, project: str) -> np.ndarray:
             f"{path} does not exist: expected the Wannier centres of a run of CP2K 2023.1 or later; run that "
             "version or set labelling.settings.wannier_centres to false."
         )
-    written = read(path)
-    return written.positions[np.array(written.get_chemical_symbols()) == _CENTRE]
+    rows = [line.split() for line in path.read_text().splitlines()[2:]]
+    return np.array([row[1:4] for row in rows if row[0] == _CENTRE], float)
 
 
 def local_dipoles(atoms: Atoms, centres: np.ndarray) -> np.ndarray:

@@ -14,20 +14,37 @@ def autocorrelation(
 
     Arguments:
         series: in any unit.
-        depth: largest lag in frames; less than the number of frames.
+        depth: largest lag in frames.
 
     Returns:
-        in the squared unit of the series.
+        in the squared unit of the series; zero at lags that the series does not hold, since those that the adjoint
+        follows may be shorter than the window of a property.
     """
     frames = series.shape[-2]
-    if depth >= frames:
-        raise ValueError(f"a correlation of depth {depth} needs more than the {frames} frames of the series")
-    padded = frames + depth
+    held = min(depth, frames - 1)
+    padded = frames + held
     spectrum = jnp.fft.rfft(series, n=padded, axis=-2)
     power = jnp.sum(jnp.abs(spectrum) ** 2, axis=-1)
-    sums = jnp.fft.irfft(power, n=padded, axis=-1)[..., : depth + 1]
-    origins = frames - jnp.arange(depth + 1, dtype=series.dtype)
-    return sums / jnp.expand_dims(origins, range(sums.ndim - 1))
+    sums = jnp.fft.irfft(power, n=padded, axis=-1)[..., : held + 1]
+    origins = frames - jnp.arange(held + 1, dtype=series.dtype)
+    means = sums / jnp.expand_dims(origins, range(sums.ndim - 1))
+    return jnp.pad(means, [(0, 0)] * (means.ndim - 1) + [(0, depth - held)])
+
+
+def velocity_autocorrelation(
+    velocities: Float[Array, "*leading frames N 3"], depth: int
+) -> Float[Array, "*leading {depth}+1"]:
+    """<v(0) · v(t)> per atom, the mean over origins and atoms.
+
+    Arguments:
+        velocities: Å/fs.
+        depth: largest lag, frames.
+
+    Returns:
+        Å²/fs².
+    """
+    flat = velocities.reshape(*velocities.shape[:-2], -1)
+    return autocorrelation(flat, depth) / velocities.shape[-2]
 
 
 def running_integral(

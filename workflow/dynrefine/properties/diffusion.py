@@ -3,14 +3,13 @@
 import math
 from dataclasses import dataclass
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
 from dynrefine.config.properties.transport import DiffusionSettings, SelfDiffusionSettings
 from dynrefine.files.trajectories import Observed
 from dynrefine.properties.base import Conditions, Detail, relative_loss
-from dynrefine.properties.correlation import autocorrelation, running_integral
+from dynrefine.properties.correlation import running_integral, velocity_autocorrelation
 from dynrefine.properties.green_kubo import GreenKubo, Window, details_of_limit
 from dynrefine.units import BOLTZMANN, DIFFUSION, ELECTRONVOLT
 
@@ -60,13 +59,10 @@ class SelfDiffusion(GreenKubo):
         return cls(window, target, atoms_of(settings, conditions), correction, details)
 
     def statistic(self, observed: Observed) -> Float[Array, "*leading {self.window.depth}+1"]:
-        """Velocity autocorrelation, Å²/fs²; zero beyond the series, which may be shorter."""
-        velocities = observed.along["velocities"]
-        depth = self.window.depth
-        held = min(depth, velocities.shape[-3] - 1)
-        correlation = velocity_autocorrelation(velocities[..., self.diffusing, :], held)
-        padding = [(0, 0)] * (correlation.ndim - 1) + [(0, depth - held)]
-        return jnp.pad(correlation, padding)
+        """Velocity autocorrelation, Å²/fs²."""
+        return velocity_autocorrelation(
+            observed.along["velocities"][..., self.diffusing, :], self.window.depth
+        )
 
     def predict(self, mean: Float[Array, "*leading {self.window.depth}+1"]) -> Float[Array, "*leading 1"]:
         """D in 1e-9 m²/s."""
@@ -104,22 +100,6 @@ def correction_of(settings: SelfDiffusionSettings, conditions: Conditions) -> fl
     if settings.viscosity is None:
         return 0.0
     return finite_size_correction(conditions.temperature, settings.viscosity, conditions.volume)
-
-
-def velocity_autocorrelation(
-    velocities: Float[Array, "*leading frames N 3"], depth: int
-) -> Float[Array, "*leading {depth}+1"]:
-    """<v(0) · v(t)> per atom, the mean over origins and atoms.
-
-    Arguments:
-        velocities: Å/fs.
-        depth: largest lag, frames.
-
-    Returns:
-        Å²/fs².
-    """
-    flat = velocities.reshape(*velocities.shape[:-2], -1)
-    return autocorrelation(flat, depth) / velocities.shape[-2]
 
 
 def running_diffusion(

@@ -85,9 +85,9 @@ class IntermediateScattering:
         return ("lag", "fs"), (f"{name}/F(q,0)" if self.is_normalised else name, "1")
 
     def statistic(self, observed: Observed) -> Float[Array, "S W"]:
-        """F(q,t) of each starting point, zero beyond the series, which may be shorter."""
+        """F(q,t) of each starting point."""
         positions, cells = observed.along["positions"], observed.at_start["cell"]
-        held = min(len(self.abscissa), positions.shape[1]) - 1
+        longest = len(self.abscissa) - 1
         amplitudes = jnp.asarray(self.amplitudes, positions.dtype)
         waves = 2.0 * math.pi * jnp.asarray(self.vectors, positions.dtype)
 
@@ -98,10 +98,9 @@ class IntermediateScattering:
             parts = [of_atoms * jnp.cos(phases), of_atoms * jnp.sin(phases)]
             if self.is_coherent:
                 parts = [jnp.sum(part, axis=-1, keepdims=True) for part in parts]
-            return jnp.mean(autocorrelation(jnp.concatenate(parts, axis=-1), held), axis=0)
+            return jnp.mean(autocorrelation(jnp.concatenate(parts, axis=-1), longest), axis=0)
 
-        functions = jax.lax.map(jax.checkpoint(of_one), (positions, cells))
-        return jnp.pad(functions, [(0, 0), (0, len(self.abscissa) - 1 - held)])
+        return jax.lax.map(jax.checkpoint(of_one), (positions, cells))
 
     def predict(self, mean: Float[Array, "*leading W"]) -> Float[Array, "*leading W"]:
         """F(q,t), or F(q,t)/F(q,0)."""

@@ -84,15 +84,14 @@ class Raman:
         return cls(abscissa, target, weights, shares, depth, conditions.interval)
 
     def statistic(self, observed: Observed) -> Float[Array, "*leading {self.depth}+1"]:
-        """Autocorrelation of the observed parts of the derivative, Å⁶/fs²; zero beyond the series."""
+        """Autocorrelation of the observed parts of the derivative, Å⁶/fs²."""
         derivative = observed.along["polarizability_derivative"]
-        held = min(self.depth, derivative.shape[-3] - 1)
         mean = jnp.trace(derivative, axis1=-2, axis2=-1) / 3.0
         rest = derivative - jnp.einsum("...,xy->...xy", mean, jnp.eye(3, dtype=derivative.dtype))
         isotropic, anisotropic = self.shares
-        correlation = isotropic * autocorrelation(mean[..., None], held)
-        correlation += 0.1 * anisotropic * autocorrelation(rest.reshape(*rest.shape[:-2], 9), held)
-        return jnp.pad(correlation, [(0, 0)] * (correlation.ndim - 1) + [(0, self.depth - held)])
+        correlation = isotropic * autocorrelation(mean[..., None], self.depth)
+        rest = rest.reshape(*rest.shape[:-2], 9)
+        return correlation + 0.1 * anisotropic * autocorrelation(rest, self.depth)
 
     def predict(self, mean: Float[Array, "*leading {self.depth}+1"]) -> Float[Array, "*leading W"]:
         """Reduced intensity, in the scale of the measured one."""

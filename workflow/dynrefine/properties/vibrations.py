@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 from dynrefine.config.properties.spectra import VibrationsSettings
 from dynrefine.files.trajectories import Observed
 from dynrefine.properties.base import Conditions, Detail
-from dynrefine.properties.correlation import autocorrelation, cosine_transform, hann_window
+from dynrefine.properties.correlation import cosine_transform, hann_window, velocity_autocorrelation
 from dynrefine.units import WAVENUMBER
 
 
@@ -72,14 +72,11 @@ class Vibrations:
         )
 
     def statistic(self, observed: Observed) -> Float[Array, "*leading elements {self.depth}+1"]:
-        """<v(0) · v(t)> of an atom of each element, Å²/fs²; zero beyond the series, which may be shorter."""
+        """<v(0) · v(t)> of an atom of each element, Å²/fs²."""
         velocities = observed.along["velocities"]
-        held = min(self.depth, velocities.shape[-3] - 1)
-        each = []
-        for atoms in self.atoms.values():
-            own = velocities[..., atoms, :]
-            correlation = autocorrelation(own.reshape(*own.shape[:-2], -1), held) / len(atoms)
-            each.append(jnp.pad(correlation, [(0, 0)] * (correlation.ndim - 1) + [(0, self.depth - held)]))
+        each = [
+            velocity_autocorrelation(velocities[..., atoms, :], self.depth) for atoms in self.atoms.values()
+        ]
         return jnp.stack(each, axis=-2)
 
     def predict(self, mean: Float[Array, "*leading elements {self.depth}+1"]) -> Float[Array, "*leading W"]:

@@ -60,15 +60,11 @@ class ShearViscosity(GreenKubo):
     def statistic(self, observed: Observed) -> Float[Array, "*leading {self.window.depth}+3"]:
         """Autocorrelation of the shear components, bar², and <(∫P dt)²> at half the window and at its end, bar² fs².
 
-        They are means over the components, and zero beyond the series, which may be shorter.
+        They are means over the components.
         """
-        stress = observed.along["stress"]
-        depth = self.window.depth
-        held = min(depth, stress.shape[-2] - 1)
-        correlation = autocorrelation(stress, held)
-        padding = [(0, 0)] * (correlation.ndim - 1) + [(0, depth - held)]
+        stress, depth = observed.along["stress"], self.window.depth
         moments = mean_square_integral(stress, self.window.interval, (depth // 2, depth))
-        return jnp.concatenate([jnp.pad(correlation, padding), moments], axis=-1) / stress.shape[-1]
+        return jnp.concatenate([autocorrelation(stress, depth), moments], axis=-1) / stress.shape[-1]
 
     def predict(self, mean: Float[Array, "*leading {self.window.depth}+3"]) -> Float[Array, "*leading 1"]:
         """η in mPa s."""
