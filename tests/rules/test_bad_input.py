@@ -63,6 +63,15 @@ def test_what_a_truncated_file_needs_is_to_be_deleted(toy):
     assert ensemble.read_bytes() == whole
 
 
+@pytest.mark.slow
+def test_a_file_of_another_chunk_is_not_taken_for_its_own(toy):
+    shutil.copy(toy.folder / ENSEMBLE.replace("_00", "_01"), toy.folder / ENSEMBLE)
+    assert only_sentence(toy, TRAJECTORIES) == (
+        f"{ENSEMBLE} holds chunk 1 of state 300K, expected chunk 0 of 300K: delete the file and give the same command "
+        "again."
+    )
+
+
 def test_a_wrong_configuration_leaves_the_results_of_a_right_one_alone(stand_in):
     wrong = stand_in.configure("wrong.yaml", potential={"cutoff": 16.0})
     assert only_sentence(stand_in, configuration=wrong) == (
