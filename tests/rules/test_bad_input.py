@@ -67,8 +67,8 @@ def test_what_a_truncated_file_needs_is_to_be_deleted(toy):
 def test_a_file_of_another_chunk_is_not_taken_for_its_own(toy):
     shutil.copy(toy.folder / ENSEMBLE.replace("_00", "_01"), toy.folder / ENSEMBLE)
     assert only_sentence(toy, TRAJECTORIES) == (
-        f"{ENSEMBLE} holds chunk 1 of state 300K, expected chunk 0 of 300K: delete the file and give the same command "
-        "again."
+        f"{ENSEMBLE} holds chunk 1 of state 300K, expected chunk 0 of 300K: delete the file and give the same "
+        "command again."
     )
 
 
