@@ -15,7 +15,7 @@ from dynrefine.datasets.reading import read_frames
 from dynrefine.errors import CampaignError
 from dynrefine.labelling import label_batch, settings_hash
 from dynrefine.labelling.cp2k import CP2K, input_text, parse_output, stages, version
-from dynrefine.labelling.wannier_centres import local_dipoles
+from dynrefine.labelling.wannier_centres import local_dipoles, read_centres
 
 REPOSITORY = Path(__file__).parents[2]
 PRINTED = (Path(__file__).parent / "cp2k_water_pair.out").read_text()
@@ -209,13 +209,15 @@ def test_dipole_of_a_water_molecule_points_to_the_hydrogens(tmp_path):
     water = molecule("H2O")
     water.set_cell([7.0, 7.0, 7.0])
     water.pbc = True
-    calculator = CP2K(CHEAP.model_copy(update={"wannier_centres": True}), "cp2k.psmp", tmp_path)
+    settings = CHEAP.model_copy(update={"wannier_centres": True, "first_cutoff": 150.0})
+    calculator = CP2K(settings, "cp2k.psmp", tmp_path)
     calculator.calculate(water)
     towards_hydrogens = water.positions[1:].mean(axis=0) - water.positions[0]
     towards_hydrogens /= np.linalg.norm(towards_hydrogens)
     dipole = calculator.results["dipole"] / units.DEBYE
     # 1.855 D measured; images and the small basis change it by some per cent
     assert dipole @ towards_hydrogens == pytest.approx(1.855, rel=0.15)
+    assert len(read_centres(tmp_path, "label")) == 4  # of the last run alone
     # The centres say the same: the positions of whole clouds by their own phases, not those of all together.
     around = calculator.results["local_dipole"]
     assert not around[1:].any()

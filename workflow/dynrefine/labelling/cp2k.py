@@ -18,7 +18,7 @@ from dynrefine import units
 from dynrefine.config.data import CP2KSettings
 from dynrefine.datasets.conventions import LOCAL_DIPOLE
 from dynrefine.errors import CampaignError
-from dynrefine.labelling.wannier_centres import LOCALIZATION, local_dipoles, read_centres
+from dynrefine.labelling.wannier_centres import LOCALIZATION, centres_file, local_dipoles, read_centres
 
 _PROJECT = "label"
 _STRESS_UNITS = {"GPa": 1e4, "MPa": 10.0, "kbar": 1e3, "bar": 1.0, "atm": 1.01325}  # in bar
@@ -164,7 +164,9 @@ class CP2K(Calculator):
         geometry = self.atoms
         assert geometry is not None  # ASE has just set it
         self.folder.mkdir(parents=True, exist_ok=True)
+        # CP2K would begin with the one, and write behind the other.
         (self.folder / f"{_PROJECT}-RESTART.wfn").unlink(missing_ok=True)
+        centres_file(self.folder, _PROJECT).unlink(missing_ok=True)
         for number, stage in enumerate(stages(self.settings)):
             output = self._run(geometry, stage, restart=number > 0)
         self.results = parse_output(output, f"{self.folder / _PROJECT}.out", len(geometry))
@@ -210,6 +212,7 @@ def stages(settings: CP2KSettings) -> Iterator[CP2KSettings]:
             "cutoff": settings.first_cutoff,
             "relative_cutoff": min(30.0, settings.relative_cutoff),
             "eps_scf": max(1e-4, settings.eps_scf),
+            "wannier_centres": False,
         }
         yield settings.model_copy(update=coarse)
     yield settings

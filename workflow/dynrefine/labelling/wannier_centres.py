@@ -21,13 +21,18 @@ IONS+CENTERS
 _CENTRE = "X"  # the symbol of a centre in CP2K's file, where centres stand behind the atoms
 
 
+def centres_file(folder: Path, project: str) -> Path:
+    """Where CP2K writes the centres, behind those of earlier runs."""
+    return folder / f"{project}-HOMO_centers_s1-1_0.xyz"
+
+
 def read_centres(folder: Path, project: str) -> np.ndarray:
     """The centres [W, 3], Å, that CP2K has written in a folder.
 
     Raises:
         CampaignError: there is no such file.
     """
-    path = folder / f"{project}-HOMO_centers_s1-1_0.xyz"
+    path = centres_file(folder, project)
     if not path.exists():
         raise CampaignError(
             f"{path} does not exist: expected the Wannier centres of a run of CP2K 2023.1 or later; run that "
