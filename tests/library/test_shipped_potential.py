@@ -1,4 +1,4 @@
-"""The refined potential of liquid water that comes with the project."""
+"""The refined potential and the dipole surface of liquid water that come with the project."""
 
 import jax.numpy as jnp
 import pandas as pd
@@ -10,10 +10,13 @@ from dynrefine.config import load_config
 from dynrefine.datasets.arrays import to_arrays
 from dynrefine.datasets.reading import read_frames
 from dynrefine.files.models import load_model
+from dynrefine.geometry.frames_with_neighbours import with_neighbours
+from dynrefine.training import dipole
 from dynrefine.training.potential import errors_on
 
 FOLDER = ROOT / "workflow/data/water64"
 FRAMES = ROOT / "workflow/data/water16/frames.extxyz"
+FIGURES = pd.read_csv(FOLDER / "figures.csv").set_index("quantity").value
 
 
 @pytest.mark.slow
@@ -23,9 +26,20 @@ def test_its_forces_are_those_that_its_figures_say():
     model = load_model(FOLDER / "potential.npz", campaign.potential, campaign.elements).cast(jnp.float32)
     symbols = [element.symbol for element in campaign.elements]
     errors = errors_on(model, to_arrays(read_frames(FRAMES)[:10], symbols), symbols)
-    figures = pd.read_csv(FOLDER / "figures.csv").set_index("quantity").value
     for quantity in ("force O", "force H"):
-        assert errors[quantity][0] == pytest.approx(figures[quantity], rel=1e-4)
+        assert errors[quantity][0] == pytest.approx(FIGURES[quantity], rel=1e-4)
+
+
+@pytest.mark.slow
+def test_its_dipoles_are_those_that_its_figures_say():
+    """On the same frames, of cells of which the surface was trained on four times as many molecules."""
+    campaign = load_config(ROOT / "config/config.yaml")
+    model = load_model(FOLDER / "dipole.npz", campaign.dipole, campaign.elements).cast(jnp.float32)
+    symbols = [element.symbol for element in campaign.elements]
+    frames = to_arrays(read_frames(FRAMES)[:10], symbols)
+    evaluated = dipole.evaluate(model, with_neighbours(frames, model.architecture.cutoff, model.dtype))
+    error, _ = dipole.dipole_errors(evaluated, frames, symbols)["dipole"]
+    assert error == pytest.approx(FIGURES["dipole"], rel=1e-4)
 
 
 def test_a_campaign_can_begin_with_it():
