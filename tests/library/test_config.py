@@ -730,11 +730,12 @@ def test_cutoffs_suit_the_cell_of_each_state(tmp_path, monkeypatch):
     # Faces of the repeated cell are 8 Å, 5 · 12 / sqrt(12² + 6²) = 4.47 Å and 12 Å apart.
     repeated = [{"temperature": 300, "density": 1, "supercell": [2, 1, 2]}]
     with pytest.raises(CampaignError) as caught:
-        check_files(load_config(minimal(states=repeated, potential={"cutoff": 8.9}, dipole={"cutoff": 9.0})))
-    assert str(caught.value) == (
-        "dipole.cutoff is 9 Å, expected at most 8.94 Å, 2 widths of that state's cell: lower it or enlarge "
+        check_files(load_config(minimal(states=repeated, potential={"cutoff": 9.0}, dipole={"cutoff": 9.0})))
+    assert str(caught.value).splitlines() == [
+        f"{surface}.cutoff is 9 Å, expected at most 8.94 Å, 2 widths of that state's cell: lower it or enlarge "
         "states[0].supercell."
-    )
+        for surface in ("potential", "dipole")
+    ]
 
 
 @pytest.mark.parametrize("name", PROPERTIES)

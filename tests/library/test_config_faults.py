@@ -104,6 +104,11 @@ HEAVY = [(("ensemble", "masses"), None)]
             "elements[*].charge.",
         ),
         (
+            [(("dipole", "cutoff"), 4.0)],
+            "dipole.cutoff is 4 Å, expected at most potential.cutoff, 3.5 Å, as far as neighbour lists reach: "
+            "shorten it or lengthen that of the potential.",
+        ),
+        (
             [(("states", 0, "density"), 997)],
             "states[0].density is 997 g/cm³, expected at most 30, since nothing is denser than osmium: give it in "
             "g/cm³ (of 997 kg/m³: 0.997).",
@@ -203,7 +208,7 @@ HEAVY = [(("ensemble", "masses"), None)]
         ),
         (
             [
-                ((*OWN_DIPOLE, "surface", "kind"), "dipole"),
+                ((*OWN_DIPOLE, "surface"), {"kind": "dipole", "cutoff": 3.5}),
                 ((*OWN_DIPOLE, "dataset", "files"), [{"url": "https://example.org/water"}]),
             ],
             "surfaces.dipole.dataset.files[0].sha256 is missing, expected the checksum of the download: add what "
@@ -410,9 +415,9 @@ def test_paths_that_the_locale_cannot_write_are_told(folder, monkeypatch):
     ]
 
 
-NETWORK = {"kind": "nequix", "cutoff": 3.0, "features": "4x0e + 2x1o", "layers": 1}
+NETWORK = {"kind": "nequix", "cutoff": 3.5, "features": "4x0e + 2x1o", "layers": 1}
 HEADER = {
-    "cutoff": 3.0,
+    "cutoff": 3.5,
     "hidden_irreps": "4x0e + 2x1o",
     "lmax": 2,
     "n_layers": 1,

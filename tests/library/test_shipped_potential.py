@@ -32,9 +32,10 @@ def test_its_forces_are_those_that_its_figures_say():
 
 @pytest.mark.slow
 def test_its_dipoles_are_those_that_its_figures_say():
-    """On the same frames, of cells of which the surface was trained on four times as many molecules."""
-    campaign = load_config(ROOT / "config/config.yaml")
-    model = load_model(FOLDER / "dipole.npz", campaign.dipole, campaign.elements).cast(jnp.float32)
+    """On the same frames; the surface was trained on cells of four times as many molecules."""
+    campaign = load_config(ROOT / "config/water.yaml")
+    surface = campaign.surfaces["dipole"].surface
+    model = load_model(FOLDER / "dipole.npz", surface, campaign.elements).cast(jnp.float32)
     symbols = [element.symbol for element in campaign.elements]
     frames = to_arrays(read_frames(FRAMES)[:10], symbols)
     evaluated = dipole.evaluate(model, with_neighbours(frames, model.architecture.cutoff, model.dtype))

@@ -13,6 +13,7 @@ def surfaces(config: Config) -> Iterator[str]:
     """What a surface cannot be, be trained on, or be asked for."""
     for key, surface in _beside(config).items():
         yield from triple_products(key, surface)
+    yield from _reaches(config)
     yield from _frames(
         "dataset",
         config.potential,
@@ -23,6 +24,20 @@ def surfaces(config: Config) -> Iterator[str]:
     yield from _named_parameters(config)
     if config.dataset is None:
         yield from _without_frames(config)
+
+
+def _reaches(config: Config) -> Iterator[str]:
+    """Surfaces that see farther than the potential, as far as neighbour lists reach."""
+    keys = {id(surface): key for key, surface in _beside(config).items()}
+    beside = config.surfaces_beside(config.all_properties())
+    for key, potential in config.potentials().items():
+        for name, trained in beside.items():
+            if trained.surface.cutoff > potential.cutoff:
+                yield sentence(
+                    f"{keys.get(id(trained.surface), name)}.cutoff is {trained.surface.cutoff:g} Å",
+                    f"at most {key}.cutoff, {potential.cutoff:g} Å, as far as neighbour lists reach",
+                    "shorten it or lengthen that of the potential",
+                )
 
 
 def _frames(key: str, potential: SurfaceSettings, *, missing: bool, unused: bool) -> Iterator[str]:
