@@ -115,7 +115,7 @@ def prepared(tmp_path_factory):
             surfaces={
                 "dipole": {
                     "task": "local_dipole",
-                    "surface": {"kind": "dipole"},
+                    "surface": {"kind": "dipole", "cutoff": 3.5},
                     "dataset": {
                         "files": [{"url": f"{address}/wannier", "sha256": checksums}],
                         "dipole": "wannier",
