@@ -7,6 +7,7 @@ differences, in e, by the Berry phase of CP2K at 400 Ry, two runs of a minute ea
 """
 
 import argparse
+from collections.abc import Callable
 from functools import partial
 from tempfile import TemporaryDirectory
 
@@ -18,15 +19,15 @@ from ase.geometry import find_mic
 
 from dynrefine.campaign.numerics import configure_numerics
 from dynrefine.config.data import WATER, CP2KSettings
-from dynrefine.config.dynamics import NeighbourSettings
-from dynrefine.datasets.conventions import formal_charges
+from dynrefine.datasets.arrays import to_arrays
 from dynrefine.datasets.reading import read_frames
-from dynrefine.dynamics.force_field import force_field
 from dynrefine.files.models import Model, read_model
+from dynrefine.geometry.frames_with_neighbours import with_neighbours
 from dynrefine.labelling.cp2k import CP2K
+from dynrefine.training.dipole import evaluate
 
 STEP = 0.03  # Å
-CHARGES = {element.symbol: element.charge for element in WATER}
+SYMBOLS = [element.symbol for element in WATER]
 
 
 def hydrogen_bonds(frame: Atoms) -> list[tuple[float, int, np.ndarray]]:
@@ -44,14 +45,22 @@ def hydrogen_bonds(frame: Atoms) -> list[tuple[float, int, np.ndarray]]:
 
 def dipole_of(surface: Model, frame: Atoms) -> np.ndarray:
     """The dipole by a surface, e Å."""
-    lists = NeighbourSettings(neighbour_skin=0.1, neighbour_capacity=400, rebuild_interval=1)
-    field = force_field(surface.architecture, frame.cell.array[None], len(frame), lists)
-    positions, cell = jnp.asarray(frame.positions), jnp.asarray(frame.cell.array)
-    species = jnp.asarray(np.where(frame.numbers == 8, 0, 1))
-    own = surface.architecture.local_dipoles(
-        surface.parameters, species, positions, cell, field.neighbours(positions, cell)
-    )
-    return np.asarray(own).sum(axis=0) + formal_charges(frame, CHARGES) @ frame.positions
+    frames = to_arrays([frame], SYMBOLS)
+    predicted, _ = evaluate(surface, with_neighbours(frames, surface.architecture.cutoff, surface.dtype))
+    return predicted[0]
+
+
+def derivative(
+    dipole: Callable[[Atoms], np.ndarray], frame: Atoms, atom: int, direction: np.ndarray
+) -> float:
+    """Of the dipole's component along the direction in which an atom moves, e."""
+    ends = []
+    for sign in (1.0, -1.0):
+        moved = frame.copy()
+        moved.positions[atom] += sign * STEP * direction
+        ends.append(dipole(moved))
+    change, _ = find_mic(ends[0] - ends[1], frame.cell, frame.pbc)
+    return float(change @ direction) / (2.0 * STEP)
 
 
 def main() -> None:
@@ -80,13 +89,7 @@ def main() -> None:
         for distance, hydrogen, direction in (bonds[0], bonds[len(bonds) // 2], bonds[-1], bonds[-2]):
             row = {"hydrogen bond (Å)": round(float(distance), 2)}
             for name, dipole in ({"CP2K": labelled} | sources).items():
-                ends = []
-                for sign in (1.0, -1.0):
-                    moved = frame.copy()
-                    moved.positions[hydrogen] += sign * STEP * direction
-                    ends.append(dipole(moved))
-                change, _ = find_mic(ends[0] - ends[1], frame.cell, frame.pbc)
-                row[name] = round(float(change @ direction) / (2.0 * STEP), 3)
+                row[name] = round(derivative(dipole, frame, hydrogen, direction), 3)
             rows.append(row)
     print(pd.DataFrame(rows).to_csv(index=False))
 

@@ -108,9 +108,7 @@ class Config(Section):
         own, judged = self.validation.path_integrals, self.judged_states()
         if own is None:
             return {}
-        return (
-            {label: state for label, state in judged.items() if label in own.states} if own.states else judged
-        )
+        return {label: state for label, state in judged.items() if label in (own.states or judged)}
 
     def all_states(self) -> dict[str, State]:
         """The states of the refinement and of the validation by their names in paths."""

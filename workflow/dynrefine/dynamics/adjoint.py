@@ -15,19 +15,17 @@ before, since v and with it g depend on it. Method: Han & Yu, Nat. Commun. 16, 8
 """
 
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Num
 
-from dynrefine.dynamics.fixed_point import FixedPoint
-from dynrefine.dynamics.floating_point import FloatingPoint
 from dynrefine.dynamics.force_field import ForceField, ListFaults, list_faults, with_sufficient_lists
 from dynrefine.dynamics.leapfrog import Simulation
 from dynrefine.dynamics.mapping import Blocks, for_each, sum_each
-from dynrefine.dynamics.replicas import DIRECTIONS
+from dynrefine.dynamics.replicas import DIRECTIONS, compiled
 from dynrefine.geometry.neighbours import RecordedLists
 from dynrefine.geometry.system import Point
 from dynrefine.units import ACCELERATION
@@ -169,7 +167,7 @@ def walk_legs_back(
         adjoint legs with two leading axes, starting point and direction of time; the gradient has one, the block.
     """
     blocks = blocks or Blocks(len(ends.positions))
-    all_legs = _program(simulation.times.arithmetic)
+    all_legs = compiled(_all_legs, simulation.times.arithmetic, "blocks")
 
     def run(field: ForceField) -> Any:
         return all_legs(replace(simulation, field=field), ends, seeds, lists, blocks)
@@ -179,25 +177,16 @@ def walk_legs_back(
     return with_sufficient_lists(run, simulation.field)
 
 
-@cache
-def _program(arithmetic: type[FloatingPoint] | type[FixedPoint]) -> Any:
-    """What walks all legs back: one program as long as only arrays differ."""
+def _all_legs(simulation: Simulation, ends: Point, seeds: Any, lists: Any, blocks: Blocks) -> Any:
+    def legs(ends: Point, seeds: Any, lists: Any) -> Any:
+        def leg(positions: Any, velocities: Any, direction: Any, seeds: Any, lists: Any) -> Any:
+            end = Point(positions, velocities, ends.cell)
+            return adjoint_leg(simulation, end, direction, seeds, lists)
 
-    @partial(jax.jit, static_argnames="blocks", compiler_options=arithmetic.compiler_options)
-    def all_legs(simulation: Simulation, ends: Point, seeds: Any, lists: Any, blocks: Blocks) -> Any:
-        def legs(ends: Point, seeds: Any, lists: Any) -> Any:
-            def leg(positions: Any, velocities: Any, direction: Any, seeds: Any, lists: Any) -> Any:
-                end = Point(positions, velocities, ends.cell)
-                return adjoint_leg(simulation, end, direction, seeds, lists)
+        directions = jnp.asarray(DIRECTIONS, ends.positions.dtype)
+        both, faults = for_each(leg)(ends.positions, ends.velocities, directions, seeds, lists)
+        gradient = jax.tree.map(lambda each: each.sum(axis=0), both.gradient)
+        return gradient, (replace(both, gradient=None), faults)
 
-            directions = jnp.asarray(DIRECTIONS, ends.positions.dtype)
-            both, faults = for_each(leg)(ends.positions, ends.velocities, directions, seeds, lists)
-            gradient = jax.tree.map(lambda each: each.sum(axis=0), both.gradient)
-            return gradient, (replace(both, gradient=None), faults)
-
-        gradient, (legs, faults) = sum_each(legs, blocks, simulation.parameters["trainable"])(
-            ends, seeds, lists
-        )
-        return replace(legs, gradient=gradient), faults
-
-    return all_legs
+    gradient, (legs, faults) = sum_each(legs, blocks, simulation.parameters["trainable"])(ends, seeds, lists)
+    return replace(legs, gradient=gradient), faults

@@ -32,7 +32,7 @@ def run_legs(simulation: Simulation, starts: Point) -> Leg:
         CampaignError: neighbour lists cannot follow, or the energy is not finite.
     """
     times = simulation.times
-    all_legs = _program(times.arithmetic)
+    all_legs = compiled(_all_legs, times.arithmetic)
     represented = times.arithmetic.represented(starts, times.timestep)
     legs = with_sufficient_lists(
         lambda field: all_legs(replace(simulation, field=field), represented), simulation.field
@@ -41,15 +41,22 @@ def run_legs(simulation: Simulation, starts: Point) -> Leg:
     return legs
 
 
+def _all_legs(simulation: Simulation, starts: Point) -> Any:
+    return for_each(both_ways(partial(propagate, simulation)))(starts)
+
+
 @cache
-def _program(arithmetic: type[FloatingPoint] | type[FixedPoint]) -> Any:
-    """What runs all legs: one program as long as only arrays differ."""
+def compiled(
+    function: Callable[..., Any], arithmetic: type[FloatingPoint] | type[FixedPoint], *static: str
+) -> Callable[..., Any]:
+    """A function as an arithmetic asks the compiler for it: one program as long as only arrays differ.
 
-    @partial(jax.jit, compiler_options=arithmetic.compiler_options)
-    def all_legs(simulation: Simulation, starts: Point) -> Any:
-        return for_each(both_ways(partial(propagate, simulation)))(starts)
-
-    return all_legs
+    Arguments:
+        function: of a module, so that it is the same at each call.
+        arithmetic: of the states.
+        static: names of its arguments that are no arrays.
+    """
+    return jax.jit(function, static_argnames=static, compiler_options=arithmetic.compiler_options)
 
 
 def both_ways(leg: Callable[[Point, Any], Any]) -> Callable[[Point], Any]:

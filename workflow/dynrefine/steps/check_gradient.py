@@ -42,9 +42,9 @@ def check_gradient(job: Job, settings: CheckGradient) -> None:
     single, _ = compare_with_backpropagation(
         _losses(job, settings, ensemble, observables, "float32"), tolerance, "float32", reference
     )
-    table = pd.DataFrame([*double, *single, *differences])
-    by_observable = [table[table.observable == name] for name in observables]
-    write_table(job.outputs.table, pd.concat(by_observable, ignore_index=True))
+    order = list(observables)
+    rows = sorted([*double, *single, *differences], key=lambda row: order.index(row["observable"]))
+    write_table(job.outputs.table, pd.DataFrame(rows))
 
 
 def _losses(

@@ -28,13 +28,13 @@ def surfaces(config: Config) -> Iterator[str]:
 
 def _reaches(config: Config) -> Iterator[str]:
     """Surfaces that see farther than the potential, as far as neighbour lists reach."""
-    keys = {id(surface): key for key, surface in _beside(config).items()}
     beside = config.surfaces_beside(config.all_properties())
     for key, potential in config.potentials().items():
         for name, trained in beside.items():
             if trained.surface.cutoff > potential.cutoff:
+                own = f"surfaces.{name}.surface" if name in config.surfaces else name
                 yield sentence(
-                    f"{keys.get(id(trained.surface), name)}.cutoff is {trained.surface.cutoff:g} Å",
+                    f"{own}.cutoff is {trained.surface.cutoff:g} Å",
                     f"at most {key}.cutoff, {potential.cutoff:g} Å, as far as neighbour lists reach",
                     "shorten it or lengthen that of the potential",
                 )
