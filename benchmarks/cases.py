@@ -77,7 +77,7 @@ def argon(starts: int, dtype: Any, atoms: int = 346) -> Case:
     )
     system = system_of(lattice.species, ARGON, dtype)
     lists = NeighbourSettings(neighbour_skin=1.0, rebuild_interval=10)
-    field = force_field(model.architecture, lattice.cells, atoms, lists)
+    field = force_field([model.architecture], lattice.cells, atoms, lists)
     begun = _thermal(system, lattice.positions, lattice.cells, 94.4)
     dynamics = LangevinDynamics(field, Thermostat(94.4, 1e-2, 4.0), 400.0, model.parameters, system)
     chains = sample_chains(dynamics, 2000.0, begun, jax.random.key(2))
@@ -105,8 +105,9 @@ def water(
     species = np.array([0 if symbol == "O" else 1 for symbol in frame.get_chemical_symbols()])
     cells = np.stack([frame.cell.array] * starts)
     system = system_of(species, WATER, dtype)
-    field = force_field(potential.architecture, cells, len(species), NeighbourSettings(rebuild_interval=5))
     observe = Observer.of(["dipole_derivative"], {"dipole": dipole})
+    seen = [potential.architecture, *observe.architectures]
+    field = force_field(seen, cells, len(species), NeighbourSettings(rebuild_interval=5))
     points = _thermal(system, np.stack([frame.positions] * starts), cells, 1.0)
     return Case(field, potential.parameters, system, observe, 0.5, 4, points)
 

@@ -74,7 +74,7 @@ def there_and_back(liquid, reversal, precision, steps, runs):
     dtype = jnp.dtype(precision)
     model, system = model.cast(dtype), system_of(species, elements, dtype)
     field = force_field(
-        model.architecture,
+        [model.architecture],
         np.asarray(cell)[None],
         len(species),
         NeighbourSettings(neighbour_skin=1.0, rebuild_interval=STRIDE),

@@ -108,10 +108,10 @@ def test_a_force_field_divides_large_boxes_and_mends_cells_that_are_too_small():
     cell = CELLS["cubic"]
     positions = jnp.asarray(random_positions(cell))
     lists = NeighbourSettings(neighbour_skin=0.5, rebuild_interval=5)
-    field = force_field(SoftPairs(cutoff=2.5), cell[None], ATOMS, lists)
+    field = force_field([SoftPairs(cutoff=2.5)], cell[None], ATOMS, lists)
     assert field.grid == cell_grid(ATOMS, cell, CUTOFF)
     wider = lists.model_copy(update={"neighbour_skin": 0.6})
-    assert force_field(SoftPairs(cutoff=2.5), cell[None], ATOMS, wider).grid is None
+    assert force_field([SoftPairs(cutoff=2.5)], cell[None], ATOMS, wider).grid is None
     tight = replace(field, grid=replace(field.grid, capacity=4))
 
     def run(field):

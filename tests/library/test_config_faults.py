@@ -104,11 +104,6 @@ HEAVY = [(("ensemble", "masses"), None)]
             "elements[*].charge.",
         ),
         (
-            [(("dipole", "cutoff"), 4.0)],
-            "dipole.cutoff is 4 Å, expected at most potential.cutoff, 3.5 Å, as far as neighbour lists reach: "
-            "shorten it or lengthen that of the potential.",
-        ),
-        (
             [(("states", 0, "density"), 997)],
             "states[0].density is 997 g/cm³, expected at most 30, since nothing is denser than osmium: give it in "
             "g/cm³ (of 997 kg/m³: 0.997).",

@@ -300,7 +300,7 @@ def test_an_energy_that_is_not_finite_is_an_error(start, soft):
 
 def test_the_force_field_is_sized_for_its_cell():
     field = force_field(
-        SoftPairs(), TRICLINIC[None], 6, NeighbourSettings(neighbour_skin=0.5, rebuild_interval=7)
+        [SoftPairs()], TRICLINIC[None], 6, NeighbourSettings(neighbour_skin=0.5, rebuild_interval=7)
     )
     volume = abs(np.linalg.det(TRICLINIC))
     assert (field.skin, field.rebuild_interval) == (0.5, 7)

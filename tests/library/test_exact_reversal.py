@@ -88,7 +88,7 @@ def argon():
     system = box_of(starts.species, starts.cells[0], ARGON, jnp.float32)
     model = create_model(LENNARD_JONES, ARGON, jax.random.key(0)).cast(jnp.float32)
     lists = NeighbourSettings(neighbour_skin=1.0, rebuild_interval=10)
-    field = force_field(model.architecture, starts.cells, len(starts.species), lists)
+    field = force_field([model.architecture], starts.cells, len(starts.species), lists)
     positions = jnp.asarray(starts.positions, jnp.float32)
     return Liquid(field, model.parameters, system, thermal(system, positions, 94.4), 4.0)
 

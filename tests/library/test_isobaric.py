@@ -209,7 +209,7 @@ def test_the_density_of_the_lennard_jones_liquid_and_its_derivative(liquid):
         assert error < 0.25 * expected
 
     # The ensemble part of d<ρ>/dσ, by chain, and the difference of two independent ensembles.
-    field = force_field(model.architecture, ensemble.cells, 108, SETTINGS.ensemble)
+    field = force_field([model.architecture], ensemble.cells, 108, SETTINGS.ensemble)
     weights = jnp.full(densities.size, 1.0 / densities.size)
     coefficients = ensemble_coefficients(
         weights, jnp.asarray(densities.T.ravel()), SETTINGS.state.temperature

@@ -122,7 +122,7 @@ def test_each_stage_samples_its_own_potential(finished_toy, stage):
     potential = load_model(finished_toy.results / POTENTIALS[stage.name], TOY.potential, TOY.elements).cast(
         np.float64
     )
-    field = force_field(potential.architecture, ensemble.cells, len(ensemble.species), TOY.ensemble)
+    field = force_field([potential.architecture], ensemble.cells, len(ensemble.species), TOY.ensemble)
     system = system_of(ensemble.species, TOY.elements, np.float64)
     points = ensemble.starts(np.float64)
     for x, cell, written in zip(

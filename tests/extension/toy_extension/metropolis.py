@@ -15,7 +15,7 @@ def metropolis(potential, starts, settings, seed):
     """Chains of `options.moves` moves of `options.length` Å; the last point of each is a starting point."""
     options, kelvin = settings.ensemble.options, settings.state.temperature
     system = system_of(starts.species, settings.elements, potential.dtype)
-    field = force_field(potential.architecture, starts.cells, len(starts.species), settings.ensemble)
+    field = force_field([potential.architecture], starts.cells, len(starts.species), settings.ensemble)
     generator, x = np.random.default_rng(seed), np.asarray(starts.positions, float)
 
     def energies_of(positions):

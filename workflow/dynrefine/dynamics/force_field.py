@@ -1,7 +1,7 @@
 """A potential with the neighbour lists that dynamics needs, and the repair of lists that did not suffice."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
@@ -15,7 +15,13 @@ from dynrefine.config.dynamics import NeighbourSettings
 from dynrefine.errors import CampaignError
 from dynrefine.geometry.cell import volume
 from dynrefine.geometry.cell_lists import CellGrid, cell_grid, cell_list
-from dynrefine.geometry.neighbours import NeighbourList, expected_capacity, images_per_axis, neighbour_list
+from dynrefine.geometry.neighbours import (
+    NeighbourList,
+    expected_capacity,
+    images_per_axis,
+    neighbour_list,
+    with_nearer,
+)
 from dynrefine.geometry.system import Point
 from dynrefine.surfaces.forward_mode import jvp
 
@@ -35,6 +41,7 @@ class ForceField:
         images: periodic images along each cell vector.
         rebuild_interval: steps for which a list serves.
         grid: cells that a large box is divided into for the search; none where all pairs are looked at.
+        farther: cutoff of a surface that sees farther than the potential, Å; none where no surface does.
     """
 
     architecture: Any
@@ -43,6 +50,7 @@ class ForceField:
     images: tuple[int, int, int]
     rebuild_interval: int
     grid: CellGrid | None = None
+    farther: float | None = None
 
     def with_capacity(self, capacity: int) -> "ForceField":
         """The same force field with room for `capacity` neighbours per atom."""
@@ -55,7 +63,12 @@ class ForceField:
 
     def neighbours(self, positions: jax.Array, cell: jax.Array) -> NeighbourList:
         """A fresh list for positions [N, 3] in Å."""
-        cutoff = self.architecture.cutoff + self.skin
+        if self.farther is None:
+            return self._within(self.architecture.cutoff + self.skin, positions, cell)
+        found = self._within(self.farther + self.skin, positions, cell)
+        return with_nearer(positions, cell, found, self.architecture.cutoff + self.skin)
+
+    def _within(self, cutoff: float, positions: jax.Array, cell: jax.Array) -> NeighbourList:
         if self.grid is not None:
             return cell_list(positions, cell, cutoff, self.capacity, self.grid)
         return neighbour_list(positions, cell, cutoff, self.capacity, self.images)
@@ -70,7 +83,7 @@ class ForceField:
     ) -> tuple[jax.Array, jax.Array]:
         """Energy in eV and forces [N, 3] in eV/Å."""
         energy, gradient = jax.value_and_grad(self.architecture.energy, argnums=2)(
-            parameters, species, positions, cell, neighbours
+            parameters, species, positions, cell, neighbours.of_potential
         )
         return energy, -gradient
 
@@ -89,7 +102,7 @@ class ForceField:
         reverse mode, which is faster than reverse over reverse and gives the force on the way; potentials that
         forward mode does not go through are differentiated backwards twice. A potential may know how to do it faster.
         """
-        g = _computed_once(g)
+        g, neighbours = _computed_once(g), neighbours.of_potential
         if hasattr(self.architecture, "forces_and_pullback"):
             force, pull = self.architecture.forces_and_pullback(
                 parameters, species, positions, cell, neighbours
@@ -219,7 +232,7 @@ def _along_points(
 
 
 def force_field(
-    architecture: Any,
+    surfaces: Sequence[Any],
     cells: Float[np.ndarray, "S 3 3"],
     atoms: int,
     settings: NeighbourSettings,
@@ -228,18 +241,20 @@ def force_field(
     """A force field with lists sized for a liquid in these cells, unless their capacity is set.
 
     Arguments:
-        architecture: of the potential.
+        surfaces: architectures of the potential and, after it, of those that are evaluated with the same lists.
         cells: cell vectors as rows, Å.
         atoms: in each cell.
         settings: of neighbour lists.
         least: factor by which the edges of the cells may shrink.
     """
-    reach = architecture.cutoff + settings.neighbour_skin
+    potential, farthest = surfaces[0], max(each.cutoff for each in surfaces)
+    reach = farthest + settings.neighbour_skin
     smallest = min(np.asarray(cells, float), key=volume)
     capacity = settings.neighbour_capacity or expected_capacity(atoms, volume(smallest), reach)
     images, grid = images_per_axis(least * smallest, reach), cell_grid(atoms, least * smallest, reach)
+    farther = farthest if farthest > potential.cutoff else None
     return ForceField(
-        architecture, settings.neighbour_skin, capacity, images, settings.rebuild_interval, grid
+        potential, settings.neighbour_skin, capacity, images, settings.rebuild_interval, grid, farther
     )
 
 

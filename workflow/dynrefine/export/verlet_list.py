@@ -84,7 +84,7 @@ class VerletList:
         _require_near(positions @ np.linalg.inv(cell))
         expected = self._expected_room(positions, cell, periodic)
         settings = NeighbourSettings(neighbour_skin=self._skin, neighbour_capacity=self._capacity or expected)
-        field = force_field(self._architecture, cell[None], len(positions), settings)
+        field = force_field([self._architecture], cell[None], len(positions), settings)
         while True:
             neighbours = _find(field, jnp.asarray(positions, dtype), jnp.asarray(cell, dtype))
             if not bool(neighbours.overflow):

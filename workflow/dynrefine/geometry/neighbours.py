@@ -6,7 +6,7 @@ which its maker must check: every loop of this package does, and repeats the wor
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -22,7 +22,9 @@ _SHORTENED = 1.25  # room in shorter lists, as a multiple of what a homogeneous 
 
 
 @partial(
-    jax.tree_util.register_dataclass, data_fields=["indices", "shifts", "overflow"], meta_fields=["cutoff"]
+    jax.tree_util.register_dataclass,
+    data_fields=["indices", "shifts", "overflow", "nearer"],
+    meta_fields=["cutoff"],
 )
 @dataclass(frozen=True)
 class NeighbourList:
@@ -33,17 +35,24 @@ class NeighbourList:
         shifts: cell vectors to add to the neighbour's position, int8 [3, N, K]; 64 cells away for padding.
         overflow: whether an atom had more than K neighbours, bool [].
         cutoff: within which they were found, Å; static under jit.
+        nearer: a list of those that the potential sees, where this one is longer.
     """
 
     indices: jax.Array
     shifts: jax.Array
     overflow: jax.Array
     cutoff: float
+    nearer: "NeighbourList | None" = None
 
     @property
     def filled(self) -> jax.Array:
         """Which entries are neighbours and not padding, bool [N, K]."""
         return self.shifts[..., 0, :, :] != FAR
+
+    @property
+    def of_potential(self) -> "NeighbourList":
+        """The list that suffices for the potential."""
+        return self.nearer or self
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=["references", "capacity"], meta_fields=[])
@@ -160,19 +169,32 @@ def with_nearest(
     Where the shorter list does not suffice the whole one serves. On accelerators it always does: trajectories are
     mapped there, and both cases would be computed.
     """
-    capacity = 8 * math.ceil(
-        _SHORTENED * neighbours.indices.shape[-1] * (cutoff / neighbours.cutoff) ** 3 / 8
-    )
+    capacity = _shorter_capacity(neighbours, cutoff)
     if 2 * capacity > neighbours.indices.shape[-1] or jax.default_backend() != "cpu":
         return function(neighbours)
-    shorter = _shortened(positions, cell, neighbours, cutoff, capacity)
+    shorter = _shortened(positions, cell, neighbours, cutoff)
     return jax.lax.cond(shorter.overflow, lambda: function(neighbours), lambda: function(shorter))
 
 
+def with_nearer(
+    positions: jax.Array, cell: jax.Array, neighbours: NeighbourList, cutoff: float
+) -> NeighbourList:
+    """The same list with another of the neighbours within a shorter cutoff (Å), for the potential."""
+    nearer = _shortened(positions, cell, neighbours, cutoff)
+    return replace(neighbours, nearer=nearer, overflow=nearer.overflow)
+
+
+def _shorter_capacity(neighbours: NeighbourList, cutoff: float) -> int:
+    """Room in a list shortened to this cutoff, Å; multiples of 8."""
+    share = (cutoff / neighbours.cutoff) ** 3
+    return 8 * math.ceil(_SHORTENED * neighbours.indices.shape[-1] * share / 8)
+
+
 def _shortened(
-    positions: jax.Array, cell: jax.Array, neighbours: NeighbourList, cutoff: float, capacity: int
+    positions: jax.Array, cell: jax.Array, neighbours: NeighbourList, cutoff: float
 ) -> NeighbourList:
     """Those entries of a list that are within a shorter cutoff (Å); overflows where an atom has more."""
+    capacity = _shorter_capacity(neighbours, cutoff)
     x, y, z = displacements(positions, cell, neighbours)
     within = (x**2 + y**2 + z**2 < cutoff**2).T
     words = packed(jnp.pad(within, [(0, -len(within) % WORD), (0, 0)]))

@@ -92,7 +92,7 @@ class BeadForces:
                 return self._field
         self._made_for = cells.copy()
         return force_field(
-            self._potential.architecture, cells, len(self._species), self._settings, least=_LEAST
+            [self._potential.architecture], cells, len(self._species), self._settings, least=_LEAST
         )
 
 

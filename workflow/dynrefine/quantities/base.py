@@ -68,6 +68,11 @@ class Observer:
         }
 
     @property
+    def architectures(self) -> list[Any]:
+        """Of the surfaces, which neighbour lists have to reach as far as."""
+        return [surface.architecture for surface in self.surfaces.values()]
+
+    @property
     def units(self) -> dict[str, str]:
         """Of the quantities, by name."""
         return {name: each.unit for name, each in self.quantities.items()}

@@ -15,7 +15,9 @@ def potential_energy(
 ) -> Float[Array, ""]:
     """eV; of a trained potential less what it was trained without, the same for each atom of an element."""
     architecture, parameters = surfaces["potential"]
-    return architecture.energy(parameters, system.species, point.positions, point.cell, neighbours)
+    return architecture.energy(
+        parameters, system.species, point.positions, point.cell, neighbours.of_potential
+    )
 
 
 QUANTITY = Quantity(potential_energy, "eV")

@@ -20,7 +20,7 @@ def stress(
     architecture, parameters = surfaces["potential"]
     x, y, z = point.velocities.T
     virial = -strain_derivative(
-        architecture, parameters, system.species, point.positions, point.cell, neighbours
+        architecture, parameters, system.species, point.positions, point.cell, neighbours.of_potential
     )
 
     def pressure(one: int, other: int) -> Float[Array, ""]:

@@ -22,7 +22,11 @@ def virial_pressure(
 
     def energy(scale: jax.Array) -> jax.Array:
         return architecture.energy(
-            parameters, system.species, scale * point.positions, scale * point.cell, neighbours
+            parameters,
+            system.species,
+            scale * point.positions,
+            scale * point.cell,
+            neighbours.of_potential,
         )
 
     one = jnp.ones((), point.positions.dtype)

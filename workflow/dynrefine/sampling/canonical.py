@@ -52,7 +52,7 @@ def sample_ensemble(
     else:
         equilibration, velocities = 0.0, starts.velocities
     least = 1.0 if barostat is None else LEAST_SHRINKAGE
-    field = force_field(potential.architecture, starts.cells, len(starts.species), sampling, least)
+    field = force_field([potential.architecture], starts.cells, len(starts.species), sampling, least)
     samples = sampling.samples_per_replica
     dynamics = LangevinDynamics(
         field,

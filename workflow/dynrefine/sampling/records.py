@@ -60,7 +60,8 @@ def observe_points(
     leading = points.positions.shape[:2]
     flat = jax.tree.map(lambda each: each.reshape(-1, *each.shape[2:]), points)
     system = system_of(species, settings.elements, potential.dtype)
-    field = force_field(potential.architecture, np.asarray(flat.cell), len(species), settings.ensemble)
+    seen = [potential.architecture, *observer.architectures]
+    field = force_field(seen, np.asarray(flat.cell), len(species), settings.ensemble)
 
     def one(field: ForceField, parameters: Mapping[str, Any], point: Point, neighbours: NeighbourList) -> Any:
         return observer(Surface(field.architecture, parameters), system, point, neighbours)

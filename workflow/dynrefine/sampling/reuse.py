@@ -99,7 +99,7 @@ def _energies_at(
     architecture, dtype = potentials[0].architecture, potentials[0].dtype
     points = jax.tree.map(lambda *each: jnp.concatenate(each), *(chunk.starts(dtype) for chunk in chunks))
     energies = potential_energies(
-        force_field(architecture, np.asarray(points.cell), len(chunks[0].species), settings.ensemble),
+        force_field([architecture], np.asarray(points.cell), len(chunks[0].species), settings.ensemble),
         potentials,
         jnp.asarray(chunks[0].species, jnp.int32),
         points,

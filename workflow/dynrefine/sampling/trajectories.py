@@ -61,7 +61,8 @@ def simulation_of(
     system = system_of(ensemble.species, settings.elements, potential.dtype)
     lightest = float(np.min(np.asarray(system.masses)))
     lists = _lasting(settings.ensemble, times, lightest, settings.state.temperature)
-    field = force_field(potential.architecture, ensemble.cells, len(ensemble.species), lists)
+    seen = [potential.architecture, *(each for observer in observers for each in observer.architectures)]
+    field = force_field(seen, ensemble.cells, len(ensemble.species), lists)
     return Simulation(field, times, *observers, potential.parameters, system)
 
 

@@ -42,7 +42,7 @@ def measure_sensitivities(job: Job, settings: MeasureSensitivities) -> None:
         return run_trajectories(moved, surfaces, ensemble, shorter, None).observed()
 
     dtype = potential.dtype
-    field = force_field(potential.architecture, ensemble.cells, len(ensemble.species), settings.ensemble)
+    field = force_field([potential.architecture], ensemble.cells, len(ensemble.species), settings.ensemble)
     species = system_of(ensemble.species, settings.elements, dtype).species
     properties = judged_properties(settings, settings.state, [ensemble], seen=True)
     whole = required(load_trajectories(job.inputs.trajectories)).observed()

@@ -13,7 +13,6 @@ def surfaces(config: Config) -> Iterator[str]:
     """What a surface cannot be, be trained on, or be asked for."""
     for key, surface in _beside(config).items():
         yield from triple_products(key, surface)
-    yield from _reaches(config)
     yield from _frames(
         "dataset",
         config.potential,
@@ -24,20 +23,6 @@ def surfaces(config: Config) -> Iterator[str]:
     yield from _named_parameters(config)
     if config.dataset is None:
         yield from _without_frames(config)
-
-
-def _reaches(config: Config) -> Iterator[str]:
-    """Surfaces that see farther than the potential, as far as neighbour lists reach."""
-    beside = config.surfaces_beside(config.all_properties())
-    for key, potential in config.potentials().items():
-        for name, trained in beside.items():
-            if trained.surface.cutoff > potential.cutoff:
-                own = f"surfaces.{name}.surface" if name in config.surfaces else name
-                yield sentence(
-                    f"{own}.cutoff is {trained.surface.cutoff:g} Å",
-                    f"at most {key}.cutoff, {potential.cutoff:g} Å, as far as neighbour lists reach",
-                    "shorten it or lengthen that of the potential",
-                )
 
 
 def _frames(key: str, potential: SurfaceSettings, *, missing: bool, unused: bool) -> Iterator[str]:
