@@ -347,6 +347,7 @@ class FinishedCampaign:
             ("epsilon", "1/eV", -24.9, 5.4, -29.5, 2.6, 0.77),
         ]
         total = pd.DataFrame(rows, columns=["parameter", "unit", *columns])
+        total.insert(0, "observable", self.observable)
         total.to_csv(self.folder / "total_derivative.csv", index=False)
 
     def _write_horizon(self) -> None:

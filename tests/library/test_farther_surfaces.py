@@ -1,4 +1,4 @@
-"""A surface that sees farther than the potential: the lists reach as far as it does, the forces stay those they were."""
+"""A surface that sees farther than the potential: lists reach as far, and the potential has one of its own."""
 
 from dataclasses import replace
 from functools import partial

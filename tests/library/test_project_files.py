@@ -1,7 +1,11 @@
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 
 import dynrefine
@@ -50,3 +54,23 @@ def test_the_picture_of_the_rules_shows_rules_that_exist():
     existing |= set(re.findall(r"^use rule \w+ as (\w+) with:", rules, re.MULTILINE))
     drawn = set(re.findall(r"<title>(\w+)</title>", (ROOT / "docs/images/rulegraph.svg").read_text()))
     assert {"update_potential"} <= drawn - {"rules"} <= existing
+
+
+NOT_COMPILED = """
+import importlib, os, sys
+importlib.import_module(sys.argv[1])
+modules = {name: getattr(module, "__cached__", None) for name, module in sys.modules.items()}
+print(*(name for name, cached in modules.items() if cached and not os.path.exists(cached)))
+"""
+
+
+@pytest.mark.slow
+def test_the_environment_keeps_compiled_what_campaigns_import(tmp_path):
+    """What starts the jobs, and the jobs themselves."""
+    environment = os.environ | {"PYTHONPYCACHEPREFIX": str(tmp_path), "PYTHONDONTWRITEBYTECODE": ""}
+    subprocess.run([sys.executable, ROOT / "envs/write_bytecode.py"], check=True, env=environment)
+    environment |= {"PYTHONDONTWRITEBYTECODE": "1"}
+    for module in ("snakemake.cli", "dynrefine.steps.adjoint_gradient", "dynrefine.steps.write_report"):
+        command = [sys.executable, "-c", NOT_COMPILED, module]
+        found = subprocess.run(command, check=True, env=environment, capture_output=True, text=True)
+        assert found.stdout.split() == []

@@ -242,7 +242,7 @@ def test_the_depth_of_the_gradient_is_told_where_a_pilot_chose_it(page):
 def test_the_gradient_stands_beside_independent_ensembles_where_they_were_asked_for(improved, page):
     text = text_of(page)
     assert "independent ensembles within 0.77 standard errors." in text
-    assert "sigma 1/Å −1.3(3) −1.14(11) −0.5" in text
+    assert "infrared sigma 1/Å −1.3(3) −1.14(11) −0.5" in text
     without = text_of(render_page(replace(improved, total_derivative=pd.DataFrame())))
     assert "independent ensembles" not in without
 

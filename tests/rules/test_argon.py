@@ -369,14 +369,13 @@ def sum_with_variance(rows, weights):
     return total, len(own) / (len(own) - 1) * np.square(deviations).sum(axis=0)
 
 
-def gathered(results, part):
+def gathered(results, part, folder=None):
     """The gradient of an iteration in units of the scales, from the files of its chunks, and its variances."""
     value, variance = np.zeros(2), np.zeros(2)
+    folder = folder or results / f"refinement/{part}"
     for label in STATES:
         weights = load_objective(results / f"refinement/{part}/objective.npz").states[label].weights
-        chunks = [
-            load_gradient(results / f"refinement/{part}/{label}/gradient_{chunk}.npz")[0] for chunk in CHUNKS
-        ]
+        chunks = [load_gradient(folder / f"{label}/gradient_{chunk}.npz")[0] for chunk in CHUNKS]
         rows = SCALES * np.concatenate([chunk.trajectory for chunk in chunks])
         lengths = np.linalg.norm(rows, axis=1)
         rows *= np.minimum(1.0, SETTINGS["optimiser"]["outlier_limit"] * np.median(lengths) / lengths)[
@@ -457,8 +456,8 @@ def test_the_history_tells_the_derivatives_with_their_errors(results):
             assert found["condition", "temperature", label] == pytest.approx(temperatures.mean())
 
 
-def loss_of_displaced(results, side):
-    """Weighted sum of all losses on one side of σ, from its trajectories, and its error."""
+def loss_of_displaced(results, side, name):
+    """Weighted sum of an observable's losses on one side of σ, from its trajectories, and its error."""
     total, variance = 0.0, 0.0
     table = pd.read_csv(results / f"check_gradient/displaced_{side}_sigma/objective.csv")
     table = table.set_index(["term", "state"])
@@ -474,20 +473,23 @@ def loss_of_displaced(results, side):
             ),
             "pressure": np.mean([own.liquid.virial_pressure(own.parameters, x) for x in ensemble.positions]),
         }
-        for name, (loss, _) in own.losses_and_slopes(averages).items():
-            assert table.loss[name, label] == pytest.approx(loss, rel=1e-8)
-            total += OBSERVABLES[name]["weight"] * loss
-            variance += (OBSERVABLES[name]["weight"] * table.standard_error[name, label]) ** 2
+        loss, _ = own.losses_and_slopes(averages)[name]
+        assert table.loss[name, label] == pytest.approx(loss, rel=1e-8)
+        total += OBSERVABLES[name]["weight"] * loss
+        variance += (OBSERVABLES[name]["weight"] * table.standard_error[name, label]) ** 2
     return total, np.sqrt(variance)
 
 
-def test_the_gradient_is_compared_with_ensembles_on_both_sides(results):
-    row = pd.read_csv(results / "check_gradient/total_derivative.csv").iloc[0]
+@pytest.mark.parametrize("name", OBSERVABLES)
+def test_the_gradient_of_each_observable_is_compared_with_ensembles_on_both_sides(results, name):
+    table = pd.read_csv(results / "check_gradient/total_derivative.csv").set_index("observable")
+    assert table.index.tolist() == [*OBSERVABLES]
+    row = table.loc[name]
     (above, above_error), (below, below_error) = (
-        loss_of_displaced(results, side) for side in ("above", "below")
+        loss_of_displaced(results, side, name) for side in ("above", "below")
     )
     width = 2.0 * SETTINGS["gradient"]["check"]["total_derivative"]["sigma"]
-    value, variance = gathered(results, "000")
+    value, variance = gathered(results, "000", results / f"check_gradient/{name}")
     assert row.parameter == "sigma"
     assert row.difference == pytest.approx((above - below) / width, rel=1e-6)
     assert row.difference_error == pytest.approx(np.hypot(above_error, below_error) / width, rel=1e-6)
@@ -495,6 +497,31 @@ def test_the_gradient_is_compared_with_ensembles_on_both_sides(results):
     assert row.gradient_error == pytest.approx((np.sqrt(variance) / SCALES)[1], rel=1e-6)
     apart = (row.gradient - row.difference) / np.hypot(row.gradient_error, row.difference_error)
     assert row.standard_errors == pytest.approx(apart)
+
+
+@pytest.mark.parametrize("label", STATES)
+def test_the_gradients_of_single_observables_add_up_to_that_of_the_iteration(results, label):
+    """The pressure alone, which is not followed in time, against numbers computed otherwise."""
+
+    def chunks_in(folder):
+        return [load_gradient(results / folder / label / f"gradient_{chunk}.npz")[0] for chunk in CHUNKS]
+
+    own = read_state(results, "000", label)
+    pressures, weights = own.contributions()["pressure"], own.weights
+    averages = {name: weights @ each for name, each in own.contributions().items()}
+    linear = own.losses_and_slopes(averages)["pressure"][1] * pressures
+    expected = -weights * (linear - weights @ linear) / (BOLTZMANN * own.kelvin)
+    alone = np.concatenate([chunk.coefficients for chunk in chunks_in("check_gradient/pressure")])
+    np.testing.assert_allclose(alone, expected, atol=1e-5 * np.abs(expected).max())
+    for whole, *parts in zip(
+        chunks_in("refinement/000"),
+        *(chunks_in(f"check_gradient/{name}") for name in OBSERVABLES),
+        strict=True,
+    ):
+        for part in ("trajectory", "ensemble", "coefficients"):
+            added = sum(getattr(each, part) for each in parts)
+            scale = np.abs(getattr(whole, part)).max()
+            np.testing.assert_allclose(added, getattr(whole, part), atol=1e-9 * scale)
 
 
 def test_the_gradient_check_is_of_the_whole_gradient_of_the_first_state(results):
@@ -615,9 +642,9 @@ def test_the_report_has_the_comparisons_of_the_gradient_but_no_training(results)
     text = " ".join(
         re.sub(r"<[^>]+>", " ", re.sub(r"<(svg|style)\b.*?</\1>", " ", page, flags=re.DOTALL)).split()
     )
-    row = pd.read_csv(results / "check_gradient/total_derivative.csv").iloc[0]
-    assert value_with_error(row.gradient, row.gradient_error) in text
-    assert value_with_error(row.difference, row.difference_error) in text
+    for row in pd.read_csv(results / "check_gradient/total_derivative.csv").itertuples():
+        assert value_with_error(row.gradient, row.gradient_error) in text
+        assert value_with_error(row.difference, row.difference_error) in text
     assert "ab initio" not in text
 
 

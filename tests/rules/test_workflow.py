@@ -93,6 +93,7 @@ def test_surfaces_in_files_are_not_trained(stand_in):
 def test_independent_ensembles_are_simulated_on_both_sides_of_each_parameter_asked_for(stand_in):
     planned = stand_in.planned(configuration="config/argon.yaml")
     assert planned["check_total_derivative"] == 1
+    assert "gradient_of_observable" not in planned  # there is one alone
     assert planned["displace_potential"] == planned["evaluate_displaced"] == 4  # two parameters
     assert planned["run_validation"] == 2 * (4 + planned["validate"])  # two chunks each
     assert "estimate_covariance" not in planned

@@ -76,9 +76,31 @@ use rule evaluate_objective as evaluate_displaced with:
         code=code("evaluate_objective", PROPERTY_CODE),
 
 
+use rule adjoint_gradient as gradient_of_observable with:
+    input:
+        potential=FIRST_POTENTIAL,
+        surfaces=SURFACE_FILES,
+        ensemble="<results>/refinement/000/{state}/ensemble_{chunk}.npz",
+        trajectories="<results>/refinement/000/{state}/trajectories_{chunk}.npz",
+        objective="<results>/refinement/000/objective.npz",
+        targets=TARGET_FILES,
+        horizon=HORIZON,
+    output:
+        gradient="<results>/check_gradient/{observable}/{state}/gradient_{chunk}.npz",
+    log:
+        "<logs>/gradient_of_observable/{observable}_{state}_{chunk}.log",
+    benchmark:
+        "<benchmarks>/gradient_of_observable/{observable}_{state}_{chunk}.tsv"
+    params:
+        settings=settings_of_observable,
+        precision=campaign.precision,
+        code=code("adjoint_gradient", EVERYTHING_CODE),
+
+
 rule check_total_derivative:
     input:
-        history="<results>/refinement/000/history.csv",
+        potential=FIRST_POTENTIAL,
+        gradients=gradients_of_observables(),
         above=objectives_displaced("above"),
         below=objectives_displaced("below"),
     output:
@@ -99,8 +121,13 @@ rule check_total_derivative:
         mem_mb=growing(2000),
         runtime=growing(10),
     params:
-        settings=settings_of("check_total_derivative", displacements=DISPLACEMENTS),
+        settings=settings_of(
+            "check_total_derivative",
+            states=STATES,
+            observables=[*OBSERVABLES],
+            displacements=DISPLACEMENTS,
+        ),
         precision=campaign.precision,
-        code=code("check_total_derivative"),
+        code=code("check_total_derivative", POTENTIAL_CODE),
     script:
         "../scripts/check_total_derivative.py"

@@ -47,7 +47,9 @@ rule adjoint_gradient:
         runtime=growing(120),
         gpu=0,
     params:
-        settings=settings_of_state("adjoint_gradient", surfaces=OTHER_SURFACES),
+        settings=settings_of_state(
+            "adjoint_gradient", surfaces=OTHER_SURFACES, observable=None
+        ),
         precision=campaign.precision,
         code=code("adjoint_gradient", EVERYTHING_CODE),
     script:

@@ -39,8 +39,8 @@ class GradientCheckSettings(ShortCheckSettings):
     total_derivative: dict[str, PositiveFloat] = Field(
         {},
         description="For potentials whose parameters have names: displacement of each, in its unit (Å, eV), to both "
-        "sides of which independent ensembles are simulated as in the validation, to compare the change of the "
-        "objective with the gradient of the first iteration. Each parameter takes two more validations.",
+        "sides of which independent ensembles are simulated as in the validation, to compare the change of "
+        "each observable's loss with its gradient in the first iteration. Each parameter takes two more validations.",
         examples=[{}],
     )
 

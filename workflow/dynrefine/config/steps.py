@@ -130,6 +130,7 @@ class EvaluateObjective(EvaluationSettings):
 
 class AdjointGradient(TrajectoriesStep, EvaluationSettings):
     gradient: FollowingSettings
+    observable: str | None  # the one that is followed; all where none is named
 
 
 class AnchorGradient(PotentialStep):
@@ -165,7 +166,10 @@ class DisplacePotential(PotentialStep):
     displacement: dict[str, float]
 
 
-class CheckTotalDerivative(Section):
+class CheckTotalDerivative(PotentialStep):
+    states: dict[str, State]
+    optimiser: RowSettings
+    observables: list[str]
     displacements: dict[str, float]
 
 

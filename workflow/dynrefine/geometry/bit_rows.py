@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 WORD = 32  # bits
 
@@ -13,6 +14,16 @@ def packed(chosen: jax.Array) -> jax.Array:
     """
     lanes = chosen.reshape(*chosen.shape[:-2], -1, WORD, chosen.shape[-1])
     return jnp.sum(lanes.astype(jnp.uint32) << jnp.arange(WORD, dtype=jnp.uint32)[:, None], axis=-2)
+
+
+def single_bits(candidates: int, places: np.ndarray) -> np.ndarray:
+    """Words [M / 32, N] as from `packed`, of M candidates one of which is chosen in each column, at places [N].
+
+    A constant of the program: the compiler would take seconds to find it out.
+    """
+    words = np.zeros((candidates // WORD, len(places)), np.uint32)
+    words[places // WORD, np.arange(len(places))] = np.uint32(1) << (places % WORD).astype(np.uint32)
+    return words
 
 
 def places_of_bits(words: jax.Array, capacity: int) -> tuple[jax.Array, jax.Array, jax.Array]:

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dynrefine.geometry.bit_rows import WORD, packed, places_of_bits
+from dynrefine.geometry.bit_rows import WORD, packed, places_of_bits, single_bits
 from dynrefine.geometry.cell import face_distances
 
 FAR = 64  # cells: where padding entries point, beyond every cutoff
@@ -125,13 +125,14 @@ def neighbour_list(
     shifts = _image_shifts(separation[:, None], numbers[:, None, None], images)
     x, y, z = to_cartesian(separation[:, None] + shifts, cell)
     within = x**2 + y**2 + z**2 < cutoff**2  # never true of the padding
-    itself = jnp.arange(candidates.shape[1])[:, None] == jnp.arange(atoms)
-    own_image = np.ravel_multi_index([0 if count == 2 else count // 2 for count in images], images)
-    within &= ~(itself & (numbers[:, None, None] == own_image))
     if present is not None:
         within &= jnp.pad(present, (0, -atoms % WORD))[:, None] & present
 
-    found, filled, count = places_of_bits(packed(within.reshape(-1, atoms)), capacity)
+    own_image = np.ravel_multi_index([0 if count == 2 else count // 2 for count in images], images)
+    itself = single_bits(
+        len(numbers) * candidates.shape[1], own_image * candidates.shape[1] + np.arange(atoms)
+    )
+    found, filled, count = places_of_bits(packed(within.reshape(-1, atoms)) & ~itself, capacity)
     image, indices = jnp.divmod(found, candidates.shape[1])
     indices = jnp.where(filled, indices, jnp.arange(atoms)[:, None]).astype(jnp.int32)
     shifts = _image_shifts(fractional[:, indices] - fractional[:, :, None], image, images)

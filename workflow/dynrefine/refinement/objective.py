@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from dynrefine.files.objectives import Evaluation, StateObjective
+from dynrefine.files.objectives import Evaluation, Objective, StateObjective
 from dynrefine.files.trajectories import Observed
 from dynrefine.properties.base import Observable, settled
 from dynrefine.sampling.reweighting import ensemble_coefficients
@@ -68,11 +68,34 @@ def evaluate_state(
         name: settled(each, *shares.chain_means(statistics[name])) for name, each in observables.items()
     }
     evaluations = {name: evaluate(each, statistics[name], shares) for name, each in observables.items()}
-    contributions = sum(weights[name] * each.contributions for name, each in evaluations.items())
     return StateObjective(
         weights=np.asarray(shares.weights),
-        coefficients=np.asarray(ensemble_coefficients(shares.weights, jnp.asarray(contributions), kelvin)),
+        coefficients=_coefficients(shares.weights, evaluations, weights, kelvin),
         abscissae={name: observable.abscissa for name, observable in observables.items()},
         targets={name: observable.target for name, observable in observables.items()},
         evaluations=evaluations,
     )
+
+
+def of_one_observable(objective: Objective, label: str, name: str, kelvin: float) -> StateObjective:
+    """A state as it would be if one of its observables were fitted alone.
+
+    Arguments:
+        objective: of an iteration.
+        label: of the state.
+        name: of the observable.
+        kelvin: temperature of the state, K.
+    """
+    state = objective.states[label]
+    alone = {name: state.evaluations[name]}
+    weights = jnp.asarray(state.weights)
+    coefficients = _coefficients(weights, alone, objective.weights[label], kelvin)
+    return replace(state, coefficients=coefficients, evaluations=alone)
+
+
+def _coefficients(
+    shares: jax.Array, evaluations: Mapping[str, Evaluation], weights: Mapping[str, float], kelvin: float
+) -> np.ndarray:
+    """Of ∂U/∂θ in the ensemble part of the gradient [S], 1/eV."""
+    contributions = sum(weights[name] * each.contributions for name, each in evaluations.items())
+    return np.asarray(ensemble_coefficients(shares, jnp.asarray(contributions), kelvin))

@@ -10,21 +10,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dynrefine.files.history import History
+from dynrefine.files.history import Entry
 from dynrefine.statistics import weighted_sum
 
 
 def compare_with_ensembles(
-    first: History, parameter: str, displacement: float, above: pd.DataFrame, below: pd.DataFrame
+    derivative: Entry, displacement: float, above: pd.DataFrame, below: pd.DataFrame
 ) -> dict[str, Any]:
-    """The derivative of the objective by a parameter, by the gradient and by the difference of two ensembles.
+    """The derivative of an observable's losses by a parameter, beside the difference of two ensembles.
 
     Arguments:
-        first: the first iteration of the refinement.
-        parameter: its name.
+        derivative: by the parameter, from the gradient.
         displacement: of the parameter to either side, in its unit.
-        above: table of the objective there.
-        below: table of the objective on the other side.
+        above: the observable's rows of the table of the objective there, one for each state.
+        below: those on the other side.
 
     Returns:
         parameter, unit (of the derivatives), gradient, gradient_error, difference, difference_error and
@@ -35,14 +34,12 @@ def compare_with_ensembles(
     )
     difference = (upper - lower) / (2.0 * displacement)
     error = np.hypot(upper_error, lower_error) / (2.0 * displacement)
-    derivatives = first.of_role("derivative")
-    own = derivatives[derivatives.quantity == parameter].iloc[0]
     return {
-        "parameter": parameter,
-        "unit": own.unit,
-        "gradient": own.value,
-        "gradient_error": own.standard_error,
+        "parameter": derivative.quantity,
+        "unit": derivative.unit,
+        "gradient": derivative.value,
+        "gradient_error": derivative.standard_error,
         "difference": difference,
         "difference_error": error,
-        "standard_errors": (own.value - difference) / np.hypot(own.standard_error, error),
+        "standard_errors": (derivative.value - difference) / np.hypot(derivative.standard_error, error),
     }

@@ -119,7 +119,7 @@ def _gradient_check(results: Results) -> Chapter:
     if len(total):
         largest = number(total.standard_errors.abs().max(), 2)
         text += (
-            " The gradient of the first iteration agrees with the change of the objective between independent "
+            " The gradients of the first iteration agree with the change of the losses between independent "
             f"ensembles within {largest} standard errors."
         )
         blocks.append(tables.total_derivative_table(total))

@@ -244,12 +244,13 @@ def gradient_check_table(check: pd.DataFrame) -> Table:
 
 
 def total_derivative_table(compared: pd.DataFrame) -> Table:
-    """Derivatives of the objective by the gradient beside those of independent ensembles.
+    """Derivatives of the losses by the gradient beside those of independent ensembles.
 
     Arguments:
         compared: see `dynrefine.refinement.total_derivative.compare_with_ensembles`.
     """
     header = (
+        "observable",
         "parameter",
         "unit",
         "gradient of the first iteration",
@@ -258,6 +259,7 @@ def total_derivative_table(compared: pd.DataFrame) -> Table:
     )
     rows = [
         (
+            row.observable,
             row.parameter,
             row.unit,
             value_with_error(row.gradient, row.gradient_error),
@@ -267,10 +269,10 @@ def total_derivative_table(compared: pd.DataFrame) -> Table:
         for row in rows_of(compared)
     ]
     caption = (
-        "Derivatives of the objective by single parameters: through the trajectories and the probability "
-        "of their starting points, and from ensembles sampled anew at displaced parameters."
+        "Derivatives of each observable's part of the objective by single parameters: through the trajectories and "
+        "the probability of their starting points, and from ensembles sampled anew at displaced parameters."
     )
-    return Table(header, rows, (False, False, True, True, True), caption)
+    return Table(header, rows, (*[False] * 3, *[True] * 3), caption)
 
 
 def timings_table(timings: pd.DataFrame) -> Table:

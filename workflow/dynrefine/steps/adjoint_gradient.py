@@ -17,6 +17,7 @@ from dynrefine.files.trajectories import load_trajectories
 from dynrefine.quantities.base import Observer
 from dynrefine.refinement.gathering import observables_of
 from dynrefine.refinement.gradient import Weighing, chunk_gradient, observed_seeds
+from dynrefine.refinement.objective import of_one_observable
 from dynrefine.sampling.trajectories import adjoint_depth, observation_times, simulation_of
 from dynrefine.steps.loading import load_potential, load_surfaces
 
@@ -34,7 +35,10 @@ def adjoint_gradient(job: Job, settings: AdjointGradient) -> None:
     ensemble = load_ensemble(job.inputs.ensemble)
     trajectories = required(load_trajectories(job.inputs.trajectories))
     objective = required(load_objective(job.inputs.objective))
-    state = objective.states[label]
+    if settings.observable is None:
+        state = objective.states[label]
+    else:
+        state = of_one_observable(objective, label, settings.observable, settings.state.temperature)
     depth = adjoint_depth(settings.gradient.depth, job.inputs.horizon)
     times = observation_times(settings.trajectory, depth).kept_part()
     count = len(ensemble.positions)
@@ -48,8 +52,9 @@ def adjoint_gradient(job: Job, settings: AdjointGradient) -> None:
     )
     shares = state.weights.reshape(-1, count)[:, followed]
     observed = trajectories.observed(times.count)
+    observables = observables_of(settings, settings.state, [ensemble])
     seeds = observed_seeds(
-        observables_of(settings, settings.state, [ensemble]),
+        {name: observables[name] for name in state.evaluations},
         state.weighted_cotangents(objective.weights[label]),
         jnp.asarray(shares[number] / shares.sum(), dtype),
         jax.tree.map(lambda array: array[followed], observed),

@@ -1,20 +1,46 @@
-"""The gradient against independent ensembles."""
+"""The gradient of each observable against independent ensembles."""
 
+from collections.abc import Iterator
+
+import numpy as np
 import pandas as pd
 
 from dynrefine.campaign.job import Job
 from dynrefine.config.steps import CheckTotalDerivative
-from dynrefine.files.history import load_history
+from dynrefine.files.arrays import required
+from dynrefine.files.chunks import by_state
+from dynrefine.files.gradients import load_gradient
+from dynrefine.files.history import Entry
 from dynrefine.files.tables import write_table
+from dynrefine.refinement.history import named_derivatives
 from dynrefine.refinement.total_derivative import compare_with_ensembles
+from dynrefine.refinement.total_gradient import gather_gradient, parameter_scales
+from dynrefine.steps.loading import load_potential
 
 
 def check_total_derivative(job: Job, settings: CheckTotalDerivative) -> None:
-    """Compare the gradient of the first iteration with the change of the objective between displaced potentials."""
-    first = load_history(job.inputs.history).at(0)
-    displaced = zip(settings.displacements.items(), job.inputs.above, job.inputs.below, strict=True)
-    rows = [
-        compare_with_ensembles(first, parameter, displacement, pd.read_csv(above), pd.read_csv(below))
-        for (parameter, displacement), above, below in displaced
-    ]
+    """Compare the gradients of the first iteration with how the losses change between displaced potentials."""
+    files = np.split(np.asarray(job.inputs.gradients), len(settings.observables))
+    tables = [[pd.read_csv(path) for path in side] for side in (job.inputs.above, job.inputs.below)]
+    rows = []
+    for observable, paths in zip(settings.observables, files, strict=True):
+        derivatives = {entry.quantity: entry for entry in _derivatives(job, settings, paths)}
+        for (parameter, displacement), *sides in zip(settings.displacements.items(), *tables, strict=True):
+            own = [table[table.term == observable] for table in sides]
+            found = compare_with_ensembles(derivatives[parameter], displacement, *own)
+            rows.append({"observable": observable, **found})
     write_table(job.outputs.table, pd.DataFrame(rows))
+
+
+def _derivatives(job: Job, settings: CheckTotalDerivative, paths: np.ndarray) -> Iterator[Entry]:
+    """Derivatives of the losses of an observable by named parameters, from the gradients of its chunks."""
+    potential = load_potential(job, settings)
+    chunks = by_state(paths, settings.states).values()
+    scales = parameter_scales(potential, settings.optimiser)
+    gradient = gather_gradient(
+        [[required(load_gradient(path))[0] for path in of_state] for of_state in chunks],
+        np.zeros_like(scales),
+        scales,
+        settings.optimiser.outlier_limit,
+    )
+    yield from named_derivatives(potential, gradient, scales, settings.potential.parameters)

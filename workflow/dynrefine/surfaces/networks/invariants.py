@@ -17,6 +17,9 @@ from dynrefine.surfaces.networks.embedded_density import OrbitalBasis, invariant
 
 Mixing = dict[str, jax.Array]
 
+_COMPONENTS = np.array(
+    [[0, 1, 2], [1, 3, 4], [2, 4, 5]]
+)  # places of the monomials of l = 2 in a symmetric tensor
 _SLOTS = {"vectors": 1, "tensors": 2}  # degree of the orbitals that the two factors of each kind are mixed of
 
 
@@ -111,28 +114,28 @@ def _products(vectors: list[jax.Array], tensors: list[jax.Array]) -> list[jax.Ar
         vectors: a and b.
         tensors: the monomials of l = 2 of S and T [N, 6, m], as of the orbitals.
     """
-    first, second = ([each[:, axis] for axis in range(3)] for each in vectors)
+    first, second = vectors
     left, right = (_traceless(each) for each in tensors)
     turned, other = _applied(left, first), _applied(right, second)
-    product = [_applied(left, [right[row][column] for row in range(3)]) for column in range(3)]
+    product = jnp.sum(left[:, :, :, None] * right[:, None], axis=2)
     return [
-        _dot(second, turned),
-        _dot(turned, other),
-        _dot(product[0], left[0]) + _dot(product[1], left[1]) + _dot(product[2], left[2]),
+        jnp.sum(second * turned, axis=1),
+        jnp.sum(turned * other, axis=1),
+        jnp.sum(product * left, axis=(1, 2)),
     ]
 
 
-def _traceless(monomials: jax.Array) -> list[list[jax.Array]]:
-    """Rows of the symmetric tensors whose xx, √2 xy, √2 xz, yy, √2 yz, zz these are, without their traces."""
-    xx, xy, xz, yy, yz, zz = (monomials[:, place] for place in range(6))
-    xy, xz, yz = (math.sqrt(0.5) * each for each in (xy, xz, yz))
-    third = (xx + yy + zz) / 3.0
-    return [[xx - third, xy, xz], [xy, yy - third, yz], [xz, yz, zz - third]]
+def _traceless(monomials: jax.Array) -> jax.Array:
+    """The symmetric tensors [N, 3, 3, m] whose xx, √2 xy, √2 xz, yy, √2 yz, zz these are, without their traces.
+
+    Arrays of tensors, not a formula for each component: the compiler takes several times as long for those.
+    """
+    unit = np.eye(3, dtype=monomials.dtype)[None, :, :, None]
+    weights = np.where(unit == 1.0, 1.0, math.sqrt(0.5)).astype(monomials.dtype)
+    components = weights * monomials[:, _COMPONENTS]
+    trace = monomials[:, 0] + monomials[:, 3] + monomials[:, 5]
+    return components - unit * trace[:, None, None] / 3.0
 
 
-def _applied(tensor: list[list[jax.Array]], vector: list[jax.Array]) -> list[jax.Array]:
-    return [_dot(row, vector) for row in tensor]
-
-
-def _dot(one: list[jax.Array], other: list[jax.Array]) -> jax.Array:
-    return one[0] * other[0] + one[1] * other[1] + one[2] * other[2]
+def _applied(tensor: jax.Array, vector: jax.Array) -> jax.Array:
+    return jnp.sum(tensor * vector[:, None], axis=2)
