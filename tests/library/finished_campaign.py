@@ -90,7 +90,7 @@ class FinishedCampaign:
         if self.quantum:
             settings["validation"]["path_integrals"] = {"beads": 24, "length": 12.5}
         if not self.spectrum:
-            diffusion = {"target": 2.43, "element": "O", "window": 396.0, "weight": 2.0}
+            diffusion = {"target": 2.43, "element": "O", "window": 390.0, "weight": 2.0}
             settings["objective"]["observables"] = {"diffusion": diffusion}
         return load_config(settings)
 
