@@ -179,7 +179,7 @@ def test_the_viscosity_of_the_liquid_of_the_literature(temperature, reduced_dens
     weights = jnp.full(32, 1.0 / 32.0, statistics.dtype)
     found = evaluate(settled(observable, statistics, weights), statistics, Shares(weights))
     details, errors = evaluate_details(observable, statistics)
-    assert found.prediction_error[0] < 0.06 * found.prediction[0]
+    assert found.prediction_error[0] < 0.08 * found.prediction[0]
     # Temperatures at constant energy scatter by a per cent or so around the one of the ensemble.
     for value, error in (
         (found.prediction[0], found.prediction_error[0]),
