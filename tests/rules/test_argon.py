@@ -5,6 +5,7 @@ and the adjoint follows three of the four starting points of each chunk less far
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -126,11 +127,11 @@ class State:
             "pressure": (in_scales**2, 2.0 * PRESSURE["weight"] * in_scales / PRESSURE["scale"]),
         }
 
-    def coefficients(self) -> np.ndarray:
-        """-β w (l - <l>) of each starting point [S], 1/eV."""
+    def coefficients(self, names: Iterable[str] = OBSERVABLES) -> np.ndarray:
+        """-β w (l - <l>) of each starting point [S], 1/eV, where these observables are fitted."""
         contributions, weights = self.contributions(), self.weights
         slopes = self.losses_and_slopes({name: weights @ each for name, each in contributions.items()})
-        linear = sum(slopes[name][1] * each for name, each in contributions.items())
+        linear = sum(slopes[name][1] * contributions[name] for name in names)
         return -weights * (linear - weights @ linear) / (BOLTZMANN * self.kelvin)
 
     def rows(self, frames: int = FOLLOWED_FRAMES) -> np.ndarray:
@@ -432,7 +433,7 @@ def test_a_step_of_sgd_follows_the_gradient_as_far_as_the_norm_allows(finished_a
 def test_the_history_tells_the_derivatives_with_their_errors(results):
     history = load_history(results / "refinement/001/history.csv")
     for number, part in zip(history.iterations, ITERATIONS, strict=True):
-        told = history.at(number).table.set_index(["role", "quantity", "state"])
+        told = history.table[history.table.iteration == number].set_index(["role", "quantity", "state"])
         found, error = told.value, told.standard_error
         value, variance = gathered(results, part)
         table = pd.read_csv(results / f"refinement/{part}/objective.csv")
@@ -506,11 +507,7 @@ def test_the_gradients_of_single_observables_add_up_to_that_of_the_iteration(res
     def chunks_in(folder):
         return [load_gradient(results / folder / label / f"gradient_{chunk}.npz")[0] for chunk in CHUNKS]
 
-    own = read_state(results, "000", label)
-    pressures, weights = own.contributions()["pressure"], own.weights
-    averages = {name: weights @ each for name, each in own.contributions().items()}
-    linear = own.losses_and_slopes(averages)["pressure"][1] * pressures
-    expected = -weights * (linear - weights @ linear) / (BOLTZMANN * own.kelvin)
+    expected = read_state(results, "000", label).coefficients(["pressure"])
     alone = np.concatenate([chunk.coefficients for chunk in chunks_in("check_gradient/pressure")])
     np.testing.assert_allclose(alone, expected, atol=1e-5 * np.abs(expected).max())
     for whole, *parts in zip(

@@ -292,10 +292,12 @@ def test_the_history_adds_up(finished_toy, settings):
     folder = finished_toy.results / "refinement"
     history = load_history(folder / ITERATIONS[-1] / "history.csv")
     assert history.iterations == [0, 1]
-    pd.testing.assert_frame_equal(load_history(folder / "000/history.csv").table, history.at(0).table)
+    pd.testing.assert_frame_equal(
+        load_history(folder / "000/history.csv").table, history.table[history.table.iteration == 0]
+    )
     for number in history.iterations:
         iteration = folder / f"{number:03d}"
-        rows = history.at(number).table.set_index(["role", "quantity", "state"])
+        rows = history.table[history.table.iteration == number].set_index(["role", "quantity", "state"])
         value, error = rows.value, rows.standard_error
         anchor = read_arrays(iteration / "anchor.npz", "anchor").arrays
         table = pd.read_csv(iteration / "objective.csv")

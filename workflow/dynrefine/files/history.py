@@ -74,10 +74,6 @@ class History:
             for quantity, state in dict.fromkeys(zip(rows.quantity, rows.state, strict=True))
         }
 
-    def at(self, iteration: int) -> "History":
-        """One of the iterations."""
-        return History(self.table[self.table.iteration == iteration])
-
     def without(self, iterations: Collection[int]) -> "History":
         """The other iterations."""
         return History(self.table[~self.table.iteration.isin(iterations)])

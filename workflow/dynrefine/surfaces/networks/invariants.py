@@ -17,9 +17,8 @@ from dynrefine.surfaces.networks.embedded_density import OrbitalBasis, invariant
 
 Mixing = dict[str, jax.Array]
 
-_COMPONENTS = np.array(
-    [[0, 1, 2], [1, 3, 4], [2, 4, 5]]
-)  # places of the monomials of l = 2 in a symmetric tensor
+# places of the monomials of l = 2 in a symmetric tensor
+_COMPONENTS = np.array([[0, 1, 2], [1, 3, 4], [2, 4, 5]])
 _SLOTS = {"vectors": 1, "tensors": 2}  # degree of the orbitals that the two factors of each kind are mixed of
 
 
