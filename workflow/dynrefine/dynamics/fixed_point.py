@@ -22,7 +22,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from dynrefine.dynamics.force_field import ForceField
-from dynrefine.geometry.neighbours import NeighbourList, to_cartesian
+from dynrefine.geometry.coordinates import to_cartesian, to_fractional
+from dynrefine.geometry.neighbours import NeighbourList
 from dynrefine.geometry.system import Point, System
 from dynrefine.units import ACCELERATION
 
@@ -107,7 +108,7 @@ class FixedPoint:
                 parameters, system.species, positions, cell, neighbours
             )
             kick = self.timestep**2 * ACCELERATION * force / system.masses[:, None]
-            rows = to_cartesian(kick.T, _reciprocal(cell).T).T / UNIT
+            rows = to_fractional(kick.T, cell).T / UNIT
             return jnp.concatenate([rows, jnp.broadcast_to(energy, (1, 3))])
 
         rows = self._isolated(evaluate, self.parameters, self.system, self.cell, x, reference, neighbours)
@@ -156,9 +157,3 @@ def _integers(lengths: Any, cell: Any) -> np.ndarray:
 def _positions(cell: jax.Array, x: jax.Array, reference: jax.Array) -> jax.Array:
     fractions = UNIT * reference.astype(cell.dtype) + UNIT * (x - reference).astype(cell.dtype)
     return to_cartesian(fractions.T, cell).T
-
-
-def _reciprocal(cell: jax.Array) -> jax.Array:
-    """Rows a*, b*, c* with a* · a = 1; written out, since a factorisation would be a library call at each step."""
-    normals = jnp.cross(jnp.roll(cell, -1, axis=0), jnp.roll(cell, -2, axis=0))
-    return normals / jnp.sum(normals[0] * cell[0])

@@ -151,84 +151,70 @@ def list_faults(
 
 
 def over_points(
-    function: Callable[..., Any],
-    field: ForceField,
-    parameters: Mapping[str, Any],
-    points: Point,
-    *others: Any,
+    function: Callable[..., Any], field: ForceField, common: Any, points: Point, *others: Any
 ) -> Any:
-    """Map function(field, parameters, point, neighbours, *others) over points, each with a fresh list.
+    """Map function(field, common, point, neighbours, *others) over points, each with a fresh list.
 
     Arguments:
-        function: of one point.
+        function: of one point; one of a module is compiled once for all calls.
         field: force field.
-        parameters: of the potential.
+        common: a tree of arrays that all points have in common, such as the parameters of the potential.
         points: S of them.
         others: trees of arrays [S, ...] with something more for each point.
 
     Raises:
         CampaignError: the lists cannot be made long enough.
     """
-
-    def listed(total: None, *arguments: Any) -> tuple[None, Any]:
-        return None, function(*arguments)
-
-    return _along_points(listed, None, field, parameters, (points, *others))[1]
+    return with_sufficient_lists(lambda field: _map_points(function, field, common, (points, *others)), field)
 
 
 def fold_points(
-    function: Callable[..., Any],
-    total: Any,
-    field: ForceField,
-    parameters: Mapping[str, Any],
-    points: tuple[Any, ...],
+    function: Callable[..., Any], total: Any, field: ForceField, common: Any, points: tuple[Any, ...]
 ) -> Any:
-    """total <- function(total, field, parameters, point, neighbours, *others) for each point in turn.
+    """total <- function(total, field, common, point, neighbours, *others) for each point in turn.
 
     Nothing is kept of a point: memory does not grow with their number.
 
     Arguments:
-        function: of the total so far and one point.
+        function: of the total so far and one point; one of a module is compiled once for all calls.
         total: at first, a tree of arrays.
         field: force field.
-        parameters: of the potential.
+        common: a tree of arrays that all points have in common, such as the parameters of the potential.
         points: S of them, and trees of arrays [S, ...] with something more for each.
 
     Raises:
         CampaignError: the lists cannot be made long enough.
     """
-
-    def added(*arguments: Any) -> tuple[Any, None]:
-        return function(*arguments), None
-
-    return _along_points(added, total, field, parameters, points)[0]
+    return with_sufficient_lists(lambda field: _fold_points(function, field, total, common, points), field)
 
 
-def _along_points(
-    function: Callable[..., tuple[Any, Any]],
-    total: Any,
-    field: ForceField,
-    parameters: Mapping[str, Any],
-    points: tuple[Any, ...],
-) -> tuple[Any, Any]:
-    """Scan of total, kept <- function(total, field, parameters, point, neighbours, *others), with fresh lists."""
+@partial(jax.jit, static_argnames=("function", "field"))
+def _map_points(
+    function: Callable[..., Any], field: ForceField, common: Any, points: tuple[Any, ...]
+) -> tuple[Any, ListFaults]:
+    def one(own: tuple[Any, ...]) -> tuple[Any, ListFaults]:
+        point, *others = own
+        neighbours, faults = _fresh_list(field, point)
+        return function(field, common, point, neighbours, *others), faults
 
-    def run(field: ForceField) -> tuple[Any, ListFaults]:
-        @jax.jit
-        def all_points(total: Any, parameters: Mapping[str, Any], points: tuple[Any, ...]) -> Any:
-            def one(total: Any, arguments: tuple[Any, ...]) -> tuple[Any, Any]:
-                point, *own = arguments
-                neighbours = field.neighbours(point.positions, point.cell)
-                faults = list_faults(neighbours, point.positions, point.positions, field.skin)
-                total, kept = function(total, field, parameters, point, neighbours, *own)
-                return total, (kept, faults)
+    return jax.lax.map(one, points)
 
-            total, (kept, faults) = jax.lax.scan(one, total, points)
-            return (total, kept), faults
 
-        return all_points(total, parameters, points)
+@partial(jax.jit, static_argnames=("function", "field"))
+def _fold_points(
+    function: Callable[..., Any], field: ForceField, total: Any, common: Any, points: tuple[Any, ...]
+) -> tuple[Any, ListFaults]:
+    def one(total: Any, own: tuple[Any, ...]) -> tuple[Any, ListFaults]:
+        point, *others = own
+        neighbours, faults = _fresh_list(field, point)
+        return function(total, field, common, point, neighbours, *others), faults
 
-    return with_sufficient_lists(run, field)
+    return jax.lax.scan(one, total, points)
+
+
+def _fresh_list(field: ForceField, point: Point) -> tuple[NeighbourList, ListFaults]:
+    neighbours = field.neighbours(point.positions, point.cell)
+    return neighbours, list_faults(neighbours, point.positions, point.positions, field.skin)
 
 
 def force_field(

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dynrefine.dynamics.force_field import fold_points, over_points
+from dynrefine.dynamics.force_field import ForceField, fold_points, over_points
 from dynrefine.dynamics.leapfrog import Simulation
 from dynrefine.dynamics.mapping import Blocks
 from dynrefine.files.models import flat_parameters
@@ -29,12 +29,14 @@ def observe_starts(simulation: Simulation, starts: Point) -> dict[str, Float[Arr
     """
     if not simulation.at_start.quantities:
         return {}
+    return over_points(_observe_start, simulation.field, simulation, starts)
 
-    def one(field: Any, parameters: Any, point: Point, neighbours: NeighbourList) -> Any:
-        own = replace(simulation, field=field, parameters=parameters)
-        return own.observed(own.at_start, parameters["trainable"], point, neighbours)
 
-    return over_points(one, simulation.field, simulation.parameters, starts)
+def _observe_start(
+    field: ForceField, simulation: Simulation, point: Point, neighbours: NeighbourList
+) -> dict[str, jax.Array]:
+    own = replace(simulation, field=field)
+    return own.observed(own.at_start, own.parameters["trainable"], point, neighbours)
 
 
 def starting_gradient(
@@ -54,28 +56,28 @@ def starting_gradient(
     Returns:
         rows that add up to it.
     """
+    rows = blocks.zeros(flat_parameters(simulation.parameters["trainable"])[0])
+    own = starts, jnp.asarray(blocks.numbers), dict(seeds)
+    return fold_points(_add_explicit_part, rows, simulation.field, simulation, own)
 
-    def one(
-        rows: jax.Array,
-        field: Any,
-        parameters: Any,
-        point: Point,
-        neighbours: NeighbourList,
-        number: jax.Array,
-        own_seeds: Any,
-    ) -> jax.Array:
-        own = replace(simulation, field=field, parameters=parameters)
 
-        def linearised_loss(trainable: Any) -> jax.Array:
-            values = own.observed(own.at_start, trainable, point, neighbours)
-            total = jnp.zeros((), point.positions.dtype)
-            for name, seed in own_seeds.items():
-                total += jnp.sum(seed * values[name])
-            return total
+def _add_explicit_part(
+    rows: jax.Array,
+    field: ForceField,
+    simulation: Simulation,
+    point: Point,
+    neighbours: NeighbourList,
+    number: jax.Array,
+    seeds: Mapping[str, jax.Array],
+) -> jax.Array:
+    own = replace(simulation, field=field)
 
-        gradient = jax.grad(linearised_loss)(parameters["trainable"])
-        return rows.at[number].add(flat_parameters(gradient)[0])
+    def linearised_loss(trainable: Any) -> jax.Array:
+        values = own.observed(own.at_start, trainable, point, neighbours)
+        total = jnp.zeros((), point.positions.dtype)
+        for name, seed in seeds.items():
+            total += jnp.sum(seed * values[name])
+        return total
 
-    field, parameters = simulation.field, simulation.parameters
-    rows = blocks.zeros(flat_parameters(parameters["trainable"])[0])
-    return fold_points(one, rows, field, parameters, (starts, jnp.asarray(blocks.numbers), dict(seeds)))
+    gradient = jax.grad(linearised_loss)(own.parameters["trainable"])
+    return rows.at[number].add(flat_parameters(gradient)[0])

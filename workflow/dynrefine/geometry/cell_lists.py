@@ -10,7 +10,8 @@ import numpy as np
 
 from dynrefine.geometry.bit_rows import WORD, packed, places_of_bits
 from dynrefine.geometry.cell import face_distances
-from dynrefine.geometry.neighbours import NeighbourList, list_of_nearest_images, to_cartesian
+from dynrefine.geometry.coordinates import to_cartesian, to_fractional
+from dynrefine.geometry.neighbours import NeighbourList, list_of_nearest_images
 
 _FEWEST = 4  # cells along each vector: with three, all of them are nearby
 _NEARBY = np.array(list(product((-1, 0, 1), repeat=3)))
@@ -64,7 +65,7 @@ def cell_list(
         capacity: neighbours per atom that fit, K.
         grid: from `cell_grid` for this cell and cutoff.
     """
-    fractional = (positions @ jnp.linalg.inv(cell)).T
+    fractional = to_fractional(positions.T, cell)
     wrapped = fractional - jnp.floor(fractional)
     numbers = _cell_numbers(wrapped, grid)
     members, rows, crowded = _sorted_into_cells(numbers, grid)

@@ -16,6 +16,7 @@ import numpy as np
 
 from dynrefine.geometry.bit_rows import WORD, packed, places_of_bits, single_bits
 from dynrefine.geometry.cell import face_distances
+from dynrefine.geometry.coordinates import to_cartesian, to_fractional
 
 FAR = 64  # cells: where padding entries point, beyond every cutoff
 _SHORTENED = 1.25  # room in shorter lists, as a multiple of what a homogeneous liquid needs
@@ -118,7 +119,7 @@ def neighbour_list(
         present: which rows are atoms and not padding, bool [N]; all when absent.
     """
     atoms = len(positions)
-    fractional = (positions @ jnp.linalg.inv(cell)).T
+    fractional = to_fractional(positions.T, cell)
     candidates = jnp.pad(fractional, [(0, 0), (0, -atoms % WORD)], constant_values=jnp.nan)
     separation = candidates[:, :, None] - fractional[:, None, :]
     numbers = jnp.arange(math.prod(images), dtype=jnp.int32)
@@ -248,10 +249,3 @@ def _image_shifts(separation: jax.Array, numbers: jax.Array, images: tuple[int, 
         else:
             steps.append(along - count // 2)
     return nearest + jnp.stack(jnp.broadcast_arrays(*steps))
-
-
-def to_cartesian(fractions: jax.Array, cell: jax.Array) -> jax.Array:
-    """Vectors [3, ...] in Å from multiples of the cell vectors [3, ...]; no matrix product, which may be rounded."""
-    return jnp.stack(
-        [sum(fractions[axis] * cell[axis, component] for axis in range(3)) for component in range(3)]
-    )

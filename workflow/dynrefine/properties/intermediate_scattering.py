@@ -17,6 +17,7 @@ from jaxtyping import Array, Float, Int
 
 from dynrefine.config.properties.scattering import IntermediateScatteringSettings
 from dynrefine.files.trajectories import Observed
+from dynrefine.geometry.coordinates import to_fractional
 from dynrefine.properties.base import Conditions, Detail
 from dynrefine.properties.correlation import autocorrelation
 from dynrefine.properties.scattering import amplitude, incoherent_cross_section
@@ -93,7 +94,8 @@ class IntermediateScattering:
 
         def of_one(start: tuple[jax.Array, jax.Array]) -> jax.Array:
             positions, cell = start
-            phases = jnp.einsum("tnk,vk->vtn", positions @ jnp.linalg.inv(cell), waves)
+            fractional = to_fractional(jnp.moveaxis(positions, -1, 0), cell)
+            phases = jnp.einsum("ktn,vk->vtn", fractional, waves)
             of_atoms = jnp.broadcast_to(amplitudes, phases.shape)
             parts = [of_atoms * jnp.cos(phases), of_atoms * jnp.sin(phases)]
             if self.is_coherent:

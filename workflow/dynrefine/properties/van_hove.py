@@ -15,7 +15,8 @@ from jaxtyping import Array, Float, Int
 
 from dynrefine.config.properties.scattering import VanHoveSettings
 from dynrefine.files.trajectories import Observed
-from dynrefine.geometry.neighbours import lengths, to_cartesian
+from dynrefine.geometry.coordinates import to_cartesian, to_fractional
+from dynrefine.geometry.neighbours import lengths
 from dynrefine.properties.base import Conditions
 from dynrefine.properties.rdf import loss_weights, measured_at
 from dynrefine.properties.scattering import amplitude
@@ -94,7 +95,7 @@ class VanHove:
 
         def of_one(start: tuple[jax.Array, jax.Array]) -> jax.Array:
             positions, cell = start
-            fractional = jnp.swapaxes(positions @ jnp.linalg.inv(cell), -1, -2)
+            fractional = jnp.moveaxis(to_fractional(jnp.moveaxis(positions, -1, 0), cell), 0, 1)
 
             def count(counts: jax.Array, origin: jax.Array) -> tuple[jax.Array, None]:
                 now, then = fractional[origin], fractional[origin + self.lag]

@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from dynrefine.config.properties.structure import FARTHEST, FINEST_BIN
-from dynrefine.geometry.neighbours import NeighbourList, lengths, to_cartesian
+from dynrefine.geometry.coordinates import to_cartesian, to_fractional
+from dynrefine.geometry.neighbours import NeighbourList, lengths
 from dynrefine.geometry.system import Point, System
 from dynrefine.quantities.base import Quantity
 
@@ -36,7 +37,7 @@ def pair_distributions(
     numbers = np.zeros((system.kinds, system.kinds), np.int32)
     for number, (first, second) in enumerate(pairs):
         numbers[first, second] = numbers[second, first] = BINS * number
-    fractional = (point.positions @ jnp.linalg.inv(point.cell)).T
+    fractional = to_fractional(point.positions.T, point.cell)
     separation = fractional[:, None, :] - fractional[:, :, None]
     nearest = separation - jnp.round(separation)
     rows = jnp.asarray(numbers)[system.species[:, None], system.species[None, :]]

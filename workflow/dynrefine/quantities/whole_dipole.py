@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dynrefine.geometry.neighbours import NeighbourList, to_cartesian
+from dynrefine.geometry.coordinates import to_cartesian, to_fractional
+from dynrefine.geometry.neighbours import NeighbourList
 from dynrefine.geometry.system import Point, System
 from dynrefine.quantities.base import Quantity
 
@@ -32,7 +33,7 @@ def whole_dipole(
 
 def from_centres(charges: Float[Array, " N"], point: Point) -> Float[Array, "N 3"]:
     """The vector to each atom from its centre, Å; zero for the centres themselves."""
-    fractional = (point.positions @ jnp.linalg.inv(point.cell)).T
+    fractional = to_fractional(point.positions.T, point.cell)
     separation = fractional[:, :, None] - fractional[:, None, :]
     vectors = to_cartesian(separation - jnp.round(separation), point.cell)
     is_centre = charges == jnp.min(charges)

@@ -165,28 +165,30 @@ def energy_gradients(
     """∂U/∂θ at S points: its sums with the coefficients by block, and with the weights over all, eV."""
     size = flat_parameters(parameters["trainable"])[0]
     blocks = Blocks.fitting(len(points.positions), size.size)
-
-    def one(
-        sums: tuple[jax.Array, jax.Array],
-        field: ForceField,
-        parameters: Mapping[str, Any],
-        point: Point,
-        neighbours: NeighbourList,
-        number: jax.Array,
-        weight: jax.Array,
-        coefficient: jax.Array,
-    ) -> tuple[jax.Array, jax.Array]:
-        def energy(trainable: Any) -> jax.Array:
-            moved = {**parameters, "trainable": trainable}
-            return field.architecture.energy(moved, species, point.positions, point.cell, neighbours)
-
-        rows, mean = sums
-        gradient = flat_parameters(jax.grad(energy)(parameters["trainable"]))[0]
-        return rows.at[number].add(coefficient * gradient), mean + weight * gradient
-
     nothing = blocks.zeros(size), jnp.zeros_like(size)
     own = points, jnp.asarray(blocks.numbers), weighing.weights, weighing.coefficients
-    return fold_points(one, nothing, field, parameters, own)
+    return fold_points(_add_energy_gradient, nothing, field, (parameters, species), own)
+
+
+def _add_energy_gradient(
+    sums: tuple[jax.Array, jax.Array],
+    field: ForceField,
+    common: Any,
+    point: Point,
+    neighbours: NeighbourList,
+    number: jax.Array,
+    weight: jax.Array,
+    coefficient: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
+    parameters, species = common
+
+    def energy(trainable: Any) -> jax.Array:
+        moved = {**parameters, "trainable": trainable}
+        return field.architecture.energy(moved, species, point.positions, point.cell, neighbours)
+
+    rows, mean = sums
+    gradient = flat_parameters(jax.grad(energy)(parameters["trainable"]))[0]
+    return rows.at[number].add(coefficient * gradient), mean + weight * gradient
 
 
 def _require_reversal(distance: np.ndarray, tolerance: float) -> None:

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dynrefine.dynamics.leapfrog import Simulation, propagate
+from dynrefine.dynamics.mapping import for_each
 from dynrefine.dynamics.replicas import both_ways, run_legs
 from dynrefine.dynamics.starting_points import observe_starts
 from dynrefine.files.models import flat_parameters
@@ -57,7 +58,7 @@ class CheckedLosses:
         moved = self.moved_to(vector)
         floating = replace(moved, times=replace(moved.times, reversal="floating"))
         leg = partial(propagate, floating, rematerialise=True)
-        legs, _ = jax.vmap(both_ways(leg))(self.starts)
+        legs, _ = for_each(both_ways(leg))(self.starts)
         along = {name: join_directions(array) for name, array in legs.series.items()}
 
         def at_start(start: Point) -> dict[str, jax.Array]:
@@ -128,7 +129,9 @@ class CheckedLosses:
 
 def backpropagated(losses: CheckedLosses) -> np.ndarray:
     """dL/dθ by backpropagation [K, P]."""
-    return np.asarray(jax.jit(jax.jacrev(losses))(losses.vector))
+    of_one = jax.jit(jax.grad(lambda vector, chosen: jnp.vdot(chosen, losses(vector))))
+    chosen = np.eye(len(losses.observables), dtype=losses.vector.dtype)
+    return np.stack([of_one(losses.vector, each) for each in chosen])
 
 
 def compare_with_backpropagation(

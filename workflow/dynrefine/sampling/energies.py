@@ -18,14 +18,14 @@ def potential_energies(
     field: ForceField, potentials: Sequence[Model], species: Int[Array, " N"], points: Point
 ) -> Float[np.ndarray, "K S"]:
     """Energies in eV of S points at each potential, all of one architecture."""
-
-    def at_all(
-        field: ForceField, parameters: Mapping[str, Any], point: Point, neighbours: NeighbourList
-    ) -> jax.Array:
-        def at_one(own: Mapping[str, Any]) -> jax.Array:
-            return field.architecture.energy(own, species, point.positions, point.cell, neighbours)
-
-        return jax.lax.map(at_one, parameters)
-
     stacked = jax.tree.map(lambda *each: jnp.stack(each), *(potential.parameters for potential in potentials))
-    return np.asarray(over_points(at_all, field, stacked, points)).T
+    return np.asarray(over_points(_at_all, field, (stacked, species), points)).T
+
+
+def _at_all(field: ForceField, common: Any, point: Point, neighbours: NeighbourList) -> Float[Array, " K"]:
+    stacked, species = common
+
+    def at_one(parameters: Mapping[str, Any]) -> jax.Array:
+        return field.architecture.energy(parameters, species, point.positions, point.cell, neighbours)
+
+    return jax.lax.map(at_one, stacked)

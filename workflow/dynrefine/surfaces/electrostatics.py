@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import erfc
 
+from dynrefine.geometry.coordinates import inverse
 from dynrefine.geometry.neighbours import NeighbourList
 from dynrefine.surfaces.pair_sums import sum_over_pairs
 from dynrefine.units import COULOMB
@@ -95,8 +96,8 @@ class Ewald:
         Half of the waves are summed, the other half being their complex conjugates; the sums over the atoms are
         matrix products of factors along the cell vectors.
         """
-        inverse = jnp.linalg.inv(cell)
-        phases = 2.0 * math.pi * _product(positions, inverse)
+        reciprocal = inverse(cell)
+        phases = 2.0 * math.pi * _product(positions, reciprocal)
         first, second, third = (
             jnp.arange(0 if axis == 0 else -count, count + 1, dtype=cell.dtype)
             for axis, count in enumerate(self.waves)
@@ -108,7 +109,7 @@ class Ewald:
         real = _product(cosines, jnp.cos(along[2])) - _product(sines, jnp.sin(along[2]))
         imaginary = _product(sines, jnp.cos(along[2])) + _product(cosines, jnp.sin(along[2]))
         numbers = jnp.stack([each.ravel() for each in jnp.meshgrid(first, second, third, indexing="ij")])
-        squared = jnp.sum((2.0 * math.pi * _product(inverse, numbers)) ** 2, axis=0)
+        squared = jnp.sum((2.0 * math.pi * _product(reciprocal, numbers)) ** 2, axis=0)
         counted = jnp.asarray(self._counted().ravel(), cell.dtype)
         factors = counted * jnp.exp(-squared / (4.0 * self.alpha**2)) / jnp.where(counted > 0, squared, 1.0)
         densities = (real**2 + imaginary**2).ravel()

@@ -19,7 +19,8 @@ import jax.numpy as jnp
 
 from dynrefine.config.data import Element
 from dynrefine.config.surfaces import FlexibleWaterSettings
-from dynrefine.geometry.neighbours import NeighbourList, displacements, lengths, to_cartesian
+from dynrefine.geometry.coordinates import to_cartesian
+from dynrefine.geometry.neighbours import NeighbourList, displacements, lengths
 from dynrefine.surfaces.electrostatics import DampedShiftedForce, Ewald
 from dynrefine.surfaces.lennard_jones import LennardJones
 from dynrefine.surfaces.pair_sums import dot, sum_over_pairs

@@ -9,6 +9,7 @@ import numpy as np
 
 from dynrefine.files.models import Model
 from dynrefine.files.parity import Parity
+from dynrefine.geometry.coordinates import inverse
 from dynrefine.geometry.frames import LabelledFrames
 from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours
 from dynrefine.training.base import Task, with_label
@@ -19,7 +20,7 @@ def nearest_branch(difference: jax.Array, cells: jax.typing.ArrayLike) -> jax.Ar
 
     A Berry-phase dipole is defined modulo e times the cell vectors (rows of cells [F, 3, 3], Å).
     """
-    quanta = jnp.einsum("fi,fij->fj", difference, jnp.linalg.inv(cells))
+    quanta = jnp.einsum("fi,fij->fj", difference, inverse(jnp.asarray(cells)))
     return jnp.einsum("fi,fij->fj", quanta - jnp.round(quanta), cells)
 
 
