@@ -1,17 +1,19 @@
-"""The refined potential and the dipole surface of liquid water that come with the project."""
+"""The refined potential and the surfaces of liquid water that come with the project."""
 
 import jax.numpy as jnp
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
 from campaigns import ROOT
 
 from dynrefine.config import load_config
+from dynrefine.config.load import read_together
 from dynrefine.datasets.arrays import to_arrays
 from dynrefine.datasets.reading import read_frames
 from dynrefine.files.models import load_model
 from dynrefine.geometry.frames_with_neighbours import with_neighbours
-from dynrefine.training import dipole
+from dynrefine.training import dipole, polarizability
 from dynrefine.training.potential import errors_on
 
 FOLDER = ROOT / "workflow/data/water64"
@@ -41,6 +43,19 @@ def test_its_dipoles_are_those_that_its_figures_say():
     evaluated = dipole.evaluate(model, with_neighbours(frames, model.architecture.cutoff, model.dtype))
     error, _ = dipole.dipole_errors(evaluated, frames, symbols)["dipole"]
     assert error == pytest.approx(FIGURES["dipole"], rel=1e-4)
+
+
+@pytest.mark.slow
+def test_its_polarizabilities_are_those_that_it_was_trained_on():
+    """1.83 Å³ for a molecule in the liquid, which water of another density and other cells has to some percent."""
+    campaign = load_config(read_together([ROOT / f"config/{name}.yaml" for name in ("water", "raman/water")]))
+    surface = campaign.surfaces["polarizability"].surface
+    model = load_model(FOLDER / "polarizability.npz", surface, campaign.elements).cast(jnp.float32)
+    frames = to_arrays(read_frames(FRAMES)[:10], [element.symbol for element in campaign.elements])
+    data = with_neighbours(frames, model.architecture.cutoff, model.dtype)
+    of_atoms = polarizability.predictions(model.architecture, model.parameters, data)
+    of_molecules = jnp.trace(of_atoms, axis1=-2, axis2=-1).sum(axis=1) / 3.0 / 16
+    np.testing.assert_allclose(of_molecules, 1.83, rtol=0.03)
 
 
 def test_a_campaign_can_begin_with_it():
