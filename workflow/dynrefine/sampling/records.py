@@ -1,6 +1,7 @@
 """Quantities at the records of the chains that sampled an ensemble: many more than its starting points."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import jax
@@ -62,9 +63,16 @@ def observe_points(
     system = system_of(species, settings.elements, potential.dtype)
     seen = [potential.architecture, *observer.architectures]
     field = force_field(seen, np.asarray(flat.cell), len(species), settings.ensemble)
+    found = over_points(_observing(observer), field, (potential.parameters, system), flat)
+    return {name: values.reshape(*leading, *values.shape[1:]) for name, values in found.items()}
 
-    def one(field: ForceField, parameters: Mapping[str, Any], point: Point, neighbours: NeighbourList) -> Any:
+
+@cache
+def _observing(observer: Observer) -> Callable[..., dict[str, jax.Array]]:
+    """What is observed at one point; the same function for all chunks, so that it is compiled once."""
+
+    def one(field: ForceField, common: Any, point: Point, neighbours: NeighbourList) -> dict[str, jax.Array]:
+        parameters, system = common
         return observer(Surface(field.architecture, parameters), system, point, neighbours)
 
-    found = over_points(one, field, potential.parameters, flat)
-    return {name: values.reshape(*leading, *values.shape[1:]) for name, values in found.items()}
+    return one
