@@ -10,6 +10,7 @@ from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
 
 from dynrefine.datasets.conversion import factor, is_per_atom
 from dynrefine.datasets.isotopes import element_of
+from dynrefine.datasets.pairs import from_nearest
 from dynrefine.errors import CampaignError
 
 # the rows and columns of six numbers in each order
@@ -120,17 +121,11 @@ def _with_local_dipoles(frame: Atoms, raw: Atoms, conventions: Conventions) -> A
 
 
 def _of_formal_charges(frame: Atoms, charges: Mapping[str, float], centres: np.ndarray) -> np.ndarray:
-    """The dipoles around the centres of the charges of atoms that are nearest to each, about it [N, 3], e Å.
-
-    The nearest image is found by rounding, which is exact within half the shortest height of the cell.
-    """
-    numbers = np.flatnonzero(centres)
-    fractional = (frame.positions[:, None] - frame.positions[numbers]) @ np.linalg.inv(frame.cell.array)
-    vectors = (fractional - np.round(fractional)) @ frame.cell.array
-    nearest = np.argmin(np.linalg.norm(vectors, axis=2), axis=1)
+    """The dipoles around the centres of the charges of atoms that are nearest to each, about it [N, 3], e Å."""
+    owners = np.flatnonzero(centres)
+    nearest, vectors = from_nearest(frame.positions[owners], frame.positions, frame.cell.array)
     result = np.zeros((len(frame), 3))
-    formal = formal_charges(frame, charges)[:, None]
-    np.add.at(result, numbers[nearest], formal * vectors[np.arange(len(frame)), nearest])
+    np.add.at(result, owners[nearest], formal_charges(frame, charges)[:, None] * vectors)
     return result
 
 

@@ -63,6 +63,25 @@ def pairs_of(frame: Atoms, reach: float = np.inf) -> Pairs:
     return Pairs(first, second, separations, distances, distances / (radii[first] + radii[second]))
 
 
+def from_nearest(centres: np.ndarray, points: np.ndarray, cell: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The centre nearest to each point, and how far from it the point is.
+
+    Rounding fractional coordinates finds the nearest image within half the cell's least height.
+
+    Arguments:
+        centres: [C, 3], Å.
+        points: [M, 3], Å.
+        cell: its vectors in rows [3, 3], Å.
+
+    Returns:
+        indices of centres [M], displacements from them [M, 3] in Å.
+    """
+    fractional = (points[:, None] - centres) @ np.linalg.inv(cell)
+    vectors = (fractional - np.round(fractional)) @ cell
+    nearest = np.argmin(np.einsum("mca,mca->mc", vectors, vectors), axis=1)
+    return nearest, vectors[np.arange(len(points)), nearest]
+
+
 def width(frame: Atoms) -> float:
     """The least distance of opposite faces of the cell, Å; infinite without a cell."""
     if not frame.pbc.any() or frame.cell.rank < 3:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
-from ase.geometry import get_distances
 
+from dynrefine.datasets.pairs import from_nearest
 from dynrefine.errors import CampaignError
 
 LOCALIZATION = """\
@@ -56,10 +56,8 @@ def local_dipoles(atoms: Atoms, centres: np.ndarray) -> np.ndarray:
         CampaignError: atoms of one element have different numbers of centres, and so no formal charge.
     """
     owners = np.flatnonzero(atoms.numbers != 1)
-    vectors, distances = get_distances(atoms.positions[owners], centres, cell=atoms.cell, pbc=atoms.pbc)
-    nearest = np.argmin(distances, axis=0)
-    counts = np.zeros(len(atoms), int)
-    np.add.at(counts, owners[nearest], 1)
+    nearest, vectors = from_nearest(atoms.positions[owners], centres, atoms.cell.array)
+    counts = np.bincount(owners[nearest], minlength=len(atoms))
     for symbol in np.unique(atoms.get_chemical_symbols()):
         found = np.unique(counts[atoms.symbols == symbol])
         if len(found) > 1:
@@ -69,5 +67,5 @@ def local_dipoles(atoms: Atoms, centres: np.ndarray) -> np.ndarray:
                 "labelling.settings.wannier_centres to false."
             )
     result = np.zeros((len(atoms), 3))
-    np.add.at(result, owners[nearest], -2.0 * vectors[nearest, np.arange(len(centres))])
+    np.add.at(result, owners[nearest], -2.0 * vectors)
     return result
