@@ -11,6 +11,9 @@ are there:
     covariance.csv              of the refined parameters that have names, where it was asked for
     left_open.csv               of properties, where the parameters have none
     bands.csv, spectrum.svg     of the infrared spectrum with the longest window; the bands are those of water
+    raman.svg                   likewise, of the Raman spectrum
+    quantum.csv, energies.csv, quantum_<property>.svg
+                                path integrals beside classical nuclei, where they ran
     refinement.csv              the objective and its terms by iteration
     seconds.csv                 what jobs took, and what of it was compiling, by rule
     parameters.svg              the parameters that have names, by iteration
@@ -28,10 +31,11 @@ from infrared_bands import has_bands, rows_of_bands
 from dynrefine.config import load_config
 from dynrefine.config.load import read_together
 from dynrefine.config.model import Config
-from dynrefine.config.properties.spectra import InfraredSettings
-from dynrefine.files.curves import load_curves
+from dynrefine.config.properties.spectra import InfraredSettings, RamanSettings
+from dynrefine.files.curves import Curve, load_curves
 from dynrefine.files.history import History, load_history
 from dynrefine.report.figures import parameters_figure, save_figure, spectrum_figure
+from dynrefine.report.quantum import NUCLEI
 from dynrefine.report.results import read_jobs
 
 OF_PROPERTIES = ["property", "state", "unit", "measured", "measured_error"]
@@ -58,7 +62,8 @@ def main(configuration: str | Mapping[str, Any], folder: Path) -> None:
     for path in (validation / "refined/covariance.csv", validation / "refined/left_open.csv"):
         if path.exists():
             _write(own / path.name, pd.read_csv(path))
-    _infrared(campaign, by_stage, own)
+    _spectra(campaign, by_stage, own)
+    _path_integrals(results, stages, own)
     history = results / f"refinement/{campaign.optimiser.iterations - 1:03d}/history.csv"
     if history.exists():
         _refinement(load_history(history), own)
@@ -79,24 +84,41 @@ def _side_by_side(by_stage: dict[str, Path], file: str, keys: Sequence[str]) -> 
     return reduce(lambda left, right: left.merge(right, on=list(keys)), tables)
 
 
-def _infrared(campaign: Config, by_stage: dict[str, Path], own: Path) -> None:
-    """Figure and bands of the infrared spectrum with the longest window, of the first state, if there is one."""
+def _spectra(campaign: Config, by_stage: dict[str, Path], own: Path) -> None:
+    """Figures of the infrared and Raman spectra with the longest windows, of the first state, and infrared bands."""
     properties = campaign.all_properties()
-    spectra = {name: each for name, each in properties.items() if isinstance(each, InfraredSettings)}
-    if not spectra:
+    for file, kind in {"spectrum.svg": InfraredSettings, "raman.svg": RamanSettings}.items():
+        spectra = {name: each for name, each in properties.items() if isinstance(each, kind)}
+        if not spectra:
+            continue
+        name, settings = max(spectra.items(), key=lambda item: item[1].window)
+        curves = {stage: _curve(folder / "curves.npz", name) for stage, folder in by_stage.items()}
+        fitted = campaign.objective.observables.chosen()
+        drawn = next((each for key, each in spectra.items() if key in fitted), settings)
+        reference = "synthetic" if settings.synthetic else "measured"
+        figure = spectrum_figure(curves, [band.range for band in drawn.compared_bands], reference)
+        save_figure(own / file, figure)
+        if isinstance(settings, InfraredSettings) and has_bands(campaign, settings):
+            _write(own / "bands.csv", pd.DataFrame(rows_of_bands(curves, settings.target_file)))
+
+
+def _curve(path: Path, name: str) -> Curve:
+    """A property's curve, of the first state."""
+    return next(curve for curve in load_curves(path) if curve.name == name)
+
+
+def _path_integrals(results: Path, stages: Sequence[str], own: Path) -> None:
+    """Quantum nuclei beside classical ones, with the last potential that they ran with."""
+    ran = [stage for stage in stages if (results / "path_integrals" / stage / "properties.csv").exists()]
+    if not ran:
         return
-    name, settings = max(spectra.items(), key=lambda item: item[1].window)
-    curves = {
-        stage: next(curve for curve in load_curves(folder / "curves.npz") if curve.name == name)
-        for stage, folder in by_stage.items()
-    }
-    fitted = campaign.objective.observables.chosen()
-    drawn = next((each for key, each in spectra.items() if key in fitted), settings)
-    reference = "synthetic" if settings.synthetic else "measured"
-    figure = spectrum_figure(curves, [band.range for band in drawn.compared_bands], reference)
-    save_figure(own / "spectrum.svg", figure)
-    if has_bands(campaign, settings):
-        _write(own / "bands.csv", pd.DataFrame(rows_of_bands(curves, settings.target_file)))
+    quantum, classical = results / "path_integrals" / ran[-1], results / "validation" / ran[-1]
+    nuclei = dict(zip(NUCLEI, (classical, quantum), strict=True))
+    _write(own / "quantum.csv", _side_by_side(nuclei, "properties.csv", OF_PROPERTIES))
+    _write(own / "energies.csv", pd.read_csv(quantum / "energies.csv"))
+    for curve in load_curves(quantum / "curves.npz"):
+        both = {name: _curve(folder / "curves.npz", curve.name) for name, folder in nuclei.items()}
+        save_figure(own / f"quantum_{curve.name}.svg", spectrum_figure(both))
 
 
 def _refinement(history: History, own: Path) -> None:

@@ -81,13 +81,17 @@ def test_a_campaign_without_a_data_set_trains_nothing(stand_in):
     assert not planned.keys() & (of_frames | {"draw_figures", "label_frames", "download_frames"})
 
 
-def test_surfaces_in_files_are_not_trained(stand_in):
+def test_surfaces_in_files_are_not_trained_and_can_be_judged_alone(stand_in):
     (stand_in.folder / "given.npz").touch()
     given = {"file": {"url": "given.npz", "path": "resources/given.npz", "sha256": 64 * "0"}}
-    planned = stand_in.planned(configuration=stand_in.configure("given.yaml", potential=given, dipole=given))
-    assert planned["download_frames"] == planned["initial_potential"] == planned["surface_from_file"] == 1
+    configuration = stand_in.configure("given.yaml", potential=given, dipole=given)
+    planned = stand_in.planned(configuration=configuration)
+    taken = {"download_frames": 1, "initial_potential": 1, "surface_from_file": 1}
+    assert taken.items() <= planned.items()
     assert planned["measure_force_metric"] == 1  # the data set is still there
     assert "train_surface" not in planned
+    judged = stand_in.planned("results/toy/validation/initial/properties.csv", configuration=configuration)
+    assert judged == taken | {"sample_validation": 1, "run_validation": 1, "validate": 1}
 
 
 def test_independent_ensembles_are_simulated_on_both_sides_of_each_parameter_asked_for(stand_in):
