@@ -12,7 +12,7 @@ are there:
     left_open.csv               of properties, where the parameters have none
     bands.csv, spectrum.svg     of the infrared spectrum with the longest window; the bands are those of water
     raman.svg                   likewise, of the Raman spectrum
-    quantum.csv, energies.csv, quantum_<property>.svg
+    quantum.csv, energies.csv, quantum_<property>_<state>.svg
                                 path integrals beside classical nuclei, where they ran
     refinement.csv              the objective and its terms by iteration
     seconds.csv                 what jobs took, and what of it was compiling, by rule
@@ -35,7 +35,7 @@ from dynrefine.config.properties.spectra import InfraredSettings, RamanSettings
 from dynrefine.files.curves import Curve, load_curves
 from dynrefine.files.history import History, load_history
 from dynrefine.report.figures import parameters_figure, save_figure, spectrum_figure
-from dynrefine.report.quantum import NUCLEI
+from dynrefine.report.quantum import NUCLEI, beside_classical
 from dynrefine.report.results import read_jobs
 
 OF_PROPERTIES = ["property", "state", "unit", "measured", "measured_error"]
@@ -116,9 +116,10 @@ def _path_integrals(results: Path, stages: Sequence[str], own: Path) -> None:
     nuclei = dict(zip(NUCLEI, (classical, quantum), strict=True))
     _write(own / "quantum.csv", _side_by_side(nuclei, "properties.csv", OF_PROPERTIES))
     _write(own / "energies.csv", pd.read_csv(quantum / "energies.csv"))
-    for curve in load_curves(quantum / "curves.npz"):
-        both = {name: _curve(folder / "curves.npz", curve.name) for name, folder in nuclei.items()}
-        save_figure(own / f"quantum_{curve.name}.svg", spectrum_figure(both))
+    curves = (load_curves(folder / "curves.npz") for folder in (classical, quantum))
+    for both in beside_classical(*curves):
+        curve = both[NUCLEI[0]]
+        save_figure(own / f"quantum_{curve.name}_{curve.state}.svg", spectrum_figure(both))
 
 
 def _refinement(history: History, own: Path) -> None:

@@ -1,5 +1,8 @@
 """The chapter that tells what classical nuclei hide in the refined potential."""
 
+from collections.abc import Iterable, Iterator
+
+from dynrefine.files.curves import Curve
 from dynrefine.report import tables
 from dynrefine.report.blocks import Chapter, Picture, picture
 from dynrefine.report.comparison import changes
@@ -30,18 +33,23 @@ def quantum_chapter(results: Results) -> Chapter:
     return Chapter("quantum-nuclei", "Quantum nuclei", text, blocks)
 
 
+def beside_classical(classical: Iterable[Curve], quantum: Iterable[Curve]) -> Iterator[dict[str, Curve]]:
+    """Each curve of more than one value that both have, by `NUCLEI`."""
+    known = {(curve.name, curve.state): curve for curve in classical}
+    for curve in quantum:
+        beside = known.get((curve.name, curve.state))
+        if beside is not None and len(curve.columns["abscissa"]) > 1:
+            yield dict(zip(NUCLEI, (beside, curve), strict=True))
+
+
 def _pictures(results: Results, quantum: QuantumNuclei) -> list[Picture]:
     """Each curve with classical and with quantum nuclei."""
-    classical = {(curve.name, curve.state): curve for curve in results.curves["refined"]}
     pictures = []
-    for curve in quantum.curves:
-        beside = classical.get((curve.name, curve.state))
-        if beside is None or len(curve.columns["abscissa"]) == 1:
-            continue
+    for both in beside_classical(results.curves["refined"], quantum.curves):
+        curve = next(iter(both.values()))
         caption = (
             f"{in_words(curve.name)}, {results.state_names[curve.state]}: with classical and with quantum nuclei. "
             "Bands are one standard error to both sides."
         )
-        both = dict(zip(NUCLEI, (beside, curve), strict=True))
         pictures.append(picture(spectrum_figure(both), caption))
     return pictures
