@@ -6,7 +6,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from dynrefine.config.model import Config
-from dynrefine.config.properties.spectra import InfraredSettings
+from dynrefine.config.properties.spectra import InfraredSettings, RamanSettings
 from dynrefine.files.curves import Curve
 from dynrefine.files.tables import read_measured
 
@@ -21,10 +21,11 @@ BANDS = {  # cm⁻¹
 }
 
 
-def has_bands(campaign: Config, spectrum: InfraredSettings) -> bool:
-    """Whether a spectrum of a campaign is one of water, with bands of their own width, that was measured."""
+def has_bands(campaign: Config, spectrum: InfraredSettings | RamanSettings) -> bool:
+    """Whether a spectrum is an infrared one of water, with bands of their own width, that was measured."""
     of_water = {element.symbol for element in campaign.elements} == {"O", "H"}
-    return of_water and spectrum.window >= SHORTEST_WINDOW and spectrum.target_file is not None
+    infrared = isinstance(spectrum, InfraredSettings)
+    return of_water and infrared and spectrum.window >= SHORTEST_WINDOW and spectrum.target_file is not None
 
 
 def rows_of_bands(spectra: Mapping[str, Curve], file: str) -> Iterator[dict[str, str | float]]:

@@ -32,7 +32,7 @@ from dynrefine.config import load_config
 from dynrefine.config.load import read_together
 from dynrefine.config.model import Config
 from dynrefine.config.properties.spectra import InfraredSettings, RamanSettings
-from dynrefine.files.curves import Curve, load_curves
+from dynrefine.files.curves import load_curves
 from dynrefine.files.history import History, load_history
 from dynrefine.report.figures import parameters_figure, save_figure, spectrum_figure
 from dynrefine.report.quantum import NUCLEI, beside_classical
@@ -85,26 +85,32 @@ def _side_by_side(by_stage: dict[str, Path], file: str, keys: Sequence[str]) -> 
 
 
 def _spectra(campaign: Config, by_stage: dict[str, Path], own: Path) -> None:
-    """Figures of the infrared and Raman spectra with the longest windows, of the first state, and infrared bands."""
-    properties = campaign.all_properties()
+    """Figures of the infrared and of the Raman spectrum, each with the longest window, where there are any."""
     for file, kind in {"spectrum.svg": InfraredSettings, "raman.svg": RamanSettings}.items():
-        spectra = {name: each for name, each in properties.items() if isinstance(each, kind)}
-        if not spectra:
-            continue
-        name, settings = max(spectra.items(), key=lambda item: item[1].window)
-        curves = {stage: _curve(folder / "curves.npz", name) for stage, folder in by_stage.items()}
-        fitted = campaign.objective.observables.chosen()
-        drawn = next((each for key, each in spectra.items() if key in fitted), settings)
-        reference = "synthetic" if settings.synthetic else "measured"
-        figure = spectrum_figure(curves, [band.range for band in drawn.compared_bands], reference)
-        save_figure(own / file, figure)
-        if isinstance(settings, InfraredSettings) and has_bands(campaign, settings):
-            _write(own / "bands.csv", pd.DataFrame(rows_of_bands(curves, settings.target_file)))
+        spectra = {name: each for name, each in campaign.all_properties().items() if isinstance(each, kind)}
+        if spectra:
+            _spectrum(campaign, spectra, by_stage, own / file)
 
 
-def _curve(path: Path, name: str) -> Curve:
-    """A property's curve, of the first state."""
-    return next(curve for curve in load_curves(path) if curve.name == name)
+def _spectrum(
+    campaign: Config,
+    spectra: Mapping[str, InfraredSettings | RamanSettings],
+    by_stage: dict[str, Path],
+    path: Path,
+) -> None:
+    """Figure of the spectrum with the longest window, of the first state; beside it its bands, if it has them."""
+    name, settings = max(spectra.items(), key=lambda item: item[1].window)
+    curves = {
+        stage: next(curve for curve in load_curves(folder / "curves.npz") if curve.name == name)
+        for stage, folder in by_stage.items()
+    }
+    fitted = campaign.objective.observables.chosen()
+    drawn = next((each for key, each in spectra.items() if key in fitted), settings)
+    reference = "synthetic" if settings.synthetic else "measured"
+    figure = spectrum_figure(curves, [band.range for band in drawn.compared_bands], reference)
+    save_figure(path, figure)
+    if has_bands(campaign, settings):
+        _write(path.with_name("bands.csv"), pd.DataFrame(rows_of_bands(curves, settings.target_file)))
 
 
 def _path_integrals(results: Path, stages: Sequence[str], own: Path) -> None:

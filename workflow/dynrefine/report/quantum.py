@@ -46,7 +46,7 @@ def _pictures(results: Results, quantum: QuantumNuclei) -> list[Picture]:
     """Each curve with classical and with quantum nuclei."""
     pictures = []
     for both in beside_classical(results.curves["refined"], quantum.curves):
-        curve = next(iter(both.values()))
+        curve = both[NUCLEI[0]]
         caption = (
             f"{in_words(curve.name)}, {results.state_names[curve.state]}: with classical and with quantum nuclei. "
             "Bands are one standard error to both sides."
