@@ -12,7 +12,7 @@ from campaigns import TOY
 from dynrefine.files.arrays import read_arrays
 from dynrefine.files.gradients import load_gradient
 from dynrefine.files.models import flat_parameters, load_model
-from dynrefine.refinement.force_metric import Rows
+from dynrefine.refinement.force_metric import Rows, Ruler
 from dynrefine.refinement.update import optimiser_of
 
 CHUNKS = ("00", "01")
@@ -72,7 +72,8 @@ def total_gradient(iteration: Path, settings: Settings, share: float = 1.0) -> n
 
 def parameters_by_optimiser(results: Path, settings: Settings, iterations: Sequence[str]) -> list[np.ndarray]:
     """The parameters after each of these iterations, the first ones, by the optimiser on the gathered gradients."""
-    optimiser, steps = optimiser_of(TOY.optimiser, Rows(probes_of(results).astype(float))), []
+    ruler = Ruler(Rows(probes_of(results).astype(float)), 1e-3 * TOY.optimiser.force_change)
+    optimiser, steps = optimiser_of(TOY.optimiser, ruler), []
     # As in the jobs of a campaign in single precision, and Optax divides by counts of steps.
     with jax.enable_x64(False), jax.numpy_dtype_promotion("standard"):
         vector = jnp.asarray(parameters_in(results / "pretraining/potential.npz"))

@@ -436,6 +436,27 @@ DOWNLOAD = {"url": "https://example.org/frames.extxyz", "path": "data/frames.ext
                 "parameters that optimiser.trainable lets be refined",
             ],
         ),
+        (
+            minimal,
+            {"optimiser": {"surfaces": {"polarizability": {}}}},
+            [
+                "optimiser.surfaces.polarizability is given",
+                "a surface beside the potential that a fitted property needs (dipole)",
+            ],
+        ),
+        (
+            minimal,
+            {"optimiser": {"name": "adam", "surfaces": {"dipole": {}}}},
+            [
+                "optimiser.surfaces.dipole is given where optimiser.name is 'adam'",
+                "natural, whose steps have a length for each surface",
+            ],
+        ),
+        (
+            water,
+            {"optimiser": {"surfaces": {"dipole": {}}}},
+            ["optimiser.surfaces.dipole is given", "that a fitted property needs (none)"],
+        ),
         (minimal, {"elements": [*WATER, WATER[1]]}, ["elements lists H 2 times", "it once"]),
         (minimal, {"dataset": {"files": []}}, ["dataset.files is empty", "a file", "labelling.geometries"]),
         (

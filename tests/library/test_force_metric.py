@@ -20,6 +20,7 @@ from dynrefine.refinement import force_metric
 from dynrefine.refinement.force_metric import (
     Products,
     Rows,
+    Ruler,
     drawn_directions,
     force_probes,
     natural_step,
@@ -76,7 +77,7 @@ def test_step_is_the_best_of_its_length():
     metric += damping * np.trace(metric) / 20 * np.eye(20)
     solved = np.linalg.solve(metric, gradient)
     expected = -radius * solved / np.sqrt(gradient @ solved)
-    optimiser = natural_step(Rows(rows), damping, radius)
+    optimiser = natural_step(Ruler(Rows(rows), radius), damping)
     step, _ = optimiser.update(jnp.asarray(gradient), optimiser.init(jnp.zeros(20)))
     np.testing.assert_allclose(step, expected, rtol=1e-10)
     assert step @ metric @ step == pytest.approx(radius**2)
@@ -86,7 +87,7 @@ def test_step_is_the_best_of_its_length():
 
 
 def test_no_gradient_moves_nothing():
-    optimiser = natural_step(Rows(np.ones((2, 3))), 0.1, 0.01)
+    optimiser = natural_step(Ruler(Rows(np.ones((2, 3))), 0.01), 0.1)
     step, _ = optimiser.update(jnp.zeros(3), optimiser.init(jnp.zeros(3)))
     assert np.all(np.asarray(step) == 0.0)
 
@@ -123,7 +124,7 @@ def test_products_make_the_same_step_as_rows_in_memory(boxes, monkeypatch, tmp_p
     np.testing.assert_allclose(products.gram, dense.gram, rtol=1e-9, atol=1e-12 * np.abs(dense.gram).max())
     gradient = np.random.default_rng(4).normal(size=len(refined))
     steps = [
-        natural_step(metric, 0.1, 5e-3).update(jnp.asarray(gradient), optax.EmptyState())[0]
+        natural_step(Ruler(metric, 5e-3), 0.1).update(jnp.asarray(gradient), optax.EmptyState())[0]
         for metric in (dense, products)
     ]
     assert np.linalg.norm(steps[1] - steps[0]) < 1e-5 * np.linalg.norm(steps[0])

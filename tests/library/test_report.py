@@ -10,6 +10,7 @@ from finished_campaign import ROLES, ROOT, FinishedCampaign
 
 from dynrefine.config.dynamics import State, state_labels
 from dynrefine.config.model import Config
+from dynrefine.config.refinement import RefinedSurfaceSettings
 from dynrefine.files.history import Entry, History
 from dynrefine.report import blocks
 from dynrefine.report.chapters import levels_of_theory
@@ -428,6 +429,20 @@ def test_a_campaign_without_a_data_set_has_no_sections_of_it(tmp_path):
     assert not {"Data set and training", "Ab initio errors"} & set(headings(page))
     assert "force error" not in text and "anchor" not in text.split("Settings and versions")[0]
     assert "Parameters with which each iteration began" in text
+
+
+def test_what_holds_a_refined_surface_is_told(tmp_path):
+    """In the sentence of the objective, and by iteration beside the anchor of the potential."""
+    results = FinishedCampaign(tmp_path, spectrum=False).read()
+    refined = {"dipole": RefinedSurfaceSettings(anchor_weight=4)}
+    optimiser = results.campaign.optimiser.model_copy(update={"surfaces": refined})
+    history = results.history
+    for iteration in history.iterations:
+        history = history.extended(iteration, [Entry("anchor", "anchor of the dipole", 0.00123)])
+    campaign = results.campaign.model_copy(update={"optimiser": optimiser})
+    text = text_of(render_page(replace(results, campaign=campaign, history=history)))
+    assert "10 times the anchor to the ab initio frames and 4 times that of the dipole." in text
+    assert "anchor of the dipole" in text and "0.00123" in text
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from dynrefine.files.gradients import ChunkGradient
 from dynrefine.files.history import Entry, begun, load_history, save_history
 from dynrefine.files.models import create_model, flat_parameters
 from dynrefine.files.trajectories import Trajectories
-from dynrefine.refinement.force_metric import Rows
+from dynrefine.refinement.force_metric import Rows, Ruler
 from dynrefine.refinement.history import (
     conditions,
     named_derivatives,
@@ -44,6 +44,16 @@ def with_settings(settings, **changed):
     return settings.model_copy(update=changed)
 
 
+def whole_of(trajectory, ensemble, anchor):
+    """A gradient by parameters that all move, counted in their own units."""
+    return Gradient(trajectory, ensemble, anchor, np.ones(len(anchor)))
+
+
+def ruler_of(rows, settings):
+    """Of steps as long as these settings have them, meV/Å."""
+    return Ruler(Rows(rows), 1e-3 * settings.force_change)
+
+
 SGD = with_settings(ADAM, name="sgd")
 NATURAL = with_settings(ADAM, name="natural", momentum=0.5)
 
@@ -60,7 +70,7 @@ def gradients(potential):
     size = len(flat_parameters(potential.parameters["trainable"])[0])
     certain = np.random.default_rng(1).normal(size=(3, 3, size))
     return [
-        Gradient(Estimate(trajectory, 0 * trajectory), Estimate(ensemble, 0 * ensemble), anchor)
+        whole_of(Estimate(trajectory, 0 * trajectory), Estimate(ensemble, 0 * ensemble), anchor)
         for trajectory, ensemble, anchor in certain
     ]
 
@@ -313,7 +323,7 @@ def test_the_resolved_share_of_a_part(value, error, expected):
 
 
 def test_shrinking_spares_what_is_certain():
-    gradient = Gradient(
+    gradient = whole_of(
         Estimate(np.array([2.0, 4.0]), np.array([2.0, 0.0])),
         Estimate(np.array([1.0, 0.0]), np.array([0.0, 1.0])),
         np.array([10.0, 20.0]),
@@ -325,7 +335,7 @@ def test_shrinking_spares_what_is_certain():
 def test_parts_that_cancel_are_not_taken_one_without_the_other():
     """As at an optimum, where a part alone would lead away however well it is known."""
     certain, noisy = Estimate(np.array([3.0, 4.0]), np.zeros(2)), Estimate(np.array([-3.1, -3.9]), np.ones(2))
-    np.testing.assert_array_equal(Gradient(certain, noisy, np.ones(2)).total(shrink=True), np.ones(2))
+    np.testing.assert_array_equal(whole_of(certain, noisy, np.ones(2)).total(shrink=True), np.ones(2))
 
 
 def test_shrinking_comes_nearer_to_the_truth_on_average():
@@ -343,8 +353,8 @@ def test_shrinking_comes_nearer_to_the_truth_on_average():
 @pytest.mark.parametrize("settings", [ADAM, SGD, NATURAL], ids=["adam", "sgd", "natural"])
 def test_steps_from_saved_states_are_those_of_one_run(potential, gradients, settings):
     vector = vector_of(potential)
-    metric = Rows(np.random.default_rng(5).normal(size=(4, len(vector))))
-    optimiser = optimiser_of(settings, metric)
+    ruler = ruler_of(np.random.default_rng(5).normal(size=(4, len(vector))), settings)
+    optimiser = optimiser_of(settings, ruler)
     reference = optimiser.init(jnp.asarray(vector))
     model, state = potential, None
     for gradient in gradients:
@@ -353,7 +363,7 @@ def test_steps_from_saved_states_are_those_of_one_run(potential, gradients, sett
                 jnp.asarray(gradient.total(shrink=False)), reference, vector
             )
         vector = vector + np.asarray(updates)
-        model, state, norm = step(model, gradient, settings, state, metric)
+        model, state, norm = step(model, gradient, settings, state, ruler)
         assert all(isinstance(leaf, np.ndarray) for leaf in state)  # as they are in files
         np.testing.assert_array_equal(vector_of(model), vector)
         assert norm == pytest.approx(np.linalg.norm(updates))
@@ -367,12 +377,12 @@ def lengthened(gradients):
     ]
 
 
-def walked(potential, vectors, settings, metric=None):
+def walked(potential, vectors, settings, ruler=None):
     """The changes of the parameters that these gradients make, one after the other."""
     nothing = Estimate(np.zeros(len(vectors[0])), np.zeros(len(vectors[0])))
     model, state, changes = potential, None, []
     for vector in vectors:
-        moved, state, _ = step(model, Gradient(nothing, nothing, vector), settings, state, metric)
+        moved, state, _ = step(model, whole_of(nothing, nothing, vector), settings, state, ruler)
         changes.append(vector_of(moved) - vector_of(model))
         model = moved
     return changes
@@ -387,7 +397,7 @@ def test_natural_steps_are_those_of_the_mean_of_gradients_in_a_dense_metric(pote
     metric += 0.3 * np.mean(np.diag(metric)) * np.eye(len(metric))
     mean = np.zeros(len(metric))
     for number, (found, vector) in enumerate(
-        zip(walked(potential, vectors, settings, Rows(rows)), vectors, strict=True)
+        zip(walked(potential, vectors, settings, ruler_of(rows, settings)), vectors, strict=True)
     ):
         mean = 0.6 * mean + 0.4 * vector
         along = np.linalg.solve(metric, mean)
@@ -418,22 +428,22 @@ def test_plain_descent_clips_and_shortens_and_has_no_momentum(potential, gradien
 def test_a_natural_step_is_as_long_as_its_gradient_is_certain(potential, gradients):
     """Half of the squared gradient is noise: half the step; nothing but noise: none."""
     size = len(vector_of(potential))
-    metric = Rows(np.random.default_rng(5).normal(size=(4, size)))
+    ruler = ruler_of(np.random.default_rng(5).normal(size=(4, size)), NATURAL)
     value, nothing = gradients[0].trajectory.value, Estimate(np.zeros(size), np.zeros(size))
     lengths = []
     for noise in (0.0, np.sqrt(0.5), 2.0):
         part = Estimate(value, np.full(size, noise * np.linalg.norm(value) / np.sqrt(size)))
-        gradient = Gradient(part, nothing, np.zeros(size))
-        lengths.append(step(potential, gradient, with_settings(NATURAL, shrink_noise=True), None, metric)[2])
+        gradient = whole_of(part, nothing, np.zeros(size))
+        lengths.append(step(potential, gradient, with_settings(NATURAL, shrink_noise=True), None, ruler)[2])
     np.testing.assert_allclose(np.array(lengths) / lengths[0], [1.0, 0.5, 0.0], rtol=1e-9)
 
 
 def test_natural_steps_shorten(potential, gradients):
-    metric = Rows(np.random.default_rng(5).normal(size=(4, len(vector_of(potential)))))
     settings = with_settings(NATURAL, learning_rate_decay=0.5, momentum=0.0)
+    ruler = ruler_of(np.random.default_rng(5).normal(size=(4, len(vector_of(potential)))), settings)
     model, state, lengths = potential, None, []
     for _ in range(3):
-        model, state, length = step(model, gradients[0], settings, state, metric)
+        model, state, length = step(model, gradients[0], settings, state, ruler)
         lengths.append(length)
     np.testing.assert_allclose(np.array(lengths) / lengths[0], [1.0, 0.5, 0.25], rtol=1e-6)
 
@@ -465,10 +475,10 @@ def test_steps_are_counted_in_the_units_of_the_parameters_and_shorten():
     scales = parameter_scales(argon, chosen)
     zero = Estimate(np.zeros(2), np.zeros(2))
     by_name = {"epsilon": -3e5, "sigma": 8.0}
-    gradient = Gradient(zero, zero, scales * flat_parameters(by_name)[0])
+    gradient = Gradient(zero, zero, scales * flat_parameters(by_name)[0], scales)
     np.testing.assert_allclose(gradient.anchor, [-30.0, 0.016])
     units = {"sigma": "Å"}
-    derivatives = named_derivatives(argon, gradient, scales, units)
+    derivatives = named_derivatives(argon, gradient, units)
     assert [(each.role, each.quantity, each.unit) for each in derivatives] == [
         ("derivative", "epsilon", ""),
         ("derivative", "sigma", "1/Å"),
@@ -546,7 +556,7 @@ def test_terms_of_the_history_add_up_with_their_weights():
             "weight": [1.0, 2.0],
         }
     )
-    objective, *losses, pull = terms(table, anchor=1e-3, anchor_weight=100.0)
+    objective, *losses, pull = terms(table, {"anchor": (1e-3, 100.0)})
     assert (objective.role, objective.value) == ("objective", pytest.approx(0.5 + 2 * 0.25 + 0.1))
     assert objective.standard_error == pytest.approx(np.hypot(0.03, 2 * 0.04))
     assert losses == [
@@ -554,13 +564,13 @@ def test_terms_of_the_history_add_up_with_their_weights():
         Entry("loss", "infrared", 0.25, 0.04, state="300K"),
     ]
     assert (pull.role, pull.value) == ("anchor", 1e-3) and np.isnan(pull.standard_error)
-    objective, *losses = terms(table, anchor=None, anchor_weight=100.0)
+    objective, *losses = terms(table, {})
     assert objective.value == pytest.approx(0.5 + 2 * 0.25)
     assert {loss.role for loss in losses} == {"loss"}
 
 
 def test_norms_of_the_history():
-    gradient = Gradient(
+    gradient = whole_of(
         Estimate(np.array([3.0, 4.0]), np.array([0.0, 2.0])),
         Estimate(np.array([0.0, 1.0]), np.array([1.0, 0.0])),
         np.ones(2),
@@ -625,12 +635,13 @@ def test_frozen_parameters_stay_and_the_others_move_as_if_they_were_alone(potent
         own = with_settings(settings, trainable=TRAINABLE)
         free = np.flatnonzero(parameter_scales(potential, own))
         assert 0 < len(free) < len(vector)
-        metric = Rows(probes[:, free])
-        alone = optimiser_of(settings, metric)
+        ruler = ruler_of(probes[:, free], settings)
+        alone = optimiser_of(settings, ruler)
         expected, memory = vector[free], alone.init(vector[free])
         moved, state = potential, None
         for gradient in gradients:
-            moved, state, _ = step(moved, gradient, own, state, metric)
+            given = replace(gradient, scales=parameter_scales(potential, own))
+            moved, state, _ = step(moved, given, own, state, ruler)
             with jax.numpy_dtype_promotion("standard"):  # Optax divides by counts of steps
                 change, memory = alone.update(jnp.asarray(gradient.total(False)[free]), memory, expected)
             expected += change

@@ -1,4 +1,4 @@
-"""Raman scattering through the rules: the toy is fitted to it, and judged by it."""
+"""Raman scattering through the rules: with the infrared spectrum it refines the toy and both of its surfaces."""
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,8 @@ from dynrefine.datasets.conventions import ATOMIC_POLARIZABILITY
 from dynrefine.datasets.reading import read_frames
 from dynrefine.datasets.writing import write_frames
 from dynrefine.files.arrays import read_arrays
+from dynrefine.files.history import load_history
+from dynrefine.files.models import flat_parameters, read_surfaces
 from dynrefine.files.trajectories import load_trajectories
 from dynrefine.units import WAVENUMBER
 
@@ -18,6 +20,7 @@ pytestmark = pytest.mark.slow
 
 BAND = [3050, 3800]  # cm⁻¹
 WINDOW, RESOLUTION = 40, 50  # fs, cm⁻¹
+CHANGE = 3.0  # of the dipoles in a step, % of their spread
 MEASURED = "workflow/data/targets/water_raman_OH_298K.csv"
 RAMAN = {"window": WINDOW, "resolution": RESOLUTION, "bands": [{"range": BAND, "weight": 1}]}
 
@@ -54,8 +57,11 @@ def scattering(finished_toy, tmp_path_factory) -> Campaign:
             }
         },
         ensemble={"chunks": 1},
-        objective={"observables": {"raman": RAMAN | {"target": MEASURED, "form": "stokes"}}},
-        optimiser={"iterations": 1},
+        objective={
+            "observables": values["objective"]["observables"]
+            | {"raman": RAMAN | {"target": MEASURED, "form": "stokes"}}
+        },
+        optimiser={"iterations": 1, "surfaces": {"dipole": {"change": CHANGE}, "polarizability": {}}},
         validation={"properties": {"raman_vh": RAMAN | {"kind": "raman", "component": "vh"}}},
     )
     wanted = ("check_gradient/gradient_check.csv", "validation/refined/properties.csv")
@@ -75,6 +81,30 @@ def test_the_gradient_of_the_raman_term_is_right(scattering):
     exact = check[(check.comparison == "backpropagation") & (check.precision == "float64")].iloc[0]
     assert exact.relative_error < 1e-5
     assert (check[check.comparison == "central difference"].relative_error < 1e-3).all()
+
+
+@pytest.mark.parametrize(("surface", "change"), [("dipole", CHANGE), ("polarizability", 0.5)])
+def test_a_surface_moves_as_far_as_it_may(scattering, surface, change):
+    """As its predictions on the training frames tell; the damping of the metric takes a part of the length."""
+    before, after = (
+        flat_parameters(read_surfaces(scattering.results / path)[surface].parameters["trainable"])[0]
+        for path in ("pretraining/joined_potential.npz", "refinement/000/updated_potential.npz")
+    )
+    metric = read_arrays(scattering.results / f"pretraining/metrics/{surface}.npz", "surface metric").arrays
+    moved = np.sqrt(np.mean((metric["probes"].astype(float) @ np.asarray(after - before)) ** 2))
+    assert 0.3 * change < 100 * moved < 1.001 * change
+
+
+@pytest.mark.parametrize("surface", ["dipole", "polarizability"])
+def test_the_errors_of_refined_surfaces_hold_them(scattering, surface):
+    """On the training frames, relative to the spread, as anchors; and they are told of the test frames."""
+    history = load_history(scattering.results / "refinement/000/history.csv")
+    anchor = history.by_quantity("anchor")[f"anchor of the {surface}", ""].value.item()
+    assert 0.0 < anchor < 0.3
+    errors = pd.read_csv(scattering.results / f"pretraining/{surface}_errors.csv")
+    found = pd.read_csv(scattering.results / "validation/refined/errors.csv").set_index("quantity").value
+    told = errors[errors.part == "test"].quantity
+    assert set(told) <= set(found.index)
 
 
 def test_the_refinement_has_a_raman_term(scattering):

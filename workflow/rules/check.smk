@@ -70,7 +70,7 @@ use rule evaluate_objective as evaluate_displaced with:
         "<benchmarks>/evaluate_displaced/{stage}.tsv"
     params:
         settings=settings_of(
-            "evaluate_objective", campaign.of_validation(), states=STATES
+            "evaluate_objective", STUDENT.of_validation(), states=STATES
         ),
         precision=campaign.precision,
         code=code("evaluate_objective", PROPERTY_CODE),

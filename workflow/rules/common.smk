@@ -23,6 +23,8 @@ VALIDATION_CHUNKS = [f"{chunk:02d}" for chunk in range(campaign.validation.chunk
 ITERATIONS = [f"{iteration:03d}" for iteration in range(campaign.optimiser.iterations)]
 FIRST_STATE = next(iter(STATES.values()))
 STAGES = ["initial", "refined"]
+# The campaign as it is simulated: its potential joined to the surfaces that are refined with it.
+STUDENT, REFINED = campaign.joined(), campaign.refined_surfaces()
 TEACHER = campaign.of_teacher() if campaign.teacher else campaign
 DISPLACEMENTS = campaign.gradient.check.total_derivative
 DISPLACED = {
@@ -80,10 +82,16 @@ ALONG, AT_START = needed("along", OBSERVABLES), needed("at_start", OBSERVABLES)
 VALIDATED_ALONG, VALIDATED_AT_START = (
     needed(kind, ALL_PROPERTIES) for kind in ("along", "at_start")
 )
+# Those of the teacher; the others are beside what is refined.
+SURFACES = {
+    name: trained.surface
+    for name, trained in campaign.surfaces_beside(ALL_PROPERTIES).items()
+}
 OTHER_SURFACES, ALL_SURFACES = (
     {
-        name: trained.surface
-        for name, trained in campaign.surfaces_beside(properties).items()
+        name: SURFACES[name]
+        for name in campaign.surfaces_beside(properties)
+        if name not in REFINED
     }
     for properties in (OBSERVABLES, ALL_PROPERTIES)
 )
@@ -93,7 +101,7 @@ TRAINED = [
     for name, surface in {
         "potential": campaign.potential,
         **({"teacher": TEACHER.potential} if campaign.teacher else {}),
-        **ALL_SURFACES,
+        **SURFACES,
     }.items()
     if surface.is_trained
 ]
@@ -104,23 +112,30 @@ OWN_DATASETS = {
 }
 if campaign.teacher and campaign.teacher.dataset:
     OWN_DATASETS["teacher"] = campaign.teacher.dataset
-FIRST_POTENTIAL = (
+POTENTIAL_ALONE = (
     "<results>/pretraining/potential.npz"
     if campaign.potential.is_trained
     else "<results>/initial_potential.npz"
+)
+FIRST_POTENTIAL = (
+    "<results>/pretraining/joined_potential.npz" if REFINED else POTENTIAL_ALONE
 )
 TEACHER_POTENTIAL = (
     "<results>/pretraining/teacher.npz"
     if TEACHER.potential.is_trained
     else "<results>/teacher_potential.npz"
 )
-SURFACE_FILES, ALL_SURFACE_FILES = (
-    [
-        f"<results>/{'pretraining' if surface.is_trained else 'from_files'}/{name}.npz"
-        for name, surface in surfaces.items()
+
+
+def files_of(surfaces):
+    """The files of surfaces before the refinement."""
+    return [
+        f"<results>/{'pretraining' if SURFACES[name].is_trained else 'from_files'}/{name}.npz"
+        for name in surfaces
     ]
-    for surfaces in (OTHER_SURFACES, ALL_SURFACES)
-)
+
+
+SURFACE_FILES, ALL_SURFACE_FILES = files_of(OTHER_SURFACES), files_of(ALL_SURFACES)
 TRAINING_FRAMES = with_dataset("<results>/dataset/train.extxyz")
 METRIC = "<results>/pretraining/force_metric.npz"
 FORCE_METRIC = METRIC if campaign.optimiser.name == "natural" else []
@@ -158,7 +173,13 @@ TOTAL_DERIVATIVE = (
 
 # The modules that are loaded by name; what runs them depends on these.
 SAMPLER_CODE = [path_of("sampling", campaign.ensemble.kind)]
-POTENTIAL_CODE = [path_of("surfaces", campaign.potential.kind)]
+POTENTIAL_CODE = [
+    path_of("surfaces", kind)
+    for kind in [
+        campaign.potential.kind,
+        *(each.surface.kind for each in REFINED.values()),
+    ]
+]
 TEACHER_CODE = [path_of("surfaces", TEACHER.potential.kind)]
 PROPERTY_CODE, ALL_PROPERTY_CODE = (
     [
@@ -169,7 +190,7 @@ PROPERTY_CODE, ALL_PROPERTY_CODE = (
 )
 SURFACE_CODE, ALL_SURFACE_CODE = (
     [path_of("surfaces", surface.kind) for surface in surfaces.values()]
-    for surfaces in (OTHER_SURFACES, ALL_SURFACES)
+    for surfaces in (OTHER_SURFACES, SURFACES)
 )
 DYNAMICS_CODE, VALIDATION_CODE = (
     [*surfaces, *(path_of("quantities", name) for name in quantities)]
@@ -194,12 +215,12 @@ def code(step, plug_ins=()):
     return known[key]
 
 
-def settings_of(step, of=campaign, **others):
+def settings_of(step, of=STUDENT, **others):
     """What a step depends on, as the params of its rule: a change of anything else runs nothing again."""
     return parameters_of(step, of, **others)
 
 
-def settings_of_state(step, of=campaign, **others):
+def settings_of_state(step, of=STUDENT, **others):
     """The same for each state, from the wildcards."""
 
     def of_job(wildcards):
@@ -209,17 +230,43 @@ def settings_of_state(step, of=campaign, **others):
 
 
 def settings_of_stage(step, **others):
-    """The same for each stage of the validation: of the student, or of the teacher."""
+    """The same for each stage of the validation: of the student, or of the teacher; functions are of wildcards."""
 
     def of_job(wildcards):
         state = wildcards.get("state")
         own = (
             {"state": ALL_STATES[state]} if state else {"states": states_of(wildcards)}
         )
-        simulated = TEACHER if wildcards.stage == "teacher" else campaign
-        return parameters_of(step, simulated.of_validation(), **own, **others)
+        own |= {
+            name: value(wildcards) if callable(value) else value
+            for name, value in others.items()
+        }
+        simulated = TEACHER if wildcards.stage == "teacher" else STUDENT
+        return parameters_of(step, simulated.of_validation(), **own)
 
     return of_job
+
+
+def surfaces_of_stage(wildcards):
+    """The surfaces of a stage of the validation beside its potential, by name."""
+    return SURFACES if wildcards.stage == "teacher" else ALL_SURFACES
+
+
+def surface_files_of_stage(wildcards):
+    """Their files."""
+    return files_of(surfaces_of_stage(wildcards))
+
+
+def tasks_of_stage(wildcards):
+    """What the surfaces are fitted to that are refined with the potential of a stage, by name."""
+    if wildcards.stage == "teacher":
+        return {}
+    return {name: each.task or name for name, each in REFINED.items()}
+
+
+def test_frames_of_stage(wildcards):
+    """The test frames of these surfaces."""
+    return [frames_of_part("test", name) for name in tasks_of_stage(wildcards)]
 
 
 def states_of(wildcards):
@@ -441,21 +488,53 @@ def own_dataset_seed(wildcards):
     return seed("prepare_own_dataset", wildcards.surface)
 
 
-def part_for_training(part):
+def frames_of_part(part, surface):
     """The frames of a part of the data set that a surface is trained on."""
+    folder = f"dataset_{surface}" if surface in OWN_DATASETS else "dataset"
+    return f"<results>/{folder}/{part}.extxyz"
+
+
+def part_for_training(part):
+    """The same of the surface of a job."""
 
     def path(wildcards):
-        name = wildcards.surface
-        folder = f"dataset_{name}" if name in OWN_DATASETS else "dataset"
-        return f"<results>/{folder}/{part}.extxyz"
+        return frames_of_part(part, wildcards.surface)
 
     return path
+
+
+def labels_of_surface(step, **others):
+    """The settings of what is done with the labels of a surface that is refined with the potential."""
+
+    def of_job(wildcards):
+        name = wildcards.surface
+        own = {"surface": name, "task": REFINED[name].task or name}
+        own |= {key: value[name] for key, value in others.items()}
+        return settings_of(step, **own)
+
+    return of_job
+
+
+def surface_metric_seed(wildcards):
+    """The seed of the metric of a surface's steps."""
+    return seed("measure_surface_metric", wildcards.surface)
+
+
+def code_of_labels(step):
+    """A hash of what is computed with them."""
+
+    def of_job(wildcards):
+        name = wildcards.surface
+        task = path_of("training", REFINED[name].task or name)
+        return code(step, [*POTENTIAL_CODE, task])
+
+    return of_job
 
 
 def untrained(wildcards):
     """The settings of a surface that needs no training, and its name."""
     name = wildcards.get("surface", "potential")
-    surface = campaign.potential if name == "potential" else ALL_SURFACES[name]
+    surface = campaign.potential if name == "potential" else SURFACES[name]
     return settings_of("initial_potential", surface=surface, name=name)
 
 

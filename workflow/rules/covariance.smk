@@ -51,7 +51,7 @@ rule measure_sensitivities:
     params:
         settings=settings_of_state(
             "measure_sensitivities",
-            campaign.of_validation(),
+            STUDENT.of_validation(),
             surfaces=ALL_SURFACES,
             along=VALIDATED_ALONG,
             at_start=VALIDATED_AT_START,
@@ -90,7 +90,7 @@ rule estimate_covariance:
     params:
         settings=settings_of(
             "estimate_covariance",
-            campaign.of_validation(),
+            STUDENT.of_validation(),
             states=JUDGED_STATES,
             fitted_states=[*STATES],
         ),
@@ -125,7 +125,7 @@ rule compare_drawn_potentials:
     params:
         settings=settings_of(
             "compare_drawn_potentials",
-            campaign.of_validation(),
+            STUDENT.of_validation(),
             states=JUDGED_STATES,
             fitted_states=[*STATES],
         ),

@@ -81,15 +81,48 @@ rule anchor_gradient:
         "../scripts/anchor_gradient.py"
 
 
+rule anchor_surface:
+    input:
+        potential=potential_of,
+        train=part_for_training("train"),
+    output:
+        anchor="<results>/refinement/{iteration}/anchors/{surface}.npz",
+    log:
+        "<logs>/anchor_surface/{iteration}_{surface}.log",
+    benchmark:
+        "<benchmarks>/anchor_surface/{iteration}_{surface}.tsv"
+    conda:
+        "../../envs/dynrefine.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(60),
+        gpu=0,
+    params:
+        settings=labels_of_surface("anchor_surface"),
+        precision=campaign.precision,
+        code=code_of_labels("anchor_surface"),
+    script:
+        "../scripts/anchor_surface.py"
+
+
 rule update_potential:
     input:
         potential=potential_of,
         trajectories=chunks_of_iteration("trajectories"),
         gradients=chunks_of_iteration("gradient"),
         anchor=with_dataset("<results>/refinement/{iteration}/anchor.npz"),
+        anchors_of_surfaces=expand(
+            "<results>/refinement/{iteration}/anchors/{surface}.npz",
+            surface=REFINED,
+            allow_missing=True,
+        ),
         objective="<results>/refinement/{iteration}/objective.npz",
         table="<results>/refinement/{iteration}/objective.csv",
         metric=FORCE_METRIC,
+        metrics_of_surfaces=expand(
+            "<results>/pretraining/metrics/{surface}.npz", surface=REFINED
+        ),
         measured_potential=FIRST_POTENTIAL if FORCE_METRIC else [],
         measured_frames=TRAINING_FRAMES if FORCE_METRIC else [],
         optimiser=of_iteration_before("optimiser.npz"),

@@ -79,10 +79,11 @@ rule judge_path_integrals:
     params:
         settings=settings_of(
             "judge_path_integrals",
-            campaign.of_validation(),
+            STUDENT.of_validation(),
             states=QUANTUM_STATES,
             fitted_states=[*STATES],
             surfaces={},
+            tasks={},
         ),
         precision=campaign.precision,
         code=code("judge_path_integrals", [*VALIDATION_CODE, *ALL_PROPERTY_CODE]),

@@ -18,7 +18,7 @@ use rule sample_ensemble as sample_validation with:
 use rule run_trajectories as run_validation with:
     input:
         potential=potential_of,
-        surfaces=ALL_SURFACE_FILES,
+        surfaces=surface_files_of_stage,
         ensemble="<results>/validation/{stage}/{state}/ensemble_{chunk}.npz",
     output:
         trajectories="<results>/validation/{stage}/{state}/trajectories_{chunk}.npz",
@@ -29,7 +29,7 @@ use rule run_trajectories as run_validation with:
     params:
         settings=settings_of_stage(
             "run_trajectories",
-            surfaces=ALL_SURFACES,
+            surfaces=surfaces_of_stage,
             along=VALIDATED_ALONG,
             at_start=VALIDATED_AT_START,
             depth=None,
@@ -41,10 +41,11 @@ use rule run_trajectories as run_validation with:
 rule validate:
     input:
         potential=potential_of,
-        surfaces=ALL_SURFACE_FILES,
+        surfaces=surface_files_of_stage,
         ensembles=ensembles_of_stage,
         trajectories=trajectories_of_stage,
         test=with_dataset("<results>/dataset/test.extxyz"),
+        tests_of_surfaces=test_frames_of_stage,
         targets=targets_of_stage,
     output:
         properties=report(
@@ -73,7 +74,10 @@ rule validate:
         gpu=0,
     params:
         settings=settings_of_stage(
-            "validate", fitted_states=[*STATES], surfaces=ALL_SURFACES
+            "validate",
+            fitted_states=[*STATES],
+            surfaces=surfaces_of_stage,
+            tasks=tasks_of_stage,
         ),
         precision=campaign.precision,
         code=code_of_stage("validate", [*VALIDATION_CODE, *ALL_PROPERTY_CODE]),

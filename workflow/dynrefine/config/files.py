@@ -97,10 +97,23 @@ def _patterns(config: Config) -> Iterator[tuple[str, TrainableSettings, SurfaceS
     ]
     for name, each in config.surfaces.items():
         given.append((f"surfaces.{name}.training", each.training, each.surface))
+    for name, refined in config.refined_surfaces().items():
+        given.append((f"optimiser.surfaces.{name}", config.optimiser.surfaces[name], refined.surface))
     if config.teacher and config.teacher.training:
         potential = config.teacher.potential or config.potential
         given.append(("teacher.training", config.teacher.training, potential))
     return (section for section in given if section[1].trainable)
+
+
+def unfit_tasks(config: Config) -> Iterator[str]:
+    """A sentence for each surface that cannot be refined, since its training does not tell what labels are to it."""
+    for name, refined in config.refined_surfaces().items():
+        task = refined.task or name
+        if plug_in("training", task).TASK.compared is None:
+            yield (
+                f"optimiser.surfaces.{name} is given, expected a surface whose training compares labels with "
+                f"predictions (`compared` in the TASK of {task}): remove it, or add that to its module."
+            )
 
 
 def braces_in_paths(config: Config) -> Iterator[str]:

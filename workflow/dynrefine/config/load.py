@@ -67,6 +67,7 @@ def check_files(config: Config) -> None:
     _raise_if_any(files.missing_files(config))
     _raise_if_any(files.unsuitable_models(config))
     _raise_if_any(files.unknown_parameters(config))
+    _raise_if_any(files.unfit_tasks(config))
     _raise_if_any(files.unlike_foundations(config))
     first = list(files.first_frames(config))
     _raise_if_any(files.oversized_cutoffs(config, first))

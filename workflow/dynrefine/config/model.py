@@ -23,6 +23,7 @@ from dynrefine.config.dynamics import (
     ValidationSettings,
     state_labels,
 )
+from dynrefine.config.joined import JoinedSettings
 from dynrefine.config.properties.base import PropertySettings
 from dynrefine.config.refinement import GradientSettings, ObjectiveSettings, OptimiserSettings
 from dynrefine.config.surfaces import (
@@ -133,6 +134,20 @@ class Config(Section):
         served = set(self.potential.serves_as) - set(self.surfaces)
         names = {name for settings in properties.values() for name in settings.surfaces}
         return {name: trained[name] for name in sorted(names - served)}
+
+    def refined_surfaces(self) -> dict[str, TrainedSurface]:
+        """The surfaces that are refined with the potential, by name."""
+        trained = self.trained_surfaces()
+        return {name: trained[name] for name in self.optimiser.surfaces}
+
+    def joined(self) -> "Config":
+        """The campaign with the potential joined to the surfaces that are refined with it, if any."""
+        refined = {name: each.surface for name, each in self.refined_surfaces().items()}
+        if not refined:
+            return self
+        return self.model_copy(
+            update={"potential": JoinedSettings.of({"potential": self.potential, **refined})}
+        )
 
     def potentials(self) -> dict[str, SurfaceSettings]:
         """The settings of the potential and of a teacher of its own kind, by their keys."""

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from dynrefine.config.base import NonNegativeFloat, PositiveFloat, PositiveInt, Section, TrainableSettings
 from dynrefine.config.properties import Observables
+from dynrefine.config.surfaces import SurfaceName
 
 
 class AnchorSettings(Section):
@@ -110,12 +111,28 @@ class RowSettings(TrainableSettings):
 
 
 class ProbeSettings(Section):
-    probes: PositiveInt = Field(1000, description="Random projections of the forces that make the metric.")
+    probes: PositiveInt = Field(
+        1000,
+        description="Random projections of the forces, or of what a surface predicts, that make the metric.",
+    )
 
 
 class DampingSettings(Section):
     damping: PositiveFloat = Field(
         0.1, description="Damping of the metric, in units of its mean diagonal element, pure number."
+    )
+
+
+class RefinedSurfaceSettings(TrainableSettings, ProbeSettings):
+    change: PositiveFloat = Field(
+        0.5,
+        description="Length of a natural gradient step: root mean square change of what the surface was trained on, "
+        "on its training frames, in % of the spread of their labels.",
+    )
+    anchor_weight: NonNegativeFloat = Field(
+        10.0,
+        description="Weight in the objective of its mean square error on these frames, over the variance of the "
+        "labels, pure number.",
     )
 
 
@@ -129,6 +146,11 @@ class StepSettings(RowSettings, DampingSettings):
         5.0,
         description="Length of a natural gradient step: root mean square change of the force components on the "
         "ab initio frames, meV/Å; with shrink_noise times the share of the gradient that is no noise.",
+    )
+    surfaces: dict[SurfaceName, RefinedSurfaceSettings] = Field(
+        {},
+        description="Surfaces that are refined with the potential, by their names: the dipole surface, which decides "
+        "the intensities of an infrared spectrum. They take natural gradient steps of their own length.",
     )
     momentum: float = Field(
         0.5,

@@ -16,6 +16,7 @@ from dynrefine.config.dynamics import (
     State,
     TrajectorySettings,
 )
+from dynrefine.config.joined import JoinedSettings, SimulatedPotential
 from dynrefine.config.model import Config
 from dynrefine.config.refinement import (
     AnchorSettings,
@@ -24,6 +25,7 @@ from dynrefine.config.refinement import (
     ObjectiveSettings,
     PilotSettings,
     ProbeSettings,
+    RefinedSurfaceSettings,
     ReversalSettings,
     RowSettings,
     ShortCheckSettings,
@@ -50,7 +52,7 @@ class _OfElements(Section):
 class PotentialStep(_OfElements):
     """Of what is done with a potential."""
 
-    potential: PotentialSettings
+    potential: SimulatedPotential
 
 
 class SurfacesStep(PotentialStep):
@@ -110,6 +112,25 @@ class _ProbedSettings(TrainableSettings, ProbeSettings):
 
 class MeasureForceMetric(PotentialStep):
     optimiser: _ProbedSettings
+
+
+class LabelledSurfaceStep(PotentialStep):
+    """Of what is done with the labels of a surface that is refined with the potential."""
+
+    surface: str
+    task: str
+
+
+class MeasureSurfaceMetric(LabelledSurfaceStep):
+    refined: RefinedSurfaceSettings
+
+
+class AnchorSurface(LabelledSurfaceStep):
+    pass
+
+
+class JoinSurfaces(PotentialStep):
+    potential: JoinedSettings
 
 
 class SampleEnsemble(PotentialStep):
@@ -182,6 +203,7 @@ class JudgingSettings(EvaluationSettings):
 class Validate(SimulationSettings, JudgingSettings):
     states: dict[str, State]
     fitted_states: list[str]  # labels of those that the refinement sees
+    tasks: dict[str, str]  # of the surfaces that are refined with the potential, by name
 
 
 class MeasureSensitivities(RunTrajectories, JudgingSettings):
@@ -251,11 +273,14 @@ STEPS: dict[str, type[Section]] = {
     "initial_potential": InitialPotential,
     "train_surface": TrainSurface,
     "measure_force_metric": MeasureForceMetric,
+    "join_surfaces": JoinSurfaces,
+    "measure_surface_metric": MeasureSurfaceMetric,
     "sample_ensemble": SampleEnsemble,
     "run_trajectories": RunTrajectories,
     "evaluate_objective": EvaluateObjective,
     "adjoint_gradient": AdjointGradient,
     "anchor_gradient": AnchorGradient,
+    "anchor_surface": AnchorSurface,
     "update_potential": UpdatePotential,
     "gradient_horizon": GradientHorizon,
     "check_gradient": CheckGradient,

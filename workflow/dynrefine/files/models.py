@@ -12,11 +12,13 @@ from jax.flatten_util import ravel_pytree
 
 from dynrefine.config.base import TrainableSettings
 from dynrefine.config.data import Element
-from dynrefine.config.surfaces import SurfaceSettings, description, differences, surface_settings
+from dynrefine.config.joined import JOINED, JoinedSettings, settings_in_file
+from dynrefine.config.surfaces import SurfaceSettings, description, differences
 from dynrefine.errors import CampaignError
 from dynrefine.files.arrays import ArrayFile, read_arrays, read_kind, write_arrays
 from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours
 from dynrefine.registry import plug_in
+from dynrefine.surfaces.joined import joined_parameters
 
 Parameters = dict[str, Any]
 EXPORTED = "exported potential"  # the kind of a file of several surfaces
@@ -55,6 +57,23 @@ class Model:
             parameters={**self.parameters, "trainable": trainable},
             metadata={**self.metadata, **metadata},
         )
+
+    def surfaces(self, name: str = "potential") -> dict[str, "Model"]:
+        """The surfaces that a potential consists of, by name: itself, and those that are refined with it.
+
+        Arguments:
+            name: of what is a single surface.
+        """
+        if self.settings["kind"] != JOINED:
+            return {name: self}
+        of_surfaces = self.metadata["surfaces"]
+        common = {key: value for key, value in self.metadata.items() if key != "surfaces"}
+        found = {}
+        for own, surface in self.architecture.surfaces(self.parameters).items():
+            metadata = {**of_surfaces[own], **common}
+            settings = metadata.pop("settings")
+            found[own] = Model(surface.architecture, dict(surface.parameters), settings, metadata)
+        return found
 
     def displaced(self, displacement: Mapping[str, float]) -> "Model":
         """The same model with something added to parameters by their names, in their units."""
@@ -96,6 +115,23 @@ def create_model(settings: SurfaceSettings, elements: Sequence[Element], key: ja
     return Model(architecture, begin(key), description(settings, elements))
 
 
+def joined(surfaces: Mapping[str, Model], settings: JoinedSettings, elements: Sequence[Element]) -> Model:
+    """A potential with the surfaces that are refined with it.
+
+    Arguments:
+        surfaces: by name, the potential among them.
+        settings: of all of them.
+        elements: of the configuration.
+    """
+    own = {name: surfaces[name] for name in settings.surfaces}
+    return Model(
+        _architecture(settings, elements),
+        joined_parameters({name: model.parameters for name, model in own.items()}),
+        description(settings, elements),
+        {"surfaces": {name: _described(model) for name, model in own.items()}},
+    )
+
+
 def save_model(path: str | Path, model: Model) -> None:
     """Write a model; the names in the file are the paths in its parameter tree."""
     write_arrays(path, "model", content_of(model))
@@ -131,13 +167,13 @@ def read_model(path: str | Path) -> Model:
 
 
 def read_surfaces(path: str | Path) -> dict[str, Model]:
-    """The surfaces in an exported file by name; a model's file is read as that of a potential.
+    """The surfaces in an exported file or in that of a potential, by name.
 
     Raises:
         CampaignError: the file is unreadable or neither of these.
     """
     if read_kind(path) == "model":
-        return {"potential": read_model(path)}
+        return read_model(path).surfaces()
     content = read_arrays(path, EXPORTED)
     return {
         name: model_of(ArrayFile(content.group(name), metadata=metadata))
@@ -152,7 +188,7 @@ def content_of(model: Model) -> ArrayFile:
     return ArrayFile(
         arrays,
         units=dict.fromkeys(arrays, "Å, eV, e and their products"),
-        metadata={**model.metadata, "settings": dict(model.settings)},
+        metadata=_described(model),
     )
 
 
@@ -162,7 +198,7 @@ def model_of(content: ArrayFile) -> Model:
     found = metadata.pop("settings")
     own = {name: value for name, value in found.items() if name != "elements"}
     elements = [Element.model_validate(element) for element in found["elements"]]
-    architecture = _architecture(surface_settings(own), elements)
+    architecture = _architecture(settings_in_file(own), elements)
     template = jax.eval_shape(architecture.initial_parameters, jax.random.key(0))
     paths, structure = jax.tree_util.tree_flatten_with_path(template)
     names = [parameter_name(key) for key, _ in paths]
@@ -204,6 +240,11 @@ def free_parameters(trainable: Any, settings: TrainableSettings) -> tuple[Any, C
         )
 
     return free, restored
+
+
+def _described(model: Model) -> dict[str, Any]:
+    """What a file says of a model."""
+    return {**model.metadata, "settings": dict(model.settings)}
 
 
 def _architecture(settings: SurfaceSettings, elements: Sequence[Element]) -> Any:

@@ -10,6 +10,7 @@ from dynrefine.geometry.neighbours import NeighbourList
 from dynrefine.geometry.system import Point, System
 from dynrefine.registry import plug_in
 from dynrefine.surfaces.base import Surface
+from dynrefine.surfaces.joined import surfaces_of
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Quantity:
 
     Attributes:
         function: (surfaces, system, point, neighbours) -> array. The surfaces come by name, the potential among them,
-            and the gradient has the part that goes through the potential's parameters here.
+            and the gradient has the part that goes through the parameters here that are refined.
         unit: of the array.
         surfaces: those it needs beside the potential.
     """
@@ -62,7 +63,7 @@ class Observer:
         self, potential: Surface, system: System, point: Point, neighbours: NeighbourList
     ) -> dict[str, jax.Array]:
         """The values at a point, by name."""
-        surfaces = {**self.surfaces, "potential": potential}
+        surfaces = {**self.surfaces, **surfaces_of(potential)}
         return {
             name: each.function(surfaces, system, point, neighbours) for name, each in self.quantities.items()
         }

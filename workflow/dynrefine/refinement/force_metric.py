@@ -221,20 +221,32 @@ def damped(metric: Metric, damping: float, parameters: int) -> Damped:
     return Damped(metric, shift, np.linalg.inv(shift * len(gram) * np.eye(len(gram)) + gram))
 
 
-def natural_step(metric: Metric, damping: float, radius: float) -> optax.GradientTransformation:
+@dataclass(frozen=True, eq=False)
+class Ruler:
+    """What a natural gradient step is measured by, and how long it is.
+
+    Attributes:
+        metric: of the forces, or of what another surface predicts.
+        radius: r in the unit of the metric's rows, eV/Å of the forces.
+    """
+
+    metric: Metric
+    radius: float
+
+
+def natural_step(ruler: Ruler, damping: float) -> optax.GradientTransformation:
     """The natural gradient step of a fixed length, as an optimiser of Optax for a parameter vector [P].
 
     Arguments:
-        metric: of the forces.
+        ruler: of the step.
         damping: λ in units of the mean diagonal element of G.
-        radius: r, root mean square change of a force component, eV/Å.
     """
 
     def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
         vector = np.asarray(updates, float)
-        solved = damped(metric, damping, len(vector))(vector)
+        solved = damped(ruler.metric, damping, len(vector))(vector)
         length = math.sqrt(max(float(vector @ solved), np.finfo(float).tiny))
-        return jnp.asarray(-radius * solved / length, updates.dtype), state
+        return jnp.asarray(-ruler.radius * solved / length, updates.dtype), state
 
     return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
 

@@ -16,22 +16,20 @@ from dynrefine.sampling.reweighting import effective_sample_size
 from dynrefine.statistics import standard_error, weighted_sum
 
 
-def terms(table: pd.DataFrame, anchor: float | None, anchor_weight: float) -> list[Entry]:
+def terms(table: pd.DataFrame, anchors: Mapping[str, tuple[float, float]]) -> list[Entry]:
     """The objective, and its terms before weighting.
 
     Arguments:
         table: of the objective: term, state, loss, standard_error, weight.
-        anchor: loss on the ab initio frames, unweighted; none without frames.
-        anchor_weight: its weight.
+        anchors: losses on ab initio frames and their weights, by name.
     """
     total, error = weighted_sum(table.loss, table.standard_error, table.weight)
     losses = [
         Entry("loss", row.term, row.loss, row.standard_error, state=str(row.state)) for row in rows_of(table)
     ]
-    if anchor is None:
-        return [Entry("objective", "objective", total, error), *losses]
-    total += anchor_weight * anchor
-    return [Entry("objective", "objective", total, error), *losses, Entry("anchor", "anchor", anchor)]
+    pulls = [Entry("anchor", name, loss) for name, (loss, _) in anchors.items()]
+    total += sum(weight * loss for loss, weight in anchors.values())
+    return [Entry("objective", "objective", total, error), *losses, *pulls]
 
 
 def norms(gradient: Gradient, with_anchor: bool) -> list[Entry]:
@@ -53,24 +51,30 @@ def norms(gradient: Gradient, with_anchor: bool) -> list[Entry]:
     return [*found, Entry("control", "resolved share of the gradient", uncertain.resolved)]
 
 
+def shares_of_surfaces(gradients: Mapping[str, Gradient]) -> list[Entry]:
+    """The resolved shares of the gradients by the parameters of surfaces that are refined with the potential."""
+    return [
+        Entry("control", f"resolved share of the gradient, {surface}", gradient.uncertain.resolved)
+        for surface, gradient in gradients.items()
+    ]
+
+
 def named_parameters(potential: Model, units: Mapping[str, str]) -> list[Entry]:
     """The trainable parameters that are single numbers, with those units that are known by their names."""
     numbers = single_numbers(potential.parameters["trainable"])
     return [Entry("parameter", name, value, unit=units.get(name, "")) for name, value in numbers.items()]
 
 
-def named_derivatives(
-    potential: Model, gradient: Gradient, scales: np.ndarray, units: Mapping[str, str]
-) -> list[Entry]:
+def named_derivatives(potential: Model, gradient: Gradient, units: Mapping[str, str]) -> list[Entry]:
     """Derivatives of the objective by these parameters.
 
     Arguments:
         potential: whose parameters they are.
-        gradient: of the objective in the units of the step.
-        scales: these units [P], zero of parameters that are not refined.
+        gradient: of the objective.
         units: of the parameters, by their names.
     """
     _, restore = flat_parameters(potential.parameters["trainable"])
+    scales = gradient.scales
     refined = single_numbers(restore(jnp.asarray(scales)))
     units_or_one = np.where(scales > 0.0, scales, 1.0)
     values = single_numbers(restore(jnp.asarray(gradient.total(shrink=False) / units_or_one)))

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from dynrefine.config.base import TrainableSettings
+from dynrefine.config.joined import JOINED
 from dynrefine.config.refinement import RowSettings
 from dynrefine.files.gradients import ChunkGradient
 from dynrefine.files.models import Model, flat_parameters, parameter_name
@@ -22,11 +24,13 @@ class Gradient:
         trajectory: through the dynamics.
         ensemble: through the probability of the starting points.
         anchor: of the errors on the ab initio frames, weighted [P]; it has no statistical error.
+        scales: the unit of each component, in its parameter's; zero of the parameters that stay as they are [P].
     """
 
     trajectory: Estimate
     ensemble: Estimate
     anchor: np.ndarray
+    scales: np.ndarray
 
     @property
     def uncertain(self) -> Estimate:
@@ -67,27 +71,45 @@ def gather_gradient(
         rows = np.concatenate([chunk.ensemble for chunk in chunks]) - coefficients[:, None] * mean
         chains = numbered_through([chunk.ensemble_chains for chunk in chunks])
         ensembles.append(sum_with_error(scales * rows, shares / shares.sum(), chains))
-    return Gradient(Estimate.sum(trajectories), Estimate.sum(ensembles), scales * np.asarray(anchor, float))
+    return Gradient(
+        Estimate.sum(trajectories), Estimate.sum(ensembles), scales * np.asarray(anchor, float), scales
+    )
 
 
 def refined_parameters(potential: Model, settings: TrainableSettings) -> np.ndarray:
-    """The numbers [R] of the trainable parameters that are refined."""
-    return np.flatnonzero(_by_name(potential, settings.frees))
+    """The numbers [R] of the parameters of a potential that are refined, its surfaces' left out."""
+    return np.flatnonzero(_by_name(potential, "potential", settings.frees))
 
 
 def parameter_scales(potential: Model, settings: RowSettings) -> np.ndarray:
-    """The unit in which the optimiser counts each trainable parameter [P]; zero of those that are not refined."""
+    """The unit in which the optimiser counts each parameter of a potential [P]; zero of what is not refined."""
 
     def scale(name: str) -> float:
         return settings.parameter_scales.get(name, 1.0) if settings.frees(name) else 0.0
 
-    return _by_name(potential, scale)
+    return _by_name(potential, "potential", scale)
 
 
-def _by_name(potential: Model, value: Callable[[str], float]) -> np.ndarray:
-    """A number for each trainable parameter [P], from its name."""
+def surface_scales(potential: Model, surface: str, settings: TrainableSettings) -> np.ndarray:
+    """The same of a surface that is refined with the potential: one of its parameters [P], zero of all others."""
+    return _by_name(potential, surface, settings.frees)
+
+
+def placed(potential: Model, surface: str, values: np.ndarray) -> np.ndarray:
+    """A vector by the parameters of one surface among those of the potential and all surfaces [P]."""
+    result = np.zeros(len(flat_parameters(potential.parameters["trainable"])[0]))
+    result[np.flatnonzero(_by_name(potential, surface, lambda name: 1.0))] = values
+    return result
+
+
+def _by_name(potential: Model, surface: str, value: Callable[[str], float]) -> np.ndarray:
+    """A number for each parameter of a surface, from its name; zero for those of others [P]."""
+    is_joined = potential.settings["kind"] == JOINED
+
+    def of_leaf(path: tuple[Any, ...], leaf: jax.Array) -> jax.Array:
+        own, name = (parameter_name(path[:1]), path[1:]) if is_joined else (surface, path)
+        number = value(parameter_name(name)) if own == surface else 0.0
+        return jnp.full(jnp.shape(leaf), number, leaf.dtype)
+
     trainable = potential.parameters["trainable"]
-    values = jax.tree_util.tree_map_with_path(
-        lambda path, leaf: jnp.full(jnp.shape(leaf), value(parameter_name(path)), leaf.dtype), trainable
-    )
-    return np.asarray(flat_parameters(values)[0])
+    return np.asarray(flat_parameters(jax.tree_util.tree_map_with_path(of_leaf, trainable))[0])

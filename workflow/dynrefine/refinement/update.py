@@ -11,27 +11,26 @@ import optax
 from dynrefine.config.refinement import StepSettings, StopSettings
 from dynrefine.errors import CampaignError
 from dynrefine.files.models import Model, flat_parameters
-from dynrefine.refinement.force_metric import Metric, natural_step
-from dynrefine.refinement.total_gradient import Gradient, parameter_scales
+from dynrefine.refinement.force_metric import Ruler, natural_step
+from dynrefine.refinement.total_gradient import Gradient
 
 logger = logging.getLogger(__name__)
 
 
-def optimiser_of(settings: StepSettings, metric: Metric | None = None) -> optax.GradientTransformation:
+def optimiser_of(settings: StepSettings, ruler: Ruler | None = None) -> optax.GradientTransformation:
     """The optimiser that the configuration section describes.
 
     Arguments:
         settings: configuration section `optimiser`.
-        metric: of the forces; needed by the natural gradient alone.
+        ruler: of a step; needed by the natural gradient alone.
     """
     decay = settings.learning_rate_decay
     if settings.name == "natural":
-        if metric is None:
-            raise ValueError("the natural gradient needs the metric of the forces")
-        radius = 1e-3 * settings.force_change
+        if ruler is None:
+            raise ValueError("the natural gradient needs the length of its steps")
         return optax.chain(
             optax.ema(settings.momentum),
-            natural_step(metric, settings.damping, radius),
+            natural_step(ruler, settings.damping),
             optax.scale_by_schedule(optax.exponential_decay(1.0, 1, decay)),
         )
     rate = optax.exponential_decay(settings.learning_rate, 1, decay)
@@ -44,19 +43,20 @@ def step(
     gradient: Gradient,
     settings: StepSettings,
     state: Sequence[np.ndarray] | None,
-    metric: Metric | None = None,
+    ruler: Ruler | None = None,
 ) -> tuple[Model, list[np.ndarray], float]:
-    """Move the parameters that are refined; the others stay as they are to the bit.
+    """Move the parameters whose scale in the gradient is not zero; the others stay as they are to the bit.
 
     Arguments:
         potential: before the step.
-        gradient: of the objective, in the units of `parameter_scales`.
+        gradient: of the objective.
         settings: configuration section `optimiser`.
         state: leaves of the optimiser's state after the step before, none at the first.
-        metric: of the forces, by the refined parameters; needed by the natural gradient alone.
+        ruler: by the parameters that move; needed by the natural gradient alone.
 
     Returns:
-        the potential after the step, the leaves of the optimiser's state, and the norm of the step in those units.
+        the potential after the step, the leaves of the optimiser's state, and the norm of the step in the gradient's
+        units.
 
     Raises:
         CampaignError: the gradient is not finite.
@@ -68,10 +68,9 @@ def step(
             "iteration, and lower gradient.depth or optimiser.learning_rate."
         )
     everything, restore = flat_parameters(potential.parameters["trainable"])
-    scales = parameter_scales(potential, settings)
-    refined = np.flatnonzero(scales)
+    refined = np.flatnonzero(gradient.scales)
     vector = everything[refined]
-    optimiser = optimiser_of(settings, metric)
+    optimiser = optimiser_of(settings, ruler)
     fresh = optimiser.init(vector)
     leaves, structure = jax.tree.flatten(fresh)
     if state is not None:
@@ -84,10 +83,10 @@ def step(
         share = gradient.uncertain.resolved
         if share == 0.0:
             logger.warning(
-                "the gradient does not stand out of its noise and the potential stays: raise ensemble.replicas"
+                "the gradient does not stand out of its noise and no step is taken: raise ensemble.replicas"
             )
         updates = share * updates
-    units = jnp.asarray(scales[refined], vector.dtype)
+    units = jnp.asarray(gradient.scales[refined], vector.dtype)
     moved = potential.with_trainable(restore(everything.at[refined].set(vector + units * updates)))
     return moved, [np.asarray(leaf) for leaf in jax.tree.leaves(new)], float(jnp.linalg.norm(updates))
 

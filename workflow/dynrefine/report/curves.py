@@ -77,6 +77,8 @@ def _weighted_terms(results: Results) -> str:
         terms.append(f"{chosen.weight:g}{own} times the {name} loss")
     if results.campaign.dataset is not None:
         terms.append(f"{objective.anchor.weight:g} times the anchor to the ab initio frames")
+    for name, refined in results.campaign.optimiser.surfaces.items():
+        terms.append(f"{refined.anchor_weight:g} times that of the {name}")
     return listed(terms)
 
 

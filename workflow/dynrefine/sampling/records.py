@@ -17,6 +17,7 @@ from dynrefine.geometry.neighbours import NeighbourList
 from dynrefine.geometry.system import Point, system_of
 from dynrefine.quantities.base import Observer
 from dynrefine.surfaces.base import Surface
+from dynrefine.surfaces.joined import architectures_of
 
 
 def observe_records(
@@ -61,7 +62,7 @@ def observe_points(
     leading = points.positions.shape[:2]
     flat = jax.tree.map(lambda each: each.reshape(-1, *each.shape[2:]), points)
     system = system_of(species, settings.elements, potential.dtype)
-    seen = [potential.architecture, *observer.architectures]
+    seen = [*architectures_of(potential.architecture), *observer.architectures]
     field = force_field(seen, np.asarray(flat.cell), len(species), settings.ensemble)
     found = over_points(_observing(observer), field, (potential.parameters, system), flat)
     return {name: values.reshape(*leading, *values.shape[1:]) for name, values in found.items()}

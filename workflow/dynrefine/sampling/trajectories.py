@@ -16,6 +16,7 @@ from dynrefine.files.models import Model
 from dynrefine.files.trajectories import Trajectories
 from dynrefine.geometry.system import system_of, thermal_variance
 from dynrefine.quantities.base import Observer
+from dynrefine.surfaces.joined import architectures_of
 
 _FASTEST = 6.0  # thermal velocities along an axis, which no atom of a trajectory exceeds
 
@@ -61,7 +62,8 @@ def simulation_of(
     system = system_of(ensemble.species, settings.elements, potential.dtype)
     lightest = float(np.min(np.asarray(system.masses)))
     lists = _lasting(settings.ensemble, times, lightest, settings.state.temperature)
-    seen = [potential.architecture, *(each for observer in observers for each in observer.architectures)]
+    seen = architectures_of(potential.architecture)
+    seen += [each for observer in observers for each in observer.architectures]
     field = force_field(seen, ensemble.cells, len(ensemble.species), lists)
     return Simulation(field, times, *observers, potential.parameters, system)
 

@@ -20,7 +20,7 @@ def anchor_gradient(job: Job, settings: AnchorGradient) -> None:
         write_passed_through(job.outputs.anchor, "anchor")
         return
     frames = to_arrays(read_frames(job.inputs.train), settings.symbols)
-    loss, gradient = gradient_of_anchor(potential, frames, settings.anchor, dtype)
+    loss, gradient = gradient_of_anchor(potential.surfaces()["potential"], frames, settings.anchor, dtype)
     content = ArrayFile(
         {"loss": np.asarray(loss), "gradient": np.asarray(gradient)}, {"loss": "1", "gradient": "1"}
     )

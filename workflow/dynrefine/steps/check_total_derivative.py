@@ -46,4 +46,4 @@ def _derivatives(potential: Model, settings: CheckTotalDerivative, paths: Iterab
         scales,
         settings.optimiser.outlier_limit,
     )
-    return named_derivatives(potential, gradient, scales, settings.potential.parameters)
+    return named_derivatives(potential, gradient, settings.potential.parameters)

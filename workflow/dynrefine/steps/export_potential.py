@@ -8,5 +8,5 @@ from dynrefine.steps.loading import load_potential, load_surfaces
 
 def export_potential(job: Job, settings: ExportPotential) -> None:
     """Write a potential, with the surfaces beside it, as one file for ASE, i-PI and programs that run StableHLO."""
-    surfaces = {"potential": load_potential(job, settings), **load_surfaces(job, settings)}
+    surfaces = {**load_potential(job, settings).surfaces(), **load_surfaces(job, settings)}
     write_exported(job.outputs.exported, surfaces)

@@ -38,7 +38,8 @@ def _of_file(path: str, expected: str | None, settings: InitialPotential) -> Mod
         raise CampaignError(
             f"{path} has the SHA-256 {found}, expected {expected}: give the file that it is of."
         )
-    surfaces = {settings.name: read_model(path)} if read_kind(path) == "model" else read_surfaces(path)
+    is_model = read_kind(path) == "model"
+    surfaces = read_model(path).surfaces(settings.name) if is_model else read_surfaces(path)
     if settings.name not in surfaces:
         raise CampaignError(
             f"{path} holds {', '.join(surfaces)}, expected a {settings.name}: give another file."

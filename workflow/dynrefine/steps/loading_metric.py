@@ -19,5 +19,6 @@ def load_metric(job: Job, settings: PotentialStep) -> Metric:
     arrays = read_arrays(job.inputs.metric, "force metric").arrays
     if "probes" in arrays:
         return Rows(arrays["probes"].astype(float))
-    potential = load_model(job.inputs.measured_potential, settings.potential, settings.elements)
+    measured = load_model(job.inputs.measured_potential, settings.potential, settings.elements)
+    potential = measured.surfaces()["potential"]
     return Products(potential, to_arrays(read_frames(job.inputs.measured_frames), settings.symbols), **arrays)

@@ -1,6 +1,8 @@
 """One step of the refinement."""
 
 import shutil
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,14 +13,17 @@ from dynrefine.files.arrays import ArrayFile, atomic_path, read_arrays, required
 from dynrefine.files.chunks import by_state
 from dynrefine.files.gradients import load_gradient
 from dynrefine.files.history import CONVERGED, Entry, begun, load_history, save_history
-from dynrefine.files.models import save_model
+from dynrefine.files.models import Model, save_model
 from dynrefine.files.objectives import load_objective
 from dynrefine.files.trajectories import Trajectories, load_trajectories
 from dynrefine.refinement import history as entries
-from dynrefine.refinement.total_gradient import gather_gradient, parameter_scales
+from dynrefine.refinement.force_metric import Rows, Ruler
+from dynrefine.refinement.total_gradient import gather_gradient, parameter_scales, placed, surface_scales
 from dynrefine.refinement.update import has_converged, step
 from dynrefine.steps.loading import load_potential
 from dynrefine.steps.loading_metric import load_metric
+
+_MILLI, _PERCENT = 1e-3, 1e-2
 
 
 def update_potential(job: Job, settings: UpdatePotential) -> None:
@@ -31,34 +36,44 @@ def update_potential(job: Job, settings: UpdatePotential) -> None:
         return
     files = by_state(job.inputs.gradients, settings.states)
     chunks = {label: [required(load_gradient(path)) for path in paths] for label, paths in files.items()}
-    scales = parameter_scales(potential, settings.optimiser)
     weights = [state.weights for state in required(load_objective(job.inputs.objective)).states.values()]
-    anchor, anchor_gradient = _anchor(job, scales)
-    anchor_weight = settings.objective.anchor.weight
-    gradient = gather_gradient(
-        [[chunk for chunk, _ in of_state] for of_state in chunks.values()],
-        anchor_weight * anchor_gradient,
-        scales,
-        settings.optimiser.outlier_limit,
-    )
-    metric = load_metric(job, settings) if job.inputs.metric else None
-    moved, state, step_norm = step(potential, gradient, settings.optimiser, _optimiser_state(job), metric)
+    anchors = _anchors(job, potential, settings)
+    moved, gradients, states, norms = potential, {}, {}, {}
+    for surface, (scales, ruler) in _moves(job, potential, settings).items():
+        gradients[surface] = gather_gradient(
+            [[chunk for chunk, _ in of_state] for of_state in chunks.values()],
+            anchors[surface].gradient if surface in anchors else np.zeros_like(scales),
+            scales,
+            settings.optimiser.outlier_limit,
+        )
+        former = _optimiser_state(job, surface)
+        moved, states[surface], norms[surface] = step(
+            moved, gradients[surface], settings.optimiser, former, ruler
+        )
     iteration = int(job.wildcards["iteration"])
+    gradient = gradients.pop("potential")
     found = [
-        *entries.terms(pd.read_csv(job.inputs.table), anchor, anchor_weight),
-        *entries.norms(gradient, with_anchor=anchor is not None),
+        *entries.terms(
+            pd.read_csv(job.inputs.table), {each.name: (each.loss, each.weight) for each in anchors.values()}
+        ),
+        *entries.norms(gradient, with_anchor=bool(anchors)),
         *entries.conditions(_trajectories(job, settings)),
         *entries.costs([chunk for of_state in chunks.values() for chunk in of_state]),
         entries.smallest_sample_size(weights),
-        Entry("control", "norm of the step", step_norm),
+        Entry("control", "norm of the step", norms["potential"]),
+        *entries.shares_of_surfaces(gradients),
         *entries.named_parameters(potential, settings.potential.parameters),
-        *entries.named_derivatives(potential, gradient, scales, settings.potential.parameters),
+        *entries.named_derivatives(potential, gradient, settings.potential.parameters),
     ]
     history = (load_history(job.inputs.history) if job.inputs.history else begun()).extended(iteration, found)
     converged = has_converged(history.objective.value.tolist(), settings.optimiser.stop)
     history = history.extended(iteration, [Entry("control", CONVERGED, float(converged))])
     save_history(job.outputs.history, history)
-    arrays = {f"{index:03d}": leaf for index, leaf in enumerate(state)}
+    arrays = {
+        f"{surface}/{index:03d}": leaf
+        for surface, state in states.items()
+        for index, leaf in enumerate(state)
+    }
     write_arrays(job.outputs.optimiser, "optimiser", ArrayFile(arrays, dict.fromkeys(arrays, "1")))
     trainable = moved.parameters["trainable"]
     save_model(
@@ -67,19 +82,53 @@ def update_potential(job: Job, settings: UpdatePotential) -> None:
     )
 
 
-def _anchor(job: Job, scales: np.ndarray) -> tuple[float | None, np.ndarray]:
-    """The loss on the ab initio frames and its gradient [P]; no loss where there are none."""
-    if not job.inputs.anchor:
-        return None, np.zeros_like(scales)
-    arrays = read_arrays(job.inputs.anchor, "anchor").arrays
-    return float(arrays["loss"]), arrays["gradient"]
+@dataclass(frozen=True)
+class _Anchor:
+    """The errors of a surface on its ab initio frames: what they are called, their loss, its weight and gradient."""
+
+    name: str
+    loss: float
+    weight: float
+    gradient: np.ndarray
 
 
-def _optimiser_state(job: Job) -> list[np.ndarray] | None:
-    """Leaves of the optimiser's state after the step before; none at the first."""
+def _anchors(job: Job, potential: Model, settings: UpdatePotential) -> dict[str, _Anchor]:
+    """Of the potential, if it has frames, and of the surfaces that are refined with it; weighted gradients [P]."""
+    files = {"potential": job.inputs.anchor} if job.inputs.anchor else {}
+    files |= {Path(path).stem: path for path in job.inputs.anchors_of_surfaces}
+    found = {}
+    for surface, path in files.items():
+        arrays = read_arrays(path, "anchor").arrays
+        if surface == "potential":
+            name, weight = "anchor", settings.objective.anchor.weight
+        else:
+            name, weight = f"anchor of the {surface}", settings.optimiser.surfaces[surface].anchor_weight
+        gradient = weight * placed(potential, surface, arrays["gradient"])
+        found[surface] = _Anchor(name, float(arrays["loss"]), weight, gradient)
+    return found
+
+
+def _moves(
+    job: Job, potential: Model, settings: UpdatePotential
+) -> dict[str, tuple[np.ndarray, Ruler | None]]:
+    """The units of the parameters that are moved together [P], and what their step is measured by, by surface."""
+    own = settings.optimiser
+    ruler = Ruler(load_metric(job, settings), _MILLI * own.force_change) if job.inputs.metric else None
+    moves = {"potential": (parameter_scales(potential, own), ruler)}
+    for path in job.inputs.metrics_of_surfaces:
+        surface = Path(path).stem
+        refined = own.surfaces[surface]
+        rows = Rows(read_arrays(path, "surface metric").arrays["probes"].astype(float))
+        moves[surface] = surface_scales(potential, surface, refined), Ruler(rows, _PERCENT * refined.change)
+    return moves
+
+
+def _optimiser_state(job: Job, surface: str) -> list[np.ndarray] | None:
+    """Leaves of the optimiser's state of a surface after the step before; none at the first."""
     if not job.inputs.optimiser:
         return None
-    return [array for _, array in sorted(read_arrays(job.inputs.optimiser, "optimiser").arrays.items())]
+    own = read_arrays(job.inputs.optimiser, "optimiser").group(surface)
+    return [array for _, array in sorted(own.items())]
 
 
 def _trajectories(job: Job, settings: UpdatePotential) -> dict[str, list[Trajectories]]:

@@ -18,6 +18,7 @@ from dynrefine.files.tables import write_table
 from dynrefine.files.trajectories import Observed, Trajectories, load_trajectories
 from dynrefine.quantities.base import Observer
 from dynrefine.refinement import validation
+from dynrefine.registry import plug_in
 from dynrefine.sampling.records import observe_records
 from dynrefine.statistics import Shares, numbered_through
 from dynrefine.steps.loading import load_potential, load_surfaces
@@ -40,7 +41,7 @@ def validate(job: Job, settings: Validate) -> None:
         validation.add_conditions(findings, label, runs, state.temperature)
     write_table(job.outputs.properties, findings.table())
     save_curves(job.outputs.curves, findings.curves)
-    errors = _errors(job, settings) if job.inputs.test else {}
+    errors = _errors(job, settings)
     rows = [{"quantity": name, "value": value, "unit": unit} for name, (value, unit) in errors.items()]
     write_table(job.outputs.errors, pd.DataFrame(rows, columns=["quantity", "value", "unit"]))
 
@@ -73,6 +74,13 @@ def _statistics(
 
 
 def _errors(job: Job, settings: Validate) -> dict[str, tuple[float, str]]:
-    """Errors on the test frames."""
-    frames = to_arrays(read_frames(job.inputs.test), settings.symbols)
-    return errors_on(load_potential(job, settings), frames, settings.symbols)
+    """Errors on the test frames of the potential, if it has any, and of the surfaces that are refined with it."""
+    surfaces = load_potential(job, settings).surfaces()
+    found = {}
+    if job.inputs.test:
+        frames = to_arrays(read_frames(job.inputs.test), settings.symbols)
+        found |= errors_on(surfaces["potential"], frames, settings.symbols)
+    for (name, task), path in zip(settings.tasks.items(), job.inputs.tests_of_surfaces, strict=True):
+        frames = to_arrays(read_frames(path), settings.symbols)
+        found |= plug_in("training", task).TASK.errors_on(surfaces[name], frames, settings.symbols)
+    return found

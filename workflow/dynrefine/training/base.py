@@ -11,11 +11,12 @@ from dynrefine.errors import CampaignError
 from dynrefine.files.models import Model
 from dynrefine.files.parity import Parity
 from dynrefine.geometry.frames import LabelledFrames
-from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours
+from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours, with_neighbours
 
 Loss = Callable[
     [Any, Any, FramesWithNeighbours], jax.Array
 ]  # of architecture, parameters and frames: a pure number
+Compared = Callable[[Any, Any, FramesWithNeighbours], tuple[jax.Array, jax.Array]]
 Evaluated = tuple[Any, ...]  # arrays with the frame as first axis
 
 
@@ -46,6 +47,8 @@ class Task:
         evaluate: (model, frames) -> what it predicts of them.
         errors: (evaluated, frames, symbols) -> by quantity the error and its unit.
         parity: (evaluated, frames) -> labels and predictions of each quantity.
+        compared: (architecture, parameters, frames) -> what the parameters decide of the labels, as predicted and as
+            labelled, arrays of one shape with the frame as first axis; none of what is never refined by its side.
     """
 
     prepared: Callable[[Mapping[str, LabelledFrames], int], tuple[dict[str, LabelledFrames], dict[str, Any]]]
@@ -53,3 +56,12 @@ class Task:
     evaluate: Callable[[Model, FramesWithNeighbours], Evaluated]
     errors: Callable[[Any, LabelledFrames, Sequence[str]], dict[str, tuple[float, str]]]
     parity: Callable[[Any, LabelledFrames], list[Parity]]
+    compared: Compared | None = None
+
+    def errors_on(
+        self, model: Model, frames: LabelledFrames, symbols: Sequence[str]
+    ) -> dict[str, tuple[float, str]]:
+        """The errors of a trained surface on frames as they are labelled: by quantity the value and its unit."""
+        labelled, _ = self.prepared({"test": frames}, len(symbols))
+        data = with_neighbours(labelled["test"], model.architecture.cutoff, model.dtype)
+        return self.errors(self.evaluate(model, data), labelled["test"], symbols)

@@ -1,6 +1,7 @@
 """Fitting the dipole surface to Berry-phase dipoles."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -33,6 +34,18 @@ def dipole_residuals(
         return architecture.dipole(parameters, species, positions, cell, neighbours)
 
     return nearest_branch(data.evaluate(one) - data.frames.dipoles, data.frames.cells)
+
+
+def compared(
+    architecture: Any, parameters: Mapping[str, Any], data: FramesWithNeighbours
+) -> tuple[jax.Array, jax.Array]:
+    """What is learned of the dipole [F, 3] in e Å, as predicted and as labelled.
+
+    Formal charges make no part of it where the surface tells what it adds to theirs.
+    """
+    learned = getattr(architecture, "learned_dipole", architecture.dipole)
+    predicted = data.evaluate(partial(learned, parameters))
+    return predicted, predicted - dipole_residuals(architecture, parameters, data)
 
 
 def dipole_loss(architecture: Any, parameters: Mapping[str, Any], data: FramesWithNeighbours) -> jax.Array:
@@ -107,4 +120,4 @@ def prepared(
     return {part: require_dipoles(frames, part) for part, frames in parts.items()}, {}
 
 
-TASK = Task(prepared, lambda settings: dipole_loss, evaluate, dipole_errors, parity)
+TASK = Task(prepared, lambda settings: dipole_loss, evaluate, dipole_errors, parity, compared)

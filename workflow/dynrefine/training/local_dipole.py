@@ -1,6 +1,7 @@
 """Fitting the dipole surface to the dipole around each atom, as Wannier centres say it."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -25,9 +26,17 @@ def predictions(architecture: Any, parameters: Mapping[str, Any], data: FramesWi
     return data.evaluate(one)
 
 
+def compared(
+    architecture: Any, parameters: Mapping[str, Any], data: FramesWithNeighbours
+) -> tuple[jax.Array, jax.Array]:
+    """The same, and as labelled."""
+    return predictions(architecture, parameters, data), jnp.asarray(data.frames.local_dipoles)
+
+
 def loss(architecture: Any, parameters: Mapping[str, Any], data: FramesWithNeighbours) -> jax.Array:
     """Mean squared error of a component of the dipole around an atom, e²Å²."""
-    residuals = predictions(architecture, parameters, data) - data.frames.local_dipoles
+    predicted, labelled = compared(architecture, parameters, data)
+    residuals = predicted - labelled
     present = data.frames.species >= 0
     squared = jnp.where(present[..., None], residuals, 0.0) ** 2
     return jnp.sum(squared) / (3 * jnp.sum(present)).astype(squared.dtype)
@@ -53,8 +62,8 @@ def prepared(
 
 def evaluate(model: Model, data: FramesWithNeighbours) -> Evaluated:
     """Predicted and labelled dipoles around the atoms."""
-    compiled = jax.jit(lambda parameters, data: predictions(model.architecture, parameters, data))
-    return np.asarray(compiled(model.parameters, data)), np.asarray(data.frames.local_dipoles)
+    predicted, labelled = jax.jit(partial(compared, model.architecture))(model.parameters, data)
+    return np.asarray(predicted), np.asarray(labelled)
 
 
 def errors(
@@ -86,4 +95,4 @@ def parity(evaluated: Evaluated, frames: LabelledFrames) -> list[Parity]:
     return [Parity("dipoles", "e Å", labelled[chosen].ravel(), predicted[chosen].ravel())]
 
 
-TASK = Task(prepared, lambda settings: loss, evaluate, errors, parity)
+TASK = Task(prepared, lambda settings: loss, evaluate, errors, parity, compared)

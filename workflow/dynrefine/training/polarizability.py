@@ -1,6 +1,7 @@
 """Fitting the polarizability surface to that of cells, or to what each atom adds where that is known."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -25,6 +26,14 @@ def predictions(architecture: Any, parameters: Mapping[str, Any], data: FramesWi
         return architecture.local_polarizabilities(parameters, species, positions, cell, neighbours)
 
     return data.evaluate(one)
+
+
+def compared(
+    architecture: Any, parameters: Mapping[str, Any], data: FramesWithNeighbours
+) -> tuple[jax.Array, jax.Array]:
+    """Polarizabilities of the cells [F, 3, 3] in Å³, as predicted and as labelled."""
+    predicted = jnp.sum(predictions(architecture, parameters, data), axis=1)
+    return predicted, jnp.asarray(data.frames.polarizabilities)
 
 
 def loss(architecture: Any, parameters: Mapping[str, Any], data: FramesWithNeighbours) -> jax.Array:
@@ -59,10 +68,8 @@ def prepared(
 
 def evaluate(model: Model, data: FramesWithNeighbours) -> Evaluated:
     """Predicted and labelled polarizabilities."""
-    compiled = jax.jit(
-        lambda parameters, data: jnp.sum(predictions(model.architecture, parameters, data), axis=1)
-    )
-    return np.asarray(compiled(model.parameters, data)), np.asarray(data.frames.polarizabilities)
+    predicted, labelled = jax.jit(partial(compared, model.architecture))(model.parameters, data)
+    return np.asarray(predicted), np.asarray(labelled)
 
 
 def errors(
@@ -101,4 +108,4 @@ def _split(tensors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean, rest[:, *np.triu_indices(3)]
 
 
-TASK = Task(prepared, lambda settings: loss, evaluate, errors, parity)
+TASK = Task(prepared, lambda settings: loss, evaluate, errors, parity, compared)

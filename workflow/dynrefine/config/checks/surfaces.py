@@ -21,6 +21,7 @@ def surfaces(config: Config) -> Iterator[str]:
     )
     yield from _teacher(config)
     yield from _named_parameters(config)
+    yield from _refined(config)
     if config.dataset is None:
         yield from _without_frames(config)
 
@@ -83,6 +84,32 @@ def _named_parameters(config: Config) -> Iterator[str]:
             f"false, since the parameters of the {kind} potential have no names and there are no ab initio frames",
             "set it to false",
         )
+
+
+def _refined(config: Config) -> Iterator[str]:
+    """Surfaces that cannot be refined with the potential."""
+    observed = config.surfaces_beside(config.objective.observables.chosen())
+    for name in config.optimiser.surfaces:
+        key = f"optimiser.surfaces.{name} is given"
+        if name not in observed:
+            known = ", ".join(observed) or "none"
+            yield sentence(
+                key,
+                f"a surface beside the potential that a fitted property needs ({known})",
+                "rename or remove it",
+            )
+        elif config.optimiser.name != "natural":
+            yield sentence(
+                f"{key} where optimiser.name is '{config.optimiser.name}'",
+                "natural, whose steps have a length for each surface",
+                "change one of them",
+            )
+        elif config.potential.parameters:
+            yield sentence(
+                f"{key} where the parameters of the {config.potential.kind} potential have names",
+                "none, since no surface is refined with such a potential",
+                "remove it",
+            )
 
 
 def _beside(config: Config) -> dict[str, SurfaceSettings]:

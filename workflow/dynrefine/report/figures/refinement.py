@@ -28,6 +28,7 @@ from dynrefine.report.figures.style import (
 from dynrefine.report.formatting import unit_name
 from dynrefine.report.loss_surface import fitted_quadratic
 
+_LINES = "o-", "o--", "o:"  # of the anchors of several surfaces
 _PARTS = {"whole": INK, "trajectory": SERIES[2], "ensemble": SERIES[3], "anchor": FAINT}
 
 
@@ -144,8 +145,9 @@ def _draw_losses(axes: Axes, history: History, states: Mapping[str, State]) -> N
     ):
         label = f"{quantity}, {states[state].name(state)}" if len(states) > 1 else quantity
         _errorbar(axes, rows, colour, label)
-    for (quantity, _), rows in history.by_quantity("anchor").items():
-        _errorbar(axes, rows, FAINT, quantity)
+    lines = zip(history.by_quantity("anchor").items(), cycle(_LINES), strict=False)
+    for ((quantity, _), rows), line in lines:
+        _errorbar(axes, rows, FAINT, quantity, fmt=line)
     axes.set(ylabel="loss", ylim=(0.0, None))
     legend_over_panel(axes)
 

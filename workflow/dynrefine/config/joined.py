@@ -1,0 +1,52 @@
+"""Settings of a potential that has surfaces which are refined with it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Discriminator, SerializeAsAny, Tag
+
+from dynrefine.config.surfaces import PotentialSettings, SurfaceSettings, surface_settings
+
+JOINED = "joined"  # the kind of a potential with such surfaces
+
+
+def _as_written(values: Any) -> SurfaceSettings:
+    return values if isinstance(values, SurfaceSettings) else surface_settings(values)
+
+
+class JoinedSettings(SurfaceSettings):
+    """A potential and surfaces beside it, by name; steps and files have it, no configuration."""
+
+    kind: Literal["joined"] = "joined"
+    surfaces: dict[str, Annotated[SerializeAsAny[SurfaceSettings], BeforeValidator(_as_written)]]
+
+    @classmethod
+    def of(cls, surfaces: Mapping[str, SurfaceSettings]) -> "JoinedSettings":
+        """Of these surfaces, the potential among them, wherever their parameters come from."""
+        own = {name: each.model_copy(update={"file": None}) for name, each in surfaces.items()}
+        return cls(cutoff=own["potential"].cutoff, surfaces=own)
+
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        """Those of the potential."""
+        return self.surfaces["potential"].parameters
+
+    @property
+    def molecule(self) -> Sequence[tuple[str, tuple[float, float, float]]] | None:
+        """That of the potential."""
+        return self.surfaces["potential"].molecule
+
+
+def _kind(values: Any) -> str:
+    kind = values.get("kind") if isinstance(values, dict) else values.kind
+    return JOINED if kind == JOINED else "single"
+
+
+SimulatedPotential = Annotated[
+    Annotated[JoinedSettings, Tag(JOINED)] | Annotated[PotentialSettings, Tag("single")], Discriminator(_kind)
+]
+
+
+def settings_in_file(values: Mapping[str, Any]) -> SurfaceSettings:
+    """The settings of a surface or of a joined potential, as a file of a model holds them."""
+    return JoinedSettings.model_validate(values) if values.get("kind") == JOINED else surface_settings(values)

@@ -1,0 +1,115 @@
+"""What holds a surface that is refined with the potential: the labels that it was trained on.
+
+Its errors are part of the objective, as those of the potential are; the length of its steps is what they do to its
+predictions (`force_metric` has the equations). Both are told in units of the spread of the labels about their means
+over the frames.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int
+
+from dynrefine.dynamics.mapping import FRAMES_AT_ONCE, Blocks, for_each, sum_each
+from dynrefine.files.models import Model, flat_parameters
+from dynrefine.geometry.frames import LabelledFrames
+from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours, with_neighbours
+from dynrefine.training.base import Compared, Task
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledSurface:
+    """A surface with the frames that it was trained on.
+
+    Attributes:
+        model: of the surface.
+        compared: predictions and labels of frames, `Task.compared`.
+        data: the frames.
+        spread: sum of the squared distances of all labels from their means over the frames.
+    """
+
+    model: Model
+    compared: Compared
+    data: FramesWithNeighbours
+    spread: float
+
+    @classmethod
+    def of(cls, model: Model, task: Task, frames: LabelledFrames, dtype: Any) -> "LabelledSurface":
+        """A surface, what it is fitted to, and the frames of its training part."""
+        if task.compared is None:
+            raise ValueError(
+                "a surface can be refined if its task tells what the parameters decide of labels"
+            )
+        labelled, _ = task.prepared({"train": frames}, len(model.settings["elements"]))
+        model = model.cast(dtype)
+        data = with_neighbours(labelled["train"], model.architecture.cutoff, dtype)
+        labels = np.asarray(task.compared(model.architecture, model.parameters, data)[1], float)
+        return cls(model, task.compared, data, float(np.sum((labels - labels.mean(axis=0)) ** 2)))
+
+    def predicted_and_labelled(
+        self, trainable: Any, frame: FramesWithNeighbours
+    ) -> tuple[jax.Array, jax.Array]:
+        """Of one frame, as a function of the trainable parameters."""
+        parameters = {**self.model.parameters, "trainable": trainable}
+        single = jax.tree.map(lambda array: array[None], frame)
+        predicted, labelled = self.compared(self.model.architecture, parameters, single)
+        return predicted[0], jax.lax.stop_gradient(labelled[0])
+
+
+def surface_anchor(surface: LabelledSurface) -> tuple[float, Float[np.ndarray, " P"]]:
+    """The sum of squared errors over the spread of the labels, a pure number, and its gradient."""
+    trainable, count = surface.model.parameters["trainable"], len(surface.data.frames)
+    blocks = Blocks(count, length=count, at_once=FRAMES_AT_ONCE)
+
+    @jax.jit
+    def sums(trainable: Any, data: FramesWithNeighbours) -> Any:
+        def one(frame: FramesWithNeighbours) -> Any:
+            def squared_error(trainable: Any) -> jax.Array:
+                predicted, labelled = surface.predicted_and_labelled(trainable, frame)
+                return jnp.sum((predicted - labelled) ** 2)
+
+            return jax.value_and_grad(squared_error)(trainable), None
+
+        return sum_each(one, blocks, (jnp.zeros((), surface.model.dtype), trainable))(data)[0]
+
+    error, gradient = jax.tree.map(lambda total: total[0], sums(trainable, surface.data))
+    return float(error) / surface.spread, np.asarray(flat_parameters(gradient)[0]) / surface.spread
+
+
+def surface_probes(
+    surface: LabelledSurface, refined: Int[np.ndarray, " R"], count: int, key: jax.Array
+) -> Float[np.ndarray, "M R"]:
+    """The rows of the metric of a surface's steps: random projections of its predictions, by the parameters.
+
+    Arguments:
+        surface: whose parameters are probed.
+        refined: numbers of those that are refined.
+        count: of probes at least; each frame gets equally many.
+        key: of the drawing.
+    """
+    frames = len(surface.data.frames)
+    per_frame = math.ceil(count / frames)
+    trainable = surface.model.parameters["trainable"]
+    scale = math.sqrt(frames / surface.spread)
+
+    @jax.jit
+    def rows(data: FramesWithNeighbours) -> jax.Array:
+        def row(number: jax.Array) -> jax.Array:
+            own = jax.tree.map(lambda array: array[number // per_frame], data)
+
+            def projected(trainable: Any) -> jax.Array:
+                predicted, _ = surface.predicted_and_labelled(trainable, own)
+                direction = jax.random.normal(
+                    jax.random.fold_in(key, number), predicted.shape, predicted.dtype
+                )
+                return scale * jnp.vdot(direction, predicted)
+
+            return flat_parameters(jax.grad(projected)(trainable))[0][refined]
+
+        return for_each(row, FRAMES_AT_ONCE)(jnp.arange(frames * per_frame))
+
+    return np.asarray(rows(surface.data))
