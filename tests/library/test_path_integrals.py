@@ -1,5 +1,6 @@
 """Path integrals by i-PI: exact energies of oscillators, and the records as tables."""
 
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -48,7 +49,7 @@ def exact(beads):
 @needs_ipi
 @pytest.mark.slow
 @pytest.mark.parametrize("beads", [1, 8])
-def test_oscillators_have_the_energies_of_so_many_beads(beads):
+def test_oscillators_have_the_energies_of_so_many_beads(beads, caplog):
     """i-PI holds the centre of mass, whose centroid has no potential energy."""
     settings = PathIntegralSettings(
         beads=beads,
@@ -65,7 +66,9 @@ def test_oscillators_have_the_energies_of_so_many_beads(beads):
         calls.append(len(positions))
         return oscillators(cells, positions)
 
+    caplog.set_level(logging.INFO, "dynrefine.ipi.simulation")
     found = simulate(START, Surroundings(KELVIN), settings, evaluate, seed=5)
+    assert caplog.messages == [f"step {step} of 1300" for step in range(130, 1301, 130)]
     assert set(calls) == {beads}
     assert found.positions.shape == (600, beads, ATOMS, 3)
     np.testing.assert_allclose(found.cells, np.broadcast_to(START.cell, (600, 3, 3)), rtol=1e-8)

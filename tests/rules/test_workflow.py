@@ -44,7 +44,7 @@ def test_a_finished_campaign_has_nothing_to_do_where_comments_changed(stand_in):
 
 
 def test_changed_code_runs_its_rule_and_what_follows_again(stand_in):
-    edit(stand_in, "dynrefine/steps/validate.py", "job.inputs.test else {}", "job.inputs.test else dict()")
+    edit(stand_in, "dynrefine/steps/validate.py", "    found = {}\n", "    found = dict()\n")
     assert stand_in.planned() == {"validate": 2, "write_report": 1}
 
 
@@ -92,6 +92,36 @@ def test_surfaces_in_files_are_not_trained_and_can_be_judged_alone(stand_in):
     assert "train_surface" not in planned
     judged = stand_in.planned("results/toy/validation/initial/properties.csv", configuration=configuration)
     assert judged == taken | {"sample_validation": 1, "run_validation": 1, "validate": 1}
+
+
+def test_a_refined_surface_is_joined_to_the_potential_and_held_at_its_labels(stand_in):
+    refined = stand_in.configure("joined.yaml", optimiser={"surfaces": {"dipole": {"change": 1.0}}})
+    planned = stand_in.planned(configuration=refined)
+    assert (planned["join_surfaces"], planned["measure_surface_metric"], planned["anchor_surface"]) == (
+        1,
+        1,
+        2,
+    )
+    assert "train_surface" not in planned  # they are as they were
+    assert planned["run_trajectories"] == ITERATION["run_trajectories"] * 2
+    judged = "results/toy/validation/initial/properties.csv"
+    assert stand_in.planned(judged, configuration=refined).keys() == {
+        "join_surfaces",
+        "sample_validation",
+        "run_validation",
+        "validate",
+    }
+
+
+def test_a_teacher_keeps_the_surfaces_that_its_student_refines(stand_in):
+    student = yaml.safe_load((ROOT / "config/teacher-water.yaml").read_text(encoding="utf-8"))
+    student["optimiser"]["surfaces"] = {"dipole": {"change": 1.0}}
+    (stand_in.folder / "taught.yaml").write_text(yaml.safe_dump(student), encoding="utf-8")
+    for stage, seen in (("teacher", True), ("refined", False)):
+        target = f"results/teacher-water/validation/{stage}/300K/trajectories_00.npz"
+        told = stand_in.snakemake(target, "--dry-run", configuration="taught.yaml").stdout
+        (inputs,) = re.findall(r"rule run_validation:\n\s+input: (.*)", told)
+        assert ("pretraining/dipole.npz" in inputs) == seen
 
 
 def test_independent_ensembles_are_simulated_on_both_sides_of_each_parameter_asked_for(stand_in):

@@ -21,7 +21,7 @@ rule sample_path_integrals:
         "<benchmarks>/sample_path_integrals/{stage}_{state}_{chunk}.tsv"
     conda:
         "../../envs/dynrefine.yaml"
-    threads: 2  # i-PI and the forces
+    threads: 1  # i-PI waits while forces are computed
     resources:
         mem_mb=growing(4000),
         runtime=growing(240),

@@ -1,5 +1,6 @@
 """Path integral molecular dynamics by i-PI, whose forces this process computes."""
 
+import logging
 import os
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,9 @@ from dynrefine.config.data import Element
 from dynrefine.config.dynamics import RingPolymerSettings
 from dynrefine.errors import CampaignError
 from dynrefine.files.path_integrals import RingPolymers
-from dynrefine.ipi.protocol import FOLDER_AND_PREFIX, Evaluation, connected, serve
+from dynrefine.ipi.protocol import FOLDER_AND_PREFIX, Evaluation, Labels, connected, serve
+
+logger = logging.getLogger(__name__)
 
 _TOLD = 1500  # characters of what i-PI said before it failed
 _STARTING = 60.0  # s that i-PI may take to listen at its socket
@@ -107,8 +111,22 @@ def simulate(
         text = _input(turned, surroundings, settings, address, seed)
         Path(folder, "input.xml").write_text(text, encoding="utf-8")
         Path(folder, "start.xyz").write_text(_xyz(turned), encoding="utf-8")
-        _run(Path(folder), address, evaluate)
+        steps = round(1e3 * (settings.equilibration + settings.length) / settings.timestep)
+        _run(Path(folder), address, _telling(evaluate, steps))
         return _read(Path(folder), start, settings)
+
+
+def _telling(evaluate: Evaluation, steps: int) -> Evaluation:
+    """The same, which tells of each tenth of so many steps, since all take hours."""
+    evaluations = count()  # the first one before the first step
+
+    def told(cells: np.ndarray, positions: np.ndarray) -> Labels:
+        done = next(evaluations)
+        if done and done % max(steps // 10, 1) == 0:
+            logger.info("step %d of %d", done, steps)
+        return evaluate(cells, positions)
+
+    return told
 
 
 def _run(folder: Path, address: str, evaluate: Evaluation) -> None:

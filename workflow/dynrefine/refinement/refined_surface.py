@@ -6,7 +6,7 @@ over the frames.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -45,10 +45,21 @@ class LabelledSurface:
                 "a surface can be refined if its task tells what the parameters decide of labels"
             )
         labelled, _ = task.prepared({"train": frames}, len(model.settings["elements"]))
-        model = model.cast(dtype)
         data = with_neighbours(labelled["train"], model.architecture.cutoff, dtype)
-        labels = np.asarray(task.compared(model.architecture, model.parameters, data)[1], float)
-        return cls(model, task.compared, data, float(np.sum((labels - labels.mean(axis=0)) ** 2)))
+        surface = cls(model.cast(dtype), task.compared, data, spread=1.0)
+        labels = surface._labels().astype(float)
+        return replace(surface, spread=float(np.sum((labels - labels.mean(axis=0)) ** 2)))
+
+    def _labels(self) -> Float[np.ndarray, "frames ..."]:
+        """Frame by frame, since of many all at once would need much memory."""
+
+        @jax.jit
+        def of_all(trainable: Any, data: FramesWithNeighbours) -> jax.Array:
+            return for_each(lambda frame: self.predicted_and_labelled(trainable, frame)[1], FRAMES_AT_ONCE)(
+                data
+            )
+
+        return np.asarray(of_all(self.model.parameters["trainable"], self.data))
 
     def predicted_and_labelled(
         self, trainable: Any, frame: FramesWithNeighbours
