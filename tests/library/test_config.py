@@ -454,7 +454,7 @@ DOWNLOAD = {"url": "https://example.org/frames.extxyz", "path": "data/frames.ext
         ),
         (
             water,
-            {"optimiser": {"surfaces": {"dipole": {}}}},
+            {"optimiser": {"name": "adam", "surfaces": {"dipole": {}}}},
             ["optimiser.surfaces.dipole is given", "that a fitted property needs (none)"],
         ),
         (minimal, {"elements": [*WATER, WATER[1]]}, ["elements lists H 2 times", "it once"]),
