@@ -120,7 +120,7 @@ def test_a_teacher_keeps_the_surfaces_that_its_student_refines(stand_in):
     for stage, seen in (("teacher", True), ("refined", False)):
         target = f"results/teacher-water/validation/{stage}/300K/trajectories_00.npz"
         told = stand_in.snakemake(target, "--dry-run", configuration="taught.yaml").stdout
-        (inputs,) = re.findall(r"rule run_validation:\n\s+input: (.*)", told)
+        (inputs,) = re.findall(rf"rule run_validation:\n\s+input: (.*validation/{stage}/.*)", told)
         assert ("pretraining/dipole.npz" in inputs) == seen
 
 

@@ -56,7 +56,7 @@ def update_potential(job: Job, settings: UpdatePotential) -> None:
         *entries.terms(
             pd.read_csv(job.inputs.table), {each.name: (each.loss, each.weight) for each in anchors.values()}
         ),
-        *entries.norms(gradient, with_anchor=bool(anchors)),
+        *entries.norms(gradient, with_anchor="potential" in anchors),
         *entries.conditions(_trajectories(job, settings)),
         *entries.costs([chunk for of_state in chunks.values() for chunk in of_state]),
         entries.smallest_sample_size(weights),
