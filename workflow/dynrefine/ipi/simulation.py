@@ -26,6 +26,9 @@ logger = logging.getLogger(__name__)
 
 _TOLD = 1500  # characters of what i-PI said before it failed
 _STARTING = 60.0  # s that i-PI may take to listen at its socket
+# s between i-PI's looks at what beads ask for, times the beads. It sends what it finds and fills the batch up with
+# copies: where it looks before all have asked, a step takes two batches, and lists serve beads they were not made for.
+_LATENCY = 1.5e-4
 _KINETIC = ("kinetic_cv", "kinetic_td")  # centroid virial and primitive estimators
 _COMPONENTS = (
     (0, 0),
@@ -201,7 +204,7 @@ def _input(
   <prng><seed>{seed % 2**31}</seed></prng>
   <ffsocket mode="unix" name="dynrefine" pbc="False">
     <address>{address}</address>
-    <latency>1e-4</latency>
+    <latency>{_LATENCY * settings.beads:g}</latency>
     <batch_size>{settings.beads}</batch_size>
   </ffsocket>
   <system>

@@ -9,6 +9,8 @@ from dynrefine.ipi.bead_forces import BeadForces
 from dynrefine.ipi.simulation import Start, Surroundings, simulate
 from dynrefine.steps.loading import load_potential
 
+_AROUND = 1.0  # Å, that neighbour lists have for what beads move about the middle of their ring polymer
+
 
 def sample_path_integrals(job: Job, settings: SamplePathIntegrals) -> None:
     """Run ring polymers of all atoms by i-PI from where a chain of the validation ended."""
@@ -17,7 +19,9 @@ def sample_path_integrals(job: Job, settings: SamplePathIntegrals) -> None:
     start = Start(settings.elements, chains.species, chains.chain_positions[chain], chains.chain_cells[chain])
     state, barostat, own = settings.state, settings.ensemble.barostat, settings.path_integrals
     surroundings = Surroundings(state.temperature, state.pressure, 1e3 * barostat.relaxation)
-    forces = BeadForces(load_potential(job, settings), chains.species, settings.ensemble)
+    skin = settings.ensemble.neighbour_skin + _AROUND
+    lists = settings.ensemble.model_copy(update={"neighbour_skin": skin})
+    forces = BeadForces(load_potential(job, settings), chains.species, lists)
     recorded = simulate(start, surroundings, own, forces, job.drawing_seed)
     count_steps(own.beads * round(1e3 * (own.equilibration + own.length) / own.timestep))
     save_ring_polymers(job.outputs.records, recorded)
