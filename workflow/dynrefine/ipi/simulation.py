@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 _TOLD = 1500  # characters of what i-PI said before it failed
 _STARTING = 60.0  # s that i-PI may take to listen at its socket
 # s between i-PI's looks at what beads ask for, times the beads. It sends what it finds and fills the batch up with
-# copies: where it looks before all have asked, a step takes two batches, and lists serve beads they were not made for.
+# copies: where it looks before all have asked, a step takes two batches, whose lists were made for other beads.
 _LATENCY = 1.5e-4
 _KINETIC = ("kinetic_cv", "kinetic_td")  # centroid virial and primitive estimators
 _COMPONENTS = (
