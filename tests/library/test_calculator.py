@@ -13,9 +13,10 @@ from systems import CUBIC, DIPOLE, ELEMENTS, POTENTIAL, TRICLINIC, all_neighbour
 
 from dynrefine.ase import DynrefineCalculator
 from dynrefine.config.data import Element
+from dynrefine.config.joined import JoinedSettings
 from dynrefine.config.surfaces import LennardJonesSettings
 from dynrefine.errors import CampaignError
-from dynrefine.files.models import create_model, save_model
+from dynrefine.files.models import create_model, joined, save_model
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")
 
@@ -87,6 +88,16 @@ def test_forces_and_stress_are_derivatives_of_the_energy(calculator, cell):
     found = calculate_numerical_forces(atoms, eps=1e-4, iatoms=chosen)
     np.testing.assert_allclose(atoms.get_forces()[chosen], found, atol=1e-6)
     np.testing.assert_allclose(atoms.get_stress(), calculate_numerical_stress(atoms, eps=1e-5), atol=1e-8)
+
+
+def test_a_potential_refined_with_its_dipole_surface_brings_it_along(calculator, models, tmp_path):
+    settings = JoinedSettings.of({"potential": POTENTIAL, "dipole": DIPOLE})
+    save_model(tmp_path / "updated_potential.npz", joined(models, settings, ELEMENTS))
+    atoms, other = box(), box()
+    atoms.calc, other.calc = DynrefineCalculator(tmp_path / "updated_potential.npz"), calculator
+    assert atoms.get_potential_energy() == other.get_potential_energy()
+    np.testing.assert_array_equal(atoms.get_forces(), other.get_forces())
+    np.testing.assert_array_equal(atoms.get_dipole_moment(), other.get_dipole_moment())
 
 
 def test_atoms_come_in_any_order(calculator):
