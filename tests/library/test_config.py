@@ -768,7 +768,11 @@ def test_properties_ask_for_the_quantities_and_surfaces_the_library_needs(name):
 
 
 @pytest.mark.parametrize(
-    "names", [("water", "gpu/water", "raman/water"), ("teacher-water-diffusion", "raman/teacher-water")]
+    "names",
+    [
+        ("water", "gpu/water", "raman/water"),
+        ("teacher-water-diffusion", "raman/teacher-water"),
+    ],
 )
 def test_files_on_top_of_each_other_are_merged_as_snakemake_does(names):
     paths = [ROOT / f"config/{name}.yaml" for name in names]
@@ -779,3 +783,10 @@ def test_files_on_top_of_each_other_are_merged_as_snakemake_does(names):
     together = load_config(read_together(paths))
     assert set(together.surfaces) == {"dipole", "polarizability"}
     assert (together.ensemble.masses["H"], "raman" in together.all_properties()) == (3.0, True)
+
+
+@pytest.mark.parametrize("names", [("water", "dipole/water", "quantum/water"), ("config", "dipole/water16")])
+def test_dipole_surfaces_are_refined_on_top_of_the_campaigns_of_water(names):
+    together = load_config(read_together([ROOT / f"config/{name}.yaml" for name in names]))
+    assert list(together.refined_surfaces()) == ["dipole"]
+    assert list(together.joined().potential.surfaces) == ["potential", "dipole"]
