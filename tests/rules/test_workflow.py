@@ -113,6 +113,16 @@ def test_a_refined_surface_is_joined_to_the_potential_and_held_at_its_labels(sta
     }
 
 
+def test_what_judges_a_refined_surface_tells_its_errors_again_where_they_are_computed_otherwise(stand_in):
+    shipped = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))["dipole"]
+    own = {"angular_momentum": 2} | shipped
+    configuration = stand_in.configure("given.yaml", dipole=own, optimiser={"surfaces": {"dipole": {}}})
+    judged = "results/toy/validation/initial/properties.csv"
+    stand_in.run(judged, configuration=configuration)
+    edit(stand_in, "dynrefine/training/dipole.py", "(100 * error / spread", "(1e2 * error / spread")
+    assert stand_in.planned(judged, configuration=configuration) == {"validate": 1}
+
+
 def test_a_teacher_keeps_the_surfaces_that_its_student_refines(stand_in):
     student = yaml.safe_load((ROOT / "config/teacher-water.yaml").read_text(encoding="utf-8"))
     student["optimiser"]["surfaces"] = {"dipole": {"change": 1.0}}

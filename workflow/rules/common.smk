@@ -199,6 +199,7 @@ DYNAMICS_CODE, VALIDATION_CODE = (
         (ALL_SURFACE_CODE, [*VALIDATED_ALONG, *VALIDATED_AT_START]),
     )
 )
+TASK_CODE = [path_of("training", campaign.task_of(name)) for name in REFINED]
 EVERYTHING_CODE = [*DYNAMICS_CODE, *PROPERTY_CODE]
 
 
@@ -261,7 +262,7 @@ def tasks_of_stage(wildcards):
     """What the surfaces are fitted to that are refined with the potential of a stage, by name."""
     if wildcards.stage == "teacher":
         return {}
-    return {name: each.task or name for name, each in REFINED.items()}
+    return {name: campaign.task_of(name) for name in REFINED}
 
 
 def test_frames_of_stage(wildcards):
@@ -508,7 +509,7 @@ def labels_of_surface(step, **others):
 
     def of_job(wildcards):
         name = wildcards.surface
-        own = {"surface": name, "task": REFINED[name].task or name}
+        own = {"surface": name, "task": campaign.task_of(name)}
         own |= {key: value[name] for key, value in others.items()}
         return settings_of(step, **own)
 
@@ -524,8 +525,7 @@ def code_of_labels(step):
     """A hash of what is computed with them."""
 
     def of_job(wildcards):
-        name = wildcards.surface
-        task = path_of("training", REFINED[name].task or name)
+        task = path_of("training", campaign.task_of(wildcards.surface))
         return code(step, [*POTENTIAL_CODE, task])
 
     return of_job
@@ -558,7 +558,7 @@ def trained(wildcards):
     if name == "teacher":
         return TEACHER.potential, TEACHER.training, "potential"
     entry = campaign.trained_surfaces()[name]
-    return entry.surface, entry.training, entry.task or name
+    return entry.surface, entry.training, campaign.task_of(name)
 
 
 def training(wildcards):

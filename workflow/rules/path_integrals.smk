@@ -83,7 +83,6 @@ rule judge_path_integrals:
             states=QUANTUM_STATES,
             fitted_states=[*STATES],
             surfaces={},
-            tasks={},
         ),
         precision=campaign.precision,
         code=code("judge_path_integrals", [*VALIDATION_CODE, *ALL_PROPERTY_CODE]),

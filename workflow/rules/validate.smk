@@ -80,6 +80,8 @@ rule validate:
             tasks=tasks_of_stage,
         ),
         precision=campaign.precision,
-        code=code_of_stage("validate", [*VALIDATION_CODE, *ALL_PROPERTY_CODE]),
+        code=code_of_stage(
+            "validate", [*VALIDATION_CODE, *ALL_PROPERTY_CODE, *TASK_CODE]
+        ),
     script:
         "../scripts/validate.py"

@@ -164,6 +164,11 @@ class RingPolymerSettings(Section):
         20.0, description="Time between two records, fs; a multiple of the time step."
     )
 
+    @property
+    def steps(self) -> int:
+        """Time steps of a run."""
+        return round(1e3 * (self.equilibration + self.length) / self.timestep)
+
 
 class PathIntegralSettings(RingPolymerSettings):
     states: list[str] = Field(

@@ -107,8 +107,8 @@ def _patterns(config: Config) -> Iterator[tuple[str, TrainableSettings, SurfaceS
 
 def unfit_tasks(config: Config) -> Iterator[str]:
     """A sentence for each surface that cannot be refined, since its training does not tell what labels are to it."""
-    for name, refined in config.refined_surfaces().items():
-        task = refined.task or name
+    for name in config.refined_surfaces():
+        task = config.task_of(name)
         if plug_in("training", task).TASK.compared is None:
             yield (
                 f"optimiser.surfaces.{name} is given, expected a surface whose training compares labels with "

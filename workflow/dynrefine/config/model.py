@@ -135,6 +135,10 @@ class Config(Section):
         names = {name for settings in properties.values() for name in settings.surfaces}
         return {name: trained[name] for name in sorted(names - served)}
 
+    def task_of(self, surface: str) -> str:
+        """What a surface beside the potential is fitted to, by its name."""
+        return self.trained_surfaces()[surface].task or surface
+
     def refined_surfaces(self) -> dict[str, TrainedSurface]:
         """The surfaces that are refined with the potential, by name."""
         trained = self.trained_surfaces()

@@ -200,9 +200,12 @@ class JudgingSettings(EvaluationSettings):
     validation: JudgeSettings
 
 
-class Validate(SimulationSettings, JudgingSettings):
+class _JudgedStates(SimulationSettings, JudgingSettings):
     states: dict[str, State]
     fitted_states: list[str]  # labels of those that the refinement sees
+
+
+class Validate(_JudgedStates):
     tasks: dict[str, str]  # of the surfaces that are refined with the potential, by name
 
 
@@ -238,7 +241,7 @@ class SamplePathIntegrals(PotentialStep):
     path_integrals: RingPolymerSettings
 
 
-class JudgePathIntegrals(Validate):
+class JudgePathIntegrals(_JudgedStates):
     pass
 
 

@@ -116,3 +116,27 @@ def sum_each(
         return rows, kept
 
     return every
+
+
+def sum_with_gradient(
+    loss: Callable[[Any, Any], jax.Array], trainable: Any, frames: Any
+) -> tuple[jax.Array, Any]:
+    """Σ loss(trainable, frame) over frames, and its derivative by the trainable parameters, a tree like these.
+
+    Arguments:
+        loss: of one frame.
+        trainable: parameters, a tree of arrays.
+        frames: a tree of arrays with the frame as first axis.
+    """
+    count = len(jax.tree.leaves(frames)[0])
+    blocks = Blocks(count, length=count, at_once=FRAMES_AT_ONCE)
+
+    @jax.jit
+    def sums(trainable: Any, frames: Any) -> Any:
+        def one(frame: Any) -> Any:
+            return jax.value_and_grad(loss)(trainable, frame), None
+
+        zero = jnp.zeros((), jax.tree.leaves(trainable)[0].dtype)
+        return sum_each(one, blocks, (zero, trainable))(frames)[0]
+
+    return jax.tree.map(lambda total: total[0], sums(trainable, frames))

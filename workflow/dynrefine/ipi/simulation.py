@@ -114,8 +114,7 @@ def simulate(
         text = _input(turned, surroundings, settings, address, seed)
         Path(folder, "input.xml").write_text(text, encoding="utf-8")
         Path(folder, "start.xyz").write_text(_xyz(turned), encoding="utf-8")
-        steps = round(1e3 * (settings.equilibration + settings.length) / settings.timestep)
-        _run(Path(folder), address, _telling(evaluate, steps))
+        _run(Path(folder), address, _telling(evaluate, settings.steps))
         return _read(Path(folder), start, settings)
 
 
@@ -187,7 +186,6 @@ def _input(
     start: Start, surroundings: Surroundings, settings: RingPolymerSettings, address: str, seed: int
 ) -> str:
     """The input of i-PI."""
-    steps = round(1e3 * (settings.equilibration + settings.length) / settings.timestep)
     stride = round(settings.sampling_interval / settings.timestep)
     present = [start.elements[index].symbol for index in np.unique(start.species)]
     kinetic = [f"{name}{{electronvolt}}(atom={symbol})" for name in _KINETIC for symbol in present]
@@ -200,7 +198,7 @@ def _input(
     <properties stride="{stride}" filename="out"> [{columns}] </properties>
     <trajectory stride="{stride}" filename="pos"> positions{{angstrom}} </trajectory>
   </output>
-  <total_steps>{steps}</total_steps>
+  <total_steps>{settings.steps}</total_steps>
   <prng><seed>{seed % 2**31}</seed></prng>
   <ffsocket mode="unix" name="dynrefine" pbc="False">
     <address>{address}</address>

@@ -3,17 +3,14 @@
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from dynrefine.config.refinement import AnchorSettings
-from dynrefine.dynamics.mapping import Blocks, sum_each
+from dynrefine.dynamics.mapping import sum_with_gradient
 from dynrefine.files.models import Model, flat_parameters
 from dynrefine.geometry.frames import LabelledFrames
 from dynrefine.geometry.frames_with_neighbours import with_neighbours
 from dynrefine.training.potential import LabelWeights, label_loss, less_offsets
-
-_BATCH = 8  # frames at once on an accelerator: memory does not grow with the data set
 
 
 def anchor_gradient(
@@ -34,20 +31,11 @@ def anchor_gradient(
     offsets = np.asarray(potential.metadata["energy_offsets_eV"])
     data = with_neighbours(less_offsets(frames, offsets), potential.architecture.cutoff, dtype)
 
-    blocks = Blocks(len(frames), length=len(frames), at_once=_BATCH)
+    def loss_of_frame(trainable: Any, frame: Any) -> jax.Array:
+        parameters = {**potential.parameters, "trainable": trainable}
+        single = jax.tree.map(lambda array: array[None], frame)
+        return label_loss(potential.architecture, parameters, single, weights)
 
-    @jax.jit
-    def sums(trainable: Any, data: Any) -> Any:
-        def one(frame: Any) -> Any:
-            def loss(trainable: Any) -> jax.Array:
-                parameters = {**potential.parameters, "trainable": trainable}
-                single = jax.tree.map(lambda array: array[None], frame)
-                return label_loss(potential.architecture, parameters, single, weights)
-
-            return jax.value_and_grad(loss)(trainable), None
-
-        return sum_each(one, blocks, (jnp.zeros((), dtype), trainable))(data)
-
-    (loss, gradient), _ = sums(potential.parameters["trainable"], data)
-    mean = jax.tree.map(lambda total: total[0] / len(frames), gradient)
-    return float(loss[0]) / len(frames), np.asarray(flat_parameters(mean)[0])
+    loss, gradient = sum_with_gradient(loss_of_frame, potential.parameters["trainable"], data)
+    mean = jax.tree.map(lambda total: total / len(frames), gradient)
+    return float(loss) / len(frames), np.asarray(flat_parameters(mean)[0])

@@ -6,7 +6,8 @@ over the frames.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -14,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from dynrefine.dynamics.mapping import FRAMES_AT_ONCE, Blocks, for_each, sum_each
+from dynrefine.dynamics.mapping import FRAMES_AT_ONCE, for_each, sum_with_gradient
 from dynrefine.files.models import Model, flat_parameters
 from dynrefine.geometry.frames import LabelledFrames
 from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours, with_neighbours
@@ -29,13 +30,11 @@ class LabelledSurface:
         model: of the surface.
         compared: predictions and labels of frames, `Task.compared`.
         data: the frames.
-        spread: sum of the squared distances of all labels from their means over the frames.
     """
 
     model: Model
     compared: Compared
     data: FramesWithNeighbours
-    spread: float
 
     @classmethod
     def of(cls, model: Model, task: Task, frames: LabelledFrames, dtype: Any) -> "LabelledSurface":
@@ -46,20 +45,24 @@ class LabelledSurface:
             )
         labelled, _ = task.prepared({"train": frames}, len(model.settings["elements"]))
         data = with_neighbours(labelled["train"], model.architecture.cutoff, dtype)
-        surface = cls(model.cast(dtype), task.compared, data, spread=1.0)
-        labels = surface._labels().astype(float)
-        return replace(surface, spread=float(np.sum((labels - labels.mean(axis=0)) ** 2)))
+        return cls(model.cast(dtype), task.compared, data)
 
-    def _labels(self) -> Float[np.ndarray, "frames ..."]:
-        """Frame by frame, since of many all at once would need much memory."""
+    @cached_property
+    def spread(self) -> float:
+        """Sum of the squared distances of all labels from their means over the frames.
+
+        They are taken frame by frame, since of many all at once would need much memory.
+        """
 
         @jax.jit
         def of_all(trainable: Any, data: FramesWithNeighbours) -> jax.Array:
-            return for_each(lambda frame: self.predicted_and_labelled(trainable, frame)[1], FRAMES_AT_ONCE)(
-                data
-            )
+            def label(frame: FramesWithNeighbours) -> jax.Array:
+                return self.predicted_and_labelled(trainable, frame)[1]
 
-        return np.asarray(of_all(self.model.parameters["trainable"], self.data))
+            return for_each(label, FRAMES_AT_ONCE)(data)
+
+        labels = np.asarray(of_all(self.model.parameters["trainable"], self.data), float)
+        return float(np.sum((labels - labels.mean(axis=0)) ** 2))
 
     def predicted_and_labelled(
         self, trainable: Any, frame: FramesWithNeighbours
@@ -73,21 +76,12 @@ class LabelledSurface:
 
 def surface_anchor(surface: LabelledSurface) -> tuple[float, Float[np.ndarray, " P"]]:
     """The sum of squared errors over the spread of the labels, a pure number, and its gradient."""
-    trainable, count = surface.model.parameters["trainable"], len(surface.data.frames)
-    blocks = Blocks(count, length=count, at_once=FRAMES_AT_ONCE)
 
-    @jax.jit
-    def sums(trainable: Any, data: FramesWithNeighbours) -> Any:
-        def one(frame: FramesWithNeighbours) -> Any:
-            def squared_error(trainable: Any) -> jax.Array:
-                predicted, labelled = surface.predicted_and_labelled(trainable, frame)
-                return jnp.sum((predicted - labelled) ** 2)
+    def squared_error(trainable: Any, frame: FramesWithNeighbours) -> jax.Array:
+        predicted, labelled = surface.predicted_and_labelled(trainable, frame)
+        return jnp.sum((predicted - labelled) ** 2)
 
-            return jax.value_and_grad(squared_error)(trainable), None
-
-        return sum_each(one, blocks, (jnp.zeros((), surface.model.dtype), trainable))(data)[0]
-
-    error, gradient = jax.tree.map(lambda total: total[0], sums(trainable, surface.data))
+    error, gradient = sum_with_gradient(squared_error, surface.model.parameters["trainable"], surface.data)
     return float(error) / surface.spread, np.asarray(flat_parameters(gradient)[0]) / surface.spread
 
 

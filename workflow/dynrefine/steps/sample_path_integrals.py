@@ -23,5 +23,5 @@ def sample_path_integrals(job: Job, settings: SamplePathIntegrals) -> None:
     lists = settings.ensemble.model_copy(update={"neighbour_skin": skin})
     forces = BeadForces(load_potential(job, settings), chains.species, lists)
     recorded = simulate(start, surroundings, own, forces, job.drawing_seed)
-    count_steps(own.beads * round(1e3 * (own.equilibration + own.length) / own.timestep))
+    count_steps(own.beads * own.steps)
     save_ring_polymers(job.outputs.records, recorded)
