@@ -1,37 +1,19 @@
 """Shapes in the annotations of the library, checked wherever its functions are called or traced."""
 
 from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, get_args
 
 from beartype import beartype
 from jaxtyping import AbstractArray
 
-# Modules, and packages with all of theirs, that say the shapes of their arrays.
+LIBRARY = Path(find_spec("dynrefine").origin).parent  # found without an import, before the checks are at work
+# Modules of the library that say the shapes of their arrays.
 WITH_SHAPES = [
-    f"dynrefine.{name}"
-    for name in (
-        "dynamics.adjoint",
-        "dynamics.barostat",
-        "dynamics.force_field",
-        "dynamics.langevin",
-        "dynamics.leapfrog",
-        "dynamics.mapping",
-        "dynamics.replicas",
-        "dynamics.starting_points",
-        "geometry.system",
-        "properties",
-        "quantities",
-        "refinement.covariance",
-        "refinement.drawn_potentials",
-        "refinement.force_metric",
-        "refinement.gradient",
-        "refinement.objective",
-        "refinement.sensitivities",
-        "refinement.validation",
-        "sampling",
-        "statistics",
-        "surfaces.base",
-    )
+    ".".join(path.relative_to(LIBRARY.parent).with_suffix("").parts)
+    for path in LIBRARY.rglob("*.py")
+    if "from jaxtyping import" in path.read_text(encoding="utf-8")
 ]
 
 
