@@ -117,7 +117,7 @@ def test_products_make_the_same_step_as_rows_in_memory(boxes, monkeypatch, tmp_p
     dense = measured("rows")
     refined = refined_parameters(model, settings.optimiser)
     assert isinstance(dense, Rows) and dense.rows.shape == (9, len(refined))
-    monkeypatch.setattr(force_metric, "_LARGEST", dense.rows.size - 1)
+    monkeypatch.setattr(force_metric, "LARGEST_METRIC", dense.rows.size - 1)
     monkeypatch.setattr(force_metric, "_BLOCK", 2 * len(refined))
     products = measured("gram")
     assert isinstance(products, Products)

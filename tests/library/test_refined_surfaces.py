@@ -17,6 +17,7 @@ from dynrefine.config.refinement import RowSettings, StepSettings
 from dynrefine.config.surfaces import LennardJonesSettings, PolarizabilitySettings
 from dynrefine.dynamics.force_field import ForceField, force_field
 from dynrefine.dynamics.leapfrog import ObservationTimes, Simulation
+from dynrefine.errors import CampaignError
 from dynrefine.files.models import (
     create_model,
     flat_parameters,
@@ -30,6 +31,7 @@ from dynrefine.geometry.system import thermal_velocities
 from dynrefine.properties.base import Conditions
 from dynrefine.properties.infrared import Infrared
 from dynrefine.quantities.base import Observer
+from dynrefine.refinement import refined_surface
 from dynrefine.refinement.force_metric import Rows, Ruler
 from dynrefine.refinement.gradient_check import (
     CheckedLosses,
@@ -233,6 +235,14 @@ def test_the_metric_tells_how_far_predictions_move(box, task):
     # A mean of squares of normal numbers, of different variances in the five frames: relative error sqrt(2 / count)
     # and a little more.
     assert np.mean((rows @ change[refined]) ** 2) == pytest.approx(expected, rel=4 * np.sqrt(2 / count) * 1.5)
+
+
+def test_a_metric_that_does_not_fit_is_told(box, monkeypatch):
+    surface = labelled_surface(box, "dipole")
+    refined = refined_parameters(surface.model, TrainableSettings())
+    monkeypatch.setattr(refined_surface, "LARGEST_METRIC", 10 * len(refined) - 1)
+    with pytest.raises(CampaignError, match=rf"10 probes of {len(refined)} parameters.*expected.*trainable"):
+        surface_probes(surface, refined, 6, jax.random.key(0))
 
 
 def test_each_surface_takes_a_step_of_its_own_and_no_other_moves(model):

@@ -17,7 +17,8 @@ from pydantic import (
 class Section(BaseModel):
     """A section of the configuration: unchangeable, and strict about its keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    # Built when first used: a job uses a few of the sections.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
 class TrainableSettings(Section):

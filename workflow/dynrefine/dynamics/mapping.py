@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 # Numbers that the gradients of a chunk may take in memory and on disk, and those of replicas that an accelerator
 # follows at once.
 _KEPT, _AT_ONCE = 2**24, 2**30
+LARGEST_METRIC = 2**27  # numbers that the rows of all probes may take in memory and on disk
 _FEWEST = 8  # blocks that tell an error
 FRAMES_AT_ONCE = 8  # on an accelerator, of frames that a surface is judged by
 

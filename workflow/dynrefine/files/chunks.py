@@ -1,10 +1,13 @@
 """Which chunk of which state a file holds: the file says so itself, its place in a list does not count."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
+from typing import TypeVar
 
 from dynrefine.errors import CampaignError
 from dynrefine.files.arrays import read_origin
+
+Content = TypeVar("Content")
 
 _REMEDY = "delete the file and give the same command again."
 
@@ -54,6 +57,22 @@ def by_state(paths: Iterable[str | Path], states: Collection[str]) -> dict[str, 
             "numbered from 0: run the rules that make the others."
         )
     return {state: [found[state, number] for number in range(each)] for state in states}
+
+
+def read_by_state(
+    read: Callable[[str | Path], Content], paths: Iterable[str | Path], states: Collection[str]
+) -> dict[str, list[Content]]:
+    """What the files of the chunks of each state hold, in their order.
+
+    Arguments:
+        read: a file.
+        paths: of files of one kind, in any order.
+        states: labels of the states in their order.
+
+    Raises:
+        CampaignError: as `by_state`.
+    """
+    return {state: [read(path) for path in own] for state, own in by_state(paths, states).items()}
 
 
 def _chunk_of(path: str | Path) -> tuple[str, int]:

@@ -27,14 +27,13 @@ import numpy as np
 import optax
 from jaxtyping import Float, Int
 
-from dynrefine.dynamics.mapping import Blocks, for_each, sum_each
+from dynrefine.dynamics.mapping import LARGEST_METRIC, Blocks, for_each, sum_each
 from dynrefine.files.models import Model, flat_parameters
 from dynrefine.geometry.frames import LabelledFrames
 from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours, with_neighbours
 from dynrefine.surfaces.forward_mode import jvp
 
 _BATCH = 8  # probes or frames at once on an accelerator
-_LARGEST = 2**27  # numbers that the rows of all probes may take in memory and on disk
 _BLOCK = 2**25  # those of a block of rows where they do not fit
 
 
@@ -137,7 +136,7 @@ def drawn_directions(
 
 def rows_fit(refined: Int[np.ndarray, " R"], directions: Float[jax.Array, "frames probes N 3"]) -> bool:
     """Whether the rows of all probes, by the refined parameters, fit into memory."""
-    return _count(directions) * len(refined) <= _LARGEST
+    return _count(directions) * len(refined) <= LARGEST_METRIC
 
 
 def force_probes(

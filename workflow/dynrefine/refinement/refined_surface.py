@@ -15,7 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from dynrefine.dynamics.mapping import FRAMES_AT_ONCE, for_each, sum_with_gradient
+from dynrefine.dynamics.mapping import FRAMES_AT_ONCE, LARGEST_METRIC, for_each, sum_with_gradient
+from dynrefine.errors import CampaignError
 from dynrefine.files.models import Model, flat_parameters
 from dynrefine.geometry.frames import LabelledFrames
 from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours, with_neighbours
@@ -95,9 +96,18 @@ def surface_probes(
         refined: numbers of those that are refined.
         count: of probes at least; each frame gets equally many.
         key: of the drawing.
+
+    Raises:
+        CampaignError: the rows do not fit into memory.
     """
     frames = len(surface.data.frames)
     per_frame = math.ceil(count / frames)
+    if frames * per_frame * len(refined) > LARGEST_METRIC:
+        raise CampaignError(
+            f"{frames * per_frame} probes of {len(refined)} parameters of a surface were asked for, expected "
+            f"{LARGEST_METRIC} numbers at most: name some parameters in the trainable of the surface in "
+            "optimiser.surfaces, or lower its probes where there are more of them than training frames."
+        )
     trainable = surface.model.parameters["trainable"]
     scale = math.sqrt(frames / surface.spread)
 

@@ -8,7 +8,7 @@ import pandas as pd
 from dynrefine.campaign.job import Job
 from dynrefine.config.steps import CheckTotalDerivative
 from dynrefine.files.arrays import required
-from dynrefine.files.chunks import by_state
+from dynrefine.files.chunks import read_by_state
 from dynrefine.files.gradients import load_gradient
 from dynrefine.files.history import Entry
 from dynrefine.files.models import Model
@@ -39,8 +39,8 @@ def _derivatives(potential: Model, settings: CheckTotalDerivative, paths: Iterab
     scales = parameter_scales(potential, settings.optimiser)
     gradient = gather_gradient(
         [
-            [required(load_gradient(path))[0] for path in of_state]
-            for of_state in by_state(paths, settings.states).values()
+            [required(chunk)[0] for chunk in of_state]
+            for of_state in read_by_state(load_gradient, paths, settings.states).values()
         ],
         np.zeros_like(scales),
         scales,

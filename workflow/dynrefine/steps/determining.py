@@ -1,12 +1,11 @@
 """Properties with their derivatives, from the files of the validation."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from dynrefine.campaign.job import Job
 from dynrefine.config.steps import EstimateCovariance
-from dynrefine.files.chunks import by_state
-from dynrefine.files.ensembles import load_ensemble
+from dynrefine.files.chunks import read_by_state
+from dynrefine.files.ensembles import Ensemble, load_ensemble
 from dynrefine.files.sensitivities import Sensitivities, load_sensitivities
 from dynrefine.refinement.covariance import Property
 from dynrefine.refinement.sensitivities import derivatives
@@ -16,11 +15,8 @@ from dynrefine.statistics import numbered_through
 
 def determined_properties(job: Job, settings: EstimateCovariance) -> list[Property]:
     """All properties of all states, from the sensitivities of their chunks."""
-    chunks = {
-        label: [load_sensitivities(path) for path in paths]
-        for label, paths in by_state(job.inputs.sensitivities, settings.states).items()
-    }
-    ensembles = by_state(job.inputs.ensembles, settings.states)
+    chunks = read_by_state(load_sensitivities, job.inputs.sensitivities, settings.states)
+    ensembles = read_by_state(load_ensemble, job.inputs.ensembles, settings.states)
     return [
         each
         for label, parts in chunks.items()
@@ -29,10 +25,9 @@ def determined_properties(job: Job, settings: EstimateCovariance) -> list[Proper
 
 
 def _of_state(
-    settings: EstimateCovariance, label: str, paths: Sequence[str | Path], sensitivities: Sensitivities
+    settings: EstimateCovariance, label: str, starts: Sequence[Ensemble], sensitivities: Sensitivities
 ) -> list[Property]:
     state, seen = settings.states[label], label in settings.fitted_states
-    starts = [load_ensemble(path) for path in paths]
     judged = judged_properties(settings, state, starts, seen)
     chains = numbered_through([chunk.chains for chunk in starts])
     return [

@@ -10,7 +10,7 @@ import pandas as pd
 from dynrefine.campaign.job import Job
 from dynrefine.config.steps import UpdatePotential
 from dynrefine.files.arrays import ArrayFile, atomic_path, read_arrays, required, write_arrays
-from dynrefine.files.chunks import by_state
+from dynrefine.files.chunks import read_by_state
 from dynrefine.files.gradients import load_gradient
 from dynrefine.files.history import CONVERGED, Entry, begun, load_history, save_history
 from dynrefine.files.models import Model, save_model
@@ -34,14 +34,14 @@ def update_potential(job: Job, settings: UpdatePotential) -> None:
             with atomic_path(getattr(job.outputs, name)) as temporary:
                 shutil.copyfile(getattr(job.inputs, name), temporary)
         return
-    files = by_state(job.inputs.gradients, settings.states)
-    chunks = {label: [required(load_gradient(path)) for path in paths] for label, paths in files.items()}
+    read = read_by_state(load_gradient, job.inputs.gradients, settings.states)
+    chunks = [[required(chunk) for chunk in of_state] for of_state in read.values()]
     weights = [state.weights for state in required(load_objective(job.inputs.objective)).states.values()]
     anchors = _anchors(job, potential, settings)
     moved, gradients, states, norms = potential, {}, {}, {}
     for surface, (scales, ruler) in _moves(job, potential, settings).items():
         gradients[surface] = gather_gradient(
-            [[chunk for chunk, _ in of_state] for of_state in chunks.values()],
+            [[chunk for chunk, _ in of_state] for of_state in chunks],
             anchors[surface].gradient if surface in anchors else np.zeros_like(scales),
             scales,
             settings.optimiser.outlier_limit,
@@ -58,7 +58,7 @@ def update_potential(job: Job, settings: UpdatePotential) -> None:
         ),
         *entries.norms(gradient, with_anchor="potential" in anchors),
         *entries.conditions(_trajectories(job, settings)),
-        *entries.costs([chunk for of_state in chunks.values() for chunk in of_state]),
+        *entries.costs([chunk for of_state in chunks for chunk in of_state]),
         entries.smallest_sample_size(weights),
         Entry("control", "norm of the step", norms["potential"]),
         *entries.shares_of_surfaces(gradients),
@@ -132,5 +132,5 @@ def _optimiser_state(job: Job, surface: str) -> list[np.ndarray] | None:
 
 
 def _trajectories(job: Job, settings: UpdatePotential) -> dict[str, list[Trajectories]]:
-    files = by_state(job.inputs.trajectories, settings.states)
-    return {label: [required(load_trajectories(path)) for path in paths] for label, paths in files.items()}
+    read = read_by_state(load_trajectories, job.inputs.trajectories, settings.states)
+    return {label: [required(chunk) for chunk in chunks] for label, chunks in read.items()}
