@@ -110,12 +110,17 @@ def test_what_fails_is_told():
 
 
 def test_a_program_ends_with_the_process_that_started_it(tmp_path):
-    """The pipe it has from there is closed only then."""
-    program = tmp_path / "program.py"
+    """And takes along what it would leave; the pipe it has from there is closed only then."""
+    program, folder, socket = tmp_path / "program.py", tmp_path / "folder", tmp_path / "socket"
     program.write_text("import time\n\ntime.sleep(300)\n")
-    command = f"sys.executable, {watched.__file__!r}, str(os.getpid()), {str(program)!r}"
+    folder.mkdir()
+    for left in (folder / "log", socket):
+        left.touch()
+    files = ", ".join(repr(str(path)) for path in (folder, socket, program))
+    command = f"sys.executable, {watched.__file__!r}, str(os.getpid()), {files}"
     starting = f"import os, subprocess, sys; subprocess.Popen([{command}])"
     subprocess.run([sys.executable, "-c", starting], stdout=subprocess.PIPE, check=True, timeout=100)
+    assert not folder.exists() and not socket.exists()
 
 
 def test_a_cell_is_turned_and_its_atoms_with_it():

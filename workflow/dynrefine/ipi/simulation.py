@@ -134,40 +134,41 @@ def _telling(evaluate: Evaluation, steps: int) -> Evaluation:
 def _run(folder: Path, address: str, evaluate: Evaluation) -> None:
     """Serve an i-PI that runs the input in a folder until it ends."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    log = folder / "log"
+    log, socket = folder / "log", Path(FOLDER_AND_PREFIX + address)
     with open(log, "wb") as told:
         ipi = subprocess.Popen(
-            [*_watched(), _program(), "input.xml"],
+            [*_watched(folder, socket), _program(), "input.xml"],
             cwd=folder,
             env=environment,
             stdout=told,
             stderr=subprocess.STDOUT,
         )
         try:
-            if _listens(ipi, address):
+            if _listens(ipi, socket):
                 serve(connected(_STARTING, "", None, address), evaluate)
             failed = ipi.wait() != 0
         finally:
             ipi.kill()
             ipi.wait()
-            Path(FOLDER_AND_PREFIX + address).unlink(missing_ok=True)
+            socket.unlink(missing_ok=True)
     if failed:
         said = log.read_text(encoding="utf-8", errors="replace").strip()[-_TOLD:]
         raise CampaignError(f"i-PI failed, expected it to run to its end: see what it said.\n{said}")
 
 
-def _listens(ipi: subprocess.Popen, address: str) -> bool:
+def _listens(ipi: subprocess.Popen, socket: Path) -> bool:
     """Wait until i-PI has made its socket; false where it ends before that."""
-    while not Path(FOLDER_AND_PREFIX + address).exists():
+    while not socket.exists():
         if ipi.poll() is not None:
             return False
         time.sleep(0.05)
     return True
 
 
-def _watched() -> list[str]:
-    """What lets a program end with this process, even where it is killed."""
-    return [sys.executable, "-P", str(Path(__file__).with_name("watched.py")), str(os.getpid())]
+def _watched(folder: Path, socket: Path) -> list[str]:
+    """What lets a program end with this process, even where it is killed, and take its folder and socket along."""
+    script = Path(__file__).with_name("watched.py")
+    return [sys.executable, "-P", str(script), str(os.getpid()), str(folder), str(socket)]
 
 
 def _program() -> str:

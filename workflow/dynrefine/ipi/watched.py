@@ -1,20 +1,27 @@
-"""Run a Python program that ends with the process that started it: python watched.py PARENT PROGRAM ARGUMENTS."""
+"""Run a Python program that ends with the process that started it, and leaves no folder or socket behind then.
+
+python watched.py PARENT FOLDER SOCKET PROGRAM ARGUMENTS
+"""
 
 import os
 import runpy
+import shutil
 import sys
 import threading
 import time
+from pathlib import Path
 
 
-def end_with(parent: int) -> None:
+def end_with(parent: int, folder: str, socket: str) -> None:
     """End this process, whatever it does, when its parent has ended: i-PI would wait for forces for ever."""
     while os.getppid() == parent:
         time.sleep(0.5)
+    Path(socket).unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
     os._exit(1)
 
 
 if __name__ == "__main__":
-    threading.Thread(target=end_with, args=(int(sys.argv[1]),), daemon=True).start()
-    sys.argv = sys.argv[2:]
+    threading.Thread(target=end_with, args=(int(sys.argv[1]), *sys.argv[2:4]), daemon=True).start()
+    sys.argv = sys.argv[4:]
     runpy.run_path(sys.argv[0], run_name="__main__")
