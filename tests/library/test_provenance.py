@@ -146,7 +146,7 @@ def test_seeds_follow_every_label_and_their_order():
 
 def seeds_of_rules(campaign_seed):
     """The functions `seed` and `chunk_seed` of the rules, in a campaign of this seed."""
-    rules = (ROOT / "workflow/rules/common.smk").read_text(encoding="utf-8")
+    rules = (ROOT / "workflow/rules/common/jobs.smk").read_text(encoding="utf-8")
     functions = re.findall(r"^def (?:chunk_)?seed\(.*?\n(?=\S)", rules, flags=re.DOTALL | re.MULTILINE)
     assert len(functions) == 2
     campaign = SimpleNamespace(campaign=SimpleNamespace(seed=campaign_seed))
@@ -161,6 +161,28 @@ def test_jobs_of_rules_differ_in_their_seeds_by_all_that_tells_them_apart():
     for wildcards in (["000", "300K", "01"], ["001", "300K", "01"], ["001", "350K", "01"]):
         found = chunk_seed("sample_ensemble")(wildcards)
         assert found == derived_seed(5, "sample_ensemble", *wildcards)
+
+
+def names_of(path):
+    """The names that a file of functions for the rules binds, with where they come from."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            module = getattr(node, "module", None)
+            yield from ((each.asname or each.name, f"{module} {each.name}") for each in node.names)
+        elif isinstance(node, ast.FunctionDef):
+            yield node.name, path.name
+        elif isinstance(node, ast.Assign):
+            targets = (each for target in node.targets for each in ast.walk(target))
+            yield from ((each.id, path.name) for each in targets if isinstance(each, ast.Name))
+
+
+def test_what_the_rules_share_has_names_of_its_own():
+    """All files share one namespace, in which a second thing of a name would take the place of the first."""
+    origins = {}
+    for path in sorted((ROOT / "workflow/rules/common").glob("*.smk")):
+        for name, origin in names_of(path):
+            assert origins.setdefault(name, origin) == origin, f"{name} is of {origins[name]} and of {origin}"
+    assert {"code", "STATES", "path_of"} <= origins.keys()
 
 
 def test_every_rule_has_a_seed_of_its_own():

@@ -68,7 +68,7 @@ rule train_surface:
 rule join_surfaces:
     input:
         potential=POTENTIAL_ALONE,
-        surfaces=files_of(REFINED),
+        surfaces=surface_files(REFINED),
     output:
         potential="<results>/pretraining/joined_potential.npz",
     log:

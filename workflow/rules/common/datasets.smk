@@ -1,0 +1,63 @@
+# Data sets: of the campaign and of single surfaces.
+
+from pathlib import Path
+
+from dynrefine.datasets.deepmd import files_of
+
+
+def download(wildcards):
+    """The settings of the download of a file."""
+    file = DOWNLOADS[f"resources/{wildcards.file}"]
+    return settings_of("download_frames", url=file.url, sha256=file.sha256)
+
+
+def frames_of(dataset):
+    """The files of the frames of a data set; those to be downloaded are made by a rule."""
+    return [file.path for file in dataset.files] if dataset else []
+
+
+def contents_of(dataset):
+    """What is read of the folders that are not downloaded: their own times do not change when files in them do."""
+    given = [path for path in frames_of(dataset) if path not in DOWNLOADED_FOLDERS]
+    folders = [Path(path) for path in given if Path(path).is_dir()]
+    return [str(path) for folder in folders for path in files_of(folder)]
+
+
+def own_dataset(wildcards):
+    """The data set that a surface has for itself."""
+    return OWN_DATASETS.get(wildcards.surface)
+
+
+def frames_of_surface(wildcards):
+    """The files of the frames of a surface's own data set."""
+    return frames_of(own_dataset(wildcards))
+
+
+def contents_of_surface(wildcards):
+    """What is read of the folders of a surface's own data set."""
+    return contents_of(own_dataset(wildcards))
+
+
+def own_dataset_settings(wildcards):
+    """The settings of the preparation of a surface's own data set; its training tells which labels it lacks."""
+    return settings_of("prepare_dataset", dataset=own_dataset(wildcards), needed=[])
+
+
+def own_dataset_seed(wildcards):
+    """The seed of the preparation of a surface's own data set."""
+    return seed("prepare_own_dataset", wildcards.surface)
+
+
+def frames_of_part(part, surface):
+    """The frames of a part of the data set that a surface is trained on."""
+    folder = f"dataset_{surface}" if surface in OWN_DATASETS else "dataset"
+    return f"<results>/{folder}/{part}.extxyz"
+
+
+def part_for_training(part):
+    """The same of the surface of a job."""
+
+    def path(wildcards):
+        return frames_of_part(part, wildcards.surface)
+
+    return path
