@@ -27,34 +27,34 @@ allow_promotion()
 keep_programs(COMPILED)
 
 SLURM = Path(__file__).parent / "slurm"
-# Files of half a minute and more, the longest first: begun early, none is left alone at the end.
-LONGEST = (
+# Files of minutes that are begun early, so that none is left alone at the end; others wait for their campaigns.
+FIRST = (
     "test_slurm.py",
     "test_refinement.py",  # it waits for the toy campaign
     "test_argon.py",
     "test_extension.py",
     "test_resuming.py",
+    "test_workflow.py",
+    "test_classical_water.py",
+)
+# Liquids simulated for minutes, the longest first. They change the least: where time is short, it is for the others.
+LAST = (
+    "test_viscosity.py",
     "test_isobaric.py",
     "test_total_derivative.py",
-    "test_workflow.py",
-    "test_viscosity.py",
-    "test_classical_water.py",
+    "test_lennard_jones_diffusion.py",
     "test_exact_reversal.py",
-    "test_gradient.py",
     "test_lennard_jones.py",
-    "test_data_files.py",
-    "test_exporting.py",
-    "test_adjoint.py",
     "test_pressure.py",
 )
 LATE = "too late to begin with slow tests"
 
 
 def pytest_collection_modifyitems(items):
-    """Files with slow tests come after all others, but those of Slurm, which mostly wait, before; longest first."""
+    """Files with slow tests come after all others, but those of Slurm, which mostly wait, before."""
     slow = {item.path for item in items if item.get_closest_marker("slow") and SLURM not in item.path.parents}
-    order = {name: place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: (item.path in slow, order.get(item.path.name, len(order))))
+    order = {name: place for place, name in enumerate((*FIRST, "any other", *LAST))}
+    items.sort(key=lambda item: (item.path in slow, order.get(item.path.name, order["any other"])))
 
 
 @cache
