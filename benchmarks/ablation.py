@@ -1,0 +1,81 @@
+"""What each measurement adds: a campaign refined against some of its measurements at a time, judged by all of them.
+
+    python benchmarks/ablation.py config/config.yaml benchmarks/ablation.yaml -o docs/results/water16
+
+The second file has the measurements and the sets of them. All run as one campaign, results/<name>-ablation, whose
+initial potential and starting points serve every set. Prints a table of properties and writes it to ablation.csv.
+"""
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from dynrefine.config import load_config
+
+KEYS = ["property", "state", "unit"]
+
+
+def overlay(name: str, measurements: Mapping[str, Any], fitted: Sequence[str]) -> dict[str, Any]:
+    """What the configuration of a set has on top of that of the campaign."""
+    judging = {key: own for key, own in measurements.items() if key not in fitted}
+    return {
+        "campaign": {"name": name},
+        "objective": {
+            "observables": {key: measurements[key] if key in fitted else None for key in measurements}
+        },
+        **({"validation": {"properties": judging}} if judging else {}),
+    }
+
+
+def run(files: Sequence[str], name: str, cores: int) -> None:
+    """Refine and judge, before and after."""
+    targets = [f"results/{name}/validation/{stage}/properties.csv" for stage in ("initial", "refined")]
+    command = [sys.executable, "-m", "snakemake", "-c", str(cores), *targets, "--logger", "dynrefine"]
+    subprocess.run([*command, "--configfile", *files], check=True)
+
+
+def column(table: Path, name: str) -> pd.DataFrame:
+    """Values and errors of a table of properties, named after what they are of."""
+    own = pd.read_csv(table).rename(columns={"value": name, "standard_error": f"{name}_error"})
+    return own.set_index(KEYS)[[name, f"{name}_error"]]
+
+
+def main() -> None:
+    """Run all sets that have not run, and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("campaign", help="configuration file")
+    parser.add_argument("sets", help="measurements, and which of them are fitted together")
+    parser.add_argument("-c", "--cores", type=int, default=2)
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder of ablation.csv")
+    options = parser.parse_args()
+    sets = yaml.safe_load(Path(options.sets).read_text(encoding="utf-8"))
+    name = f"{load_config(options.campaign).campaign.name}-ablation"
+    validation, kept = Path("results", name, "validation"), Path("results", name, "sets")
+    columns = []
+    for fitted in sets["fitted"]:
+        label = " + ".join(fitted)
+        own = kept / label
+        if not own.exists():
+            with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+                yaml.safe_dump(overlay(name, sets["measurements"], fitted), file)
+                file.flush()
+                run([options.campaign, file.name], name, options.cores)
+            shutil.copytree(validation / "refined", own)
+        columns.append(column(own / "properties.csv", label))
+    before = validation / "initial/properties.csv"
+    measured = pd.read_csv(before).set_index(KEYS)[["measured", "measured_error"]]
+    table = pd.concat([measured, column(before, "initial"), *columns], axis=1).reset_index()
+    table.to_csv(options.output / "ablation.csv", index=False, float_format="%.5g")
+    print(table.to_string(index=False))
+
+
+if __name__ == "__main__":
+    main()
