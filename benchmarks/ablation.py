@@ -19,20 +19,27 @@ import pandas as pd
 import yaml
 
 from dynrefine.config import load_config
+from dynrefine.config.load import read_together
+from dynrefine.config.model import Config
 
 KEYS = ["property", "state", "unit"]
 
 
-def overlay(name: str, measurements: Mapping[str, Any], fitted: Sequence[str]) -> dict[str, Any]:
+def overlay(campaign: Config, measurements: Mapping[str, Any], fitted: Sequence[str]) -> dict[str, Any]:
     """What the configuration of a set has on top of that of the campaign."""
+    observables = dict.fromkeys(campaign.objective.observables.chosen())  # none of them, unless fitted
+    observables |= {key: measurements[key] for key in fitted}
     judging = {key: own for key, own in measurements.items() if key not in fitted}
     return {
-        "campaign": {"name": name},
-        "objective": {
-            "observables": {key: measurements[key] if key in fitted else None for key in measurements}
-        },
+        "campaign": {"name": name_of(campaign)},
+        "objective": {"observables": observables},
         **({"validation": {"properties": judging}} if judging else {}),
     }
+
+
+def name_of(campaign: Config) -> str:
+    """The name under which all sets run."""
+    return f"{campaign.campaign.name}-ablation"
 
 
 def run(files: Sequence[str], name: str, cores: int) -> None:
@@ -57,7 +64,8 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder of ablation.csv")
     options = parser.parse_args()
     sets = yaml.safe_load(Path(options.sets).read_text(encoding="utf-8"))
-    name = f"{load_config(options.campaign).campaign.name}-ablation"
+    campaign = load_config(read_together([Path(options.campaign)]))
+    name = name_of(campaign)
     validation, kept = Path("results", name, "validation"), Path("results", name, "sets")
     columns = []
     for fitted in sets["fitted"]:
@@ -65,7 +73,7 @@ def main() -> None:
         own = kept / label
         if not own.exists():
             with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-                yaml.safe_dump(overlay(name, sets["measurements"], fitted), file)
+                yaml.safe_dump(overlay(campaign, sets["measurements"], fitted), file)
                 file.flush()
                 run([options.campaign, file.name], name, options.cores)
             shutil.copytree(validation / "refined", own)
