@@ -30,6 +30,8 @@ def overlay(campaign: Config, measurements: Mapping[str, Any], fitted: Sequence[
     observables = dict.fromkeys(campaign.objective.observables.chosen())  # none of them, unless fitted
     observables |= {key: measurements[key] for key in fitted}
     judging = {key: own for key, own in measurements.items() if key not in fitted}
+    # What is fitted is judged anyway, and may not be named twice.
+    judging |= {key: None for key in fitted if key in campaign.validation.properties.chosen()}
     return {
         "campaign": {"name": name_of(campaign)},
         "objective": {"observables": observables},
