@@ -15,14 +15,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import yaml
 
 from dynrefine.config import load_config
-from dynrefine.config.load import read_together
 from dynrefine.config.model import Config
+from dynrefine.report.side_by_side import side_by_side
 
-KEYS = ["property", "state", "unit"]
+KEYS = ["property", "state", "unit", "measured", "measured_error"]
 
 
 def overlay(campaign: Config, measurements: Mapping[str, Any], fitted: Sequence[str]) -> dict[str, Any]:
@@ -51,12 +50,6 @@ def run(files: Sequence[str], name: str, cores: int) -> None:
     subprocess.run([*command, "--configfile", *files], check=True)
 
 
-def column(table: Path, name: str) -> pd.DataFrame:
-    """Values and errors of a table of properties, named after what they are of."""
-    own = pd.read_csv(table).rename(columns={"value": name, "standard_error": f"{name}_error"})
-    return own.set_index(KEYS)[[name, f"{name}_error"]]
-
-
 def main() -> None:
     """Run all sets that have not run, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -66,23 +59,21 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder of ablation.csv")
     options = parser.parse_args()
     sets = yaml.safe_load(Path(options.sets).read_text(encoding="utf-8"))
-    campaign = load_config(read_together([Path(options.campaign)]))
+    campaign = load_config(options.campaign)
     name = name_of(campaign)
     validation, kept = Path("results", name, "validation"), Path("results", name, "sets")
-    columns = []
+    kept.mkdir(parents=True, exist_ok=True)
+    tables = {"initial": validation / "initial/properties.csv"}
     for fitted in sets["fitted"]:
         label = " + ".join(fitted)
-        own = kept / label
-        if not own.exists():
+        tables[label] = kept / f"{label}.csv"
+        if not tables[label].exists():
             with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
                 yaml.safe_dump(overlay(campaign, sets["measurements"], fitted), file)
                 file.flush()
                 run([options.campaign, file.name], name, options.cores)
-            shutil.copytree(validation / "refined", own)
-        columns.append(column(own / "properties.csv", label))
-    before = validation / "initial/properties.csv"
-    measured = pd.read_csv(before).set_index(KEYS)[["measured", "measured_error"]]
-    table = pd.concat([measured, column(before, "initial"), *columns], axis=1).reset_index()
+            shutil.copy(validation / "refined/properties.csv", tables[label])
+    table = side_by_side(tables, KEYS)
     table.to_csv(options.output / "ablation.csv", index=False, float_format="%.5g")
     print(table.to_string(index=False))
 

@@ -21,7 +21,6 @@ are there:
 
 import sys
 from collections.abc import Mapping, Sequence
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +36,7 @@ from dynrefine.files.history import History, load_history
 from dynrefine.report.figures import parameters_figure, save_figure, spectrum_figure
 from dynrefine.report.quantum import NUCLEI, beside_classical
 from dynrefine.report.results import read_jobs
+from dynrefine.report.side_by_side import side_by_side
 
 OF_PROPERTIES = ["property", "state", "unit", "measured", "measured_error"]
 OF_ERRORS = ["quantity", "unit"]
@@ -54,11 +54,11 @@ def main(configuration: str | Mapping[str, Any], folder: Path) -> None:
         sys.exit(f"error: {validation} has no stage with properties: run the campaign first.")
     own.mkdir(parents=True, exist_ok=True)
     by_stage = {stage: validation / stage for stage in stages}
-    _write(own / "properties.csv", _side_by_side(by_stage, "properties.csv", OF_PROPERTIES))
+    _write(own / "properties.csv", _beside(by_stage, "properties.csv", OF_PROPERTIES))
     if campaign.dataset is not None:
-        _write(own / "errors.csv", _side_by_side(by_stage, "errors.csv", OF_ERRORS))
+        _write(own / "errors.csv", _beside(by_stage, "errors.csv", OF_ERRORS))
     if campaign.teacher is not None:
-        _write(own / "teacher.csv", _side_by_side(by_stage, "against_teacher.csv", OF_TEACHER))
+        _write(own / "teacher.csv", _beside(by_stage, "against_teacher.csv", OF_TEACHER))
     for path in (validation / "refined/covariance.csv", validation / "refined/left_open.csv"):
         if path.exists():
             _write(own / path.name, pd.read_csv(path))
@@ -74,14 +74,9 @@ def _write(path: Path, table: pd.DataFrame) -> None:
     table.to_csv(path, index=False, float_format="%.5g")
 
 
-def _side_by_side(by_stage: dict[str, Path], file: str, keys: Sequence[str]) -> pd.DataFrame:
-    """The values and errors of a table of each stage, in columns of their own."""
-    tables = []
-    for stage, folder in by_stage.items():
-        names = {"value": stage, "standard_error": f"{stage}_error"}
-        table = pd.read_csv(folder / file).rename(columns=names)
-        tables.append(table[[*keys, *(name for name in names.values() if name in table)]])
-    return reduce(lambda left, right: left.merge(right, on=list(keys)), tables)
+def _beside(by_stage: Mapping[str, Path], file: str, keys: Sequence[str]) -> pd.DataFrame:
+    """The tables of this name of all stages."""
+    return side_by_side({stage: folder / file for stage, folder in by_stage.items()}, keys)
 
 
 def _spectra(campaign: Config, by_stage: dict[str, Path], own: Path) -> None:
@@ -120,7 +115,7 @@ def _path_integrals(results: Path, stages: Sequence[str], own: Path) -> None:
         return
     quantum, classical = results / "path_integrals" / ran[-1], results / "validation" / ran[-1]
     nuclei = dict(zip(NUCLEI, (classical, quantum), strict=True))
-    _write(own / "quantum.csv", _side_by_side(nuclei, "properties.csv", OF_PROPERTIES))
+    _write(own / "quantum.csv", _beside(nuclei, "properties.csv", OF_PROPERTIES))
     _write(own / "energies.csv", pd.read_csv(quantum / "energies.csv"))
     curves = (load_curves(folder / "curves.npz") for folder in (classical, quantum))
     for both in beside_classical(*curves):

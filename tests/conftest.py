@@ -27,7 +27,7 @@ allow_promotion()
 keep_programs(COMPILED)
 
 SLURM = Path(__file__).parent / "slurm"
-# Files of minutes that are begun early, so that none is left alone at the end; others wait for their campaigns.
+# Files of minutes, begun early so that none is left alone at the end.
 FIRST = (
     "test_slurm.py",
     "test_refinement.py",  # it waits for the toy campaign

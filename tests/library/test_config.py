@@ -768,11 +768,7 @@ def test_properties_ask_for_the_quantities_and_surfaces_the_library_needs(name):
 
 
 @pytest.mark.parametrize(
-    "names",
-    [
-        ("water", "gpu/water", "raman/water"),
-        ("teacher-water-diffusion", "raman/teacher-water"),
-    ],
+    "names", [("water", "gpu/water", "raman/water"), ("teacher-water-diffusion", "raman/teacher-water")]
 )
 def test_files_on_top_of_each_other_are_merged_as_snakemake_does(names):
     paths = [ROOT / f"config/{name}.yaml" for name in names]

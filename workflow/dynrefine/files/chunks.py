@@ -2,12 +2,9 @@
 
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
-from typing import TypeVar
 
 from dynrefine.errors import CampaignError
-from dynrefine.files.arrays import read_origin
-
-Content = TypeVar("Content")
+from dynrefine.files.arrays import Content, read_origin
 
 _REMEDY = "delete the file and give the same command again."
 

@@ -10,7 +10,7 @@ from dynrefine.campaign.job import Job
 from dynrefine.config.steps import CompareWithTeacher
 from dynrefine.datasets.arrays import to_arrays
 from dynrefine.datasets.reading import read_frames
-from dynrefine.files.chunks import by_state
+from dynrefine.files.chunks import read_by_state
 from dynrefine.files.ensembles import load_ensemble
 from dynrefine.files.models import Model, load_model
 from dynrefine.files.tables import write_table
@@ -50,8 +50,8 @@ def _configurations(job: Job, settings: CompareWithTeacher) -> dict[str, Labelle
     found = (
         {"test frames": to_arrays(read_frames(job.inputs.test), settings.symbols)} if job.inputs.test else {}
     )
-    for label, paths in by_state(job.inputs.ensembles, settings.states).items():
-        ensembles = [load_ensemble(path) for path in paths]
+    read = read_by_state(load_ensemble, job.inputs.ensembles, settings.states)
+    for label, ensembles in read.items():
         found[f"configurations of the teacher, {label}"] = LabelledFrames.unlabelled(
             ensembles[0].species,
             np.concatenate([ensemble.positions for ensemble in ensembles]),

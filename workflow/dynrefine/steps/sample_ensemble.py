@@ -10,7 +10,7 @@ from dynrefine.config.steps import SampleEnsemble
 from dynrefine.datasets.arrays import to_arrays
 from dynrefine.datasets.reading import read_frames
 from dynrefine.files.arrays import atomic_path
-from dynrefine.files.chunks import by_state, require_chunk
+from dynrefine.files.chunks import read_by_state, require_chunk
 from dynrefine.files.ensembles import Ensemble, load_ensemble, save_ensemble
 from dynrefine.files.models import Model, load_model
 from dynrefine.registry import plug_in
@@ -54,7 +54,7 @@ def _served_again(job: Job, potential: Model, settings: SampleEnsemble) -> Ensem
     if not former or potential.converged:
         return None
     state, number = job.chunk
-    chunks = [load_ensemble(path) for path in by_state(former, [state])[state]]
+    chunks = read_by_state(load_ensemble, former, [state])[state]
     return serve_again(chunks, number, potential, settings, job.drawing_seed)
 
 
