@@ -24,7 +24,7 @@ from dynrefine.datasets.reading import read_frames
 from dynrefine.files.models import Model, read_model
 from dynrefine.geometry.frames_with_neighbours import with_neighbours
 from dynrefine.labelling.cp2k import CP2K
-from dynrefine.training.dipole import evaluate
+from dynrefine.training.dipole import TASK
 
 STEP = 0.03  # Å
 SYMBOLS = [element.symbol for element in WATER]
@@ -46,7 +46,7 @@ def hydrogen_bonds(frame: Atoms) -> list[tuple[float, int, np.ndarray]]:
 def dipole_of(surface: Model, frame: Atoms) -> np.ndarray:
     """The dipole by a surface, e Å."""
     frames = to_arrays([frame], SYMBOLS)
-    predicted, _ = evaluate(surface, with_neighbours(frames, surface.architecture.cutoff, surface.dtype))
+    predicted, _ = TASK.evaluate(surface, with_neighbours(frames, surface.architecture.cutoff, surface.dtype))
     return predicted[0]
 
 

@@ -130,7 +130,7 @@ def test_the_loss_and_the_errors_are_those_of_the_components(box):
         frame.info["polarizability"] = size * np.eye(3)
     parts, _ = training.prepared({"train": to_arrays([*frames], ["O", "H"])}, 2)
     data = with_neighbours(parts["train"], model.architecture.cutoff, jnp.float64)
-    predicted, labelled = training.evaluate(model, data)
+    predicted, labelled = training.TASK.evaluate(model, data)
     difference = predicted - labelled
     loss = float(training.loss(model.architecture, model.parameters, data))
     assert loss == pytest.approx(np.mean(difference**2) / 6.0)

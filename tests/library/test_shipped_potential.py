@@ -40,7 +40,7 @@ def test_its_dipoles_are_those_that_its_figures_say():
     model = load_model(FOLDER / "dipole.npz", surface, campaign.elements).cast(jnp.float32)
     symbols = [element.symbol for element in campaign.elements]
     frames = to_arrays(read_frames(FRAMES)[:10], symbols)
-    evaluated = dipole.evaluate(model, with_neighbours(frames, model.architecture.cutoff, model.dtype))
+    evaluated = dipole.TASK.evaluate(model, with_neighbours(frames, model.architecture.cutoff, model.dtype))
     error, _ = dipole.dipole_errors(evaluated, frames, symbols)["dipole"]
     assert error == pytest.approx(FIGURES["dipole"], rel=1e-4)
 

@@ -128,6 +128,20 @@ def relative_loss(
     return jnp.sum((relative / scale) ** 2)
 
 
+def curve_loss(predicted: Float[Array, " W"], target: Float[np.ndarray, " W"]) -> Float[Array, ""]:
+    """Σ (difference)² of a curve from its target, relative to Σ (target)²."""
+    measured = jnp.asarray(target, predicted.dtype)
+    return jnp.sum((predicted - measured) ** 2) / jnp.sum(measured**2)
+
+
+def weighted_loss(
+    predicted: Float[Array, " W"], target: Float[np.ndarray, " W"], weights: Float[np.ndarray, " W"]
+) -> Float[Array, ""]:
+    """Σ w (difference)² of a curve from its target, not a number where w is zero and nothing was measured."""
+    difference = predicted - jnp.asarray(np.nan_to_num(target), predicted.dtype)
+    return jnp.sum(jnp.asarray(weights, predicted.dtype) * difference**2)
+
+
 def create_observables(
     settings: Mapping[str, PropertySettings],
     targets: Mapping[str, Float[np.ndarray, "rows columns"] | None],

@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, Int
 from dynrefine.config.properties.scattering import IntermediateScatteringSettings
 from dynrefine.files.trajectories import Observed
 from dynrefine.geometry.coordinates import to_fractional
-from dynrefine.properties.base import Conditions, Detail
+from dynrefine.properties.base import Conditions, Detail, curve_loss
 from dynrefine.properties.correlation import autocorrelation
 from dynrefine.properties.scattering import amplitude, incoherent_cross_section
 
@@ -115,8 +115,7 @@ class IntermediateScattering:
 
     def loss(self, mean: Float[Array, " W"]) -> Float[Array, ""]:
         """Σ (difference)² relative to Σ (measured)²."""
-        target = jnp.asarray(self.target, mean.dtype)
-        return jnp.sum((self.predict(mean) - target) ** 2) / jnp.sum(target**2)
+        return curve_loss(self.predict(mean), self.target)
 
 
 def shell(

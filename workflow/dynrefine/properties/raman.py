@@ -20,7 +20,7 @@ from jaxtyping import Array, Float
 
 from dynrefine.config.properties.spectra import RamanSettings
 from dynrefine.files.trajectories import Observed
-from dynrefine.properties.base import Conditions
+from dynrefine.properties.base import Conditions, weighted_loss
 from dynrefine.properties.correlation import autocorrelation, cosine_transform, hann_window
 from dynrefine.properties.spectra import as_simulated, band_weights, wavenumbers
 from dynrefine.units import BOLTZMANN, PHOTON, WAVENUMBER
@@ -110,8 +110,7 @@ class Raman:
 
     def loss(self, mean: Float[Array, " {self.depth}+1"]) -> Float[Array, ""]:
         """Σ over bands of their weight times the mean squared difference relative to the mean squared target."""
-        difference = self.predict(mean) - jnp.asarray(self.target, mean.dtype)
-        return jnp.sum(jnp.asarray(self.weights, mean.dtype) * difference**2)
+        return weighted_loss(self.predict(mean), self.target, self.weights)
 
 
 def reduction(settings: RamanSettings, wavenumber: np.ndarray, kelvin: float) -> np.ndarray:

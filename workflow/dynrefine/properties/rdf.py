@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from dynrefine.config.properties.structure import FINEST_BIN, RadialDistributionSettings
 from dynrefine.files.trajectories import Observed
-from dynrefine.properties.base import Conditions, Detail
+from dynrefine.properties.base import Conditions, Detail, weighted_loss
 from dynrefine.quantities.pair_distributions import BINS, SHELLS, pairs_of
 
 
@@ -85,8 +85,7 @@ class RadialDistribution:
 
     def loss(self, mean: Float[Array, " W"]) -> Float[Array, ""]:
         """Σ w (g - measured)² / Σ w (measured - 1)²: one without structure; w = 1/error² where that is known."""
-        difference = mean - jnp.asarray(np.nan_to_num(self.target), mean.dtype)
-        return jnp.sum(jnp.asarray(self.weights, mean.dtype) * difference**2)
+        return weighted_loss(mean, self.target, self.weights)
 
 
 def measured_at(

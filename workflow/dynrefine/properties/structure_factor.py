@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 
 from dynrefine.config.properties.structure import FARTHEST, FINEST_BIN, StructureFactorSettings
 from dynrefine.files.trajectories import Observed
-from dynrefine.properties.base import Conditions
+from dynrefine.properties.base import Conditions, curve_loss
 from dynrefine.properties.scattering import amplitude
 from dynrefine.quantities.pair_distributions import EDGES, SHELLS, pairs_of
 
@@ -91,8 +91,7 @@ class StructureFactor:
 
     def loss(self, mean: Float[Array, " W"]) -> Float[Array, ""]:
         """Σ (difference)² relative to Σ (measured - limit)²."""
-        structure = jnp.asarray(self.target - self.limit, mean.dtype)
-        return jnp.sum((mean - structure) ** 2) / jnp.sum(structure**2)
+        return curve_loss(mean, self.target - self.limit)
 
 
 def scattering_weights(

@@ -17,7 +17,7 @@ from dynrefine.config.properties.scattering import VanHoveSettings
 from dynrefine.files.trajectories import Observed
 from dynrefine.geometry.coordinates import to_cartesian, to_fractional
 from dynrefine.geometry.neighbours import lengths
-from dynrefine.properties.base import Conditions
+from dynrefine.properties.base import Conditions, weighted_loss
 from dynrefine.properties.rdf import loss_weights, measured_at
 from dynrefine.properties.scattering import amplitude
 
@@ -133,8 +133,7 @@ class VanHove:
 
     def loss(self, mean: Float[Array, " W"]) -> Float[Array, ""]:
         """Σ w (g - measured)² / Σ w (measured - 1)²: one without structure; w = 1/error² where that is known."""
-        difference = mean - jnp.asarray(np.nan_to_num(self.target), mean.dtype)
-        return jnp.sum(jnp.asarray(self.weights, mean.dtype) * difference**2)
+        return weighted_loss(mean, self.target, self.weights)
 
 
 def origins_of(count: int, most: int) -> Int[np.ndarray, " origins"]:

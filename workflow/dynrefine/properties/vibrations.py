@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 
 from dynrefine.config.properties.spectra import VibrationsSettings
 from dynrefine.files.trajectories import Observed
-from dynrefine.properties.base import Conditions, Detail
+from dynrefine.properties.base import Conditions, Detail, curve_loss
 from dynrefine.properties.correlation import cosine_transform, hann_window, velocity_autocorrelation
 from dynrefine.units import WAVENUMBER
 
@@ -94,8 +94,7 @@ class Vibrations:
 
     def loss(self, mean: Float[Array, "elements {self.depth}+1"]) -> Float[Array, ""]:
         """Σ (difference)² relative to Σ (measured)²."""
-        target = jnp.asarray(self.target, mean.dtype)
-        return jnp.sum((self.predict(mean) - target) ** 2) / jnp.sum(target**2)
+        return curve_loss(self.predict(mean), self.target)
 
 
 PROPERTY = Vibrations

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -35,6 +36,18 @@ def with_label(frames: LabelledFrames, label: np.ndarray, missing: str) -> Label
     if not known.any():
         raise CampaignError(missing)
     return frames[known]
+
+
+def evaluated_by(
+    compared: Compared,
+) -> Callable[[Model, FramesWithNeighbours], tuple[np.ndarray, np.ndarray]]:
+    """A task's `evaluate` that gives predictions and labels as these are compared."""
+
+    def evaluate(model: Model, data: FramesWithNeighbours) -> tuple[np.ndarray, np.ndarray]:
+        predicted, labelled = jax.jit(partial(compared, model.architecture))(model.parameters, data)
+        return np.asarray(predicted), np.asarray(labelled)
+
+    return evaluate
 
 
 @dataclass(frozen=True)

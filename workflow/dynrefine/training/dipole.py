@@ -8,12 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dynrefine.files.models import Model
 from dynrefine.files.parity import Parity
 from dynrefine.geometry.coordinates import inverse
 from dynrefine.geometry.frames import LabelledFrames
 from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours
-from dynrefine.training.base import Task, with_label
+from dynrefine.training.base import Task, evaluated_by, with_label
 
 
 def nearest_branch(difference: jax.Array, cells: jax.typing.ArrayLike) -> jax.Array:
@@ -29,11 +28,8 @@ def dipole_residuals(
     architecture: Any, parameters: Mapping[str, Any], data: FramesWithNeighbours
 ) -> jax.Array:
     """Predicted less labelled dipole [F, 3] in e Å, on the nearest branch."""
-
-    def one(species: Any, positions: Any, cell: Any, neighbours: Any) -> jax.Array:
-        return architecture.dipole(parameters, species, positions, cell, neighbours)
-
-    return nearest_branch(data.evaluate(one) - data.frames.dipoles, data.frames.cells)
+    predicted = data.evaluate(partial(architecture.dipole, parameters))
+    return nearest_branch(predicted - data.frames.dipoles, data.frames.cells)
 
 
 def compared(
@@ -68,20 +64,12 @@ def require_dipoles(frames: LabelledFrames, part: str) -> LabelledFrames:
     return with_label(frames, frames.dipoles, missing)
 
 
-def evaluate(model: Model, data: FramesWithNeighbours) -> tuple[np.ndarray, np.ndarray]:
-    """Predicted and labelled dipoles [F, 3] in e Å, the labels on the branch of the predictions."""
-    architecture = model.architecture
-
-    @jax.jit
-    def compiled(parameters: Any, data: FramesWithNeighbours) -> tuple[jax.Array, jax.Array]:
-        def one(species: Any, positions: Any, cell: Any, neighbours: Any) -> jax.Array:
-            return architecture.dipole(parameters, species, positions, cell, neighbours)
-
-        predicted = data.evaluate(one)
-        return predicted, predicted - dipole_residuals(architecture, parameters, data)
-
-    predicted, labelled = compiled(model.parameters, data)
-    return np.asarray(predicted), np.asarray(labelled)
+def totals(
+    architecture: Any, parameters: Mapping[str, Any], data: FramesWithNeighbours
+) -> tuple[jax.Array, jax.Array]:
+    """Dipoles of the cells [F, 3] in e Å, as predicted and as labelled, on the branch of the predictions."""
+    predicted = data.evaluate(partial(architecture.dipole, parameters))
+    return predicted, predicted - dipole_residuals(architecture, parameters, data)
 
 
 def dipole_errors(
@@ -90,7 +78,7 @@ def dipole_errors(
     """Errors of the dipole surface on labelled frames.
 
     Arguments:
-        evaluated: predictions and labels, from `evaluate`.
+        evaluated: predictions and labels, as `totals` gives them.
         frames, symbols: of these; the labels are already known.
 
     Returns:
@@ -120,4 +108,4 @@ def prepared(
     return {part: require_dipoles(frames, part) for part, frames in parts.items()}, {}
 
 
-TASK = Task(prepared, lambda settings: dipole_loss, evaluate, dipole_errors, parity, compared)
+TASK = Task(prepared, lambda settings: dipole_loss, evaluated_by(totals), dipole_errors, parity, compared)

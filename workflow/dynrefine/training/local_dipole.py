@@ -8,28 +8,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dynrefine.files.models import Model
 from dynrefine.files.parity import Parity
 from dynrefine.geometry.frames import LabelledFrames
 from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours
-from dynrefine.training.base import Task, with_label
+from dynrefine.training.base import Task, evaluated_by, with_label
 
-Evaluated = tuple[np.ndarray, np.ndarray]  # predicted and labelled dipoles around the atoms [F, N, 3], e Å
+Evaluated = tuple[np.ndarray, np.ndarray]  # dipoles as `compared` gives them
 
 
 def predictions(architecture: Any, parameters: Mapping[str, Any], data: FramesWithNeighbours) -> jax.Array:
     """The dipole around each atom beyond its formal charge [F, N, 3], e Å."""
-
-    def one(species: Any, positions: Any, cell: Any, neighbours: Any) -> jax.Array:
-        return architecture.local_dipoles(parameters, species, positions, cell, neighbours)
-
-    return data.evaluate(one)
+    return data.evaluate(partial(architecture.local_dipoles, parameters))
 
 
 def compared(
     architecture: Any, parameters: Mapping[str, Any], data: FramesWithNeighbours
 ) -> tuple[jax.Array, jax.Array]:
-    """The same, and as labelled."""
+    """Dipoles around the atoms [F, N, 3] in e Å, as predicted and as labelled."""
     return predictions(architecture, parameters, data), jnp.asarray(data.frames.local_dipoles)
 
 
@@ -60,19 +55,13 @@ def prepared(
     return chosen, {}
 
 
-def evaluate(model: Model, data: FramesWithNeighbours) -> Evaluated:
-    """Predicted and labelled dipoles around the atoms."""
-    predicted, labelled = jax.jit(partial(compared, model.architecture))(model.parameters, data)
-    return np.asarray(predicted), np.asarray(labelled)
-
-
 def errors(
     evaluated: Evaluated, frames: LabelledFrames, symbols: Sequence[str]
 ) -> dict[str, tuple[float, str]]:
     """Root mean square errors of a component: by quantity the value and its unit.
 
     Arguments:
-        evaluated: from `evaluate`.
+        evaluated: as `compared` gives them.
         frames: the same frames.
         symbols: of the elements.
     """
@@ -95,4 +84,4 @@ def parity(evaluated: Evaluated, frames: LabelledFrames) -> list[Parity]:
     return [Parity("dipoles", "e Å", labelled[chosen].ravel(), predicted[chosen].ravel())]
 
 
-TASK = Task(prepared, lambda settings: loss, evaluate, errors, parity, compared)
+TASK = Task(prepared, lambda settings: loss, evaluated_by(compared), errors, parity, compared)

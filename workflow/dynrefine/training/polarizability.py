@@ -8,24 +8,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dynrefine.files.models import Model
 from dynrefine.files.parity import Parity
 from dynrefine.geometry.frames import LabelledFrames
 from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours
-from dynrefine.training.base import Task, with_label
+from dynrefine.training.base import Task, evaluated_by, with_label
 
-Evaluated = tuple[
-    np.ndarray, np.ndarray
-]  # predicted and labelled polarizabilities of the cells [F, 3, 3], Å³
+Evaluated = tuple[np.ndarray, np.ndarray]  # polarizabilities as `compared` gives them
 
 
 def predictions(architecture: Any, parameters: Mapping[str, Any], data: FramesWithNeighbours) -> jax.Array:
     """What each atom adds to the polarizability [F, N, 3, 3], Å³."""
-
-    def one(species: Any, positions: Any, cell: Any, neighbours: Any) -> jax.Array:
-        return architecture.local_polarizabilities(parameters, species, positions, cell, neighbours)
-
-    return data.evaluate(one)
+    return data.evaluate(partial(architecture.local_polarizabilities, parameters))
 
 
 def compared(
@@ -66,12 +59,6 @@ def prepared(
     return chosen, {}
 
 
-def evaluate(model: Model, data: FramesWithNeighbours) -> Evaluated:
-    """Predicted and labelled polarizabilities."""
-    predicted, labelled = jax.jit(partial(compared, model.architecture))(model.parameters, data)
-    return np.asarray(predicted), np.asarray(labelled)
-
-
 def errors(
     evaluated: Evaluated, frames: LabelledFrames, symbols: Sequence[str]
 ) -> dict[str, tuple[float, str]]:
@@ -108,4 +95,4 @@ def _split(tensors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean, rest[:, *np.triu_indices(3)]
 
 
-TASK = Task(prepared, lambda settings: loss, evaluate, errors, parity, compared)
+TASK = Task(prepared, lambda settings: loss, evaluated_by(compared), errors, parity, compared)
