@@ -23,7 +23,7 @@ from parts import SUPERCELLS
 from dynrefine.ase import DynrefineCalculator
 from dynrefine.campaign.job import configure_jax
 from dynrefine.config.data import WATER
-from dynrefine.config.surfaces import EmbeddedAtomSettings
+from dynrefine.config.surfaces.embedded_atoms import EmbeddedAtomSettings
 from dynrefine.datasets.reading import read_frames
 from dynrefine.export.verlet_list import VerletList
 from dynrefine.files.models import Model, save_model

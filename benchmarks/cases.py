@@ -12,12 +12,9 @@ import numpy as np
 
 from dynrefine.config.data import WATER, Element
 from dynrefine.config.dynamics import NeighbourSettings, State
-from dynrefine.config.surfaces import (
-    DipoleSettings,
-    EmbeddedAtomSettings,
-    LennardJonesSettings,
-    SurfaceSettings,
-)
+from dynrefine.config.surfaces.base import SurfaceSettings
+from dynrefine.config.surfaces.embedded_atoms import DipoleSettings, EmbeddedAtomSettings
+from dynrefine.config.surfaces.lennard_jones import LennardJonesSettings
 from dynrefine.datasets.reading import read_frames
 from dynrefine.dynamics.force_field import ForceField, force_field
 from dynrefine.dynamics.langevin import LangevinDynamics, Thermostat

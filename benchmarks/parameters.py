@@ -21,7 +21,7 @@ from cases import SURFACE, Case, fastest, water
 
 from dynrefine.campaign.job import configure_jax
 from dynrefine.config.data import WATER
-from dynrefine.config.surfaces import EmbeddedAtomSettings
+from dynrefine.config.surfaces.embedded_atoms import EmbeddedAtomSettings
 from dynrefine.datasets.arrays import to_arrays
 from dynrefine.datasets.reading import read_frames
 from dynrefine.dynamics.adjoint import adjoint_leg

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from dynrefine.config.data import WATER
-from dynrefine.config.surfaces import DipoleSettings, EmbeddedAtomSettings, SurfaceSettings
+from dynrefine.config.surfaces.base import SurfaceSettings
+from dynrefine.config.surfaces.embedded_atoms import DipoleSettings, EmbeddedAtomSettings
 from dynrefine.dynamics.force_field import ForceField
 from dynrefine.files.ensembles import Ensemble
 from dynrefine.files.models import Model, create_model

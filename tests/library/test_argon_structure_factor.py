@@ -13,7 +13,7 @@ from dynrefine.config.dynamics import ReusedSettings, State
 from dynrefine.config.properties.scattering import IntermediateScatteringSettings
 from dynrefine.config.properties.structure import StructureFactorSettings
 from dynrefine.config.steps import SampleEnsemble
-from dynrefine.config.surfaces import LennardJonesSettings
+from dynrefine.config.surfaces.lennard_jones import LennardJonesSettings
 from dynrefine.files.models import create_model
 from dynrefine.files.tables import read_measured
 from dynrefine.files.trajectories import Observed

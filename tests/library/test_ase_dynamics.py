@@ -13,7 +13,7 @@ from dynrefine.ase import DynrefineCalculator
 from dynrefine.config.data import Element
 from dynrefine.config.dynamics import ReusedSettings, State
 from dynrefine.config.steps import SampleEnsemble
-from dynrefine.config.surfaces import LennardJonesSettings
+from dynrefine.config.surfaces.lennard_jones import LennardJonesSettings
 from dynrefine.files.models import create_model, save_model
 from dynrefine.geometry.cell import cubic_edge
 from dynrefine.sampling.canonical import sample_ensemble

@@ -11,7 +11,7 @@ from systems import POTENTIAL, TRICLINIC, Box, SoftPairs, box_of, cast, field_of
 
 from dynrefine.config.data import Element
 from dynrefine.config.dynamics import NeighbourSettings, State
-from dynrefine.config.surfaces import LennardJonesSettings
+from dynrefine.config.surfaces.lennard_jones import LennardJonesSettings
 from dynrefine.dynamics.adjoint import AdjointLeg, walk_legs_back
 from dynrefine.dynamics.fixed_point import UNIT, FixedPoint
 from dynrefine.dynamics.force_field import ForceField, force_field

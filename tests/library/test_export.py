@@ -13,7 +13,7 @@ from systems import CUBIC, DIPOLE, POTENTIAL, TRICLINIC, all_neighbours, random_
 
 from dynrefine.ase import DynrefineCalculator
 from dynrefine.config.data import Element
-from dynrefine.config.surfaces import LennardJonesSettings
+from dynrefine.config.surfaces.lennard_jones import LennardJonesSettings
 from dynrefine.errors import CampaignError
 from dynrefine.export.potential_file import read_program, write_exported
 from dynrefine.files.arrays import read_arrays

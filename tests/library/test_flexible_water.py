@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from systems import ELEMENTS, all_neighbours, cast, rotation, water_box
 
-from dynrefine.config.surfaces import FlexibleWaterSettings
+from dynrefine.config.surfaces.flexible_water import FlexibleWaterSettings
 from dynrefine.files.models import flat_parameters
 from dynrefine.geometry.system import Point
 from dynrefine.quantities.whole_dipole import whole_dipole

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from dynrefine.config.data import Element
-from dynrefine.config.surfaces import LennardJonesSettings
+from dynrefine.config.surfaces.lennard_jones import LennardJonesSettings
 from dynrefine.files.history import Entry
 from dynrefine.files.models import create_model, flat_parameters
 from dynrefine.refinement.gradient_check import compare_with_backpropagation, compare_with_finite_differences

@@ -7,7 +7,7 @@ from systems import ELEMENTS, TRICLINIC
 
 from dynrefine.config.data import Element
 from dynrefine.config.dynamics import State
-from dynrefine.config.surfaces import FlexibleWaterSettings
+from dynrefine.config.surfaces.flexible_water import FlexibleWaterSettings
 from dynrefine.errors import CampaignError
 from dynrefine.geometry.frames import LabelledFrames
 from dynrefine.geometry.system import system_of

@@ -12,7 +12,7 @@ from dynrefine.config.data import Element
 from dynrefine.config.dynamics import BarostatSettings, EnsembleSettings, PathIntegralSettings, State
 from dynrefine.config.properties import PROPERTIES
 from dynrefine.config.steps import SampleEnsemble
-from dynrefine.config.surfaces import LennardJonesSettings
+from dynrefine.config.surfaces.lennard_jones import LennardJonesSettings
 from dynrefine.dynamics.barostat import Barostat
 from dynrefine.dynamics.force_field import force_field
 from dynrefine.errors import CampaignError

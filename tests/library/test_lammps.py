@@ -13,7 +13,7 @@ from ase.neighborlist import primitive_neighbor_list
 from systems import POTENTIAL, TRICLINIC, all_neighbours, random_model, water_box
 
 from dynrefine.config.data import Element
-from dynrefine.config.surfaces import LennardJonesSettings
+from dynrefine.config.surfaces.lennard_jones import LennardJonesSettings
 from dynrefine.errors import CampaignError
 from dynrefine.export.lammps import Room, energy_of_rows, write_bundle
 from dynrefine.files.models import create_model

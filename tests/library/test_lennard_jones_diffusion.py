@@ -10,7 +10,7 @@ from dynrefine.config.dynamics import ReusedSettings, State, TrajectorySettings
 from dynrefine.config.properties.transport import DiffusionSettings
 from dynrefine.config.refinement import Observables, TargetsSettings
 from dynrefine.config.steps import EvaluateObjective, RunTrajectories, SampleEnsemble
-from dynrefine.config.surfaces import LennardJonesSettings
+from dynrefine.config.surfaces.lennard_jones import LennardJonesSettings
 from dynrefine.files.models import create_model
 from dynrefine.properties.diffusion import finite_size_correction
 from dynrefine.refinement.gathering import observables_of

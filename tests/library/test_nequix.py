@@ -21,7 +21,7 @@ from dynrefine.campaign.job import Job
 from dynrefine.config import foundation
 from dynrefine.config.dynamics import NeighbourSettings
 from dynrefine.config.steps import TrainSurface
-from dynrefine.config.surfaces import FoundationFile, NequixSettings
+from dynrefine.config.surfaces.nequix import FoundationFile, NequixSettings
 from dynrefine.datasets.arrays import from_arrays
 from dynrefine.datasets.writing import write_frames
 from dynrefine.errors import CampaignError

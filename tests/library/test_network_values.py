@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from systems import DIPOLE, ELEMENTS, POTENTIAL, TRICLINIC, all_neighbours, water_box
 
-from dynrefine.config.surfaces import SurfaceSettings
+from dynrefine.config.surfaces.base import SurfaceSettings
 from dynrefine.files.models import Model, create_model
 from dynrefine.surfaces.base import energy_forces_stress
 

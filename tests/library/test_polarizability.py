@@ -9,7 +9,7 @@ import pytest
 from ase import Atoms
 from systems import ELEMENTS, TRICLINIC, all_neighbours, random_model, rotation, water_box
 
-from dynrefine.config.surfaces import PolarizabilitySettings
+from dynrefine.config.surfaces.embedded_atoms import PolarizabilitySettings
 from dynrefine.datasets.arrays import from_arrays, to_arrays
 from dynrefine.datasets.conventions import Conventions, in_internal_units
 from dynrefine.errors import CampaignError

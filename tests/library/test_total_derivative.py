@@ -11,7 +11,7 @@ from dynrefine.config.data import Element
 from dynrefine.config.dynamics import ReusedSettings, State, TrajectorySettings
 from dynrefine.config.properties.transport import DiffusionSettings
 from dynrefine.config.steps import RunTrajectories, SampleEnsemble
-from dynrefine.config.surfaces import LennardJonesSettings
+from dynrefine.config.surfaces.lennard_jones import LennardJonesSettings
 from dynrefine.files.models import create_model
 from dynrefine.properties.base import Conditions
 from dynrefine.properties.diffusion import SelfDiffusion

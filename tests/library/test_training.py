@@ -10,7 +10,7 @@ import pytest
 from systems import DIPOLE, ELEMENTS, POTENTIAL, TRICLINIC, random_model, water_box
 
 from dynrefine.config.refinement import AnchorSettings
-from dynrefine.config.surfaces import PotentialTrainingSettings
+from dynrefine.config.surfaces.training import PotentialTrainingSettings
 from dynrefine.errors import CampaignError
 from dynrefine.files.arrays import read_arrays
 from dynrefine.files.models import create_model, flat_parameters

@@ -11,7 +11,7 @@ from systems import DIPOLE, ELEMENTS, autoregressive
 
 from dynrefine.config.data import Element
 from dynrefine.config.refinement import StepSettings, StopSettings
-from dynrefine.config.surfaces import LennardJonesSettings
+from dynrefine.config.surfaces.lennard_jones import LennardJonesSettings
 from dynrefine.dynamics.mapping import Blocks
 from dynrefine.errors import CampaignError
 from dynrefine.files.gradients import ChunkGradient

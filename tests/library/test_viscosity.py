@@ -12,7 +12,7 @@ from dynrefine.config.dynamics import ReusedSettings, State, TrajectorySettings
 from dynrefine.config.properties.transport import ViscositySettings
 from dynrefine.config.refinement import Observables, TargetsSettings
 from dynrefine.config.steps import EvaluateObjective, RunTrajectories, SampleEnsemble
-from dynrefine.config.surfaces import LennardJonesSettings
+from dynrefine.config.surfaces.lennard_jones import LennardJonesSettings
 from dynrefine.files.models import create_model
 from dynrefine.files.trajectories import Observed
 from dynrefine.properties.base import Conditions, create_observables, settled

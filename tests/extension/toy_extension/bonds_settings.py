@@ -2,7 +2,7 @@
 
 from pydantic import PositiveFloat
 
-from dynrefine.config.surfaces import SurfaceSettings
+from dynrefine.config.surfaces.base import SurfaceSettings
 
 
 class Settings(SurfaceSettings):

@@ -15,7 +15,8 @@ from dynrefine.config.foundation import unlike_its_file
 from dynrefine.config.model import Config
 from dynrefine.config.properties.base import Measurement, Place, PropertySettings
 from dynrefine.config.properties.scattering import IntermediateScatteringSettings
-from dynrefine.config.surfaces import FoundationFile, NequixSettings, SurfaceSettings, differences
+from dynrefine.config.surfaces.base import SurfaceSettings, differences
+from dynrefine.config.surfaces.nequix import FoundationFile, NequixSettings
 from dynrefine.datasets.conversion import factor
 from dynrefine.datasets.deepmd import read_deepmd
 from dynrefine.datasets.extended_xyz import first_frame, looks_like_xyz

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 from ase.data import chemical_symbols
 
-from dynrefine.config.surfaces import NequixSettings
+from dynrefine.config.surfaces.nequix import NequixSettings
 from dynrefine.errors import CampaignError
 
 # The keys of the configuration by what the package calls them.

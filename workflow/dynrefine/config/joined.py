@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, SerializeAsAny, Tag
 
-from dynrefine.config.surfaces import PotentialSettings, SurfaceSettings, surface_settings
+from dynrefine.config.surfaces import PotentialSettings, surface_settings
+from dynrefine.config.surfaces.base import SurfaceSettings
 
 JOINED = "joined"  # the kind of a potential with such surfaces
 

@@ -26,17 +26,14 @@ from dynrefine.config.dynamics import (
 from dynrefine.config.joined import JoinedSettings
 from dynrefine.config.properties.base import PropertySettings
 from dynrefine.config.refinement import GradientSettings, ObjectiveSettings, OptimiserSettings
-from dynrefine.config.surfaces import (
+from dynrefine.config.surfaces import PotentialSettings, SurfaceName, TrainedSurface
+from dynrefine.config.surfaces.base import SurfaceSettings
+from dynrefine.config.surfaces.embedded_atoms import (
     DipoleSettings,
     EmbeddedAtomSettings,
     PolarizabilitySettings,
-    PotentialSettings,
-    PotentialTrainingSettings,
-    SurfaceName,
-    SurfaceSettings,
-    TrainedSurface,
-    TrainingSettings,
 )
+from dynrefine.config.surfaces.training import PotentialTrainingSettings, TrainingSettings
 from dynrefine.config.teacher import TeacherSettings
 
 

@@ -32,12 +32,8 @@ from dynrefine.config.refinement import (
     StepSettings,
     TargetsSettings,
 )
-from dynrefine.config.surfaces import (
-    OtherSurface,
-    PotentialSettings,
-    PotentialTrainingSettings,
-    TrainingSettings,
-)
+from dynrefine.config.surfaces import OtherSurface, PotentialSettings
+from dynrefine.config.surfaces.training import PotentialTrainingSettings, TrainingSettings
 
 
 class _OfElements(Section):

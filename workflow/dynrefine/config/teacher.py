@@ -4,7 +4,8 @@ from pydantic import Field
 
 from dynrefine.config.base import Section
 from dynrefine.config.data import DatasetSettings
-from dynrefine.config.surfaces import PotentialSettings, PotentialTrainingSettings
+from dynrefine.config.surfaces import PotentialSettings
+from dynrefine.config.surfaces.training import PotentialTrainingSettings
 
 
 class TeacherSettings(Section):

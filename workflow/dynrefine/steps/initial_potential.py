@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from dynrefine.campaign.job import Job
 from dynrefine.config.steps import InitialPotential
-from dynrefine.config.surfaces import differences
+from dynrefine.config.surfaces.base import differences
 from dynrefine.datasets.fetching import checksum
 from dynrefine.errors import CampaignError
 from dynrefine.files.arrays import read_kind

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from dynrefine.config.data import Element
-from dynrefine.config.surfaces import DipoleSettings
+from dynrefine.config.surfaces.embedded_atoms import DipoleSettings
 from dynrefine.geometry.neighbours import NeighbourList, displacements, with_nearest
 from dynrefine.surfaces.networks.environment_network import (
     EnvironmentNetwork,

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dynrefine.config.data import Element
-from dynrefine.config.surfaces import EmbeddedAtomSettings
+from dynrefine.config.surfaces.embedded_atoms import EmbeddedAtomSettings
 from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours, shortest_distances
 from dynrefine.geometry.neighbours import NeighbourList, displacements, lengths
 from dynrefine.surfaces.networks.environment_network import (

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from dynrefine.config.data import Element
-from dynrefine.config.surfaces import FlexibleWaterSettings
+from dynrefine.config.surfaces.flexible_water import FlexibleWaterSettings
 from dynrefine.geometry.coordinates import to_cartesian
 from dynrefine.geometry.neighbours import NeighbourList, displacements, lengths
 from dynrefine.surfaces.electrostatics import DampedShiftedForce, Ewald

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from dynrefine.config.data import Element
-from dynrefine.config.surfaces import FlexibleWaterSettings, LennardJonesSettings
+from dynrefine.config.surfaces.flexible_water import FlexibleWaterSettings
+from dynrefine.config.surfaces.lennard_jones import LennardJonesSettings
 from dynrefine.geometry.neighbours import NeighbourList, displacements
 from dynrefine.surfaces.pair_sums import along_number, dot, sum_over_pairs, twice_over_neighbours
 from dynrefine.units import KILOJOULE_PER_MOLE

@@ -18,7 +18,7 @@ from ase.data import atomic_numbers, chemical_symbols
 
 from dynrefine.config.data import Element
 from dynrefine.config.foundation import ARGUMENTS
-from dynrefine.config.surfaces import FoundationFile, NequixSettings
+from dynrefine.config.surfaces.nequix import FoundationFile, NequixSettings
 from dynrefine.datasets.isotopes import element_of
 from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours
 from dynrefine.geometry.neighbours import NeighbourList, displacements

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dynrefine.config.data import Element
-from dynrefine.config.surfaces import PolarizabilitySettings
+from dynrefine.config.surfaces.embedded_atoms import PolarizabilitySettings
 from dynrefine.geometry.neighbours import NeighbourList, displacements, with_nearest
 from dynrefine.surfaces.networks.environment_network import (
     EnvironmentNetwork,

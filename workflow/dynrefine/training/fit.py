@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from dynrefine.config.surfaces import TrainingSettings
+from dynrefine.config.surfaces.training import TrainingSettings
 from dynrefine.dynamics.mapping import FRAMES_AT_ONCE, for_each
 from dynrefine.errors import CampaignError
 from dynrefine.files.arrays import ArrayFile, read_arrays, write_arrays

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dynrefine.config.surfaces import PotentialTrainingSettings
+from dynrefine.config.surfaces.training import PotentialTrainingSettings
 from dynrefine.dynamics.mapping import FRAMES_AT_ONCE, for_each
 from dynrefine.files.models import Model
 from dynrefine.files.parity import Parity

@@ -9,13 +9,11 @@ from ase.data import atomic_numbers
 from dynrefine.config.base import sentence
 from dynrefine.config.data import Element
 from dynrefine.config.model import Config
-from dynrefine.config.surfaces import (
-    DescriptorSettings,
-    FlexibleWaterSettings,
-    LennardJonesPairs,
-    NequixSettings,
-    SurfaceSettings,
-)
+from dynrefine.config.surfaces.base import SurfaceSettings
+from dynrefine.config.surfaces.embedded_atoms import DescriptorSettings
+from dynrefine.config.surfaces.flexible_water import FlexibleWaterSettings
+from dynrefine.config.surfaces.lennard_jones import LennardJonesPairs
+from dynrefine.config.surfaces.nequix import NequixSettings
 from dynrefine.datasets.isotopes import element_of
 from dynrefine.geometry.cell import cubic_edge
 

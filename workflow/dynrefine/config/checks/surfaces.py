@@ -6,7 +6,7 @@ from dynrefine.config.base import sentence
 from dynrefine.config.checks.potentials import triple_products
 from dynrefine.config.checks.properties import placed
 from dynrefine.config.model import Config
-from dynrefine.config.surfaces import SurfaceSettings
+from dynrefine.config.surfaces.base import SurfaceSettings
 
 
 def surfaces(config: Config) -> Iterator[str]:

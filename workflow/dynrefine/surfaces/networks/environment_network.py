@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dynrefine.config.surfaces import DescriptorSettings
+from dynrefine.config.surfaces.embedded_atoms import DescriptorSettings
 from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours
 from dynrefine.geometry.neighbours import displacements
 from dynrefine.surfaces.networks import dense_layers

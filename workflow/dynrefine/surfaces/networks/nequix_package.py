@@ -5,7 +5,7 @@ from typing import Any
 
 from dynrefine.campaign.numerics import numerics
 from dynrefine.config.foundation import unlike_its_file
-from dynrefine.config.surfaces import NequixSettings
+from dynrefine.config.surfaces.nequix import NequixSettings
 from dynrefine.errors import CampaignError
 
 

@@ -1,0 +1,61 @@
+"""What every surface says of itself."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from dynrefine.config.base import PositiveFloat, Section
+from dynrefine.config.data import Element, GivenModel
+
+
+class SurfaceSettings(Section):
+    """What every surface says of itself.
+
+    A potential is `trained` on the data set of the campaign or begins with the parameters of its settings, may know
+    `mixtures` of elements, or certain ones alone (`symbols`), and may be other surfaces too (`serves_as`).
+    """
+
+    trained: ClassVar[bool] = True
+    mixtures: ClassVar[bool] = True
+    symbols: ClassVar[tuple[str, ...] | None] = None
+    serves_as: ClassVar[tuple[str, ...]] = ()
+
+    kind: str = Field(description="Kind of surface.")
+    cutoff: PositiveFloat = Field(description="Distance beyond which atoms do not see each other, Å.")
+    file: GivenModel | None = Field(
+        None,
+        description="NPZ that the parameters are taken from as they are, a path or {url, sha256}, instead of a "
+        "training; a campaign or an export made it with these settings and elements; null: none.",
+        examples=[None],
+    )
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether the campaign trains it."""
+        return self.trained and self.file is None
+
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        """The parameters that are single numbers with names, with their units."""
+        return {}
+
+    @property
+    def molecule(self) -> Sequence[tuple[str, tuple[float, float, float]]] | None:
+        """Symbols and places (Å) of the atoms that sampling begins with, many times; none: single atoms."""
+        return None
+
+
+def description(settings: SurfaceSettings, elements: Sequence[Element]) -> dict[str, Any]:
+    """What the file of a model says of the configuration that made it."""
+    own = settings.model_dump(exclude={"file"})
+    return {**own, "elements": [element.model_dump() for element in elements]}
+
+
+def differences(
+    found: Mapping[str, Any], settings: SurfaceSettings, elements: Sequence[Element]
+) -> Iterator[str]:
+    """What the file of a model says otherwise than the configuration: "cutoff is 5 in the file and 6 in ..."."""
+    for name, value in description(settings, elements).items():
+        if found.get(name) != value:
+            yield f"{name} is {found.get(name)} in the file and {value} in the configuration"

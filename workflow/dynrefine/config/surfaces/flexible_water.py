@@ -1,0 +1,146 @@
+"""Settings of classical models of flexible water."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from dynrefine.config.base import NonNegativeFloat, PositiveFloat, Repeats
+from dynrefine.config.surfaces.lennard_jones import LennardJonesPairs
+
+KILOCALORIE = 4.184  # kJ
+# Lengths in Å, energies in kJ/mol, angles in degrees, charges in e.
+WATER_MODELS: Mapping[str, Mapping[str, float]] = {
+    # Wu, Tepper, Voth, J. Chem. Phys. 124, 024503 (2006)
+    "spc_fw": {
+        "sigma": 3.165492,
+        "epsilon": 0.1554253 * KILOCALORIE,
+        "charge_H": 0.41,
+        "gamma": 1.0,
+        "bond_length": 1.012,
+        "bond_constant": 1059.162 * KILOCALORIE,
+        "bond_anharmonicity": 0.0,
+        "angle": 113.24,
+        "angle_constant": 75.90 * KILOCALORIE,
+    },
+    # Habershon, Markland, Manolopoulos, J. Chem. Phys. 131, 024501 (2009): D = 116.09 kcal/mol, α = 2.287 1/Å
+    "q_tip4p_f": {
+        "sigma": 3.1589,
+        "epsilon": 0.1852 * KILOCALORIE,
+        "charge_H": 0.5564,
+        "gamma": 0.73612,
+        "bond_length": 0.9419,
+        "bond_constant": 2.0 * 116.09 * 2.287**2 * KILOCALORIE,
+        "bond_anharmonicity": 2.287,
+        "angle": 107.4,
+        "angle_constant": 87.85 * KILOCALORIE,
+    },
+}
+
+
+_SPC_FW = WATER_MODELS["spc_fw"]
+
+
+class FlexibleWaterSettings(LennardJonesPairs):
+    symbols: ClassVar[tuple[str, ...] | None] = ("O", "H")
+    serves_as: ClassVar[tuple[str, ...]] = ("dipole",)
+
+    kind: Literal["flexible_water"] = Field(
+        description="Kind of potential (flexible_water: point charges, Lennard-Jones between oxygens, bonds and "
+        "angles, without a data set).",
+        examples=["flexible_water"],
+    )
+    model: Literal["spc_fw", "q_tip4p_f"] = Field(
+        "spc_fw", description="Published model whose parameters are taken where they are not given."
+    )
+    sigma: PositiveFloat = Field(
+        _SPC_FW["sigma"],
+        description="Distance of oxygens at which their Lennard-Jones energy is zero, at the start, Å.",
+    )
+    epsilon: PositiveFloat = Field(
+        _SPC_FW["epsilon"], description="Depth of that energy at the start, kJ/mol."
+    )
+    charge_H: PositiveFloat = Field(
+        _SPC_FW["charge_H"],
+        description="Charge of a hydrogen at the start, e; the oxygen has minus twice as much.",
+    )
+    gamma: Annotated[float, Field(gt=0.6, le=1.0)] = Field(
+        _SPC_FW["gamma"],
+        description="Where the oxygen's charge is, pure number: γ r_O + (1 - γ)/2 (r_H + r_H'); 1: on the oxygen, "
+        "where it stays in the refinement.",
+    )
+    bond_length: PositiveFloat = Field(
+        _SPC_FW["bond_length"], description="Length r₀ of a bond without strain at the start, Å."
+    )
+    bond_constant: PositiveFloat = Field(
+        _SPC_FW["bond_constant"],
+        description="Force constant k of a bond at the start, kJ/(mol Å²): k/2 (Δ² - aΔ³ + 7/12 a²Δ⁴) with "
+        "Δ = r - r₀.",
+    )
+    bond_anharmonicity: NonNegativeFloat = Field(
+        _SPC_FW["bond_anharmonicity"],
+        description="The a in it at the start, 1/Å; 0: a harmonic bond, which it stays in the refinement.",
+    )
+    angle: Annotated[float, Field(gt=0.0, lt=180.0)] = Field(
+        _SPC_FW["angle"],
+        description="Angle θ₀ of a molecule without strain at the start, degrees; as a parameter in rad.",
+    )
+    angle_constant: PositiveFloat = Field(
+        _SPC_FW["angle_constant"],
+        description="Force constant k of the angle at the start, kJ/(mol rad²): k/2 (θ - θ₀)².",
+    )
+    cutoff: PositiveFloat = Field(9.0, description="Distance beyond which sites do not see each other, Å.")
+    electrostatics: Literal["damped_shifted_force", "ewald"] = Field(
+        "damped_shifted_force",
+        description="How charges act beyond the cutoff (damped_shifted_force: each is neutralised on the sphere, by "
+        "Fennell & Gezelter, cheap; ewald: all periodic images, in a conductor).",
+    )
+    damping: NonNegativeFloat | None = Field(
+        None,
+        description="Damping α of the Coulomb energy within the cutoff, 1/Å; null: 0.2, and 3.2 over the cutoff with "
+        "ewald.",
+    )
+    reciprocal_vectors: Repeats = Field(
+        [8, 8, 8],
+        description="Multiples of each reciprocal cell vector up to which the waves of ewald are summed.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_model(cls, values: Any) -> Any:
+        """What is not given is that of the model."""
+        return (
+            {**WATER_MODELS.get(str(values.get("model")), {}), **values}
+            if isinstance(values, dict)
+            else values
+        )
+
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        """Those that are refined."""
+        units = {
+            "sigma": "Å",
+            "epsilon": "eV",
+            "charge_H": "e",
+            "bond_length": "Å",
+            "bond_constant": "eV/Å²",
+            "angle": "rad",
+            "angle_constant": "eV/rad²",
+        }
+        anharmonic = {"bond_anharmonicity": "1/Å"} if self.bond_anharmonicity else {}
+        return units | anharmonic | ({"gamma": "1"} if self.gamma < 1.0 else {})
+
+    @property
+    def alpha(self) -> float:
+        """The damping of the Coulomb energy, 1/Å."""
+        if self.damping is not None:
+            return self.damping
+        return 0.2 if self.electrostatics == "damped_shifted_force" else 3.2 / self.cutoff
+
+    @property
+    def molecule(self) -> Sequence[tuple[str, tuple[float, float, float]]]:
+        """A molecule without strain."""
+        half = math.radians(0.5 * self.angle)
+        across, along = self.bond_length * math.sin(half), self.bond_length * math.cos(half)
+        return [("O", (0.0, 0.0, 0.0)), ("H", (across, 0.0, along)), ("H", (-across, 0.0, along))]

@@ -1,0 +1,48 @@
+"""Settings of Lennard-Jones potentials."""
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from dynrefine.config.base import PositiveFloat
+from dynrefine.config.surfaces.base import SurfaceSettings
+
+
+class LennardJonesPairs(SurfaceSettings):
+    """How a Lennard-Jones energy ends at the cutoff."""
+
+    trained: ClassVar[bool] = False
+
+    cutoff: PositiveFloat = Field(10.0, description="Distance beyond which atoms do not see each other, Å.")
+    truncation: Literal["truncated", "shifted", "force_shifted", "switched"] = Field(
+        "switched",
+        description="What happens at the cutoff (truncated: the energy jumps; shifted: no jump of the energy; "
+        "force_shifted: none of the force either; switched: both fall to zero smoothly).",
+    )
+    switching_width: PositiveFloat = Field(
+        1.0, description="Distance over which the energy is switched to zero before the cutoff, Å."
+    )
+    tail_correction: bool = Field(
+        True, description="Add what the cutoff takes away, for a uniform liquid, to energy and pressure."
+    )
+
+
+class LennardJonesSettings(LennardJonesPairs):
+    mixtures: ClassVar[bool] = False
+
+    kind: Literal["lennard_jones"] = Field(
+        description="Kind of potential (lennard_jones: 12-6 potential of one element, without a data set).",
+        examples=["lennard_jones"],
+    )
+    sigma: PositiveFloat = Field(
+        description="Where the pair energy is zero, at the start, Å.", examples=[3.4]
+    )
+    epsilon: PositiveFloat = Field(
+        description="Depth of the pair energy at the start, kJ/mol.", examples=[0.998]
+    )
+
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        """Of the pair energy."""
+        return {"sigma": "Å", "epsilon": "eV"}
