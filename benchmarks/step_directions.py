@@ -26,7 +26,8 @@ from dynrefine.datasets.reading import read_frames
 from dynrefine.files.arrays import read_arrays, required
 from dynrefine.files.gradients import load_gradient
 from dynrefine.files.models import Model, load_model
-from dynrefine.refinement.force_metric import Metric, Rows, damped, unlabelled
+from dynrefine.refinement.force_metric import unlabelled
+from dynrefine.refinement.natural_gradient import Metric, Rows, damped
 from dynrefine.refinement.total_gradient import Gradient, gather_gradient
 from dynrefine.statistics import standard_error
 from dynrefine.training.potential import predictions

@@ -12,7 +12,7 @@ from campaigns import TOY
 from dynrefine.files.arrays import read_arrays
 from dynrefine.files.gradients import load_gradient
 from dynrefine.files.models import flat_parameters, load_model
-from dynrefine.refinement.force_metric import Rows, Ruler
+from dynrefine.refinement.natural_gradient import Rows, Ruler
 from dynrefine.refinement.update import optimiser_of
 
 CHUNKS = ("00", "01")

@@ -9,7 +9,7 @@ from finished_campaign import FinishedCampaign
 
 from dynrefine.refinement.covariance import Property
 from dynrefine.refinement.drawn_potentials import drawn_changes, spread
-from dynrefine.refinement.force_metric import Rows
+from dynrefine.refinement.natural_gradient import Rows
 from dynrefine.refinement.sensitivities import Derivatives
 from dynrefine.report.determination import determination_chapter
 

@@ -17,14 +17,8 @@ from dynrefine.files.models import flat_parameters, save_model
 from dynrefine.geometry.frames import LabelledFrames
 from dynrefine.geometry.frames_with_neighbours import with_neighbours
 from dynrefine.refinement import force_metric
-from dynrefine.refinement.force_metric import (
-    Products,
-    Rows,
-    Ruler,
-    drawn_directions,
-    force_probes,
-    natural_step,
-)
+from dynrefine.refinement.force_metric import Products, drawn_directions, force_probes
+from dynrefine.refinement.natural_gradient import Rows, Ruler, natural_step
 from dynrefine.refinement.total_gradient import refined_parameters
 from dynrefine.steps.loading_metric import load_metric
 from dynrefine.steps.measure_force_metric import measure_force_metric

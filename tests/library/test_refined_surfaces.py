@@ -33,12 +33,12 @@ from dynrefine.properties.base import Conditions
 from dynrefine.properties.infrared import Infrared
 from dynrefine.quantities.base import Observer
 from dynrefine.refinement import refined_surface
-from dynrefine.refinement.force_metric import Rows, Ruler
 from dynrefine.refinement.gradient_check import (
     CheckedLosses,
     compare_with_backpropagation,
     compare_with_finite_differences,
 )
+from dynrefine.refinement.natural_gradient import Rows, Ruler
 from dynrefine.refinement.refined_surface import LabelledSurface, surface_anchor, surface_probes
 from dynrefine.refinement.total_gradient import (
     Gradient,

@@ -18,7 +18,6 @@ from dynrefine.files.gradients import ChunkGradient
 from dynrefine.files.history import Entry, begun, load_history, save_history
 from dynrefine.files.models import create_model, flat_parameters
 from dynrefine.files.trajectories import Trajectories
-from dynrefine.refinement.force_metric import Rows, Ruler
 from dynrefine.refinement.history import (
     conditions,
     named_derivatives,
@@ -27,6 +26,7 @@ from dynrefine.refinement.history import (
     smallest_sample_size,
     terms,
 )
+from dynrefine.refinement.natural_gradient import Rows, Ruler
 from dynrefine.refinement.total_gradient import Gradient, gather_gradient, parameter_scales
 from dynrefine.refinement.update import has_converged, optimiser_of, step
 from dynrefine.statistics import Estimate, shortened, sum_with_error

@@ -5,7 +5,7 @@ the frames as well as the refined one does: their changes δ of its parameters h
 
     C₀ = r² (G + λ)⁻¹ / n,
 
-G the metric of the forces and λ its damping (`force_metric`), with n such that δ changes the forces by r on the
+G the metric of the forces and λ its damping (`natural_gradient`), with n such that δ changes the forces by r on the
 average. A property p changes by J δ. Over the draws its root mean square is what the frames leave open. What remains
 of it where the fitted properties are as measured is found by leaving out one potential at a time: the others tell, by
 
@@ -23,7 +23,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from dynrefine.refinement.covariance import Property
-from dynrefine.refinement.force_metric import Metric, damped
+from dynrefine.refinement.natural_gradient import Metric, damped
 
 
 def drawn_changes(

@@ -1,17 +1,7 @@
-"""Lengths in parameter space, measured by what they do to the forces on the ab initio frames.
+"""The metric of the forces on the ab initio frames (`natural_gradient` has the equations).
 
-With J the derivative of all force components with respect to the parameters, a change δ of the parameters changes the
-forces by a mean square of δᵀ G δ, G = JᵀJ / components. The natural gradient step
-
-    δ = -r (G + λ)⁻¹ g / sqrt(gᵀ (G + λ)⁻¹ g)
-
-lowers a loss of gradient g the most among all steps that change the forces by r (Amari, Neural Comput. 10, 251
-(1998)): the measured property is bought at the least cost in ab initio accuracy, and noise of the gradient in
-directions that would wreck the forces hardly moves the parameters.
-
-G is estimated as AᵀA / M with M random projections of the forces, whose derivatives are the rows of A. By Woodbury's
-identity the step needs A Aᵀ [M, M], measured once, and the products A g and Aᵀ y: of the rows where they fit into
-memory, else by a derivative of the forces along g and one of their projection on y.
+Its rows are the derivatives of M random projections of the forces by the parameters. Where they do not fit into
+memory, A Aᵀ is made of blocks of rows, A g is a derivative of the forces along g, Aᵀ y one of their projection on y.
 """
 
 import math
@@ -19,12 +9,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, Protocol
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Float, Int
 
 from dynrefine.dynamics.mapping import LARGEST_METRIC, Blocks, for_each, sum_each
@@ -35,43 +24,6 @@ from dynrefine.surfaces.forward_mode import jvp
 
 _BATCH = 8  # probes or frames at once on an accelerator
 _BLOCK = 2**25  # those of a block of rows where they do not fit
-
-
-class Metric(Protocol):
-    """Random projections of the forces and their derivatives by the parameters, rows a with G = mean of a aᵀ.
-
-    Attributes:
-        gram: a·a' of all pairs of rows, (eV/Å)².
-    """
-
-    @property
-    def gram(self) -> Float[np.ndarray, "M M"]: ...
-
-    def along(self, change: Float[np.ndarray, " P"]) -> Float[np.ndarray, " M"]:
-        """What a change of the parameters does to each projection."""
-
-    def pulled_back(self, amounts: Float[np.ndarray, " M"]) -> Float[np.ndarray, " P"]:
-        """The sum of the rows times these amounts."""
-
-
-@dataclass(frozen=True, eq=False)
-class Rows:
-    """The metric whose rows are in memory."""
-
-    rows: Float[np.ndarray, "M P"]
-
-    @property
-    def gram(self) -> Float[np.ndarray, "M M"]:
-        """a·a' of all pairs of rows, (eV/Å)²."""
-        return self.rows @ self.rows.T
-
-    def along(self, change: Float[np.ndarray, " P"]) -> Float[np.ndarray, " M"]:
-        """What a change of the parameters does to each projection."""
-        return self.rows @ change
-
-    def pulled_back(self, amounts: Float[np.ndarray, " M"]) -> Float[np.ndarray, " P"]:
-        """The sum of the rows times these amounts."""
-        return amounts @ self.rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,68 +138,6 @@ def gram_of(
             block = np.arange(start, min(start + length, count))
             rows[block] = rows_of(data, doubled, block)
         return np.asarray(rows @ rows.T)
-
-
-@dataclass(frozen=True)
-class Damped:
-    """(G + λ)⁻¹, through the inverse of a matrix of the probes (Woodbury), which are fewer than the parameters.
-
-    Attributes:
-        metric: G.
-        shift: λ, (eV/Å)².
-        inner: (λ M + A Aᵀ)⁻¹.
-    """
-
-    metric: Metric
-    shift: float
-    inner: Float[np.ndarray, "M M"]
-
-    def __call__(self, vector: Float[np.ndarray, " P"]) -> Float[np.ndarray, " P"]:
-        """Its product with a vector."""
-        return (vector - self.metric.pulled_back(self.inner @ self.metric.along(vector))) / self.shift
-
-
-def damped(metric: Metric, damping: float, parameters: int) -> Damped:
-    """The inverse of the damped metric.
-
-    Arguments:
-        metric: of the forces.
-        damping: λ in units of the mean diagonal element of G.
-        parameters: number P of them.
-    """
-    gram = np.asarray(metric.gram, float)
-    shift = damping * np.trace(gram) / (len(gram) * parameters)
-    return Damped(metric, shift, np.linalg.inv(shift * len(gram) * np.eye(len(gram)) + gram))
-
-
-@dataclass(frozen=True, eq=False)
-class Ruler:
-    """What a natural gradient step is measured by, and how long it is.
-
-    Attributes:
-        metric: of the forces, or of what another surface predicts.
-        radius: r in the unit of the metric's rows, eV/Å of the forces.
-    """
-
-    metric: Metric
-    radius: float
-
-
-def natural_step(ruler: Ruler, damping: float) -> optax.GradientTransformation:
-    """The natural gradient step of a fixed length, as an optimiser of Optax for a parameter vector [P].
-
-    Arguments:
-        ruler: of the step.
-        damping: λ in units of the mean diagonal element of G.
-    """
-
-    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
-        vector = np.asarray(updates, float)
-        solved = damped(ruler.metric, damping, len(vector))(vector)
-        length = math.sqrt(max(float(vector @ solved), np.finfo(float).tiny))
-        return jnp.asarray(-ruler.radius * solved / length, updates.dtype), state
-
-    return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
 
 
 def probe_rows(

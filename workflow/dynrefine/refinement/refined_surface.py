@@ -1,8 +1,8 @@
 """What holds a surface that is refined with the potential: the labels that it was trained on.
 
 Its errors are part of the objective, as those of the potential are; the length of its steps is what they do to its
-predictions (`force_metric` has the equations). Both are told in units of the spread of the labels about their means
-over the frames.
+predictions (`natural_gradient` has the equations). Both are told in units of the spread of the labels about their
+means over the frames.
 """
 
 import math

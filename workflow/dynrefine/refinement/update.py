@@ -11,7 +11,7 @@ import optax
 from dynrefine.config.refinement import StepSettings, StopSettings
 from dynrefine.errors import CampaignError
 from dynrefine.files.models import Model, flat_parameters
-from dynrefine.refinement.force_metric import Ruler, natural_step
+from dynrefine.refinement.natural_gradient import Ruler, natural_step
 from dynrefine.refinement.total_gradient import Gradient
 
 logger = logging.getLogger(__name__)

@@ -6,7 +6,8 @@ from dynrefine.datasets.arrays import to_arrays
 from dynrefine.datasets.reading import read_frames
 from dynrefine.files.arrays import read_arrays
 from dynrefine.files.models import load_model
-from dynrefine.refinement.force_metric import Metric, Products, Rows
+from dynrefine.refinement.force_metric import Products
+from dynrefine.refinement.natural_gradient import Metric, Rows
 
 
 def load_metric(job: Job, settings: PotentialStep) -> Metric:

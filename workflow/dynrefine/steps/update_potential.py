@@ -17,7 +17,7 @@ from dynrefine.files.models import Model, save_model
 from dynrefine.files.objectives import load_objective
 from dynrefine.files.trajectories import Trajectories, load_trajectories
 from dynrefine.refinement import history as entries
-from dynrefine.refinement.force_metric import Rows, Ruler
+from dynrefine.refinement.natural_gradient import Rows, Ruler
 from dynrefine.refinement.total_gradient import gather_gradient, parameter_scales, placed, surface_scales
 from dynrefine.refinement.update import has_converged, step
 from dynrefine.steps.loading import load_potential
