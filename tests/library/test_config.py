@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import PydanticUserError
 from snakemake.utils import update_config
 
 from dynrefine.config import check_files, load_config
+from dynrefine.config.base import Section
 from dynrefine.config.dynamics import PathIntegralSettings, State, state_labels
 from dynrefine.config.load import read_together, read_yaml
 from dynrefine.config.properties import PROPERTIES
@@ -786,3 +788,12 @@ def test_dipole_surfaces_are_refined_on_top_of_the_campaigns_of_water(names):
     together = load_config(read_together([ROOT / f"config/{name}.yaml" for name in names]))
     assert list(together.refined_surfaces()) == ["dipole"]
     assert list(together.joined().potential.surfaces) == ["potential", "dipole"]
+
+
+def test_settings_are_built_without_reading_the_names_of_whoever_uses_them():
+    class Own(Section):
+        value: "Number"
+
+    Number = float
+    with pytest.raises(PydanticUserError, match="not fully defined"):
+        Own(value=Number(1))

@@ -1,7 +1,7 @@
 """What all sections of the configuration share."""
 
 from fnmatch import fnmatchcase
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import (
     BaseModel,
@@ -19,6 +19,14 @@ class Section(BaseModel):
 
     # Built when first used: a job uses a few of the sections.
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
+
+    @classmethod
+    def model_rebuild(cls, *, force: bool = False, raise_errors: bool = True, **_: Any) -> bool | None:
+        """Build it without the local names of whoever uses it: to read those can crash Python 3.13.0 to 3.13.2.
+
+        See python/cpython issue 128396.
+        """
+        return super().model_rebuild(force=force, raise_errors=raise_errors, _types_namespace={})
 
 
 class TrainableSettings(Section):
