@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dynrefine.errors import CampaignError
-from dynrefine.labelling.cp2k import parse_output
+from dynrefine.labelling.cp2k_output import parse_output
 
 PRINTED = Path(__file__).with_name("cp2k_water_pair.out").read_text()
 NUMBER = r"(-?\d+\.\d+)"

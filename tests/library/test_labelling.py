@@ -14,7 +14,9 @@ from dynrefine.datasets.conventions import formal_charges
 from dynrefine.datasets.reading import read_frames
 from dynrefine.errors import CampaignError
 from dynrefine.labelling import label_batch, settings_hash
-from dynrefine.labelling.cp2k import CP2K, input_text, parse_output, stages, version
+from dynrefine.labelling.cp2k import CP2K, stages
+from dynrefine.labelling.cp2k_input import input_text
+from dynrefine.labelling.cp2k_output import parse_output, version
 from dynrefine.labelling.wannier_centres import local_dipoles, read_centres
 
 REPOSITORY = Path(__file__).parents[2]
