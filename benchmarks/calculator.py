@@ -21,7 +21,7 @@ from cases import LARGE_SURFACE, fastest, large_water
 from parts import SUPERCELLS
 
 from dynrefine.ase import DynrefineCalculator
-from dynrefine.campaign.job import configure_jax
+from dynrefine.campaign.jax_setup import configure_jax
 from dynrefine.config.data import WATER
 from dynrefine.config.surfaces.embedded_atoms import EmbeddedAtomSettings
 from dynrefine.datasets.reading import read_frames

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from cases import Case, argon, fastest
 
-from dynrefine.campaign.job import configure_jax
+from dynrefine.campaign.jax_setup import configure_jax
 from dynrefine.dynamics.leapfrog import ObservationTimes, propagate
 from dynrefine.units import KILOJOULE_PER_MOLE
 

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from cases import Case, argon, fastest, large_water, water
 
-from dynrefine.campaign.job import configure_jax
+from dynrefine.campaign.jax_setup import configure_jax
 from dynrefine.dynamics.adjoint import adjoint_leg
 from dynrefine.dynamics.leapfrog import ObservationTimes, propagate
 from dynrefine.dynamics.mapping import for_each

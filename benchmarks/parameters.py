@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from cases import SURFACE, Case, fastest, water
 
-from dynrefine.campaign.job import configure_jax
+from dynrefine.campaign.jax_setup import configure_jax
 from dynrefine.config.data import WATER
 from dynrefine.config.surfaces.embedded_atoms import EmbeddedAtomSettings
 from dynrefine.datasets.arrays import to_arrays

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from cases import argon, fastest, large_water, rich_water, water
 
-from dynrefine.campaign.job import configure_jax
+from dynrefine.campaign.jax_setup import configure_jax
 from dynrefine.geometry.system import Point
 from dynrefine.quantities.base import Observer
 from dynrefine.surfaces.base import Surface

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dynrefine.campaign.job import configure_jax
+from dynrefine.campaign.jax_setup import configure_jax
 from dynrefine.config import load_config
 from dynrefine.config.dynamics import NeighbourSettings
 from dynrefine.datasets.reading import read_frames

@@ -20,7 +20,7 @@ from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from ase.md.verlet import VelocityVerlet
 
 from dynrefine.ase import DynrefineCalculator
-from dynrefine.campaign.job import configure_jax
+from dynrefine.campaign.jax_setup import configure_jax
 from dynrefine.units import GRAM_PER_CUBIC_CENTIMETRE
 
 RECORDS = 1000  # of a run

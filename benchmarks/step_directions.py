@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from dynrefine.campaign.job import configure_jax
+from dynrefine.campaign.jax_setup import configure_jax
 from dynrefine.config import load_config
 from dynrefine.config.model import Config
 from dynrefine.datasets.arrays import to_arrays

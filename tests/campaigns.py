@@ -19,7 +19,7 @@ import pandas as pd
 import yaml
 from compilation import ENVIRONMENT
 
-from dynrefine.campaign.job import CACHE_VARIABLE
+from dynrefine.campaign.jax_setup import CACHE_VARIABLE
 from dynrefine.config import load_config
 from dynrefine.files.history import TIME_PER_STEP
 

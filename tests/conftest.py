@@ -13,7 +13,7 @@ from jaxtyping import install_import_hook
 from promotion import allow_promotion
 from shapes import WITH_SHAPES
 
-from dynrefine.campaign.job import keep_programs
+from dynrefine.campaign.jax_setup import keep_programs
 from dynrefine.campaign.numerics import configure_numerics
 
 configure_numerics("float64")

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from packaging.requirements import Requirement
 
-from dynrefine.campaign import job
-from dynrefine.campaign.job import FAULTY_RELEASES, _require_sound_release
+from dynrefine.campaign import jax_setup
+from dynrefine.campaign.jax_setup import FAULTY_RELEASES, _require_sound_release
 from dynrefine.errors import CampaignError
 
 # jaxlib 0.10.2 went wrong beyond 16,384 rows in double and 32,768 in single precision (jax-ml/jax issue 39103).
@@ -98,9 +98,9 @@ def test_a_job_on_a_faulty_release_ends_in_one_sentence(release):
 
 
 def test_every_job_looks_at_the_release_first(monkeypatch):
-    monkeypatch.setattr(job, "version", lambda name: next(iter(FAULTY_RELEASES)))
+    monkeypatch.setattr(jax_setup, "version", lambda name: next(iter(FAULTY_RELEASES)))
     with pytest.raises(CampaignError, match=f"jaxlib is {next(iter(FAULTY_RELEASES))}"):
-        job.configure_jax("float64", threads=1)
+        jax_setup.configure_jax("float64", threads=1)
 
 
 def test_faulty_releases_cannot_be_installed_with_the_library():

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 
-from dynrefine.campaign.job import QUIET_VARIABLE
+from dynrefine.campaign.logs import QUIET_VARIABLE
 
 SCRIPT = """
 import logging, os

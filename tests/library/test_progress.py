@@ -16,7 +16,7 @@ pytest.importorskip("snakemake_interface_logger_plugins")
 from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake_interface_logger_plugins.settings import OutputSettingsLoggerInterface
 
-from dynrefine.campaign.job import QUIET_VARIABLE
+from dynrefine.campaign.logs import QUIET_VARIABLE
 from snakemake_logger_plugin_dynrefine import QUIET_JOBS, LogHandler
 from snakemake_logger_plugin_dynrefine.progress import Progress
 

@@ -287,7 +287,7 @@ def test_a_job_of_one_thread_keeps_one_thread_busy(tmp_path):
 
 
 def test_the_cache_of_compiled_programs_can_lie_elsewhere(tmp_path, monkeypatch):
-    from dynrefine.campaign.job import CACHE_VARIABLE, compilation_cache
+    from dynrefine.campaign.jax_setup import CACHE_VARIABLE, compilation_cache
 
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
     assert compilation_cache().parent == tmp_path

@@ -1,46 +1,29 @@
-"""Jobs: steps of a campaign with their logs, how JAX is set up for them, and errors in one line."""
+"""Jobs: steps of a campaign with their logs, their devices, and errors in one line."""
 
-import hashlib
 import importlib
 import json
 import logging
 import os
 import platform
-import re
 import sys
 import time
 from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from dynrefine import __version__
 from dynrefine.campaign.devices import CPU, chosen_device, memory_sentence, threads_on
-from dynrefine.campaign.performance import Performance, measured, watch_compilation
+from dynrefine.campaign.jax_setup import configure_jax
+from dynrefine.campaign.logs import drop_false_alarms, open_log
+from dynrefine.campaign.performance import Performance, measured
 from dynrefine.campaign.provenance import config_hash
 from dynrefine.config.steps import STEPS
 from dynrefine.errors import CampaignError
 from dynrefine.files.arrays import origin
-
-CACHE_VARIABLE = "DYNREFINE_COMPILATION_CACHE"
-# Set by Snakemake's logger of this project, which tells what the logs say.
-QUIET_VARIABLE = "DYNREFINE_QUIET_JOBS"
-
-# Releases of jaxlib that compute wrong numbers or crash on CPUs; pyproject.toml excludes them too.
-FAULTY_RELEASES = {
-    "0.10.2": "computes wrong numbers on CPUs without a sign (jax-ml/jax issues 39103 and 39352)",
-    "0.11.0": "crashes or hangs in sums on CPUs (jax-ml/jax issue 39257)",
-}
-
-# XLA 0.10.1 says so of each program from the cache, on the CPU that compiled it too: these two are wishes of its
-# compiler, not instructions of a CPU (openxla/xla issue 44565). A feature that is missing has a line of its own.
-_FALSE_ALARM = re.compile(
-    rb"^E\d+ .*cpu_aot_loader.*Target machine feature \+prefer-no-(gather|scatter) .*\n", re.M
-)
 
 logger = logging.getLogger(__name__)
 
@@ -118,7 +101,7 @@ def surroundings(snakemake: Any) -> Generator[None]:
     """
     started, performance = time.monotonic(), Performance()
     log = Path(snakemake.log[0])
-    _open_log(log)
+    open_log(log)
     logger.info("started %s on %s with dynrefine %s", _now(), _host(), __version__)
     logger.info("job: %s", json.dumps(_description(snakemake), ensure_ascii=False, default=str))
     try:
@@ -153,88 +136,7 @@ def surroundings(snakemake: Any) -> Generator[None]:
             time.monotonic() - started,
             performance.compilation_seconds,
         )
-        _drop_false_alarms(log)
-
-
-@dataclass(frozen=True)
-class JaxDevice:
-    """What JAX computes on, and how.
-
-    Attributes:
-        platform: "cpu", "gpu" ...
-        kind: the model, as JAX names it.
-        precision: "float32" or "float64".
-        threads: of the CPU.
-        version: of JAX.
-    """
-
-    platform: str
-    kind: str
-    precision: str
-    threads: int
-    version: str
-
-    def __str__(self) -> str:
-        """For the log of a job."""
-        device = f"{self.platform} ({self.kind}), {self.precision}"
-        return f"{device}, {self.threads} CPU threads, jax {self.version}"
-
-
-def configure_jax(precision: str, threads: int) -> JaxDevice:
-    """Set JAX up for this process; call it before the first computation.
-
-    Arguments:
-        precision: "float32" or "float64".
-        threads: CPU threads that compile and compute.
-
-    Raises:
-        CampaignError: the installed release of jaxlib is known to be faulty.
-    """
-    _require_sound_release(version("jaxlib"))
-    # XLA takes the size of its thread pool from here when the first array is made; its flags do not limit it.
-    os.environ["NPROC"] = str(threads)
-    import jax
-
-    from dynrefine.campaign.numerics import configure_numerics
-
-    watch_compilation(jax)
-    configure_numerics(precision)
-    keep_programs(compilation_cache())
-    device = jax.devices()[0]
-    return JaxDevice(device.platform, device.device_kind, precision, threads, jax.__version__)
-
-
-def keep_programs(folder: Path) -> None:
-    """Let JAX keep what it compiles, however little, in a folder, and read it from there."""
-    import jax
-
-    jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-
-
-def _require_sound_release(jaxlib: str) -> None:
-    if jaxlib in FAULTY_RELEASES:
-        raise CampaignError(
-            f"jaxlib is {jaxlib}, which {FAULTY_RELEASES[jaxlib]}: expected a release that computes right; install "
-            "the versions of envs/requirements.txt."
-        )
-
-
-def compilation_cache() -> Path:
-    """The folder of compiled programs, one for each type of CPU: nodes may share a file system."""
-    folder = Path(os.environ.get(CACHE_VARIABLE, "results/.jax_cache")).absolute()
-    return folder / hashlib.sha256(_cpu_type().encode()).hexdigest()[:12]
-
-
-def _cpu_type() -> str:
-    """The instructions the CPU knows, or its name where the system does not tell."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    kinds = ("flags", "Features", "model name")
-    return "\n".join(sorted({line for line in lines if line.startswith(kinds)}))
+        drop_false_alarms(log)
 
 
 def _now() -> str:
@@ -256,46 +158,6 @@ def _description(snakemake: Any) -> dict[str, Any]:
         "threads": snakemake.threads,
         "parameters": dict(snakemake.params.items()),
     }
-
-
-class _Formatter(logging.Formatter):
-    """Progress with the seconds since the start; warnings and errors with their name in front."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
-        if record.levelno < logging.WARNING:
-            return f"{record.relativeCreated / 1000:9.1f} s  {text}"
-        return f"{record.levelname.lower()}: {text}"
-
-
-def _open_log(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    log = logging.FileHandler(path, mode="w", encoding="utf-8")
-    handlers: list[logging.Handler] = [log]
-    if not os.environ.get(QUIET_VARIABLE):
-        terminal = logging.StreamHandler(os.fdopen(os.dup(2), "w", encoding="utf-8"))
-        terminal.setLevel(logging.WARNING)
-        handlers.append(terminal)
-    # what libraries write past Python's logging belongs to the log file too
-    if log.stream:
-        os.dup2(log.stream.fileno(), 2)
-    for handler in handlers:
-        handler.setFormatter(_Formatter())
-    logging.basicConfig(level=logging.INFO, handlers=handlers, force=True)
-    logging.captureWarnings(True)
-    for chatty in ("jax", "matplotlib"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
-
-
-def _drop_false_alarms(path: Path) -> None:
-    """Write the log anew without them, through standard error, so that what follows stands at its end."""
-    found = path.read_bytes()
-    kept = _FALSE_ALARM.sub(b"", found)
-    if len(kept) < len(found):
-        with open(2, "wb", closefd=False, buffering=0) as stream:
-            stream.seek(0)
-            stream.truncate()
-            stream.write(kept)
 
 
 def _origin_of(snakemake: Any) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from dynrefine import __version__
 PACKAGE = Path(__file__).parents[1]
 LIBRARIES = ("jax", "jaxlib", "numpy", "scipy", "optax", "ase")
 
-NUMERICS = "dynrefine.campaign.numerics"  # where `job` sets JAX up
+NUMERICS = "dynrefine.campaign.numerics"  # with which `jax_setup` sets JAX up
 _BOOKKEEPING = {"dynrefine.campaign", "dynrefine.config", "dynrefine.errors", "dynrefine.registry"}
 
 
