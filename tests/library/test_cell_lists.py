@@ -10,7 +10,8 @@ from neighbour_pairs import CUTOFF, pairs, pairs_of_ase
 from systems import SoftPairs
 
 from dynrefine.config.dynamics import NeighbourSettings
-from dynrefine.dynamics.force_field import ListFaults, force_field, with_sufficient_lists
+from dynrefine.dynamics.force_field import force_field
+from dynrefine.dynamics.sufficient_lists import ListFaults, with_sufficient_lists
 from dynrefine.geometry.cell_lists import CellGrid, cell_grid, cell_list
 from dynrefine.geometry.neighbours import displacements, images_per_axis, neighbour_list
 

@@ -23,9 +23,10 @@ from systems import (
 )
 
 from dynrefine.config.dynamics import NeighbourSettings
-from dynrefine.dynamics.force_field import force_field, with_sufficient_lists
+from dynrefine.dynamics.force_field import force_field
 from dynrefine.dynamics.leapfrog import ObservationTimes, Simulation, propagate
 from dynrefine.dynamics.replicas import run_legs
+from dynrefine.dynamics.sufficient_lists import with_sufficient_lists
 from dynrefine.errors import CampaignError
 from dynrefine.files.trajectories import join_directions, split_directions
 from dynrefine.geometry.cell import cubic_edge

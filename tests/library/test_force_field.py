@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from systems import ELEMENTS, SoftPairs, field_of
 
-from dynrefine.dynamics.force_field import ListFaults, list_faults, with_sufficient_lists
 from dynrefine.dynamics.leapfrog import ObservationTimes, Simulation
 from dynrefine.dynamics.replicas import run_legs
+from dynrefine.dynamics.sufficient_lists import ListFaults, list_faults, with_sufficient_lists
 from dynrefine.errors import CampaignError
 from dynrefine.geometry.cell_lists import CellGrid
 from dynrefine.geometry.system import Point, system_of

@@ -22,10 +22,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Num
 
-from dynrefine.dynamics.force_field import ForceField, ListFaults, list_faults, with_sufficient_lists
+from dynrefine.dynamics.force_field import ForceField
 from dynrefine.dynamics.leapfrog import Simulation
 from dynrefine.dynamics.mapping import Blocks, for_each, sum_each
 from dynrefine.dynamics.replicas import DIRECTIONS, compiled
+from dynrefine.dynamics.sufficient_lists import ListFaults, list_faults, with_sufficient_lists
 from dynrefine.geometry.neighbours import RecordedLists
 from dynrefine.geometry.system import Point
 from dynrefine.units import ACCELERATION

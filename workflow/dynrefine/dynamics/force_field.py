@@ -1,10 +1,8 @@
-"""A potential with the neighbour lists that dynamics needs, and the repair of lists that did not suffice."""
+"""A potential with the neighbour lists that dynamics needs."""
 
-import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,12 +20,7 @@ from dynrefine.geometry.neighbours import (
     neighbour_list,
     with_nearer,
 )
-from dynrefine.geometry.system import Point
 from dynrefine.surfaces.forward_mode import jvp
-
-logger = logging.getLogger(__name__)
-
-_ATTEMPTS = 8
 
 
 @dataclass(frozen=True)
@@ -120,103 +113,6 @@ class ForceField:
         return -gradient, *jax.tree.map(jnp.negative, along)
 
 
-@partial(jax.tree_util.register_dataclass, data_fields=["overflow", "outrun"], meta_fields=[])
-@dataclass(frozen=True)
-class ListFaults:
-    """What went wrong with neighbour lists on the way, bool each.
-
-    Attributes:
-        overflow: an atom had more neighbours than fit.
-        outrun: an atom moved by more than half the skin while a list served.
-    """
-
-    overflow: jax.Array
-    outrun: jax.Array
-
-    def __or__(self, other: "ListFaults") -> "ListFaults":
-        return ListFaults(self.overflow | other.overflow, self.outrun | other.outrun)
-
-    @classmethod
-    def none(cls) -> "ListFaults":
-        """No fault so far."""
-        return cls(jnp.asarray(False), jnp.asarray(False))
-
-
-def list_faults(
-    neighbours: NeighbourList, built_at: jax.Array, positions: jax.Array, skin: float
-) -> ListFaults:
-    """Faults of a list that was built at some positions and served until others [N, 3], Å."""
-    farthest = jnp.max(jnp.sum((positions - built_at) ** 2, axis=-1))
-    return ListFaults(neighbours.overflow, farthest > (0.5 * skin) ** 2)
-
-
-def over_points(
-    function: Callable[..., Any], field: ForceField, common: Any, points: Point, *others: Any
-) -> Any:
-    """Map function(field, common, point, neighbours, *others) over points, each with a fresh list.
-
-    Arguments:
-        function: of one point; one of a module is compiled once for all calls.
-        field: force field.
-        common: a tree of arrays that all points have in common, such as the parameters of the potential.
-        points: S of them.
-        others: trees of arrays [S, ...] with something more for each point.
-
-    Raises:
-        CampaignError: the lists cannot be made long enough.
-    """
-    return with_sufficient_lists(lambda field: _map_points(function, field, common, (points, *others)), field)
-
-
-def fold_points(
-    function: Callable[..., Any], total: Any, field: ForceField, common: Any, points: tuple[Any, ...]
-) -> Any:
-    """total <- function(total, field, common, point, neighbours, *others) for each point in turn.
-
-    Nothing is kept of a point: memory does not grow with their number.
-
-    Arguments:
-        function: of the total so far and one point; one of a module is compiled once for all calls.
-        total: at first, a tree of arrays.
-        field: force field.
-        common: a tree of arrays that all points have in common, such as the parameters of the potential.
-        points: S of them, and trees of arrays [S, ...] with something more for each.
-
-    Raises:
-        CampaignError: the lists cannot be made long enough.
-    """
-    return with_sufficient_lists(lambda field: _fold_points(function, field, total, common, points), field)
-
-
-@partial(jax.jit, static_argnames=("function", "field"))
-def _map_points(
-    function: Callable[..., Any], field: ForceField, common: Any, points: tuple[Any, ...]
-) -> tuple[Any, ListFaults]:
-    def one(own: tuple[Any, ...]) -> tuple[Any, ListFaults]:
-        point, *others = own
-        neighbours, faults = _fresh_list(field, point)
-        return function(field, common, point, neighbours, *others), faults
-
-    return jax.lax.map(one, points)
-
-
-@partial(jax.jit, static_argnames=("function", "field"))
-def _fold_points(
-    function: Callable[..., Any], field: ForceField, total: Any, common: Any, points: tuple[Any, ...]
-) -> tuple[Any, ListFaults]:
-    def one(total: Any, own: tuple[Any, ...]) -> tuple[Any, ListFaults]:
-        point, *others = own
-        neighbours, faults = _fresh_list(field, point)
-        return function(total, field, common, point, neighbours, *others), faults
-
-    return jax.lax.scan(one, total, points)
-
-
-def _fresh_list(field: ForceField, point: Point) -> tuple[NeighbourList, ListFaults]:
-    neighbours = field.neighbours(point.positions, point.cell)
-    return neighbours, list_faults(neighbours, point.positions, point.positions, field.skin)
-
-
 def force_field(
     surfaces: Sequence[Any],
     cells: Float[np.ndarray, "S 3 3"],
@@ -244,41 +140,6 @@ def force_field(
     )
 
 
-def _a_quarter_more(capacity: int) -> int:
-    """Rounded up to a multiple of 8."""
-    return 8 * (capacity * 5 // 32 + 1)
-
-
-Result = TypeVar("Result")
-
-
-def with_sufficient_lists(
-    run: Callable[[ForceField], tuple[Result, ListFaults]], field: ForceField
-) -> Result:
-    """Run dynamics; where a neighbour list did not suffice, make it longer or fresher and run again.
-
-    Raises:
-        CampaignError: repeated repairs did not help, as when the atoms have flown apart.
-    """
-    for _ in range(_ATTEMPTS):
-        result, faults = run(field)
-        if bool(jnp.any(faults.overflow)):
-            field = field.with_more_room()
-            logger.info("a neighbour list overflowed: running again with room for %d", field.capacity)
-        elif bool(jnp.any(faults.outrun)) and field.rebuild_interval > 1:
-            field = replace(field, rebuild_interval=max(field.rebuild_interval // 2, 1))
-            logger.info("atoms outran the skin: running again with lists of %d steps", field.rebuild_interval)
-        elif bool(jnp.any(faults.outrun)):
-            break
-        else:
-            return result
-    raise CampaignError(
-        f"atoms move so fast that neighbour lists cannot follow (skin {field.skin} Å, {field.rebuild_interval} "
-        f"steps, room for {field.capacity}): the potential has probably blown up; shorten the time step, "
-        "or train on more frames (labelling.geometries)."
-    )
-
-
 def require_finite(energies: jax.Array, timestep: float) -> None:
     """Make sure that no replica blew up, from energies [S, ...] in eV and the time step in fs.
 
@@ -291,6 +152,11 @@ def require_finite(energies: jax.Array, timestep: float) -> None:
             f"replica {int(np.argmin(finite))} blew up: its energy is not finite; shorten the time step (now "
             f"{timestep} fs) or train the potential on more frames (labelling.geometries)."
         )
+
+
+def _a_quarter_more(capacity: int) -> int:
+    """Rounded up to a multiple of 8."""
+    return 8 * (capacity * 5 // 32 + 1)
 
 
 def _computed_once(vectors: jax.Array) -> jax.Array:

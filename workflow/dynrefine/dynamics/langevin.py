@@ -15,7 +15,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int
 
 from dynrefine.dynamics.barostat import Barostat
-from dynrefine.dynamics.force_field import ForceField, ListFaults, list_faults
+from dynrefine.dynamics.force_field import ForceField
+from dynrefine.dynamics.sufficient_lists import ListFaults, list_faults
 from dynrefine.geometry.neighbours import NeighbourList
 from dynrefine.geometry.system import Point, System, temperature, without_drift
 from dynrefine.quantities.virial_pressure import virial_pressure

@@ -21,7 +21,8 @@ from jaxtyping import Array, Num
 
 from dynrefine.dynamics.fixed_point import FixedPoint
 from dynrefine.dynamics.floating_point import FloatingPoint
-from dynrefine.dynamics.force_field import ForceField, ListFaults, list_faults
+from dynrefine.dynamics.force_field import ForceField
+from dynrefine.dynamics.sufficient_lists import ListFaults, list_faults
 from dynrefine.geometry.neighbours import RecordedLists
 from dynrefine.geometry.system import Point, System, kinetic_energy, temperature
 from dynrefine.quantities.base import Observer

@@ -10,9 +10,10 @@ import jax.numpy as jnp
 
 from dynrefine.dynamics.fixed_point import FixedPoint
 from dynrefine.dynamics.floating_point import FloatingPoint
-from dynrefine.dynamics.force_field import require_finite, with_sufficient_lists
+from dynrefine.dynamics.force_field import require_finite
 from dynrefine.dynamics.leapfrog import Leg, Simulation, propagate
 from dynrefine.dynamics.mapping import for_each
+from dynrefine.dynamics.sufficient_lists import with_sufficient_lists
 from dynrefine.geometry.system import Point
 
 DIRECTIONS = (1.0, -1.0)

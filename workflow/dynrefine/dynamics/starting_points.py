@@ -12,9 +12,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dynrefine.dynamics.force_field import ForceField, fold_points, over_points
+from dynrefine.dynamics.force_field import ForceField
 from dynrefine.dynamics.leapfrog import Simulation
 from dynrefine.dynamics.mapping import Blocks
+from dynrefine.dynamics.sufficient_lists import fold_points, over_points
 from dynrefine.files.models import flat_parameters
 from dynrefine.geometry.neighbours import NeighbourList
 from dynrefine.geometry.system import Point

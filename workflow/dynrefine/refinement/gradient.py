@@ -9,10 +9,11 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from dynrefine.dynamics.adjoint import walk_legs_back
-from dynrefine.dynamics.force_field import ForceField, fold_points
+from dynrefine.dynamics.force_field import ForceField
 from dynrefine.dynamics.leapfrog import Simulation
 from dynrefine.dynamics.mapping import Blocks
 from dynrefine.dynamics.starting_points import starting_gradient
+from dynrefine.dynamics.sufficient_lists import fold_points
 from dynrefine.errors import CampaignError
 from dynrefine.files.gradients import ChunkGradient
 from dynrefine.files.models import flat_parameters

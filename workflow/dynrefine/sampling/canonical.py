@@ -9,9 +9,10 @@ import numpy as np
 
 from dynrefine.config.steps import SampleEnsemble
 from dynrefine.dynamics.barostat import Barostat
-from dynrefine.dynamics.force_field import force_field, require_finite, with_sufficient_lists
+from dynrefine.dynamics.force_field import force_field, require_finite
 from dynrefine.dynamics.langevin import Chain, LangevinDynamics, Thermostat, sample_chain
 from dynrefine.dynamics.mapping import for_each
+from dynrefine.dynamics.sufficient_lists import with_sufficient_lists
 from dynrefine.errors import CampaignError
 from dynrefine.files.ensembles import Ensemble
 from dynrefine.files.models import Model

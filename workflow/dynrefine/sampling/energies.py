@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from dynrefine.dynamics.force_field import ForceField, over_points
+from dynrefine.dynamics.force_field import ForceField
+from dynrefine.dynamics.sufficient_lists import over_points
 from dynrefine.files.models import Model
 from dynrefine.geometry.neighbours import NeighbourList
 from dynrefine.geometry.system import Point

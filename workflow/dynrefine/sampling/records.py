@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from dynrefine.config.steps import SimulationSettings
-from dynrefine.dynamics.force_field import ForceField, force_field, over_points
+from dynrefine.dynamics.force_field import ForceField, force_field
+from dynrefine.dynamics.sufficient_lists import over_points
 from dynrefine.files.ensembles import Ensemble
 from dynrefine.files.models import Model
 from dynrefine.geometry.neighbours import NeighbourList
