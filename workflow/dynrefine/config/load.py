@@ -59,20 +59,11 @@ def check_files(config: Config) -> None:
             results cannot be written.
     """
     # half a second for the readers of frames, which jobs, whose campaign has been checked, do not spend
-    from dynrefine.config import files
+    from dynrefine.config.file_checks import unsuitable_files
 
     _raise_if_any(unusable_results(config))
-    _raise_if_any(files.braces_in_paths(config))
-    _raise_if_any(files.paths_beyond_the_locale(config))
-    _raise_if_any(files.missing_files(config))
-    _raise_if_any(files.unsuitable_models(config))
-    _raise_if_any(files.unknown_parameters(config))
-    _raise_if_any(files.unfit_tasks(config))
-    _raise_if_any(files.unlike_foundations(config))
-    first = list(files.first_frames(config))
-    _raise_if_any(files.oversized_cutoffs(config, first))
-    _raise_if_any(files.unsuitable_targets(config))
-    _raise_if_any(files.charged_compositions(config, first))
+    for problems in unsuitable_files(config):
+        _raise_if_any(problems)
 
 
 def _raise_if_any(problems: Iterable[str]) -> None:

@@ -1,0 +1,41 @@
+"""What the files of measurements say of the properties."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from dynrefine.config.checks.properties import placed
+from dynrefine.config.model import Config
+from dynrefine.config.properties.base import Measurement, PropertySettings
+from dynrefine.errors import CampaignError
+from dynrefine.files.tables import read_measured_columns
+
+
+def unsuitable_targets(config: Config) -> Iterator[str]:
+    """A sentence for each measurement that cannot be read, or does not reach as far as it is compared."""
+    for key, path, settings in curves(config):
+        read = _read(key, path)
+        if isinstance(read, str):
+            yield read
+        else:
+            names, values = read
+            yield from settings.unsuitable_target(Measurement(key, path, names[0], values[:, 0]))
+
+
+def curves(config: Config) -> Iterator[tuple[str, str, PropertySettings]]:
+    """The key, the path and the settings of each measured curve."""
+    for settings, place in placed(config):
+        if settings.target_files:
+            keys = [
+                f"{place.key}.target",
+                *(f"{place.key}.targets.{state}" for state in settings.own_targets),
+            ]
+            for key, path in zip(keys, settings.target_files, strict=True):
+                yield key, path, settings
+
+
+def _read(key: str, path: str) -> tuple[list[str], np.ndarray] | str:
+    try:
+        return read_measured_columns(path)
+    except CampaignError as error:
+        return f"{key}: {error}"
