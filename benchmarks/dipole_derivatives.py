@@ -18,7 +18,8 @@ from ase import Atoms
 from ase.geometry import find_mic
 
 from dynrefine.campaign.numerics import configure_numerics
-from dynrefine.config.data import WATER, CP2KSettings
+from dynrefine.config.data import WATER
+from dynrefine.config.labelling import CP2KSettings
 from dynrefine.datasets.arrays import to_arrays
 from dynrefine.datasets.reading import read_frames
 from dynrefine.files.models import Model, read_model

@@ -9,7 +9,7 @@ from ase import Atoms
 from ase.build import molecule
 
 from dynrefine import units
-from dynrefine.config.data import CP2KSettings
+from dynrefine.config.labelling import CP2KSettings
 from dynrefine.datasets.conventions import formal_charges
 from dynrefine.datasets.reading import read_frames
 from dynrefine.errors import CampaignError

@@ -6,15 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from dynrefine.config.base import Section
-from dynrefine.config.data import (
-    WATER,
-    CampaignSettings,
-    DatasetSettings,
-    Element,
-    FrameFile,
-    LabellingSettings,
-    ModelFile,
-)
+from dynrefine.config.data import WATER, CampaignSettings, DatasetSettings, Element, FrameFile, ModelFile
 from dynrefine.config.dynamics import (
     EnsembleSettings,
     SharedSampling,
@@ -24,6 +16,7 @@ from dynrefine.config.dynamics import (
     state_labels,
 )
 from dynrefine.config.joined import JoinedSettings
+from dynrefine.config.labelling import LabellingSettings
 from dynrefine.config.properties.base import PropertySettings
 from dynrefine.config.refinement import GradientSettings, ObjectiveSettings, OptimiserSettings
 from dynrefine.config.surfaces import PotentialSettings, SurfaceName, TrainedSurface

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from dynrefine.config.base import Section, TrainableSettings
-from dynrefine.config.data import BatchSettings, Element, FramesSettings
+from dynrefine.config.data import Element, FramesSettings
 from dynrefine.config.dynamics import (
     BarostatSettings,
     DrawnSettings,
@@ -17,6 +17,7 @@ from dynrefine.config.dynamics import (
     TrajectorySettings,
 )
 from dynrefine.config.joined import JoinedSettings, SimulatedPotential
+from dynrefine.config.labelling import BatchSettings
 from dynrefine.config.model import Config
 from dynrefine.config.refinement import (
     AnchorSettings,

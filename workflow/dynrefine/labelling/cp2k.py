@@ -12,7 +12,7 @@ from typing import Any
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
-from dynrefine.config.data import CP2KSettings
+from dynrefine.config.labelling import CP2KSettings
 from dynrefine.datasets.conventions import LOCAL_DIPOLE
 from dynrefine.errors import CampaignError
 from dynrefine.labelling.cp2k_input import PROJECT, input_text

@@ -3,7 +3,7 @@
 import numpy as np
 from ase import Atoms
 
-from dynrefine.config.data import CP2KSettings
+from dynrefine.config.labelling import CP2KSettings
 from dynrefine.errors import CampaignError
 from dynrefine.labelling.wannier_centres import LOCALIZATION
 

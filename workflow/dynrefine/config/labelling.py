@@ -1,0 +1,50 @@
+"""Settings of the labelling of frames by a program of electronic structure."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from dynrefine.config.base import NonNegativeFloat, PositiveFloat, PositiveInt, Section
+
+
+class CP2KSettings(Section):
+    functional: Literal["revPBE", "PBE", "BLYP"] = Field(
+        "revPBE", description="Exchange-correlation functional."
+    )
+    dispersion: Literal["D3", "none"] = Field(
+        "D3", description="Dispersion correction (D3: Grimme's pair potential, cutoff 15 Å)."
+    )
+    basis: str = Field("TZV2P-GTH", description="Gaussian basis set, by its name in CP2K's files.")
+    potential: str = Field("GTH-PBE", description="Family of pseudopotentials, by its name in CP2K's files.")
+    cutoff: PositiveFloat = Field(1000.0, description="Plane-wave cutoff of the density grid, Ry.")
+    relative_cutoff: PositiveFloat = Field(
+        50.0, description="Cutoff of the grid a Gaussian of exponent 1 is mapped on, Ry."
+    )
+    eps_scf: PositiveFloat = Field(
+        1e-6, description="Largest deviation of the density matrix at convergence, pure number."
+    )
+    max_scf: PositiveInt = Field(100, description="Most self-consistency steps allowed.")
+    first_cutoff: NonNegativeFloat = Field(
+        300.0, description="Cutoff of a first, cheap self-consistency on a coarser grid, Ry; 0 for none."
+    )
+    wannier_centres: bool = Field(
+        False,
+        description="Whether the dipole around each atom is a label too: minus twice the sum of the displacements of "
+        "the Wannier centres that are nearer to it than to other atoms but hydrogens.",
+    )
+
+
+class BatchSettings(Section):
+    engine: Literal["cp2k"] = Field("cp2k", description="Program that computes energies, forces and dipoles.")
+    batches: int = Field(4, ge=1, le=1000, description="Jobs the geometries are shared out to.")
+    settings: CP2KSettings = Field(CP2KSettings(), description="The electronic-structure method.")
+
+
+class LabellingSettings(BatchSettings):
+    geometries: str | None = Field(
+        None, description="Extended XYZ file of geometries to label; null where there is nothing to label."
+    )
+    command: str = Field(
+        "cp2k.psmp",
+        description="The program as typed in a shell, with its launcher if any; changing it re-runs nothing.",
+    )
