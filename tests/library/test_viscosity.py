@@ -176,7 +176,9 @@ def test_the_viscosity_of_the_liquid_of_the_literature(temperature, reduced_dens
     weights = jnp.full(32, 1.0 / 32.0, statistics.dtype)
     found = evaluate(settled(observable, statistics, weights), statistics, Shares(weights))
     details, errors = evaluate_details(observable, statistics)
-    assert found.prediction_error[0] < 0.06 * found.prediction[0]
+    # Of stresses distributed normally, up to the whole window: (4 * 8 ps / (5 components * 32 * 48 ps))^½ = 6.5 %,
+    # which 32 trajectories tell to an eighth (Jones & Mandadapu, J. Chem. Phys. 136, 154102 (2012)).
+    assert found.prediction_error[0] < 0.065 * (1.0 + 3.0 / 8.0) * found.prediction[0]
     # Temperatures at constant energy scatter by a per cent or so around the one of the ensemble.
     for value, error in (
         (found.prediction[0], found.prediction_error[0]),
