@@ -13,7 +13,7 @@ from systems import CUBIC, DIPOLE, ELEMENTS, POTENTIAL, TRICLINIC, all_neighbour
 
 from dynrefine.ase import DynrefineCalculator
 from dynrefine.config.data import Element
-from dynrefine.config.joined import JoinedSettings
+from dynrefine.config.surfaces.joined import JoinedSettings
 from dynrefine.config.surfaces.lennard_jones import LennardJonesSettings
 from dynrefine.errors import CampaignError
 from dynrefine.files.models import create_model, joined, save_model

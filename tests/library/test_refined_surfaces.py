@@ -10,11 +10,11 @@ from systems import CUBIC, DIPOLE, ELEMENTS, POTENTIAL, all_neighbours, random_m
 
 from dynrefine.config.base import TrainableSettings
 from dynrefine.config.dynamics import NeighbourSettings
-from dynrefine.config.joined import JoinedSettings
 from dynrefine.config.properties.base import Band
 from dynrefine.config.properties.spectra import InfraredSettings
 from dynrefine.config.refinement import RowSettings, StepSettings
 from dynrefine.config.surfaces.embedded_atoms import PolarizabilitySettings
+from dynrefine.config.surfaces.joined import JoinedSettings
 from dynrefine.config.surfaces.lennard_jones import LennardJonesSettings
 from dynrefine.dynamics.force_field import ForceField, force_field
 from dynrefine.dynamics.leapfrog import ObservationTimes, Simulation

@@ -15,7 +15,6 @@ from dynrefine.config.dynamics import (
     ValidationSettings,
     state_labels,
 )
-from dynrefine.config.joined import JoinedSettings
 from dynrefine.config.labelling import LabellingSettings
 from dynrefine.config.properties.base import PropertySettings
 from dynrefine.config.refinement import GradientSettings, ObjectiveSettings, OptimiserSettings
@@ -26,6 +25,7 @@ from dynrefine.config.surfaces.embedded_atoms import (
     EmbeddedAtomSettings,
     PolarizabilitySettings,
 )
+from dynrefine.config.surfaces.joined import JoinedSettings
 from dynrefine.config.surfaces.training import PotentialTrainingSettings, TrainingSettings
 from dynrefine.config.teacher import TeacherSettings
 

@@ -16,7 +16,6 @@ from dynrefine.config.dynamics import (
     State,
     TrajectorySettings,
 )
-from dynrefine.config.joined import JoinedSettings, SimulatedPotential
 from dynrefine.config.labelling import BatchSettings
 from dynrefine.config.model import Config
 from dynrefine.config.refinement import (
@@ -34,6 +33,7 @@ from dynrefine.config.refinement import (
     TargetsSettings,
 )
 from dynrefine.config.surfaces import OtherSurface, PotentialSettings
+from dynrefine.config.surfaces.joined import JoinedSettings, SimulatedPotential
 from dynrefine.config.surfaces.training import PotentialTrainingSettings, TrainingSettings
 
 

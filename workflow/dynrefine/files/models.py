@@ -12,8 +12,8 @@ from jax.flatten_util import ravel_pytree
 
 from dynrefine.config.base import TrainableSettings
 from dynrefine.config.data import Element
-from dynrefine.config.joined import JOINED, JoinedSettings, settings_in_file
 from dynrefine.config.surfaces.base import SurfaceSettings, description, differences
+from dynrefine.config.surfaces.joined import JOINED, JoinedSettings, settings_in_file
 from dynrefine.errors import CampaignError
 from dynrefine.files.arrays import ArrayFile, read_arrays, read_kind, write_arrays
 from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from dynrefine.config.base import TrainableSettings
-from dynrefine.config.joined import JOINED
 from dynrefine.config.refinement import RowSettings
+from dynrefine.config.surfaces.joined import JOINED
 from dynrefine.files.gradients import ChunkGradient
 from dynrefine.files.models import Model, flat_parameters, parameter_name
 from dynrefine.statistics import Estimate, numbered_through, shortened, sum_with_error

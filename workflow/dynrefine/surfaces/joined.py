@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from dynrefine.config.data import Element
-from dynrefine.config.joined import JoinedSettings
+from dynrefine.config.surfaces.joined import JoinedSettings
 from dynrefine.geometry.neighbours import NeighbourList
 from dynrefine.registry import plug_in
 from dynrefine.surfaces.base import Surface
