@@ -12,8 +12,10 @@ CONFIG ?= config/config.yaml
 CORES ?= $(shell nproc 2>/dev/null || echo 2)
 
 BIN := .venv/bin
-# The tests of Slurm, among the slow ones, mostly wait: beside them two more processes find time.
-PYTEST := $(BIN)/python -m pytest -q --numprocesses $(if $(SLOW),3,2) --dist loadfile --no-loadscope-reorder
+# The tests of Slurm, among the slow ones, mostly wait: beside them two more processes find time. One that crashes is not
+# started again, with which pytest-xdist would wait for ever.
+PYTEST := $(BIN)/python -m pytest -q --numprocesses $(if $(SLOW),3,2) --dist loadfile --no-loadscope-reorder \
+	--max-worker-restart 0
 # Most of what is installed is never imported: what is, is compiled by envs/write_bytecode.py.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG)
