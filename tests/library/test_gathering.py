@@ -5,11 +5,12 @@ import pytest
 from systems import ELEMENTS, made_up_ensemble
 
 from dynrefine.config.dynamics import State, TrajectorySettings
+from dynrefine.config.objective import TargetsSettings
+from dynrefine.config.properties import Observables
 from dynrefine.config.properties.base import Band
 from dynrefine.config.properties.spectra import InfraredSettings
 from dynrefine.config.properties.thermodynamics import PressureSettings
 from dynrefine.config.properties.transport import DiffusionSettings
-from dynrefine.config.refinement import Observables, TargetsSettings
 from dynrefine.config.steps import EvaluateObjective
 from dynrefine.files.trajectories import Trajectories
 from dynrefine.refinement import gathering

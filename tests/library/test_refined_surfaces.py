@@ -10,9 +10,9 @@ from systems import CUBIC, DIPOLE, ELEMENTS, POTENTIAL, all_neighbours, random_m
 
 from dynrefine.config.base import TrainableSettings
 from dynrefine.config.dynamics import NeighbourSettings
+from dynrefine.config.optimiser import RowSettings, StepSettings
 from dynrefine.config.properties.base import Band
 from dynrefine.config.properties.spectra import InfraredSettings
-from dynrefine.config.refinement import RowSettings, StepSettings
 from dynrefine.config.surfaces.embedded_atoms import PolarizabilitySettings
 from dynrefine.config.surfaces.joined import JoinedSettings
 from dynrefine.config.surfaces.lennard_jones import LennardJonesSettings

@@ -10,7 +10,7 @@ from finished_campaign import ROLES, ROOT, FinishedCampaign
 
 from dynrefine.config.dynamics import State, state_labels
 from dynrefine.config.model import Config
-from dynrefine.config.refinement import RefinedSurfaceSettings
+from dynrefine.config.optimiser import RefinedSurfaceSettings
 from dynrefine.files.history import Entry, History
 from dynrefine.report import blocks
 from dynrefine.report.chapters import levels_of_theory

@@ -15,11 +15,12 @@ from systems import ELEMENTS, made_up_ensemble
 from dynrefine.campaign.job import Job
 from dynrefine.config import load_config
 from dynrefine.config.dynamics import JudgeSettings, State, TrajectorySettings
+from dynrefine.config.objective import TargetsSettings
+from dynrefine.config.properties import Observables
 from dynrefine.config.properties.base import Band
 from dynrefine.config.properties.spectra import InfraredSettings, RamanSettings
 from dynrefine.config.properties.structure import StructureFactorSettings
 from dynrefine.config.properties.thermodynamics import PressureSettings
-from dynrefine.config.refinement import Observables, TargetsSettings
 from dynrefine.config.steps import Validate, WriteTarget
 from dynrefine.errors import CampaignError
 from dynrefine.files.curves import curve_of, save_curves

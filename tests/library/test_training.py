@@ -9,7 +9,7 @@ import optax
 import pytest
 from systems import DIPOLE, ELEMENTS, POTENTIAL, TRICLINIC, random_model, water_box
 
-from dynrefine.config.refinement import AnchorSettings
+from dynrefine.config.objective import AnchorSettings
 from dynrefine.config.surfaces.training import PotentialTrainingSettings
 from dynrefine.errors import CampaignError
 from dynrefine.files.arrays import read_arrays

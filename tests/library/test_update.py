@@ -10,7 +10,7 @@ import pytest
 from systems import DIPOLE, ELEMENTS, autoregressive
 
 from dynrefine.config.data import Element
-from dynrefine.config.refinement import StepSettings, StopSettings
+from dynrefine.config.optimiser import StepSettings, StopSettings
 from dynrefine.config.surfaces.lennard_jones import LennardJonesSettings
 from dynrefine.dynamics.mapping import Blocks
 from dynrefine.errors import CampaignError

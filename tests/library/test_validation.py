@@ -9,9 +9,10 @@ from systems import CUBIC, ELEMENTS, POTENTIAL, made_up_ensemble, random_model, 
 
 from dynrefine.config.data import WATER
 from dynrefine.config.dynamics import JudgeSettings, NeighbourSettings, State, TrajectorySettings
+from dynrefine.config.objective import TargetsSettings
+from dynrefine.config.properties import Observables
 from dynrefine.config.properties.structure import RadialDistributionSettings
 from dynrefine.config.properties.transport import DiffusionSettings
-from dynrefine.config.refinement import Observables, TargetsSettings
 from dynrefine.config.steps import SimulationSettings, Validate
 from dynrefine.files.trajectories import Trajectories
 from dynrefine.properties.base import Detail

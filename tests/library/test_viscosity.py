@@ -9,8 +9,9 @@ import pytest
 
 from dynrefine.config.data import Element
 from dynrefine.config.dynamics import ReusedSettings, State, TrajectorySettings
+from dynrefine.config.objective import TargetsSettings
+from dynrefine.config.properties import Observables
 from dynrefine.config.properties.transport import ViscositySettings
-from dynrefine.config.refinement import Observables, TargetsSettings
 from dynrefine.config.steps import EvaluateObjective, RunTrajectories, SampleEnsemble
 from dynrefine.config.surfaces.lennard_jones import LennardJonesSettings
 from dynrefine.files.models import create_model

@@ -19,8 +19,9 @@ from toy_steps import (
 )
 
 from dynrefine.config.dynamics import State
+from dynrefine.config.objective import TargetsSettings
+from dynrefine.config.properties import Observables
 from dynrefine.config.properties.transport import DiffusionSettings
-from dynrefine.config.refinement import Observables, TargetsSettings
 from dynrefine.config.steps import EvaluateObjective
 from dynrefine.files.arrays import read_arrays
 from dynrefine.files.ensembles import load_ensemble

@@ -15,9 +15,11 @@ from dynrefine.config.dynamics import (
     ValidationSettings,
     state_labels,
 )
+from dynrefine.config.gradient import GradientSettings
 from dynrefine.config.labelling import LabellingSettings
+from dynrefine.config.objective import ObjectiveSettings
+from dynrefine.config.optimiser import OptimiserSettings
 from dynrefine.config.properties.base import PropertySettings
-from dynrefine.config.refinement import GradientSettings, ObjectiveSettings, OptimiserSettings
 from dynrefine.config.surfaces import PotentialSettings, SurfaceName, TrainedSurface
 from dynrefine.config.surfaces.base import SurfaceSettings
 from dynrefine.config.surfaces.embedded_atoms import (

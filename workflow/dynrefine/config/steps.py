@@ -16,21 +16,16 @@ from dynrefine.config.dynamics import (
     State,
     TrajectorySettings,
 )
+from dynrefine.config.gradient import FollowingSettings, PilotSettings, ReversalSettings, ShortCheckSettings
 from dynrefine.config.labelling import BatchSettings
 from dynrefine.config.model import Config
-from dynrefine.config.refinement import (
-    AnchorSettings,
+from dynrefine.config.objective import AnchorSettings, ObjectiveSettings, TargetsSettings
+from dynrefine.config.optimiser import (
     DampingSettings,
-    FollowingSettings,
-    ObjectiveSettings,
-    PilotSettings,
     ProbeSettings,
     RefinedSurfaceSettings,
-    ReversalSettings,
     RowSettings,
-    ShortCheckSettings,
     StepSettings,
-    TargetsSettings,
 )
 from dynrefine.config.surfaces import OtherSurface, PotentialSettings
 from dynrefine.config.surfaces.joined import JoinedSettings, SimulatedPotential

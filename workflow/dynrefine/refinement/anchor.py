@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from dynrefine.config.refinement import AnchorSettings
+from dynrefine.config.objective import AnchorSettings
 from dynrefine.dynamics.mapping import sum_with_gradient
 from dynrefine.files.models import Model, flat_parameters
 from dynrefine.geometry.frames import LabelledFrames

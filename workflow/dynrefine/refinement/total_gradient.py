@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dynrefine.config.base import TrainableSettings
-from dynrefine.config.refinement import RowSettings
+from dynrefine.config.optimiser import RowSettings
 from dynrefine.config.surfaces.joined import JOINED
 from dynrefine.files.gradients import ChunkGradient
 from dynrefine.files.models import Model, flat_parameters, parameter_name

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from dynrefine.config.refinement import StepSettings, StopSettings
+from dynrefine.config.optimiser import StepSettings, StopSettings
 from dynrefine.errors import CampaignError
 from dynrefine.files.models import Model, flat_parameters
 from dynrefine.refinement.natural_gradient import Ruler, natural_step
