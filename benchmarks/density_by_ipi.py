@@ -2,7 +2,7 @@
 
     python benchmarks/density_by_ipi.py workflow/data/water64/potential.npz results/water/dataset/train.extxyz
 
-Both begin at frames of a file. Prints a line for each, with the standard error from blocks of its runs.
+Both begin at frames of a file. Prints a line for each, with a standard error from chains, or from blocks of one.
 """
 
 import argparse
@@ -134,7 +134,10 @@ def main() -> None:
     parser.add_argument("--equilibration", type=float, default=5.0, help="ps")
     parser.add_argument("--length", type=float, default=25.0, help="of a run after that, ps")
     parser.add_argument(
-        "--block", type=float, default=5.0, help="of a run, whose mean is taken as independent, ps"
+        "--block",
+        type=float,
+        default=5.0,
+        help="of a run, ps; its mean is taken as independent of the others",
     )
     parser.add_argument(
         "--masses", type=json.loads, default={"H": 3.0, "O": 12.015}, help="in the dynamics, u"
@@ -148,8 +151,10 @@ def main() -> None:
         densities = mass / METHODS[name](frames, options) / GRAM_PER_CUBIC_CENTIMETRE
         parts = np.array_split(densities, max(round(options.length / options.block), 1), axis=1)
         blocks = np.array([part.mean(axis=1) for part in parts]).T.ravel()
+        # Blocks of a chain may remember one another, chains do not.
+        kind, independent = ("chains", densities.mean(axis=1)) if len(densities) > 2 else ("blocks", blocks)
         print(
-            f"{name}: {blocks.mean():.4f} ± {standard_error(blocks):.4f} g/cm³, {len(densities)} x "
+            f"{name}: {blocks.mean():.4f} ± {standard_error(independent):.4f} g/cm³ (of {kind}), {len(densities)} x "
             f"{options.length:g} ps after {options.equilibration:g}, blocks {np.round(blocks, 4)}",
             flush=True,
         )
