@@ -15,10 +15,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 
 from dynrefine.config import load_config
 from dynrefine.config.model import Config
+from dynrefine.report.formatting import value_with_error
 from dynrefine.report.side_by_side import side_by_side
 
 KEYS = ["property", "state", "unit", "measured", "measured_error"]
@@ -50,6 +52,12 @@ def run(files: Sequence[str], name: str, cores: int) -> None:
     subprocess.run([*command, "--configfile", *files], check=True)
 
 
+def with_errors_in_brackets(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Values with their errors, 2.31(12), in place of two columns each."""
+    both = {name: list(map(value_with_error, table[name], table[f"{name}_error"])) for name in columns}
+    return table.drop(columns=[f"{name}_error" for name in columns]).assign(**both)
+
+
 def main() -> None:
     """Run all sets that have not run, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -73,8 +81,8 @@ def main() -> None:
                 file.flush()
                 run([options.campaign, file.name], name, options.cores)
             shutil.copy(validation / "refined/properties.csv", tables[label])
-    table = side_by_side(tables, KEYS)
-    table.to_csv(options.output / "ablation.csv", index=False, float_format="%.5g")
+    table = with_errors_in_brackets(side_by_side(tables, KEYS), ["measured", *tables])
+    table.to_csv(options.output / "ablation.csv", index=False)
     print(table.to_string(index=False))
 
 
