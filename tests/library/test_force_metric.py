@@ -13,6 +13,7 @@ from dynrefine.campaign.job import Job
 from dynrefine.config.steps import MeasureForceMetric
 from dynrefine.datasets.arrays import from_arrays
 from dynrefine.datasets.writing import write_frames
+from dynrefine.dynamics import mapping
 from dynrefine.files.models import flat_parameters, save_model
 from dynrefine.geometry.frames import LabelledFrames
 from dynrefine.geometry.frames_with_neighbours import with_neighbours
@@ -111,7 +112,7 @@ def test_products_make_the_same_step_as_rows_in_memory(boxes, monkeypatch, tmp_p
     dense = measured("rows")
     refined = refined_parameters(model, settings.optimiser)
     assert isinstance(dense, Rows) and dense.rows.shape == (9, len(refined))
-    monkeypatch.setattr(force_metric, "LARGEST_METRIC", dense.rows.size - 1)
+    monkeypatch.setattr(mapping, "LARGEST_METRIC", dense.rows.size - 1)
     monkeypatch.setattr(force_metric, "_BLOCK", 2 * len(refined))
     products = measured("gram")
     assert isinstance(products, Products)

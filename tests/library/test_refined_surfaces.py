@@ -16,6 +16,7 @@ from dynrefine.config.properties.spectra import InfraredSettings
 from dynrefine.config.surfaces.embedded_atoms import PolarizabilitySettings
 from dynrefine.config.surfaces.joined import JoinedSettings
 from dynrefine.config.surfaces.lennard_jones import LennardJonesSettings
+from dynrefine.dynamics import mapping
 from dynrefine.dynamics.force_field import ForceField, force_field
 from dynrefine.dynamics.leapfrog import ObservationTimes, Simulation
 from dynrefine.errors import CampaignError
@@ -32,7 +33,6 @@ from dynrefine.geometry.system import thermal_velocities
 from dynrefine.properties.base import Conditions
 from dynrefine.properties.infrared import Infrared
 from dynrefine.quantities.base import Observer
-from dynrefine.refinement import refined_surface
 from dynrefine.refinement.gradient_check import (
     CheckedLosses,
     compare_with_backpropagation,
@@ -241,7 +241,7 @@ def test_the_metric_tells_how_far_predictions_move(box, task):
 def test_a_metric_that_does_not_fit_is_told(box, monkeypatch):
     surface = labelled_surface(box, "dipole")
     refined = refined_parameters(surface.model, TrainableSettings())
-    monkeypatch.setattr(refined_surface, "LARGEST_METRIC", 10 * len(refined) - 1)
+    monkeypatch.setattr(mapping, "LARGEST_METRIC", 10 * len(refined) - 1)
     with pytest.raises(CampaignError, match=rf"10 probes of {len(refined)} parameters.*expected.*trainable"):
         surface_probes(surface, refined, 6, jax.random.key(0))
 

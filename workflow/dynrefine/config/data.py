@@ -1,4 +1,4 @@
-"""Settings of the campaign itself, the elements, the data set and its labelling."""
+"""Settings of the campaign itself, the elements and the data set."""
 
 import hashlib
 from collections import Counter

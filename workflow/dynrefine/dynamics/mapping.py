@@ -18,6 +18,11 @@ _FEWEST = 8  # blocks that tell an error
 FRAMES_AT_ONCE = 8  # on an accelerator, of frames that a surface is judged by
 
 
+def rows_fit(probes: int, parameters: int) -> bool:
+    """Whether the rows of all probes of a metric, by so many parameters, fit into memory."""
+    return probes * parameters <= LARGEST_METRIC
+
+
 @dataclass(frozen=True)
 class Blocks:
     """Starting points in blocks of one length, the last of which may be shorter.

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from dynrefine.dynamics.mapping import LARGEST_METRIC, Blocks, for_each, sum_each
+from dynrefine.dynamics.mapping import Blocks, for_each, sum_each
 from dynrefine.files.models import Model, flat_parameters
 from dynrefine.geometry.frames import LabelledFrames
 from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours, with_neighbours
@@ -84,11 +84,6 @@ def drawn_directions(
     atoms = np.asarray(frames.species) >= 0
     scale = np.where(atoms, 1.0 / np.sqrt(3 * atoms.sum(axis=1, keepdims=True)), 0.0)
     return drawn * jnp.asarray(scale, dtype)[:, None, :, None]
-
-
-def rows_fit(refined: Int[np.ndarray, " R"], directions: Float[jax.Array, "frames probes N 3"]) -> bool:
-    """Whether the rows of all probes, by the refined parameters, fit into memory."""
-    return _count(directions) * len(refined) <= LARGEST_METRIC
 
 
 def force_probes(

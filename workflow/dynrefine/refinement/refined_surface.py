@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from dynrefine.dynamics.mapping import FRAMES_AT_ONCE, LARGEST_METRIC, for_each, sum_with_gradient
+from dynrefine.dynamics.mapping import FRAMES_AT_ONCE, LARGEST_METRIC, for_each, rows_fit, sum_with_gradient
 from dynrefine.errors import CampaignError
 from dynrefine.files.models import Model, flat_parameters
 from dynrefine.geometry.frames import LabelledFrames
@@ -102,7 +102,7 @@ def surface_probes(
     """
     frames = len(surface.data.frames)
     per_frame = math.ceil(count / frames)
-    if frames * per_frame * len(refined) > LARGEST_METRIC:
+    if not rows_fit(frames * per_frame, len(refined)):
         raise CampaignError(
             f"{frames * per_frame} probes of {len(refined)} parameters of a surface were asked for, expected "
             f"{LARGEST_METRIC} numbers at most: name some parameters in the trainable of the surface in "

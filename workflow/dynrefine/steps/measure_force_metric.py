@@ -1,5 +1,6 @@
 """The metric of the natural gradient."""
 
+import math
 from pathlib import Path
 
 import jax
@@ -10,8 +11,9 @@ from dynrefine.campaign.job import Job
 from dynrefine.config.steps import MeasureForceMetric
 from dynrefine.datasets.arrays import to_arrays
 from dynrefine.datasets.reading import read_frames
+from dynrefine.dynamics.mapping import rows_fit
 from dynrefine.files.arrays import ArrayFile, write_arrays
-from dynrefine.refinement.force_metric import drawn_directions, force_probes, gram_of, rows_fit
+from dynrefine.refinement.force_metric import drawn_directions, force_probes, gram_of
 from dynrefine.refinement.total_gradient import refined_parameters
 from dynrefine.steps.loading import load_potential
 
@@ -23,7 +25,7 @@ def measure_force_metric(job: Job, settings: MeasureForceMetric) -> None:
     frames = to_arrays(read_frames(job.inputs.train), settings.symbols)
     directions = drawn_directions(frames, settings.optimiser.probes, jax.random.key(job.drawing_seed), dtype)
     refined = refined_parameters(potential, settings.optimiser)
-    if rows_fit(refined, directions):
+    if rows_fit(math.prod(directions.shape[:2]), len(refined)):
         arrays = {"probes": force_probes(potential, frames, directions, refined, dtype)}
     else:
         arrays = {
