@@ -169,6 +169,17 @@ HEAVY = [(("ensemble", "masses"), None)]
             "lower the resolution.",
         ),
         (
+            [((*INFRARED, "maxima"), {"bend": [1500, 1800]})],
+            "objective.observables.infrared.maxima.bend is [1500, 1800] cm⁻¹, expected the lower wavenumber first, "
+            "and 5 times objective.observables.infrared.resolution, 200 cm⁻¹, between both: correct it, or lower the "
+            "resolution.",
+        ),
+        (
+            [((*INFRARED, "maxima"), {"stretch": [3000, 9000]})],
+            "objective.observables.infrared.maxima.stretch is [3000, 9000] cm⁻¹, expected an end of at most 4000 "
+            "cm⁻¹, where objective.observables.infrared.bands end: end it earlier, or a band later.",
+        ),
+        (
             [((*INFRARED, "bands"), [{"range": [2, 1000]}])],
             "objective.observables.infrared.bands[0].range is [2, 1000] cm⁻¹, expected a part of what "
             "workflow/data/targets/water_infrared_298K.csv holds, 5 to 4500 cm⁻¹, all that was measured: narrow the "

@@ -16,7 +16,8 @@ from dynrefine.files.trajectories import Observed
 from dynrefine.properties.base import Conditions, create_observables
 from dynrefine.properties.correlation import hann_window
 from dynrefine.properties.infrared import Infrared, absorption_prefactor
-from dynrefine.properties.spectra import band_weights, broaden
+from dynrefine.properties.spectra import band_weights, broaden, maxima_of
+from dynrefine.statistics import jackknife_error, leave_one_out
 from dynrefine.units import ACCELERATION, BOLTZMANN, WAVENUMBER
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")
@@ -77,6 +78,38 @@ def test_the_oscillator_absorbs_at_its_frequency_and_as_much_as_it_should(infrar
     # The sum over a grid of 5 cm⁻¹ is exact for a window of 1200 fs, 28 cm⁻¹ wide; its tails fall with the third
     # power and leave 1e-5 beyond the ends of the range.
     assert np.sum(spectrum) * SETTINGS.resolution == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_combination_band_absorbs_as_much_less_as_the_page_says(infrared):
+    """Two vibrations (cm⁻¹) of the mass of hydrogen, of a dipole along x that is bilinear in both, e/Å."""
+    places, slope, hydrogen = np.array([500.0, 1600.0]), 0.3, 1.0
+    kelvin, frequencies = CONDITIONS.temperature, WAVENUMBER * places
+    # <M(0) M(t)> is the product of both correlation functions; minus its second derivative is what is observed.
+    variances = BOLTZMANN * kelvin * ACCELERATION / (hydrogen * frequencies**2)
+    lags = CONDITIONS.interval * np.arange(infrared.depth + 1)
+    ends = np.array([np.sum(frequencies), frequencies[1] - frequencies[0]])
+    mean = 0.5 * slope**2 * np.prod(variances) * np.sum(ends[:, None] ** 2 * np.cos(ends[:, None] * lags), 0)
+    spectrum = np.asarray(infrared.predict(jnp.asarray(mean)))
+    both = (infrared.abscissa > 1600.0) & (
+        infrared.abscissa < 2600.0
+    )  # 2100 cm⁻¹, and not the difference at 1100
+    classical = np.sum(spectrum[both]) * SETTINGS.resolution
+    # ∫ nα dν̃ = ν̃ π/(3 ε0 ħ c V) Σ (p_i - p_f) |μ_if|², by the matrices of the oscillators, in SI, then in 1/cm².
+    hbar, light, kilogram = 1.054571817e-34, 299792458.0, hydrogen * 1.66053906660e-27
+    omegas = 200.0 * np.pi * light * places
+    levels = np.arange(60)
+    populations = [np.exp(-hbar * omega * levels / (1.380649e-23 * kelvin)) for omega in omegas]
+    populations = [each / each.sum() for each in populations]
+    squared = [hbar / (2.0 * kilogram * omega) * levels[1:] for omega in omegas]  # |<n - 1|q|n>|²
+    up, down = (np.outer(*(each[part] for each in populations)) for part in (slice(-1), slice(1, None)))
+    strength = np.sum((up - down) * np.outer(*squared)) * (slope * 1.602176634e-19 / 1e-10) ** 2
+    per_strength = np.pi / (3.0 * 8.8541878128e-12 * hbar * light * CONDITIONS.volume * 1e-30)
+    quantum = 100.0 * np.sum(places) * per_strength * strength * 1e-4
+    quanta = hbar * omegas / (1.380649e-23 * kelvin)
+    told = np.sum(1.0 / quanta) / np.sum(0.5 / np.tanh(0.5 * quanta))
+    # The tails of both lines beyond the ends of the sum, of a window 28 cm⁻¹ wide, are of 1e-4.
+    assert classical / quantum == pytest.approx(told, rel=1e-3)
+    assert told == pytest.approx(0.5, abs=0.02)
 
 
 def test_the_width_of_a_line_is_that_of_the_window(infrared, oscillator):
@@ -169,6 +202,47 @@ def test_bands_weigh_the_mean_squared_relative_difference():
     abscissa, target = np.array([100.0, 200.0, 300.0]), np.array([1.0, 2.0, 4.0])
     bands = [Band(range=[100, 200], weight=5.0), Band(range=[200, 250], weight=2.0)]
     np.testing.assert_allclose(band_weights(abscissa, target, bands), [5 / 5, 5 / 5 + 2 / 4, 0.0])
+
+
+def test_a_maximum_is_told_where_it_is_as_smoothed_and_as_measured():
+    chosen = SETTINGS.model_copy(update={"maxima": {"bend": [1500.0, 1800.0]}, "window": 5000.0})
+    band = Infrared.from_settings(chosen, gaussian(1630.0, 60.0, 500.0), CONDITIONS)
+    spectrum = jnp.asarray(gaussian(1655.0, 60.0, 400.0)[:, 1])
+    own = maxima_of(spectrum, gaussian(1.0, 1.0, 1.0)[:, 0], chosen.maxima)
+    # Smoothed by 20 cm⁻¹, a Gaussian of 60 is one of √(60² + 20²). Its centroid lies at its centre to within a
+    # hundredth of the grid's 2 and 5 cm⁻¹; the window, 7 cm⁻¹ wide, takes 0.2 % of the height.
+    blunted = 60.0 / np.hypot(60.0, 20.0)
+    assert own["bend, position"] == pytest.approx([1655.0], abs=0.02)
+    assert own["bend, height"] == pytest.approx([400.0 * blunted], rel=1e-3)
+    assert band.details["bend, position"].target == pytest.approx([1630.0], abs=0.05)
+    assert band.details["bend, height"].target == pytest.approx([500.0 * blunted], rel=3e-3)
+    assert [each.quantities[1][1] for each in band.details.values()] == ["cm⁻¹", "cm⁻¹"]
+    assert band.detail(jnp.ones(band.depth + 1)).keys() == band.details.keys()
+    unmeasured = Infrared.from_settings(chosen, None, CONDITIONS)
+    assert np.isnan(unmeasured.details["bend, position"].target)
+
+
+def test_the_error_of_a_flat_maximum_is_that_which_repetition_shows():
+    """A band that is level from 550 to 700 cm⁻¹, by 40 samples at a time, a thousand times."""
+    grid, samples, times = np.arange(10.0, 1200.0, 10.0), 40, 1000
+    band = 1.0 / (1.0 + np.exp((np.abs(grid - 625.0) - 150.0) / 40.0))
+    noise = jax.random.normal(jax.random.key(5), (times, samples, len(grid)))
+
+    @jax.jit
+    @jax.vmap
+    def position(noise):
+        def of(mean):
+            return maxima_of(mean, grid, {"libration": [400.0, 900.0]})["libration, position"][0]
+
+        spectra = band[None] + 0.5 * noise  # 8 % of the height in the mean
+        left_out = leave_one_out(spectra, jnp.full(samples, 1.0 / samples))
+        return of(jnp.mean(spectra, axis=0)), jackknife_error(jax.vmap(of)(left_out))
+
+    positions, errors = map(np.asarray, position(noise))
+    scatter = positions.std()
+    assert scatter > 5.0  # cm⁻¹: it is flat
+    # The scatter of a thousand is known to 1/√2000 = 2.2 %; the square of the jackknife is biased upwards.
+    assert np.sqrt(np.mean(errors**2)) == pytest.approx(scatter, rel=0.1)
 
 
 def test_a_series_shorter_than_the_window_gives_the_lags_it_holds(infrared):

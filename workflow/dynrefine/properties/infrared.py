@@ -5,6 +5,7 @@ n(ν)α(ν) = β / (6 ε0 c V) ∫ dt exp(-iωt) <dM/dt(0) · dM/dt(t)>, the har
 spectrum is broadened by the same window before they are compared, so that the window does not count as an error.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import jax.numpy as jnp
@@ -13,9 +14,9 @@ from jaxtyping import Array, Float
 
 from dynrefine.config.properties.spectra import InfraredSettings
 from dynrefine.files.trajectories import Observed
-from dynrefine.properties.base import Conditions
+from dynrefine.properties.base import Conditions, Detail
 from dynrefine.properties.correlation import autocorrelation, cosine_transform, hann_window
-from dynrefine.properties.spectra import as_simulated, band_weights, wavenumbers
+from dynrefine.properties.spectra import as_simulated, band_weights, maxima_of, measured_maxima, wavenumbers
 from dynrefine.units import (
     BOLTZMANN,
     ELEMENTARY_CHARGE,
@@ -37,6 +38,8 @@ class Infrared:
         interval: between frames, fs.
         prefactor: from ∫ dt <dM/dt · dM/dt> in e²Å²/fs to n(ν)α(ν) in cm⁻¹.
         tolerance: part by which the target may be scaled, pure number.
+        maxima: ranges of those that are told, cm⁻¹, by name.
+        details: position and height of these, as measured.
     """
 
     abscissa: Float[np.ndarray, " W"]
@@ -45,7 +48,9 @@ class Infrared:
     depth: int
     interval: float
     prefactor: float
-    tolerance: float = 0.0
+    tolerance: float
+    maxima: Mapping[str, Sequence[float]]
+    details: dict[str, Detail]
 
     along = ("dipole_derivative",)
     at_start = ()
@@ -77,6 +82,8 @@ class Infrared:
             conditions.interval,
             absorption_prefactor(conditions),
             settings.intensity_tolerance,
+            settings.maxima,
+            measured_maxima(target, abscissa, settings, cls.quantities[1]),
         )
 
     def statistic(self, observed: Observed) -> Float[Array, "*leading {self.depth}+1"]:
@@ -88,6 +95,10 @@ class Infrared:
         windowed = mean * hann_window(self.depth, mean.dtype)
         frequencies = WAVENUMBER * jnp.asarray(self.abscissa, mean.dtype)
         return self.prefactor * cosine_transform(windowed, self.interval, frequencies)
+
+    def detail(self, mean: Float[Array, " {self.depth}+1"]) -> dict[str, Array]:
+        """What is told beside it."""
+        return maxima_of(self.predict(mean), self.abscissa, self.maxima)
 
     def loss(self, mean: Float[Array, " {self.depth}+1"]) -> Float[Array, ""]:
         """Σ over bands of their weight times the mean squared difference relative to the mean squared target.

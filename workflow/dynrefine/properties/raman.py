@@ -12,6 +12,7 @@ correlation and broadens the measured spectrum too. Measured intensities have no
 scaled so that it comes nearest to the measured one, or to unit area where there is none.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import jax.numpy as jnp
@@ -20,9 +21,9 @@ from jaxtyping import Array, Float
 
 from dynrefine.config.properties.spectra import RamanSettings
 from dynrefine.files.trajectories import Observed
-from dynrefine.properties.base import Conditions, weighted_loss
+from dynrefine.properties.base import Conditions, Detail, weighted_loss
 from dynrefine.properties.correlation import autocorrelation, cosine_transform, hann_window
-from dynrefine.properties.spectra import as_simulated, band_weights, wavenumbers
+from dynrefine.properties.spectra import as_simulated, band_weights, maxima_of, measured_maxima, wavenumbers
 from dynrefine.units import BOLTZMANN, PHOTON, WAVENUMBER
 
 # Shares of the isotropic correlation and of tr β(0)β(t)/10 in what is measured.
@@ -45,6 +46,8 @@ class Raman:
         shares: of the isotropic and of the anisotropic correlation.
         depth: longest lag, frames.
         interval: between frames, fs.
+        maxima: ranges of those that are told, cm⁻¹, by name.
+        details: position and height of these, as measured.
     """
 
     abscissa: Float[np.ndarray, " W"]
@@ -53,6 +56,8 @@ class Raman:
     shares: tuple[float, float]
     depth: int
     interval: float
+    maxima: Mapping[str, Sequence[float]]
+    details: dict[str, Detail]
 
     along = ("polarizability_derivative",)
     at_start = ()
@@ -80,8 +85,10 @@ class Raman:
             measured = np.stack([wavenumber, reduced], axis=1)
         target = as_simulated(settings, measured, abscissa, conditions.interval)
         weights = band_weights(abscissa, target, settings.bands)
-        shares = _SHARES[settings.component]
-        return cls(abscissa, target, weights, shares, depth, conditions.interval)
+        maxima = settings.maxima, measured_maxima(target, abscissa, settings, cls.quantities[1])
+        return cls(
+            abscissa, target, weights, _SHARES[settings.component], depth, conditions.interval, *maxima
+        )
 
     def statistic(self, observed: Observed) -> Float[Array, "*leading {self.depth}+1"]:
         """Autocorrelation of the observed parts of the derivative, Å⁶/fs²."""
@@ -107,6 +114,10 @@ class Raman:
         target = jnp.broadcast_to(jnp.asarray(self.target, mean.dtype), spectrum.shape)
         overlap = jnp.sum(weights * target * spectrum, axis=-1, keepdims=True)
         return spectrum * overlap / jnp.sum(weights * spectrum**2, axis=-1, keepdims=True)
+
+    def detail(self, mean: Float[Array, " {self.depth}+1"]) -> dict[str, Array]:
+        """What is told beside it."""
+        return maxima_of(self.predict(mean), self.abscissa, self.maxima)
 
     def loss(self, mean: Float[Array, " {self.depth}+1"]) -> Float[Array, ""]:
         """Σ over bands of their weight times the mean squared difference relative to the mean squared target."""

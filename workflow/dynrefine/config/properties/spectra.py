@@ -20,6 +20,7 @@ from dynrefine.config.properties.base import (
 )
 from dynrefine.units import WAVENUMBER
 
+FEWEST_IN_MAXIMUM = 5  # distances of wavenumbers in the range of a maximum
 LARGEST_BAND = 0.7  # of the highest wavenumber that the sampling interval resolves
 
 # words in the name of an abscissa that tell another unit than cm⁻¹
@@ -36,6 +37,12 @@ class Bands(Correlated):
         [Band(range=[100.0, 1000.0], weight=10.0), Band(range=[1000.0, 4000.0], weight=1.0)],
         description="Parts of the spectrum that are compared.",
     )
+    maxima: dict[str, Range] = Field(
+        {},
+        description="Maxima that are told beside the spectrum, position and height, by name: the first and the last "
+        "wavenumber between which each lies, cm⁻¹.",
+        examples=[{"bend": [1500.0, 1800.0]}],
+    )
 
     @property
     def compared_bands(self) -> Sequence[Band]:
@@ -45,6 +52,7 @@ class Bands(Correlated):
     def unsuitable(self, place: Place) -> Iterator[str]:
         """Bands the wrong way round, between the compared wavenumbers, or beyond what the interval resolves."""
         yield from super().unsuitable(place)
+        yield from self._unsuitable_maxima(place.key)
         highest = highest_wavenumber(place.interval)
         for index, band in enumerate(self.bands):
             first, last = band.range
@@ -65,6 +73,25 @@ class Bands(Correlated):
                     found,
                     f"an end of at most {highest:.0f} cm⁻¹ with trajectory.sampling_interval {place.interval:g} fs",
                     "record more often or end the band earlier",
+                )
+
+    def _unsuitable_maxima(self, key: str) -> Iterator[str]:
+        """Maxima that hardly a wavenumber of the spectrum is near, or that lie beyond its end."""
+        highest = max(band.range[1] for band in self.bands)
+        for name, (first, last) in self.maxima.items():
+            found = f"{key}.maxima.{name} is [{first:g}, {last:g}] cm⁻¹"
+            if last - first < FEWEST_IN_MAXIMUM * self.resolution:
+                yield sentence(
+                    found,
+                    f"the lower wavenumber first, and {FEWEST_IN_MAXIMUM} times {key}.resolution, "
+                    f"{self.resolution:g} cm⁻¹, between both",
+                    "correct it, or lower the resolution",
+                )
+            elif last > highest:
+                yield sentence(
+                    found,
+                    f"an end of at most {highest:g} cm⁻¹, where {key}.bands end",
+                    "end it earlier, or a band later",
                 )
 
     def unsuitable_target(self, measured: Measurement) -> Iterator[str]:
