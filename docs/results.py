@@ -10,8 +10,9 @@ are there:
     teacher.csv                 parameters and forces beside the teacher's, where there is one
     covariance.csv              of the refined parameters that have names, where it was asked for
     left_open.csv               of properties, where the parameters have none
-    bands.csv, spectrum.svg     of the infrared spectrum with the longest window; the bands are those of water
-    raman.svg                   likewise, of the Raman spectrum
+    spectrum.svg                of the infrared spectrum with the longest window
+    bands.csv                   its relative difference from the measured one, and its maxima, where some are told
+    raman.svg                   of the Raman spectrum with the longest window
     quantum.csv, energies.csv, quantum_<property>_<state>.svg
                                 path integrals beside classical nuclei, where they ran
     refinement.csv              the objective and its terms by iteration
@@ -24,14 +25,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
-from infrared_bands import has_bands, rows_of_bands
 
 from dynrefine.config import load_config
 from dynrefine.config.load import read_together
 from dynrefine.config.model import Config
 from dynrefine.config.properties.spectra import InfraredSettings, RamanSettings
-from dynrefine.files.curves import load_curves
+from dynrefine.files.curves import Curve, load_curves
 from dynrefine.files.history import History, load_history
 from dynrefine.report.figures import parameters_figure, save_figure, spectrum_figure
 from dynrefine.report.quantum import NUCLEI, beside_classical
@@ -54,7 +55,8 @@ def main(configuration: str | Mapping[str, Any], folder: Path) -> None:
         sys.exit(f"error: {validation} has no stage with properties: run the campaign first.")
     own.mkdir(parents=True, exist_ok=True)
     by_stage = {stage: validation / stage for stage in stages}
-    _write(own / "properties.csv", _beside(by_stage, "properties.csv", OF_PROPERTIES))
+    properties = _beside(by_stage, "properties.csv", OF_PROPERTIES)
+    _write(own / "properties.csv", properties)
     if campaign.dataset is not None:
         _write(own / "errors.csv", _beside(by_stage, "errors.csv", OF_ERRORS))
     if campaign.teacher is not None:
@@ -63,6 +65,7 @@ def main(configuration: str | Mapping[str, Any], folder: Path) -> None:
         if path.exists():
             _write(own / path.name, pd.read_csv(path))
     _spectra(campaign, by_stage, own)
+    _bands(campaign, by_stage, properties, own)
     _path_integrals(results, stages, own)
     history = results / f"refinement/{campaign.optimiser.iterations - 1:03d}/history.csv"
     if history.exists():
@@ -79,33 +82,56 @@ def _beside(by_stage: Mapping[str, Path], file: str, keys: Sequence[str]) -> pd.
     return side_by_side({stage: folder / file for stage, folder in by_stage.items()}, keys)
 
 
-def _spectra(campaign: Config, by_stage: dict[str, Path], own: Path) -> None:
-    """Figures of the infrared and of the Raman spectrum, each with the longest window, where there are any."""
-    for file, kind in {"spectrum.svg": InfraredSettings, "raman.svg": RamanSettings}.items():
-        spectra = {name: each for name, each in campaign.all_properties().items() if isinstance(each, kind)}
-        if spectra:
-            _spectrum(campaign, spectra, by_stage, own / file)
+def _longest(campaign: Config, kind: type) -> tuple[str, Any] | None:
+    """Name and settings of the spectrum of this kind with the longest window, if there is one."""
+    spectra = ((name, each) for name, each in campaign.all_properties().items() if isinstance(each, kind))
+    return max(spectra, key=lambda item: item[1].window, default=None)
 
 
-def _spectrum(
-    campaign: Config,
-    spectra: Mapping[str, InfraredSettings | RamanSettings],
-    by_stage: dict[str, Path],
-    path: Path,
-) -> None:
-    """Figure of the spectrum with the longest window, of the first state; beside it its bands, if it has them."""
-    name, settings = max(spectra.items(), key=lambda item: item[1].window)
-    curves = {
+def _by_stage(name: str, by_stage: Mapping[str, Path]) -> dict[str, Curve]:
+    """The curve of this name, of the first state."""
+    return {
         stage: next(curve for curve in load_curves(folder / "curves.npz") if curve.name == name)
         for stage, folder in by_stage.items()
     }
-    fitted = campaign.objective.observables.chosen()
-    drawn = next((each for key, each in spectra.items() if key in fitted), settings)
-    reference = "synthetic" if settings.synthetic else "measured"
-    figure = spectrum_figure(curves, [band.range for band in drawn.compared_bands], reference)
-    save_figure(path, figure)
-    if has_bands(campaign, settings):
-        _write(path.with_name("bands.csv"), pd.DataFrame(rows_of_bands(curves, settings.target_file)))
+
+
+def _spectra(campaign: Config, by_stage: Mapping[str, Path], own: Path) -> None:
+    """Figures of the infrared and of the Raman spectrum with the longest window, through the fitted bands."""
+    fitted = campaign.objective.observables.chosen().values()
+    for file, kind in {"spectrum.svg": InfraredSettings, "raman.svg": RamanSettings}.items():
+        longest = _longest(campaign, kind)
+        if longest is not None:
+            name, settings = longest
+            drawn = next((each for each in fitted if isinstance(each, kind)), settings)
+            reference = "synthetic" if settings.synthetic else "measured"
+            bands = [band.range for band in drawn.compared_bands]
+            save_figure(own / file, spectrum_figure(_by_stage(name, by_stage), bands, reference))
+
+
+def _bands(campaign: Config, by_stage: Mapping[str, Path], properties: pd.DataFrame, own: Path) -> None:
+    """How far the infrared spectrum with the longest window is off, and its maxima, of the first state."""
+    longest = _longest(campaign, InfraredSettings)
+    if longest is None or not longest[1].maxima:
+        return
+    curves = _by_stage(longest[0], by_stage)
+    parts = pd.DataFrame({stage: _relative_lengths(curve) for stage, curve in curves.items()})
+    parts = parts.rename_axis("property").reset_index().assign(unit="%")
+    told, state = f"{longest[0]}: ", next(iter(curves.values())).state
+    maxima = properties[properties.property.str.startswith(told) & (properties.state == state)]
+    maxima = maxima.assign(property=maxima.property.str.removeprefix(told))
+    columns = [column for column in properties if column not in ("state", "measured_error")]
+    _write(own / "bands.csv", pd.concat([parts, maxima])[columns])
+
+
+def _relative_lengths(curve: Curve) -> dict[str, float]:
+    """How far a curve is off, and how much of that its noise accounts for, in % of the target, in L2."""
+    target, prediction, noise = (curve.columns[name] for name in ("target", "prediction", "prediction_error"))
+    lengths = {
+        "relative difference": prediction - target,
+        "relative difference, of which noise": noise,
+    }
+    return {name: 100.0 * np.linalg.norm(each) / np.linalg.norm(target) for name, each in lengths.items()}
 
 
 def _path_integrals(results: Path, stages: Sequence[str], own: Path) -> None:
