@@ -19,7 +19,7 @@ from dynrefine.geometry.frames import LabelledFrames
 from dynrefine.geometry.frames_with_neighbours import with_neighbours
 from dynrefine.refinement import force_metric
 from dynrefine.refinement.force_metric import Products, drawn_directions, force_probes
-from dynrefine.refinement.natural_gradient import Rows, Ruler, natural_step
+from dynrefine.refinement.natural_gradient import Rows, Ruler, damped, natural_step
 from dynrefine.refinement.total_gradient import refined_parameters
 from dynrefine.steps.loading_metric import load_metric
 from dynrefine.steps.measure_force_metric import measure_force_metric
@@ -64,6 +64,11 @@ def test_probes_measure_the_change_of_the_forces(boxes):
     assert np.mean((rows @ direction) ** 2) == pytest.approx(expected, rel=4 * np.sqrt(2 / count) * 1.5)
 
 
+def first_step(optimiser, gradient):
+    """What an optimiser does first."""
+    return optimiser.update(jnp.asarray(gradient), optimiser.init(jnp.asarray(gradient)))[0]
+
+
 def test_step_is_the_best_of_its_length():
     generator = np.random.default_rng(2)
     rows, gradient = generator.normal(size=(7, 20)), generator.normal(size=20)
@@ -72,8 +77,7 @@ def test_step_is_the_best_of_its_length():
     metric += damping * np.trace(metric) / 20 * np.eye(20)
     solved = np.linalg.solve(metric, gradient)
     expected = -radius * solved / np.sqrt(gradient @ solved)
-    optimiser = natural_step(Ruler(Rows(rows), radius), damping)
-    step, _ = optimiser.update(jnp.asarray(gradient), optimiser.init(jnp.zeros(20)))
+    step = first_step(natural_step(Ruler(Rows(rows), radius), damping), gradient)
     np.testing.assert_allclose(step, expected, rtol=1e-10)
     assert step @ metric @ step == pytest.approx(radius**2)
     for other in generator.normal(size=(50, 20)):
@@ -83,8 +87,50 @@ def test_step_is_the_best_of_its_length():
 
 def test_no_gradient_moves_nothing():
     optimiser = natural_step(Ruler(Rows(np.ones((2, 3))), 0.01), 0.1)
-    step, _ = optimiser.update(jnp.zeros(3), optimiser.init(jnp.zeros(3)))
-    assert np.all(np.asarray(step) == 0.0)
+    assert np.all(np.asarray(first_step(optimiser, np.zeros(3))) == 0.0)
+
+
+def walk(optimiser, gradient_at, start, count):
+    """Where the steps of an optimiser lead from a place."""
+    place, state, places = start, optimiser.init(jnp.asarray(start)), [start]
+    for _ in range(count):
+        change, state = optimiser.update(jnp.asarray(gradient_at(place)), state)
+        place = place + np.asarray(change)
+        places.append(place)
+    return np.array(places)
+
+
+def test_steps_shorten_where_those_of_a_fixed_length_would_leap_over_the_optimum():
+    """A paraboloid, half as curved along some directions as along others; the first step is ten times too long."""
+    generator = np.random.default_rng(8)
+    rows, damping = generator.normal(size=(40, 10)), 0.1
+    gram = rows.T @ rows / len(rows)
+    metric = gram + damping * np.trace(gram) / 10 * np.eye(10)
+    root = np.linalg.cholesky(metric)
+    curvature = root @ np.diag(np.linspace(1.0, 2.0, 10)) @ root.T
+    start = generator.normal(size=10)
+    distance = np.sqrt(start @ metric @ start)
+    ruler = Ruler(Rows(rows), 10.0 * distance)
+    places = walk(natural_step(ruler, damping), lambda place: curvature @ place, start, 12)
+    distances = np.sqrt(np.einsum("np,pq,nq->n", places, metric, places))
+    assert distances[1] > 8.0 * distance and distances[-1] < 1e-3 * distance
+    # Along one direction a parabola through both slopes is exact: the second step ends at the optimum.
+    along = walk(natural_step(ruler, damping), lambda place: 3.0 * metric @ place, start, 2)
+    np.testing.assert_allclose(along[2], 0.0, atol=1e-9)
+
+
+def test_noise_does_not_shorten_steps():
+    """Gradients of nothing else, averaged with a momentum of a half: along a step the mean loses half its length.
+
+    So the secant allows for twice the step; in 2000 directions that is certain to a few hundredths.
+    """
+    generator = np.random.default_rng(9)
+    metric = Rows(generator.normal(size=(40, 2000)))
+    optimiser = optax.chain(optax.ema(0.5), natural_step(Ruler(metric, 1.0), 1.0))
+    with jax.numpy_dtype_promotion("standard"):  # Optax divides by counts of steps
+        places = walk(optimiser, lambda place: generator.normal(size=2000), np.zeros(2000), 12)
+    length = damped(metric, 1.0, 2000).squared_length
+    np.testing.assert_allclose([length(step) for step in np.diff(places, axis=0)], 1.0, rtol=1e-6)
 
 
 @pytest.mark.parametrize("trainable", [[], ["layers/*/weights"]], ids=["all", "some"])
@@ -118,8 +164,5 @@ def test_products_make_the_same_step_as_rows_in_memory(boxes, monkeypatch, tmp_p
     assert isinstance(products, Products)
     np.testing.assert_allclose(products.gram, dense.gram, rtol=1e-9, atol=1e-12 * np.abs(dense.gram).max())
     gradient = np.random.default_rng(4).normal(size=len(refined))
-    steps = [
-        natural_step(Ruler(metric, 5e-3), 0.1).update(jnp.asarray(gradient), optax.EmptyState())[0]
-        for metric in (dense, products)
-    ]
+    steps = [first_step(natural_step(Ruler(metric, 5e-3), 0.1), gradient) for metric in (dense, products)]
     assert np.linalg.norm(steps[1] - steps[0]) < 1e-5 * np.linalg.norm(steps[0])

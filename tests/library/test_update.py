@@ -389,19 +389,31 @@ def walked(potential, vectors, settings, ruler=None):
 
 
 def test_natural_steps_are_those_of_the_mean_of_gradients_in_a_dense_metric(potential, gradients):
-    """m <- μ m + (1 - μ) g, then -r d^k (G + λ)⁻¹ m / sqrt(mᵀ (G + λ)⁻¹ m): first the mean, then the length."""
+    """m <- μ m + (1 - μ) g over 1 - μ^k, then -l (G + λ)⁻¹ m / sqrt(mᵀ (G + λ)⁻¹ m): first the mean, then the length.
+
+    l is r d^k, or what the step s before says, where m changed by y: sᵀ (G + λ) s / sᵀ y sqrt(mᵀ (G + λ)⁻¹ m).
+    """
     vectors = lengthened(gradients)
     rows = np.random.default_rng(7).normal(size=(9, len(vectors[0])))
     settings = with_settings(NATURAL, momentum=0.6, learning_rate_decay=0.8, damping=0.3, force_change=7.0)
     metric = rows.T @ rows / 9
     metric += 0.3 * np.mean(np.diag(metric)) * np.eye(len(metric))
-    mean = np.zeros(len(metric))
+    sums, before, former, lengths = np.zeros(len(metric)), None, None, []
     for number, (found, vector) in enumerate(
         zip(walked(potential, vectors, settings, ruler_of(rows, settings)), vectors, strict=True)
     ):
-        mean = 0.6 * mean + 0.4 * vector
+        sums = 0.6 * sums + 0.4 * vector
+        mean = sums / (1.0 - 0.6 ** (number + 1))
         along = np.linalg.solve(metric, mean)
-        np.testing.assert_allclose(found, -7e-3 * 0.8**number * along / np.sqrt(mean @ along), atol=1e-12)
+        steepness = np.sqrt(mean @ along)
+        lengths.append(7e-3 * 0.8**number)
+        if before is not None:
+            assert former @ (mean - before) > 0.0
+            secant = former @ metric @ former / (former @ (mean - before)) * steepness
+            lengths[-1] = min(lengths[-1], secant)
+        np.testing.assert_allclose(found, -lengths[-1] * along / steepness, atol=1e-12)
+        before, former = mean, found
+    assert lengths[1] < 0.8 * lengths[0]  # shorter than the decay alone has it
 
 
 def test_steps_of_adam_are_those_of_its_equations(potential, gradients):

@@ -1,4 +1,4 @@
-"""The natural gradient: steps of a length that is measured by what they do to predictions.
+"""The natural gradient: steps whose length is measured by what they do to predictions.
 
 With J the derivative of all predictions with respect to the parameters, those of the forces on the ab initio frames
 for instance, a change δ of the parameters changes them by a mean square of δᵀ G δ, G = JᵀJ / components. The step
@@ -9,6 +9,15 @@ lowers a loss of gradient g the most among all steps that change the predictions
 (1998)): the measured property is bought at the least cost in ab initio accuracy, and noise of the gradient in
 directions that would wreck the forces hardly moves the parameters.
 
+Steps of a fixed length leap to and fro across an optimum that is nearer than r. Where the gradient changed by y along the
+step s before, a step is no longer than
+
+    sᵀ (G + λ) s / sᵀ y · sqrt(gᵀ (G + λ)⁻¹ g),
+
+which leads to where the slope vanishes if the objective bends everywhere as it did along s (Barzilai & Borwein, IMA J.
+Numer. Anal. 8, 141 (1988)). Noise does not shorten steps: where g is nothing else, it changes along s by less than its
+length, by as much as the momentum leaves.
+
 G is estimated as AᵀA / M with M random projections of the predictions, whose derivatives are the rows of A. By
 Woodbury's identity the step needs A Aᵀ [M, M], measured once, and the products A g and Aᵀ y. Units are those of the
 forces; of what another surface predicts, everything is a pure number.
@@ -16,12 +25,12 @@ forces; of what another surface predicts, everything is a pure number.
 
 import math
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Float
+from jaxtyping import Array, Float, Int
 
 
 class Metric(Protocol):
@@ -79,6 +88,10 @@ class Damped:
         """Its product with a vector."""
         return (vector - self.metric.pulled_back(self.inner @ self.metric.along(vector))) / self.shift
 
+    def squared_length(self, change: Float[np.ndarray, " P"]) -> float:
+        """δᵀ (G + λ) δ of a change δ of the parameters, (eV/Å)²."""
+        return float(np.mean(self.metric.along(change) ** 2) + self.shift * change @ change)
+
 
 def damped(metric: Metric, damping: float, parameters: int) -> Damped:
     """The inverse of the damped metric.
@@ -95,7 +108,7 @@ def damped(metric: Metric, damping: float, parameters: int) -> Damped:
 
 @dataclass(frozen=True, eq=False)
 class Ruler:
-    """What a natural gradient step is measured by, and how long it is.
+    """What a natural gradient step is measured by, and how long it may be.
 
     Attributes:
         metric: of the forces, or of what another surface predicts.
@@ -106,18 +119,44 @@ class Ruler:
     radius: float
 
 
-def natural_step(ruler: Ruler, damping: float) -> optax.GradientTransformation:
-    """The natural gradient step of a fixed length, as an optimiser of Optax for a parameter vector [P].
+class NaturalState(NamedTuple):
+    """What a step needs of the one before.
+
+    Attributes:
+        count: steps so far.
+        change: of the parameters, by the last one.
+        slope: of the objective along it, where it began.
+    """
+
+    count: Int[Array, ""]
+    change: Float[Array, " P"]
+    slope: Float[Array, ""]
+
+
+def natural_step(ruler: Ruler, damping: float, decay: float = 1.0) -> optax.GradientTransformation:
+    """The natural gradient step, as an optimiser of Optax for a parameter vector [P].
 
     Arguments:
         ruler: of the step.
         damping: λ in units of the mean diagonal element of G.
+        decay: factor on the longest step, from step to step.
     """
 
-    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
-        vector = np.asarray(updates, float)
-        solved = damped(ruler.metric, damping, len(vector))(vector)
-        length = math.sqrt(max(float(vector @ solved), np.finfo(float).tiny))
-        return jnp.asarray(-ruler.radius * solved / length, updates.dtype), state
+    def init(params: Any) -> NaturalState:
+        return NaturalState(jnp.zeros((), int), jnp.zeros_like(params), jnp.zeros((), params.dtype))
 
-    return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
+    def update(updates: Any, state: NaturalState, params: Any = None) -> tuple[Any, NaturalState]:
+        vector, former = np.asarray(updates, float), np.asarray(state.change, float)
+        inverse = damped(ruler.metric, damping, len(vector))
+        solved = inverse(vector)
+        steepness = math.sqrt(max(float(vector @ solved), np.finfo(float).tiny))
+        length = ruler.radius * decay ** int(state.count)
+        bend = float(former @ vector - state.slope)
+        if bend > 0.0:
+            length = min(length, inverse.squared_length(former) / bend * steepness)
+        change = -length / steepness * solved
+        slope = jnp.asarray(change @ vector, updates.dtype)
+        change = jnp.asarray(change, updates.dtype)
+        return change, NaturalState(state.count + 1, change, slope)
+
+    return optax.GradientTransformation(init, update)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -28,11 +29,7 @@ def optimiser_of(settings: StepSettings, ruler: Ruler | None = None) -> optax.Gr
     if settings.name == "natural":
         if ruler is None:
             raise ValueError("the natural gradient needs the length of its steps")
-        return optax.chain(
-            optax.ema(settings.momentum),
-            natural_step(ruler, settings.damping),
-            optax.scale_by_schedule(optax.exponential_decay(1.0, 1, decay)),
-        )
+        return optax.chain(optax.ema(settings.momentum), natural_step(ruler, settings.damping, decay))
     rate = optax.exponential_decay(settings.learning_rate, 1, decay)
     own = optax.adam(rate, b1=settings.momentum) if settings.name == "adam" else optax.sgd(rate)
     return optax.chain(optax.clip_by_global_norm(settings.clip_norm), own)
@@ -61,7 +58,7 @@ def step(
     Raises:
         CampaignError: the gradient is not finite.
     """
-    total = gradient.total(settings.shrink_noise)
+    total, share = gradient.total(settings.shrink_noise), gradient.uncertain.resolved
     if not np.isfinite(total).all():
         raise CampaignError(
             "the gradient of the objective is not finite: look for the cause in the gradient files of this "
@@ -70,6 +67,12 @@ def step(
     everything, restore = flat_parameters(potential.parameters["trainable"])
     refined = np.flatnonzero(gradient.scales)
     vector = everything[refined]
+    if ruler is not None and settings.shrink_noise:
+        ruler = replace(ruler, radius=share * ruler.radius)
+        if share == 0.0:
+            logger.warning(
+                "the gradient does not stand out of its noise and no step is taken: raise ensemble.replicas"
+            )
     optimiser = optimiser_of(settings, ruler)
     fresh = optimiser.init(vector)
     leaves, structure = jax.tree.flatten(fresh)
@@ -79,13 +82,6 @@ def step(
         )
     change, new = optimiser.update(jnp.asarray(total[refined], vector.dtype), fresh, vector)
     updates = jnp.asarray(change)
-    if settings.name == "natural" and settings.shrink_noise:
-        share = gradient.uncertain.resolved
-        if share == 0.0:
-            logger.warning(
-                "the gradient does not stand out of its noise and no step is taken: raise ensemble.replicas"
-            )
-        updates = share * updates
     units = jnp.asarray(gradient.scales[refined], vector.dtype)
     moved = potential.with_trainable(restore(everything.at[refined].set(vector + units * updates)))
     return moved, [np.asarray(leaf) for leaf in jax.tree.leaves(new)], float(jnp.linalg.norm(updates))
