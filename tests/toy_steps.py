@@ -11,6 +11,7 @@ from campaigns import TOY
 
 from dynrefine.files.arrays import read_arrays
 from dynrefine.files.gradients import load_gradient
+from dynrefine.files.history import load_history
 from dynrefine.files.models import flat_parameters, load_model
 from dynrefine.refinement.natural_gradient import Rows, Ruler
 from dynrefine.refinement.update import optimiser_of
@@ -58,6 +59,11 @@ def parts_of_gradient(iteration: Path, settings: Settings) -> tuple[Any, Any, np
     )
 
 
+def objective_of(iteration: Path) -> float:
+    """The value of the objective, as the history has it."""
+    return float(load_history(iteration / "history.csv").objective.value.iloc[-1])
+
+
 def resolved_share(iteration: Path, settings: Settings) -> float:
     """The share of the uncertain parts of an iteration's gradient that stands out of their noise."""
     (trajectory, own), (ensemble, other), _ = parts_of_gradient(iteration, settings)
@@ -72,13 +78,15 @@ def total_gradient(iteration: Path, settings: Settings, share: float = 1.0) -> n
 
 def parameters_by_optimiser(results: Path, settings: Settings, iterations: Sequence[str]) -> list[np.ndarray]:
     """The parameters after each of these iterations, the first ones, by the optimiser on the gathered gradients."""
-    ruler = Ruler(Rows(probes_of(results).astype(float)), 1e-3 * TOY.optimiser.force_change)
-    optimiser, steps = optimiser_of(TOY.optimiser, ruler), []
+    metric, steps, state = Rows(probes_of(results).astype(float)), [], None
     # As in the jobs of a campaign in single precision, and Optax divides by counts of steps.
     with jax.enable_x64(False), jax.numpy_dtype_promotion("standard"):
         vector = jnp.asarray(parameters_in(results / "pretraining/potential.npz"))
-        state = optimiser.init(vector)
         for number in iterations:
+            objective = objective_of(results / "refinement" / number)
+            ruler = Ruler(metric, 1e-3 * TOY.optimiser.force_change, objective)
+            optimiser = optimiser_of(TOY.optimiser, ruler)
+            state = optimiser.init(vector) if state is None else state
             gradient = jnp.asarray(total_gradient(results / "refinement" / number, settings), jnp.float32)
             updates, state = optimiser.update(gradient, state, vector)
             vector = vector + updates

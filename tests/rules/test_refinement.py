@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from campaigns import ROOT, TOY
 from toy_steps import (
+    objective_of,
     of_chunks,
     parameters_by_optimiser,
     parameters_in,
@@ -253,14 +254,21 @@ def steps(results, settings):
 
 
 def test_steps_are_natural_gradients_of_the_wanted_length(finished_toy, settings):
-    """The second one along the mean of both gradients, of which the former counts less by the momentum."""
-    results, momentum = finished_toy.results, settings["optimiser"]["momentum"]
-    first, second = (total_gradient(results / "refinement" / number, settings) for number in ITERATIONS)
+    """The second one along the mean of both gradients, of which the former counts less by the momentum.
+
+    Neither would bring the objective below zero, as steeply as it begins: one of them is shortened to that.
+    """
+    iterations, momentum = [finished_toy.results / "refinement" / number for number in ITERATIONS], 0.5
+    assert settings["optimiser"]["momentum"] == momentum
+    first, second = (total_gradient(iteration, settings) for iteration in iterations)
     means = first, (momentum * first + second) / (1.0 + momentum)
-    for step, mean in zip(steps(results, settings), means, strict=True):
-        expected = natural_step(results, settings, mean)
-        assert step @ expected / (np.linalg.norm(step) * np.linalg.norm(expected)) > 0.999
-        assert np.linalg.norm(step) == pytest.approx(np.linalg.norm(expected), rel=1e-2)
+    shares = []
+    for step, mean, iteration in zip(steps(finished_toy.results, settings), means, iterations, strict=True):
+        full = natural_step(finished_toy.results, settings, mean)
+        assert step @ full / (np.linalg.norm(step) * np.linalg.norm(full)) > 0.999
+        shares.append(min(1.0, objective_of(iteration) / (-mean @ full)))
+        assert np.linalg.norm(step) == pytest.approx(shares[-1] * np.linalg.norm(full), rel=1e-2)
+    assert sorted(shares) == [pytest.approx(0.86, abs=0.05), 1.0]
 
 
 def test_a_step_is_as_long_as_the_gradient_stands_out_of_its_noise(toy, settings):

@@ -48,8 +48,8 @@ class DampingSettings(Section):
 class RefinedSurfaceSettings(TrainableSettings, ProbeSettings):
     change: PositiveFloat = Field(
         0.5,
-        description="Length of a natural gradient step: root mean square change of what the surface was trained on, "
-        "on its training frames, in % of the spread of their labels.",
+        description="Longest natural gradient step: root mean square change of what the surface was trained on, on "
+        "its training frames, in % of the spread of their labels.",
     )
     anchor_weight: NonNegativeFloat = Field(
         10.0,
@@ -66,13 +66,13 @@ class StepSettings(RowSettings, DampingSettings):
     )
     force_change: PositiveFloat = Field(
         5.0,
-        description="Length of a natural gradient step: root mean square change of the force components on the "
-        "ab initio frames, meV/Å; with shrink_noise times the share of the gradient that is no noise.",
+        description="Longest natural gradient step: root mean square change of the force components on the ab initio "
+        "frames, meV/Å; with shrink_noise times the share of the gradient that is no noise.",
     )
     surfaces: dict[SurfaceName, RefinedSurfaceSettings] = Field(
         {},
         description="Surfaces that are refined with the potential, by their names: the dipole surface, which decides "
-        "the intensities of an infrared spectrum. They take natural gradient steps of their own length.",
+        "the intensities of an infrared spectrum. They take natural gradient steps of their own.",
     )
     momentum: float = Field(
         0.5,

@@ -9,14 +9,14 @@ lowers a loss of gradient g the most among all steps that change the predictions
 (1998)): the measured property is bought at the least cost in ab initio accuracy, and noise of the gradient in
 directions that would wreck the forces hardly moves the parameters.
 
-Steps of a fixed length leap to and fro across an optimum that is nearer than r. Where the gradient changed by y along the
-step s before, a step is no longer than
+Steps of a fixed length leap to and fro across an optimum that is nearer than r. So a step is no longer than that
+along which the objective L would fall to zero, if it fell as steeply as it begins to, and, where the gradient changed
+by y along the step s before, than what leads to where its slope vanishes, if it bends everywhere as it did along s:
 
-    sᵀ (G + λ) s / sᵀ y · sqrt(gᵀ (G + λ)⁻¹ g),
+    r <= L / sqrt(gᵀ (G + λ)⁻¹ g),    r <= sᵀ (G + λ) s / sᵀ y · sqrt(gᵀ (G + λ)⁻¹ g)
 
-which leads to where the slope vanishes if the objective bends everywhere as it did along s (Barzilai & Borwein, IMA J.
-Numer. Anal. 8, 141 (1988)). Noise does not shorten steps: where g is nothing else, it changes along s by less than its
-length, by as much as the momentum leaves.
+(after Polyak, and Barzilai & Borwein, IMA J. Numer. Anal. 8, 141 (1988)). The second does not take noise for a bend:
+where g is nothing else, it changes along s by less than its length, by as much as the momentum leaves.
 
 G is estimated as AᵀA / M with M random projections of the predictions, whose derivatives are the rows of A. By
 Woodbury's identity the step needs A Aᵀ [M, M], measured once, and the products A g and Aᵀ y. Units are those of the
@@ -112,11 +112,13 @@ class Ruler:
 
     Attributes:
         metric: of the forces, or of what another surface predicts.
-        radius: r in the unit of the metric's rows, eV/Å of the forces.
+        radius: longest step, in the unit of the metric's rows, eV/Å of the forces.
+        objective: its value where the step begins; it cannot fall below zero.
     """
 
     metric: Metric
     radius: float
+    objective: float = math.inf
 
 
 class NaturalState(NamedTuple):
@@ -150,7 +152,7 @@ def natural_step(ruler: Ruler, damping: float, decay: float = 1.0) -> optax.Grad
         inverse = damped(ruler.metric, damping, len(vector))
         solved = inverse(vector)
         steepness = math.sqrt(max(float(vector @ solved), np.finfo(float).tiny))
-        length = ruler.radius * decay ** int(state.count)
+        length = min(ruler.radius * decay ** int(state.count), ruler.objective / steepness)
         bend = float(former @ vector - state.slope)
         if bend > 0.0:
             length = min(length, inverse.squared_length(former) / bend * steepness)

@@ -38,8 +38,12 @@ def update_potential(job: Job, settings: UpdatePotential) -> None:
     chunks = [[required(chunk) for chunk in of_state] for of_state in read.values()]
     weights = [state.weights for state in required(load_objective(job.inputs.objective)).states.values()]
     anchors = _anchors(job, potential, settings)
+    terms = entries.terms(
+        pd.read_csv(job.inputs.table), {each.name: (each.loss, each.weight) for each in anchors.values()}
+    )
+    objective, *_ = terms
     moved, gradients, states, norms = potential, {}, {}, {}
-    for surface, (scales, ruler) in _moves(job, potential, settings).items():
+    for surface, (scales, ruler) in _moves(job, potential, settings, objective.value).items():
         gradients[surface] = gather_gradient(
             [[chunk for chunk, _ in of_state] for of_state in chunks],
             anchors[surface].gradient if surface in anchors else np.zeros_like(scales),
@@ -53,9 +57,7 @@ def update_potential(job: Job, settings: UpdatePotential) -> None:
     iteration = int(job.wildcards["iteration"])
     gradient = gradients.pop("potential")
     found = [
-        *entries.terms(
-            pd.read_csv(job.inputs.table), {each.name: (each.loss, each.weight) for each in anchors.values()}
-        ),
+        *terms,
         *entries.norms(gradient, with_anchor="potential" in anchors),
         *entries.conditions(_trajectories(job, settings)),
         *entries.costs([chunk for of_state in chunks for chunk in of_state]),
@@ -109,17 +111,21 @@ def _anchors(job: Job, potential: Model, settings: UpdatePotential) -> dict[str,
 
 
 def _moves(
-    job: Job, potential: Model, settings: UpdatePotential
+    job: Job, potential: Model, settings: UpdatePotential, objective: float
 ) -> dict[str, tuple[np.ndarray, Ruler | None]]:
     """The units of the parameters that are moved together [P], and what their step is measured by, by surface."""
-    own = settings.optimiser
-    ruler = Ruler(load_metric(job, settings), _MILLI * own.force_change) if job.inputs.metric else None
+    own, ruler = settings.optimiser, None
+    if job.inputs.metric:
+        ruler = Ruler(load_metric(job, settings), _MILLI * own.force_change, objective)
     moves = {"potential": (parameter_scales(potential, own), ruler)}
     for path in job.inputs.metrics_of_surfaces:
         surface = Path(path).stem
         refined = own.surfaces[surface]
         rows = Rows(read_arrays(path, "surface metric").arrays["probes"].astype(float))
-        moves[surface] = surface_scales(potential, surface, refined), Ruler(rows, _PERCENT * refined.change)
+        moves[surface] = (
+            surface_scales(potential, surface, refined),
+            Ruler(rows, _PERCENT * refined.change, objective),
+        )
     return moves
 
 
