@@ -5,7 +5,7 @@
 Of several configurations, later ones stand on top. In docs/results/<campaign>, of the stages of the validation that
 are there:
 
-    properties.csv              what was simulated, beside what was measured or what the teacher has
+    properties.csv              what was simulated, beside what was measured or what the teacher has, but for maxima
     errors.csv                  errors on the ab initio test frames, where there are any
     teacher.csv                 parameters and forces beside the teacher's, where there is one
     covariance.csv              of the refined parameters that have names, where it was asked for
@@ -41,6 +41,7 @@ from dynrefine.report.side_by_side import side_by_side
 
 OF_PROPERTIES = ["property", "state", "unit", "measured", "measured_error"]
 OF_ERRORS = ["quantity", "unit"]
+OF_MAXIMA = (", position", ", height")
 OF_TEACHER = ["role", "where", "quantity", "unit", "teacher"]
 
 
@@ -56,7 +57,10 @@ def main(configuration: str | Mapping[str, Any], folder: Path) -> None:
     own.mkdir(parents=True, exist_ok=True)
     by_stage = {stage: validation / stage for stage in stages}
     properties = _beside(by_stage, "properties.csv", OF_PROPERTIES)
-    _write(own / "properties.csv", properties)
+    bands = _bands(campaign, by_stage, properties)
+    if bands is not None:
+        _write(own / "bands.csv", bands)
+    _write(own / "properties.csv", properties[~properties.property.str.endswith(OF_MAXIMA)])
     if campaign.dataset is not None:
         _write(own / "errors.csv", _beside(by_stage, "errors.csv", OF_ERRORS))
     if campaign.teacher is not None:
@@ -65,7 +69,6 @@ def main(configuration: str | Mapping[str, Any], folder: Path) -> None:
         if path.exists():
             _write(own / path.name, pd.read_csv(path))
     _spectra(campaign, by_stage, own)
-    _bands(campaign, by_stage, properties, own)
     _path_integrals(results, stages, own)
     history = results / f"refinement/{campaign.optimiser.iterations - 1:03d}/history.csv"
     if history.exists():
@@ -109,11 +112,11 @@ def _spectra(campaign: Config, by_stage: Mapping[str, Path], own: Path) -> None:
             save_figure(own / file, spectrum_figure(_by_stage(name, by_stage), bands, reference))
 
 
-def _bands(campaign: Config, by_stage: Mapping[str, Path], properties: pd.DataFrame, own: Path) -> None:
+def _bands(campaign: Config, by_stage: Mapping[str, Path], properties: pd.DataFrame) -> pd.DataFrame | None:
     """How far the infrared spectrum with the longest window is off, and its maxima, of the first state."""
     longest = _longest(campaign, InfraredSettings)
     if longest is None or not longest[1].maxima:
-        return
+        return None
     curves = _by_stage(longest[0], by_stage)
     parts = pd.DataFrame({stage: _relative_lengths(curve) for stage, curve in curves.items()})
     parts = parts.rename_axis("property").reset_index().assign(unit="%")
@@ -121,7 +124,7 @@ def _bands(campaign: Config, by_stage: Mapping[str, Path], properties: pd.DataFr
     maxima = properties[properties.property.str.startswith(told) & (properties.state == state)]
     maxima = maxima.assign(property=maxima.property.str.removeprefix(told))
     columns = [column for column in properties if column not in ("state", "measured_error")]
-    _write(own / "bands.csv", pd.concat([parts, maxima])[columns])
+    return pd.concat([parts, maxima])[columns]
 
 
 def _relative_lengths(curve: Curve) -> dict[str, float]:

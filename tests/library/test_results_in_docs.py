@@ -38,7 +38,7 @@ def tables(tmp_path, monkeypatch):
     (initial / "properties.csv").write_text(
         "property,family,role,unit,fitted,state,value,standard_error,measured,measured_error\n"
         "pressure,pressure,value,bar,False,300K,4725.98,143.774,1,\n"
-        "infrared_1ps: bend,infrared,value,cm⁻¹,False,300K,1651.04,1.25,1644,\n"
+        '"infrared_1ps: bend, position",infrared,value,cm⁻¹,False,300K,1651.04,1.25,1644,\n'
     )
     (initial / "errors.csv").write_text("quantity,value,unit\nforce,25.1968,meV/Å\n")
     losses = [Entry("loss", "infrared", 0.2934, 0.0224, state="300K"), Entry("loss", "pressure", 0.04, 0.01)]
@@ -61,7 +61,7 @@ def tables(tmp_path, monkeypatch):
 
 def test_the_tables_have_what_there_is_of_a_campaign(tables):
     assert tables.keys() == {"properties", "errors", "bands", "refinement", "seconds"}
-    pressure, _ = tables["properties"].to_dict("records")
+    (pressure,) = tables["properties"].to_dict("records")
     assert (pressure["initial"], pressure["initial_error"], pressure["measured"]) == (4726.0, 143.77, 1.0)
     (seconds,) = tables["seconds"].to_dict("records")
     expected = {"jobs": 2, "seconds": 50.0, "compiling": 30.0, "last_job": 10.0}
@@ -80,6 +80,10 @@ def test_the_table_of_bands_has_how_far_the_spectrum_is_off_and_its_maxima(table
     assert bands.initial.to_dict() == {
         "relative difference": 50.0,
         "relative difference, of which noise": 1.0,
-        "bend": 1651.0,
+        "bend, position": 1651.0,
     }
-    assert bands.loc["bend", ["unit", "measured", "initial_error"]].tolist() == ["cm⁻¹", 1644.0, 1.25]
+    assert bands.loc["bend, position", ["unit", "measured", "initial_error"]].tolist() == [
+        "cm⁻¹",
+        1644.0,
+        1.25,
+    ]
