@@ -147,7 +147,7 @@ def natural_step(ruler: Ruler, damping: float, decay: float = 1.0) -> optax.Grad
     def init(params: Any) -> NaturalState:
         return NaturalState(jnp.zeros((), int), jnp.zeros_like(params), jnp.zeros((), params.dtype))
 
-    def update(updates: Any, state: NaturalState, params: Any = None) -> tuple[Any, NaturalState]:
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, NaturalState]:
         vector, former = np.asarray(updates, float), np.asarray(state.change, float)
         inverse = damped(ruler.metric, damping, len(vector))
         solved = inverse(vector)
