@@ -67,7 +67,7 @@ def step(
     everything, restore = flat_parameters(potential.parameters["trainable"])
     refined = np.flatnonzero(gradient.scales)
     vector = everything[refined]
-    if ruler is not None and settings.shrink_noise:
+    if ruler is not None and settings.name == "natural" and settings.shrink_noise:
         ruler = replace(ruler, radius=share * ruler.radius)
         if share == 0.0:
             logger.warning(
