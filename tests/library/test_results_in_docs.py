@@ -1,4 +1,4 @@
-"""The script that writes what a campaign came to for the documentation."""
+"""The scripts that write what campaigns came to for the documentation."""
 
 import json
 from importlib import import_module
@@ -87,3 +87,30 @@ def test_the_table_of_bands_has_how_far_the_spectrum_is_off_and_its_maxima(table
         1644.0,
         1.25,
     ]
+
+
+def test_seeds_stand_side_by_side_with_mean_and_spread_of_what_all_runs_have(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    seeds = import_module("seeds")
+    runs = []
+    for number, refined in enumerate((14.0, 15.0, 19.0)):
+        run = tmp_path / str(number)
+        run.mkdir()
+        (run / "bands.csv").write_text(
+            "property,unit,measured,initial,initial_error,refined,refined_error\n"
+            f'"bend, height",cm⁻¹,3226.9,22.0,1.0,{refined},1.5\n'
+        )
+        alone = "alone,298K,1,,1,1,2,1\n" * (number == 0)
+        (run / "properties.csv").write_text(
+            f"property,state,unit,measured,initial,initial_error,refined,refined_error\n{alone}"
+            f"density,298K,g/cm³,,0.85,0.01,{refined / 20},0.01\n"
+        )
+        (run / "errors.csv").write_text(f"quantity,unit,initial,refined\nforce,meV/Å,25,{refined}\n")
+        runs.append(seeds.read(f"{run}:{'initial' if number == 0 else 'refined'}"))
+    table = seeds.side_by_side(runs).set_index("property")
+    assert table.index.tolist() == ["bend, height", "density", "force"]
+    bend = table.loc["bend, height"]
+    expected = {"unit": "cm⁻¹", "measured": 3226.9, "run 1": 22.0, "run 2": 15.0, "run 3": 19.0}
+    assert bend.drop("spread").to_dict() == expected | {"mean": pytest.approx(56 / 3)}
+    assert bend.spread == pytest.approx(np.std([22.0, 15.0, 19.0], ddof=1))
+    assert table.loc["density", "mean"] == pytest.approx((0.85 + 0.75 + 0.95) / 3)
