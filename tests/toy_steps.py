@@ -7,11 +7,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 from campaigns import TOY
 
 from dynrefine.files.arrays import read_arrays
 from dynrefine.files.gradients import load_gradient
-from dynrefine.files.history import load_history
 from dynrefine.files.models import flat_parameters, load_model
 from dynrefine.refinement.natural_gradient import Rows, Ruler
 from dynrefine.refinement.update import optimiser_of
@@ -59,9 +59,10 @@ def parts_of_gradient(iteration: Path, settings: Settings) -> tuple[Any, Any, np
     )
 
 
-def objective_of(iteration: Path) -> float:
-    """The value of the objective, as the history has it."""
-    return float(load_history(iteration / "history.csv").objective.value.iloc[-1])
+def fitted_loss(iteration: Path) -> float:
+    """The objective without its anchor."""
+    table = pd.read_csv(iteration / "objective.csv")
+    return float(table.loss @ table.weight)
 
 
 def resolved_share(iteration: Path, settings: Settings) -> float:
@@ -83,8 +84,8 @@ def parameters_by_optimiser(results: Path, settings: Settings, iterations: Seque
     with jax.enable_x64(False), jax.numpy_dtype_promotion("standard"):
         vector = jnp.asarray(parameters_in(results / "pretraining/potential.npz"))
         for number in iterations:
-            objective = objective_of(results / "refinement" / number)
-            ruler = Ruler(metric, 1e-3 * TOY.optimiser.force_change, objective)
+            fitted = fitted_loss(results / "refinement" / number)
+            ruler = Ruler(metric, 1e-3 * TOY.optimiser.force_change, fitted)
             optimiser = optimiser_of(TOY.optimiser, ruler)
             state = optimiser.init(vector) if state is None else state
             gradient = jnp.asarray(total_gradient(results / "refinement" / number, settings), jnp.float32)

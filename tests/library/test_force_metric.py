@@ -119,12 +119,12 @@ def test_steps_shorten_where_those_of_a_fixed_length_would_leap_over_the_optimum
     np.testing.assert_allclose(along[2], 0.0, atol=1e-9)
 
 
-def test_no_step_would_bring_the_objective_below_zero_as_steeply_as_it_begins():
+def test_no_step_would_bring_what_is_fitted_below_zero_as_steeply_as_it_begins():
     generator = np.random.default_rng(11)
     metric, gradient = Rows(generator.normal(size=(7, 20))), generator.normal(size=20)
-    bound = np.asarray(first_step(natural_step(Ruler(metric, 10.0, objective=0.4), 0.2), gradient))
+    bound = np.asarray(first_step(natural_step(Ruler(metric, 10.0, fitted=0.4), 0.2), gradient))
     assert -bound @ gradient == pytest.approx(0.4)
-    free = np.asarray(first_step(natural_step(Ruler(metric, 0.01, objective=0.4), 0.2), gradient))
+    free = np.asarray(first_step(natural_step(Ruler(metric, 0.01, fitted=0.4), 0.2), gradient))
     assert -free @ gradient < 0.4
     assert damped(metric, 0.2, 20).squared_length(free) == pytest.approx(0.01**2)
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from campaigns import ROOT, TOY
 from toy_steps import (
-    objective_of,
+    fitted_loss,
     of_chunks,
     parameters_by_optimiser,
     parameters_in,
@@ -266,7 +266,7 @@ def test_steps_are_natural_gradients_of_the_wanted_length(finished_toy, settings
     for step, mean, iteration in zip(steps(finished_toy.results, settings), means, iterations, strict=True):
         full = natural_step(finished_toy.results, settings, mean)
         assert step @ full / (np.linalg.norm(step) * np.linalg.norm(full)) > 0.999
-        shares.append(min(1.0, objective_of(iteration) / (-mean @ full)))
+        shares.append(min(1.0, fitted_loss(iteration) / (-mean @ full)))
         assert np.linalg.norm(step) == pytest.approx(shares[-1] * np.linalg.norm(full), rel=1e-2)
     assert sorted(shares) == [pytest.approx(0.86, abs=0.05), 1.0]
 

@@ -10,8 +10,9 @@ lowers a loss of gradient g the most among all steps that change the predictions
 directions that would wreck the forces hardly moves the parameters.
 
 Steps of a fixed length leap to and fro across an optimum that is nearer than r. So a step is no longer than that
-along which the objective L would fall to zero, if it fell as steeply as it begins to, and, where the gradient changed
-by y along the step s before, than what leads to where its slope vanishes, if it bends everywhere as it did along s:
+along which L, the objective without its anchors, would fall to zero as steeply as the objective begins to fall, and,
+where the gradient changed by y along the step s before, than what leads to where its slope vanishes, if it bends
+everywhere as it did along s:
 
     r <= L / sqrt(gᵀ (G + λ)⁻¹ g),    r <= sᵀ (G + λ) s / sᵀ y · sqrt(gᵀ (G + λ)⁻¹ g)
 
@@ -113,12 +114,12 @@ class Ruler:
     Attributes:
         metric: of the forces, or of what another surface predicts.
         radius: longest step, in the unit of the metric's rows, eV/Å of the forces.
-        objective: its value where the step begins; it cannot fall below zero.
+        fitted: the objective without anchors, where the step begins: it cannot fall by more.
     """
 
     metric: Metric
     radius: float
-    objective: float = math.inf
+    fitted: float = math.inf
 
 
 class NaturalState(NamedTuple):
@@ -152,7 +153,7 @@ def natural_step(ruler: Ruler, damping: float, decay: float = 1.0) -> optax.Grad
         inverse = damped(ruler.metric, damping, len(vector))
         solved = inverse(vector)
         steepness = math.sqrt(max(float(vector @ solved), np.finfo(float).tiny))
-        length = min(ruler.radius * decay ** int(state.count), ruler.objective / steepness)
+        length = min(ruler.radius * decay ** int(state.count), ruler.fitted / steepness)
         bend = float(former @ vector - state.slope)
         if bend > 0.0:
             length = min(length, inverse.squared_length(former) / bend * steepness)

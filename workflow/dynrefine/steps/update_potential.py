@@ -38,12 +38,10 @@ def update_potential(job: Job, settings: UpdatePotential) -> None:
     chunks = [[required(chunk) for chunk in of_state] for of_state in read.values()]
     weights = [state.weights for state in required(load_objective(job.inputs.objective)).states.values()]
     anchors = _anchors(job, potential, settings)
-    terms = entries.terms(
-        pd.read_csv(job.inputs.table), {each.name: (each.loss, each.weight) for each in anchors.values()}
-    )
-    objective, *_ = terms
+    table = pd.read_csv(job.inputs.table)
+    fitted = float((table.weight * table.loss).sum())
     moved, gradients, states, norms = potential, {}, {}, {}
-    for surface, (scales, ruler) in _moves(job, potential, settings, objective.value).items():
+    for surface, (scales, ruler) in _moves(job, potential, settings, fitted).items():
         gradients[surface] = gather_gradient(
             [[chunk for chunk, _ in of_state] for of_state in chunks],
             anchors[surface].gradient if surface in anchors else np.zeros_like(scales),
@@ -57,7 +55,7 @@ def update_potential(job: Job, settings: UpdatePotential) -> None:
     iteration = int(job.wildcards["iteration"])
     gradient = gradients.pop("potential")
     found = [
-        *terms,
+        *entries.terms(table, {each.name: (each.loss, each.weight) for each in anchors.values()}),
         *entries.norms(gradient, with_anchor="potential" in anchors),
         *entries.conditions(_trajectories(job, settings)),
         *entries.costs([chunk for of_state in chunks for chunk in of_state]),
@@ -111,12 +109,15 @@ def _anchors(job: Job, potential: Model, settings: UpdatePotential) -> dict[str,
 
 
 def _moves(
-    job: Job, potential: Model, settings: UpdatePotential, objective: float
+    job: Job, potential: Model, settings: UpdatePotential, fitted: float
 ) -> dict[str, tuple[np.ndarray, Ruler | None]]:
-    """The units of the parameters that are moved together [P], and what their step is measured by, by surface."""
+    """The units of the parameters that are moved together [P], and what their step is measured by, by surface.
+
+    `fitted` is the objective without anchors.
+    """
     own, ruler = settings.optimiser, None
     if job.inputs.metric:
-        ruler = Ruler(load_metric(job, settings), _MILLI * own.force_change, objective)
+        ruler = Ruler(load_metric(job, settings), _MILLI * own.force_change, fitted)
     moves = {"potential": (parameter_scales(potential, own), ruler)}
     for path in job.inputs.metrics_of_surfaces:
         surface = Path(path).stem
@@ -124,7 +125,7 @@ def _moves(
         rows = Rows(read_arrays(path, "surface metric").arrays["probes"].astype(float))
         moves[surface] = (
             surface_scales(potential, surface, refined),
-            Ruler(rows, _PERCENT * refined.change, objective),
+            Ruler(rows, _PERCENT * refined.change, fitted),
         )
     return moves
 
