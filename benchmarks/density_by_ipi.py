@@ -17,15 +17,11 @@ import jax.numpy as jnp
 import numpy as np
 from ase import Atoms
 from ase.io import read, write
+from sampled import sampled
 
 from dynrefine.campaign.numerics import configure_numerics
-from dynrefine.config.data import Element
 from dynrefine.config.dynamics import ReusedSettings, State
-from dynrefine.config.steps import SampleEnsemble
-from dynrefine.config.surfaces import surface_settings
 from dynrefine.files.models import read_surfaces
-from dynrefine.sampling.initial_configurations import Configurations
-from dynrefine.sampling.isobaric import SAMPLER
 from dynrefine.statistics import standard_error
 from dynrefine.units import GRAM_PER_CUBIC_CENTIMETRE
 
@@ -91,31 +87,19 @@ def by_ipi(frames: list[Atoms], options: argparse.Namespace) -> np.ndarray:
 def by_sampler(frames: list[Atoms], options: argparse.Namespace) -> np.ndarray:
     """Volumes of a chain from each frame [chains, records] in Å³."""
     configure_numerics(options.precision)
+    state = State(temperature=options.temperature, density=1.0, pressure=options.pressure)
+    ensemble = ReusedSettings(
+        kind="isobaric",
+        replicas=len(frames),
+        samples_per_replica=1,
+        equilibration=options.equilibration,
+        decorrelation=options.length,
+        timestep=options.timestep,
+        friction=10.0,
+        masses=options.masses,
+    )
     model = read_surfaces(options.potential)["potential"].cast(jnp.dtype(options.precision))
-    elements = [Element.model_validate(each) for each in model.settings["elements"]]
-    symbols = [element.symbol for element in elements]
-    own = {key: value for key, value in model.settings.items() if key != "elements"}
-    settings = SampleEnsemble(
-        potential=surface_settings(own),
-        elements=elements,
-        state=State(temperature=options.temperature, density=1.0, pressure=options.pressure),
-        ensemble=ReusedSettings(
-            kind="isobaric",
-            replicas=len(frames),
-            samples_per_replica=1,
-            equilibration=options.equilibration,
-            decorrelation=options.length,
-            timestep=options.timestep,
-            friction=10.0,
-            masses=options.masses,
-        ),
-    )
-    starts = Configurations(
-        np.array([symbols.index(symbol) for symbol in frames[0].symbols]),
-        np.stack([frame.cell.array for frame in frames]),
-        np.stack([frame.positions for frame in frames]),
-    )
-    return np.linalg.det(SAMPLER(model, starts, settings, options.seed).recorded_cells).T
+    return np.linalg.det(sampled(model, frames, state, ensemble, options.seed).recorded_cells).T
 
 
 METHODS = {"i-PI": by_ipi, "sampler": by_sampler}

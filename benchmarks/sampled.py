@@ -1,0 +1,33 @@
+"""What the samplers of campaigns make of frames."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from ase import Atoms
+
+from dynrefine.config.data import Element
+from dynrefine.config.dynamics import ReusedSettings, State
+from dynrefine.config.steps import SampleEnsemble
+from dynrefine.config.surfaces import surface_settings
+from dynrefine.files.ensembles import Ensemble
+from dynrefine.files.models import Model
+from dynrefine.registry import plug_in
+from dynrefine.sampling.initial_configurations import Configurations
+
+
+def sampled(
+    model: Model, frames: Sequence[Atoms], state: State, ensemble: ReusedSettings, seed: int
+) -> Ensemble:
+    """Chains at a potential, one from each of these frames, which are of the same atoms."""
+    elements = [Element.model_validate(each) for each in model.settings["elements"]]
+    symbols = [element.symbol for element in elements]
+    own = {key: value for key, value in model.settings.items() if key != "elements"}
+    settings = SampleEnsemble(
+        potential=surface_settings(own), elements=elements, state=state, ensemble=ensemble
+    )
+    starts = Configurations(
+        np.array([symbols.index(symbol) for symbol in frames[0].symbols]),
+        np.stack([frame.cell.array for frame in frames]),
+        np.stack([frame.positions for frame in frames]),
+    )
+    return plug_in("sampling", ensemble.kind).SAMPLER(model, starts, settings, seed)
