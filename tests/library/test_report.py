@@ -144,6 +144,14 @@ def test_a_run_at_another_temperature_than_wanted_is_a_caution():
     )
 
 
+def test_broken_molecules_are_a_caution():
+    broken = loss(0.0, 6.0, 3.0, name="broken molecules", role="control", unit="%", fitted=False)
+    assert judge([loss(0.52, 0.31), broken], (41.2, 41.2)).further == (
+        "Caution: with the refined potential molecules were broken in 6(3) % of the starting points of the "
+        "validation; unless they do so in the liquid, it needs more frames to be trained on.",
+    )
+
+
 def test_several_fitted_properties_are_counted_and_told_one_by_one():
     verdict = judge([loss(0.52, 0.31), loss(0.52, 0.62, state="350K")], (41.2, 42.48))
     assert verdict.outcome == "improved in part"

@@ -18,7 +18,14 @@ from dynrefine.files.trajectories import Trajectories
 from dynrefine.properties.base import Detail
 from dynrefine.quantities.base import Observer, Quantity
 from dynrefine.refinement.gathering import Measured
-from dynrefine.refinement.validation import Findings, Judged, add_conditions, add_judged, judged_properties
+from dynrefine.refinement.validation import (
+    Findings,
+    Judged,
+    add_conditions,
+    add_judged,
+    judged_properties,
+)
+from dynrefine.sampling.broken_molecules import share_of_broken, with_broken_molecules
 from dynrefine.sampling.records import observe_records
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")
@@ -178,6 +185,40 @@ def test_conditions_are_means_over_trajectories_and_drifts_count_without_their_s
     value, error, unit, measured, _, _ = found["energy drift", "300K"]
     assert (value, error) == pytest.approx((0.2, np.std(sizes, ddof=1) / np.sqrt(6)))
     assert unit == "meV/atom" and np.isnan(measured)
+
+
+def water_boxes():
+    """Four configurations of three molecules: as they are, a hydrogen across the boundary, jumped, and ions."""
+    oxygen = np.array([[0.1, 0.1, 0.1], [4.0, 0.0, 0.0], [0.0, 4.0, 0.0]])
+    arms = np.array([[0.6, 0.75, 0.0], [0.6, -0.75, 0.0]])
+    hydrogen = (oxygen[:, None] + arms).reshape(-1, 3)
+    across, jumped, ions = (hydrogen.copy() for _ in range(3))
+    across[0] = oxygen[0] - [0.9, 0.0, 0.0] + [8.0, 0.0, 0.0]
+    jumped[[0, 2]] = jumped[[2, 0]]
+    ions[0] = oxygen[1] + [0.0, 0.0, 0.98]
+    return np.stack([np.concatenate([oxygen, each]) for each in (hydrogen, across, jumped, ions)])
+
+
+def test_molecules_are_broken_where_hydrogens_are_shared_out_otherwise_than_in_most():
+    positions = water_boxes()
+    cells = np.stack([8.0 * np.eye(3)] * len(positions))
+    broken = with_broken_molecules([*"OOO", *"HHHHHH"], positions, cells)
+    assert broken.tolist() == [False, False, False, True]
+    with_water = with_broken_molecules([*"OCO", *"HHHHHH"], positions, cells)
+    assert with_water.tolist() == [False, False, False, True]
+
+
+def test_the_share_of_broken_molecules_is_over_all_chunks():
+    positions = water_boxes()
+    chunks = [
+        made_up_ensemble([0] * 3 + [1] * 6, 8.0 * np.eye(3), positions[chosen])
+        for chosen in ([0, 1], [2, 0], [3])
+    ]
+    # one in five
+    assert share_of_broken(chunks, ["O", "H"]) == pytest.approx((20.0, 20.0))
+    for nothing_to_break in ("Ar", "H"):
+        alone = made_up_ensemble([0] * 9, 8.0 * np.eye(3), positions)
+        assert share_of_broken([alone], [nothing_to_break]) is None
 
 
 def test_measured_curves_have_the_errors_of_the_file_of_their_state(tmp_path):

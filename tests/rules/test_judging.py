@@ -60,6 +60,7 @@ def test_the_validation_judges_fitted_and_other_properties(finished_toy, stage):
     assert set(table.index[~table.fitted]) == {
         "temperature",
         "energy drift",
+        "broken molecules",
         "diffusion loss",
         "diffusion",
         "diffusion: in the finite cell",
@@ -70,8 +71,9 @@ def test_the_validation_judges_fitted_and_other_properties(finished_toy, stage):
         "pressure",
     }
     assert (table.standard_error >= 0.0).all()
-    # The two chains of the toy may count equally many pairs in a bin.
-    assert (table.standard_error.drop("rdf: first maximum") > 0.0).all()
+    # The two chains of the toy may count equally many pairs in a bin, and no molecule of them breaks.
+    assert (table.standard_error.drop(["rdf: first maximum", "broken molecules"]) > 0.0).all()
+    assert table.value["broken molecules"] == 0.0
     assert np.isfinite(table.value).all()
     assert table.value["temperature"] == pytest.approx(300.0, rel=0.3)
     assert table.measured["diffusion"] == 2.299

@@ -12,6 +12,8 @@ import pandas as pd
 from dynrefine.errors import CampaignError
 from dynrefine.files.arrays import atomic_path
 
+BROKEN_MOLECULES = "broken molecules"  # a row of the properties of a validation, of which the report warns
+
 
 def write_table(path: str | Path, table: pd.DataFrame, comment: str = "") -> None:
     """Write a CSV table without its index, below a line of comment if there is one."""

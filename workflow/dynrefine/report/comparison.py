@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from dynrefine.files.tables import rows_of
+from dynrefine.files.tables import BROKEN_MOLECULES, rows_of
 from dynrefine.report.formatting import number, value_with_error, with_unit
 
 SIGNIFICANT = 2.0  # standard errors
@@ -173,6 +173,7 @@ def judge(compared: list[Change], force_errors: tuple[float, float] | None, synt
     if held_out:
         rest = [*rest, _counted(held_out, "measured {} that the refinement did not fit")]
     rest += [warning for change in compared if change.is_condition for warning in _missed(change)]
+    rest += [warning for change in compared if change.name == BROKEN_MOLECULES for warning in _broken(change)]
     return Verdict(_overall(fitted), _as_sentence(headline), tuple(_as_sentence(text) for text in rest))
 
 
@@ -229,6 +230,17 @@ def _missed(condition: Change) -> Iterator[str]:
             yield (
                 f"caution: the {condition.name} of the validation with the {stage} potential was {values}, "
                 f"{size:.0f} standard errors away; longer equilibration may be needed"
+            )
+
+
+def _broken(share: Change) -> Iterator[str]:
+    """Where molecules were not what they are in most starting points."""
+    for stage, (value, error) in {"initial": share.before, "refined": share.after}.items():
+        if value > 0.0:
+            yield (
+                f"caution: with the {stage} potential molecules were broken in "
+                f"{with_unit(value_with_error(value, error), share.unit)} of the starting points of the validation; "
+                "unless they do so in the liquid, it needs more frames to be trained on"
             )
 
 

@@ -14,11 +14,12 @@ from dynrefine.files.arrays import required
 from dynrefine.files.chunks import by_state
 from dynrefine.files.curves import save_curves
 from dynrefine.files.ensembles import Ensemble, load_ensemble
-from dynrefine.files.tables import write_table
+from dynrefine.files.tables import BROKEN_MOLECULES, write_table
 from dynrefine.files.trajectories import Observed, Trajectories, load_trajectories
 from dynrefine.quantities.base import Observer
 from dynrefine.refinement import validation
 from dynrefine.registry import plug_in
+from dynrefine.sampling.broken_molecules import share_of_broken
 from dynrefine.sampling.records import observe_records
 from dynrefine.statistics import Shares, numbered_through
 from dynrefine.steps.loading import load_potential, load_surfaces
@@ -39,6 +40,10 @@ def validate(job: Job, settings: Validate) -> None:
         for judged in properties:
             validation.add_judged(findings, label, judged, statistics[judged.name])
         validation.add_conditions(findings, label, runs, state.temperature)
+        broken = share_of_broken(starts, settings.symbols)
+        if broken is not None:
+            control = validation.Found(BROKEN_MOLECULES, BROKEN_MOLECULES, "control", "%")
+            findings.add_property(control, label, broken)
     write_table(job.outputs.properties, findings.table())
     save_curves(job.outputs.curves, findings.curves)
     errors = _errors(job, settings)

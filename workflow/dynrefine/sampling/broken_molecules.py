@@ -1,0 +1,57 @@
+"""Molecules that lost or gained hydrogen."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from dynrefine.datasets.pairs import from_nearest
+from dynrefine.files.ensembles import Ensemble
+from dynrefine.statistics import standard_error
+
+
+def share_of_broken(ensembles: Sequence[Ensemble], symbols: Sequence[str]) -> tuple[float, float] | None:
+    """The starting points in which molecules are broken, %, and its standard error; none where no hydrogen is held.
+
+    Arguments:
+        ensembles: chunks of a state.
+        symbols: of the elements.
+    """
+    atoms = [symbols[kind] for kind in ensembles[0].species]
+    if "H" not in atoms or set(atoms) == {"H"}:
+        return None
+    positions, cells = (
+        np.concatenate([getattr(each, name) for each in ensembles]) for name in ("positions", "cells")
+    )
+    broken = with_broken_molecules(atoms, positions, cells)
+    return 100.0 * float(broken.mean()), 100.0 * float(standard_error(broken))
+
+
+def with_broken_molecules(
+    symbols: Sequence[str], positions: Float[np.ndarray, "S N 3"], cells: Float[np.ndarray, "S 3 3"]
+) -> Bool[np.ndarray, " S"]:
+    """The configurations with ions or fragments: whose hydrogens are shared out otherwise than in most.
+
+    A hydrogen belongs to the nearest atom of another element. Where one jumped and all molecules are what they were,
+    none is broken.
+
+    Arguments:
+        symbols: of the atoms.
+        positions: of S configurations, Å.
+        cells: cell vectors as rows, Å.
+    """
+    names = np.array(symbols)
+    found = [_molecules(names, *each) for each in zip(positions, cells, strict=True)]
+    ((usual, _),) = Counter(found).most_common(1)
+    return np.array([molecules != usual for molecules in found])
+
+
+def _molecules(
+    symbols: np.ndarray, positions: np.ndarray, cell: np.ndarray
+) -> frozenset[tuple[tuple[str, int], int]]:
+    """How many atoms of each element have how many hydrogens."""
+    hydrogen = symbols == "H"
+    nearest, _ = from_nearest(positions[~hydrogen], positions[hydrogen], cell)
+    counts = np.bincount(nearest, minlength=np.count_nonzero(~hydrogen))
+    return frozenset(Counter(zip(symbols[~hydrogen].tolist(), counts.tolist(), strict=True)).items())
