@@ -4,7 +4,7 @@
 # make lint       check types, and the style of Python and Snakemake files
 # make docs       build the documentation: docs/_build/html/index.html
 # make rulegraph  draw the rules in docs/images/rulegraph.svg; needs Graphviz
-# make spectrum   draw the spectrum of a finished default campaign in docs/images/spectrum.svg
+# make results    write tables and figures of a finished campaign in docs/results; CONFIG as above
 # make clean      remove the environment; results stay
 
 PYTHON ?= python3
@@ -20,7 +20,7 @@ PYTEST := $(BIN)/python -m pytest -q --numprocesses $(if $(SLOW),3,2) --dist loa
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG)
 
-.PHONY: campaign unlock test lint lint-snakemake lint-types lint-snakefmt lint-ruff docs rulegraph spectrum clean
+.PHONY: campaign unlock test lint lint-snakemake lint-types lint-snakefmt lint-ruff docs rulegraph results clean
 .DEFAULT_GOAL := campaign
 
 campaign: .venv/ready
@@ -54,8 +54,8 @@ docs: .venv/ready
 rulegraph: .venv/ready
 	$(BIN)/snakemake --rulegraph | $(BIN)/python docs/rulegraph.py | dot -Tsvg -o docs/images/rulegraph.svg
 
-spectrum: .venv/ready
-	$(BIN)/python docs/spectrum.py config/config.yaml docs/images/spectrum.svg
+results: .venv/ready
+	$(BIN)/python docs/results.py $(CONFIG) docs/results
 
 clean:
 	rm -rf .venv

@@ -11,7 +11,7 @@ are there:
     covariance.csv              of the refined parameters that have names, where it was asked for
     left_open.csv               of properties, where the parameters have none
     spectrum.svg                of the infrared spectrum with the longest window
-    bands.csv                   its relative difference from the measured one, and its maxima, where some are told
+    bands.csv                   its relative difference from the measured one, and its maxima that are told
     raman.svg                   of the Raman spectrum with the longest window
     quantum.csv, energies.csv, quantum_<property>_<state>.svg
                                 path integrals beside classical nuclei, where they ran
@@ -115,7 +115,7 @@ def _spectra(campaign: Config, by_stage: Mapping[str, Path], own: Path) -> None:
 def _bands(campaign: Config, by_stage: Mapping[str, Path], properties: pd.DataFrame) -> pd.DataFrame | None:
     """How far the infrared spectrum with the longest window is off, and its maxima, of the first state."""
     longest = _longest(campaign, InfraredSettings)
-    if longest is None or not longest[1].maxima:
+    if longest is None:
         return None
     curves = _by_stage(longest[0], by_stage)
     parts = pd.DataFrame({stage: _relative_lengths(curve) for stage, curve in curves.items()})
