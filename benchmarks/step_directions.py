@@ -17,14 +17,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
+from recorded import gradients_of_chunks
 
 from dynrefine.campaign.jax_setup import configure_jax
 from dynrefine.config import load_config
 from dynrefine.config.model import Config
 from dynrefine.datasets.arrays import to_arrays
 from dynrefine.datasets.reading import read_frames
-from dynrefine.files.arrays import read_arrays, required
-from dynrefine.files.gradients import load_gradient
+from dynrefine.files.arrays import read_arrays
 from dynrefine.files.models import Model, load_model
 from dynrefine.refinement.force_metric import unlabelled
 from dynrefine.refinement.natural_gradient import Metric, Rows, damped
@@ -45,16 +45,10 @@ FRAMES = 12  # of the test set
 def gradients(results: Path, parameters: int, outlier_limit: float) -> list[Gradient]:
     """Of all iterations, without the anchor."""
     nothing, ones = np.zeros(parameters), np.ones(parameters)
-    found = []
-    for folder in sorted((results / "refinement").iterdir()):
-        states = [
-            [required(load_gradient(path))[0] for path in sorted(state.glob("gradient_*.npz"))]
-            for state in sorted(folder.iterdir())
-            if state.is_dir()
-        ]
-        if states and all(states):
-            found.append(gather_gradient(states, nothing, ones, outlier_limit))
-    return found
+    return [
+        gather_gradient(states, nothing, ones, outlier_limit)
+        for states in gradients_of_chunks(results).values()
+    ]
 
 
 def lengths_on(potential: Model, path: Path, symbols: list[str]) -> Callable[[np.ndarray], float]:

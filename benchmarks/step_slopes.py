@@ -8,19 +8,20 @@ was too long; the last column is the part of it after which a parabola through b
 """
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from recorded import gradients_of_chunks
 
 from dynrefine.config import load_config
 from dynrefine.config.base import TrainableSettings
 from dynrefine.config.load import read_together
 from dynrefine.config.model import Config
-from dynrefine.files.arrays import required
-from dynrefine.files.gradients import ChunkGradient, load_gradient
+from dynrefine.files.gradients import ChunkGradient
 from dynrefine.files.models import Model, flat_parameters, read_model
 from dynrefine.refinement.total_gradient import gather_gradient, surface_scales
 from dynrefine.statistics import shortened
@@ -42,31 +43,26 @@ def along(chunk: ChunkGradient, step: np.ndarray, outlier_limit: float) -> Chunk
     )
 
 
-def slope(iteration: Path, step: np.ndarray, outlier_limit: float) -> tuple[float, float]:
-    """Of the objective along a step, by the gradient of an iteration, and its standard error."""
-    states = [
-        [
-            along(required(load_gradient(path))[0], step, outlier_limit)
-            for path in sorted(state.glob("gradient_*"))
-        ]
-        for state in sorted(iteration.iterdir())
-        if state.is_dir() and state.name != "anchors"
-    ]
-    found = gather_gradient(states, np.zeros(1), np.ones(1), np.inf).uncertain
+def slope(
+    states: Sequence[Sequence[ChunkGradient]], step: np.ndarray, outlier_limit: float
+) -> tuple[float, float]:
+    """Of the objective along a step, by the gradients of an iteration, and its standard error."""
+    own = [[along(chunk, step, outlier_limit) for chunk in chunks] for chunks in states]
+    found = gather_gradient(own, np.zeros(1), np.ones(1), np.inf).uncertain
     return float(found.value[0]), float(found.error[0])
 
 
 def measured(campaign: Config) -> pd.DataFrame:
     """Read the files of a campaign; the table."""
     results, outlier_limit = Path("results", campaign.campaign.name), campaign.optimiser.outlier_limit
-    iterations = sorted((results / "refinement").iterdir())
+    recorded = gradients_of_chunks(results)
     rows = []
-    for (before, begin), (_, end) in pairwise(pairwise([results / "pretraining", *iterations])):
+    for (before, begin), (_, end) in pairwise(pairwise([results / "pretraining", *recorded])):
         old, new = (read_model(_potential(folder)) for folder in (before, begin))
         for surface in ("potential", *campaign.optimiser.surfaces):
             moved = surface_scales(old, surface, TrainableSettings())
             step = moved * (parameters(new) - parameters(old))
-            slopes = [slope(iteration, step, outlier_limit) for iteration in (begin, end)]
+            slopes = [slope(recorded[iteration], step, outlier_limit) for iteration in (begin, end)]
             (first, _), (last, _) = slopes
             rows.append((begin.name, surface, *slopes[0], *slopes[1], first / (first - last)))
     columns = ["step", "surface", "begin", "begin_error", "end", "end_error", "lowest_after"]
