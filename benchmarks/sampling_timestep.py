@@ -24,13 +24,15 @@ from dynrefine.campaign.numerics import configure_numerics
 from dynrefine.config.dynamics import ReusedSettings, State
 from dynrefine.dynamics.langevin import RECORD_INTERVAL
 from dynrefine.files.ensembles import Ensemble
-from dynrefine.files.models import read_surfaces
+from dynrefine.files.models import Model, read_surfaces
 from dynrefine.statistics import standard_error
 
 HYDROGEN, OXYGEN = (atomic_masses[atomic_numbers[symbol]] for symbol in "HO")
 
 
-def chains(options: argparse.Namespace, frame: Atoms, timestep: float, hydrogen: float) -> Ensemble:
+def chains(
+    options: argparse.Namespace, model: Model, frame: Atoms, timestep: float, hydrogen: float
+) -> Ensemble:
     """Sampled with this time step and mass, beside the same friction."""
     ensemble = ReusedSettings(
         replicas=options.chains,
@@ -42,7 +44,6 @@ def chains(options: argparse.Namespace, frame: Atoms, timestep: float, hydrogen:
         masses={"H": hydrogen, "O": OXYGEN - 2.0 * (hydrogen - HYDROGEN)},
     )
     state = State(temperature=options.temperature, density=1.0)
-    model = read_surfaces(options.potential)["potential"].cast(jnp.float32)
     return sampled(model, [frame] * options.chains, state, ensemble, options.seed)
 
 
@@ -78,7 +79,7 @@ def main() -> None:
     """Read the command line and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("potential", type=Path)
-    parser.add_argument("frames", type=Path, help="file whose last frame is where chains begin")
+    parser.add_argument("frame", type=Path, help="file whose last frame is where chains begin")
     parser.add_argument("--of", nargs="+", default=["0.25:1.008", "0.5:1.008", "1:3", "2:3"])
     parser.add_argument("--chains", type=int, default=24)
     parser.add_argument("--temperature", type=float, default=300.0, help="K")
@@ -88,11 +89,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     configure_numerics("float32")
-    frame = read(options.frames)
+    model = read_surfaces(options.potential)["potential"].cast(jnp.float32)
+    frame = read(options.frame)
     rows = []
     for each in options.of:
         timestep, hydrogen = map(float, each.split(":"))
-        found = row(chains(options, frame, timestep, hydrogen), frame)
+        found = row(chains(options, model, frame, timestep, hydrogen), frame)
         rows.append({"time step (fs)": timestep, "mass of H (u)": hydrogen} | found)
         print(pd.DataFrame(rows).to_csv(index=False, float_format="%.5g"), flush=True)
 

@@ -25,8 +25,8 @@ def read(run: str) -> pd.Series:
     return rows.set_index(KEYS)[stage]
 
 
-def side_by_side(runs: Sequence[pd.Series]) -> pd.DataFrame:
-    """What all runs have; the state is told where there are several."""
+def over_seeds(runs: Sequence[pd.Series]) -> pd.DataFrame:
+    """What all runs have, with mean and spread; the state is told where there are several."""
     named = {f"run {number}": run for number, run in enumerate(runs, 1)}
     table = pd.concat(named, axis=1, join="inner")
     found = table.assign(mean=table.mean(axis=1), spread=table.std(axis=1)).reset_index()
@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("runs", nargs="+", help="<folder>:<stage>")
     parser.add_argument("-o", "--output", type=Path, required=True)
     options = parser.parse_args()
-    table = side_by_side([read(run) for run in options.runs])
+    table = over_seeds([read(run) for run in options.runs])
     table.to_csv(options.output, index=False, float_format="%.4g")
 
 

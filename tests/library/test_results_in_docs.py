@@ -107,7 +107,7 @@ def test_seeds_stand_side_by_side_with_mean_and_spread_of_what_all_runs_have(tmp
         )
         (run / "errors.csv").write_text(f"quantity,unit,initial,refined\nforce,meV/Å,25,{refined}\n")
         runs.append(seeds.read(f"{run}:{'initial' if number == 0 else 'refined'}"))
-    table = seeds.side_by_side(runs).set_index("property")
+    table = seeds.over_seeds(runs).set_index("property")
     assert table.index.tolist() == ["bend, height", "density", "force"]
     bend = table.loc["bend, height"]
     expected = {"unit": "cm⁻¹", "measured": 3226.9, "run 1": 22.0, "run 2": 15.0, "run 3": 19.0}

@@ -18,13 +18,7 @@ from dynrefine.files.trajectories import Trajectories
 from dynrefine.properties.base import Detail
 from dynrefine.quantities.base import Observer, Quantity
 from dynrefine.refinement.gathering import Measured
-from dynrefine.refinement.validation import (
-    Findings,
-    Judged,
-    add_conditions,
-    add_judged,
-    judged_properties,
-)
+from dynrefine.refinement.validation import Findings, Judged, add_conditions, add_judged, judged_properties
 from dynrefine.sampling.broken_molecules import share_of_broken, with_broken_molecules
 from dynrefine.sampling.records import observe_records
 

@@ -20,6 +20,7 @@ from dynrefine.refinement import history as entries
 from dynrefine.refinement.natural_gradient import Rows, Ruler
 from dynrefine.refinement.total_gradient import gather_gradient, parameter_scales, placed, surface_scales
 from dynrefine.refinement.update import has_converged, step
+from dynrefine.statistics import weighted_sum
 from dynrefine.steps.loading import load_potential
 from dynrefine.steps.loading_metric import load_metric
 
@@ -39,7 +40,7 @@ def update_potential(job: Job, settings: UpdatePotential) -> None:
     weights = [state.weights for state in required(load_objective(job.inputs.objective)).states.values()]
     anchors = _anchors(job, potential, settings)
     table = pd.read_csv(job.inputs.table)
-    fitted = float((table.weight * table.loss).sum())
+    fitted, _ = weighted_sum(table.loss, table.standard_error, table.weight)
     moved, gradients, states, norms = potential, {}, {}, {}
     for surface, (scales, ruler) in _moves(job, potential, settings, fitted).items():
         gradients[surface] = gather_gradient(
