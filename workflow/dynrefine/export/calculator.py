@@ -18,7 +18,7 @@ from dynrefine.datasets.isotopes import symbol_among, symbols_of
 from dynrefine.errors import CampaignError
 from dynrefine.export.potential_file import energy_offsets
 from dynrefine.export.verlet_list import VerletList
-from dynrefine.files.models import Model, read_model, read_surfaces
+from dynrefine.files.models import Model, common_symbols, read_model, read_surfaces
 from dynrefine.geometry.cell import volume
 from dynrefine.geometry.neighbours import NeighbourList
 from dynrefine.surfaces.base import energy_forces_stress
@@ -73,7 +73,7 @@ class DynrefineCalculator(Calculator):
         self._file = file
         for name, method in (("potential", "energy"), ("dipole", "dipole")):
             _require_method(surfaces, name, method)
-        self._symbols = _common_symbols(self._surfaces)
+        self._symbols = common_symbols(self._surfaces)
         self.offsets = energy_offsets(self.potential)  # of each element, eV
         self._list = VerletList(_Reach(max(s.architecture.cutoff for s in self._surfaces.values())), skin)
         self._is_bounded = False
@@ -193,18 +193,3 @@ def _require_method(surfaces: Mapping[str, Model], name: str, method: str) -> No
             f"the {name} is a surface of kind {surfaces[name].settings['kind']}, which has no {method}: give the "
             f"file of a {name}."
         )
-
-
-def _common_symbols(surfaces: Mapping[str, Model]) -> list[str]:
-    """The elements of surfaces that number them alike."""
-    symbols = {
-        name: [element["symbol"] for element in model.settings["elements"]]
-        for name, model in surfaces.items()
-    }
-    if any(own != symbols["potential"] for own in symbols.values()):
-        raise CampaignError(
-            "surfaces are of different elements or in another order, expected the same: "
-            + ", ".join(f"{name} {own}" for name, own in symbols.items())
-            + "; give surfaces of one campaign."
-        )
-    return symbols["potential"]

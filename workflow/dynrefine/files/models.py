@@ -181,6 +181,25 @@ def read_surfaces(path: str | Path) -> dict[str, Model]:
     }
 
 
+def common_symbols(models: Mapping[str, Model]) -> list[str]:
+    """The elements of models, named in the message, that number them alike.
+
+    Raises:
+        CampaignError: they do not.
+    """
+    symbols = {
+        name: [element["symbol"] for element in model.settings["elements"]] for name, model in models.items()
+    }
+    first, *others = symbols.values()
+    if any(own != first for own in others):
+        raise CampaignError(
+            "surfaces are of different elements or in another order, expected the same: "
+            + ", ".join(f"{name} {own}" for name, own in symbols.items())
+            + "; give surfaces of one campaign."
+        )
+    return first
+
+
 def content_of(model: Model) -> ArrayFile:
     """What a file holds of a model."""
     leaves = jax.tree_util.tree_leaves_with_path(model.parameters)
