@@ -5,7 +5,7 @@ from dataclasses import replace
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from systems import ELEMENTS, Springs
+from systems import ELEMENTS, Springs, made_up_ensemble
 
 from dynrefine.config.dynamics import ReusedSettings, State, TrajectorySettings
 from dynrefine.config.steps import RunTrajectories, SampleEnsemble
@@ -15,7 +15,9 @@ from dynrefine.files.trajectories import Trajectories
 from dynrefine.geometry.system import with_masses
 from dynrefine.sampling.canonical import _require_temperature, sample_ensemble
 from dynrefine.sampling.initial_configurations import Configurations
+from dynrefine.sampling.outlying_energies import outlying
 from dynrefine.sampling.trajectories import _require_bounds, run_trajectories
+from dynrefine.steps.sample_ensemble import _warn_of_holes
 from dynrefine.units import ACCELERATION, BOLTZMANN
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")
@@ -249,3 +251,31 @@ def test_the_bounds_of_trajectories(drift, kelvin, sentence):
 
 def test_masses_of_other_elements_stay():
     assert with_masses(ELEMENTS, {"H": 3.0}) == [ELEMENTS[0], ELEMENTS[1].model_copy(update={"mass": 3.0})]
+
+
+def test_energies_unlike_all_others_are_found():
+    energies = np.random.default_rng(1).normal(-7500.0, 0.2, 48)
+    energies[[3, 30]] -= [5.6, 2.8]
+    np.testing.assert_allclose(np.sort(outlying(energies)), [-5.6, -2.8], atol=4 * 0.2)
+    assert len(outlying(energies[:19])) == 0  # too few to say
+
+
+@pytest.mark.parametrize("count", [20, 48])
+def test_thermal_energies_are_not_taken_for_outlying_ones(count):
+    """Of ten thousand ensembles in a few, by the scatter of the spread of twenty."""
+    drawn = np.random.default_rng(2).normal(size=(10_000, count))
+    assert sum(len(outlying(energies)) > 0 for energies in drawn) < 10
+
+
+def test_holes_of_a_potential_are_warned_of(caplog):
+    energies = np.random.default_rng(3).normal(0.0, 0.2, 40)
+    positions = np.zeros((40, 2, 3))
+    liquid = made_up_ensemble([0, 0], 9.0 * np.eye(3), positions, energies_by_potential=energies[None])
+    _warn_of_holes(liquid)
+    assert not caplog.records
+    _warn_of_holes(replace(liquid, energies_by_potential=np.append(energies[:39], -6.0)[None]))
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert record.getMessage().startswith(
+        "1 of 40 starting points have a potential energy that lies up to 6."
+    )

@@ -1,8 +1,10 @@
 """Starting points of trajectories."""
 
+import logging
 import shutil
 
 import jax.numpy as jnp
+import numpy as np
 
 from dynrefine.campaign.job import Job
 from dynrefine.campaign.performance import count_steps
@@ -19,7 +21,10 @@ from dynrefine.sampling.initial_configurations import (
     initial_configurations,
     lattice_configurations,
 )
+from dynrefine.sampling.outlying_energies import FAR, outlying
 from dynrefine.sampling.reuse import beside_former, serve_again
+
+logger = logging.getLogger(__name__)
 
 
 def sample_ensemble(job: Job, settings: SampleEnsemble) -> None:
@@ -35,6 +40,7 @@ def sample_ensemble(job: Job, settings: SampleEnsemble) -> None:
         sampler = plug_in("sampling", settings.ensemble.kind).SAMPLER
         ensemble = sampler(potential, starts, settings, job.drawing_seed)
         count_steps(_steps(settings, starts))
+        _warn_of_holes(ensemble)
         former = [_load(path, job, settings) for path in getattr(job.inputs, "former_potentials", [])]
         ensemble = beside_former(ensemble, former, settings)
     save_ensemble(job.outputs.ensemble, ensemble)
@@ -69,6 +75,21 @@ def _starts(job: Job, settings: SampleEnsemble) -> Configurations:
     if not job.inputs.start:
         return lattice_configurations(*own, settings.potential.molecule)
     return initial_configurations(to_arrays(read_frames(job.inputs.start), settings.symbols), *own)
+
+
+def _warn_of_holes(ensemble: Ensemble) -> None:
+    energies = ensemble.energies_by_potential[-1]
+    far = outlying(energies)
+    if len(far):
+        logger.warning(
+            "%d of %d starting points have a potential energy that lies up to %.1f eV from the median, more than "
+            "%.0f times the spread of the others: the potential has holes there, which are not the liquid, and the "
+            "gradient follows them; train it on such configurations too (python -m dynrefine.labelling)",
+            len(far),
+            len(energies),
+            np.abs(far).max(),
+            FAR,
+        )
 
 
 def _steps(settings: SampleEnsemble, starts: Configurations) -> int:
