@@ -33,9 +33,11 @@ def overlay(campaign: Config, measurements: Mapping[str, Any], fitted: Sequence[
     judging = {key: own for key, own in measurements.items() if key not in fitted}
     # What is fitted is judged anyway, and may not be named twice.
     judging |= {key: None for key in fitted if key in campaign.validation.properties.chosen()}
+    alone = dict.fromkeys(campaign.optimiser.surfaces)  # nothing but the potential is refined
     return {
         "campaign": {"name": name_of(campaign)},
         "objective": {"observables": observables},
+        "optimiser": {"surfaces": alone},
         **({"validation": {"properties": judging}} if judging else {}),
     }
 

@@ -87,6 +87,7 @@ class FinishedCampaign:
         infrared = settings["objective"]["observables"]["infrared"]
         infrared["targets"] = dict.fromkeys(self.states[1:], infrared["target"])
         settings["validation"]["properties"] = {}  # what judges stands in the files alone
+        settings["optimiser"]["surfaces"] = {}  # the potential alone is refined
         if self.quantum:
             settings["validation"]["path_integrals"] = {"beads": 24, "length": 12.5}
         if not self.spectrum:

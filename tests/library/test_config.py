@@ -783,11 +783,18 @@ def test_files_on_top_of_each_other_are_merged_as_snakemake_does(names):
     assert (together.ensemble.masses["H"], "raman" in together.all_properties()) == (3.0, True)
 
 
-@pytest.mark.parametrize("names", [("water", "dipole/water", "quantum/water"), ("config", "dipole/water16")])
+@pytest.mark.parametrize("names", [("water", "dipole/water", "quantum/water"), ("config",)])
 def test_dipole_surfaces_are_refined_on_top_of_the_campaigns_of_water(names):
     together = load_config(read_together([ROOT / f"config/{name}.yaml" for name in names]))
     assert list(together.refined_surfaces()) == ["dipole"]
     assert list(together.joined().potential.surfaces) == ["potential", "dipole"]
+
+
+def test_a_configuration_on_top_leaves_a_surface_as_it_is(tmp_path):
+    (tmp_path / "alone.yaml").write_text("optimiser: { surfaces: { dipole: null } }\n")
+    together = load_config(read_together([ROOT / "config/config.yaml", tmp_path / "alone.yaml"]))
+    assert together.optimiser.surfaces == {}
+    assert list(together.refined_surfaces()) == []
 
 
 def test_settings_are_built_without_reading_the_names_of_whoever_uses_them():

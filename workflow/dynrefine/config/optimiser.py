@@ -1,8 +1,8 @@
 """Settings of the optimiser and of its steps."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from dynrefine.config.base import NonNegativeFloat, PositiveFloat, PositiveInt, Section, TrainableSettings
 from dynrefine.config.surfaces import SurfaceName
@@ -58,6 +58,13 @@ class RefinedSurfaceSettings(TrainableSettings, ProbeSettings):
     )
 
 
+def _without_null(surfaces: Any) -> Any:
+    """What is refined without what a configuration on top of another takes away."""
+    if not isinstance(surfaces, dict):
+        return surfaces
+    return {name: settings for name, settings in surfaces.items() if settings is not None}
+
+
 class StepSettings(RowSettings, DampingSettings):
     name: Literal["natural", "adam", "sgd"] = Field(
         "natural",
@@ -69,10 +76,10 @@ class StepSettings(RowSettings, DampingSettings):
         description="Longest natural gradient step: root mean square change of the force components on the ab initio "
         "frames, meV/Å; with shrink_noise times the share of the gradient that is no noise.",
     )
-    surfaces: dict[SurfaceName, RefinedSurfaceSettings] = Field(
+    surfaces: Annotated[dict[SurfaceName, RefinedSurfaceSettings], BeforeValidator(_without_null)] = Field(
         {},
         description="Surfaces that are refined with the potential, by their names: the dipole surface, which decides "
-        "the intensities of an infrared spectrum. They take natural gradient steps of their own.",
+        "the intensities of an infrared spectrum. They take natural gradient steps of their own. null: not refined.",
     )
     momentum: float = Field(
         0.5,
