@@ -16,6 +16,10 @@ PAGE = "docs/exporting.md"
 def for_campaign(text, campaign):
     """A block of the page with the names of the campaign, and a socket of its own."""
     text = text.replace("results/water16", f"results/{campaign.name}")
+    # Of the campaign of these tests the potential is refined alone.
+    text = text.replace(
+        "updated_potential.npz ", "updated_potential.npz --surface workflow/data/water64/dipole.npz "
+    )
     text = re.sub("^(snakemake .*)$", rf"\1 --configfile {campaign.configuration}", text, flags=re.MULTILINE)
     return re.sub(r"(<address>|--unix )water", rf"\1page_{os.getpid()}", text)
 
