@@ -8,6 +8,7 @@ from ase import Atoms
 
 from dynrefine.datasets.arrays import require_elements
 from dynrefine.datasets.conventions import LOCAL_DIPOLE, Conventions
+from dynrefine.datasets.deviations import robust_deviations
 from dynrefine.datasets.judging import unit_faults
 from dynrefine.datasets.pairs import pairs_of
 from dynrefine.datasets.sources import Source, mixed_levels
@@ -157,10 +158,7 @@ def _require_few_dropped(table: pd.DataFrame, limits: dict[str, str], name: str)
 def _measures(frames: Sequence[Atoms]) -> pd.DataFrame:
     table = pd.DataFrame(_measure(frame) for frame in frames)
     energies = table.energy.groupby(table.pop("kind"))
-    deviation = (table.energy - energies.transform("median")).abs()
-    # the float32 energies of some data sets may agree to the last digit: no spread, no outliers
-    spread = 1.4826 * energies.transform(lambda group: (group - group.median()).abs().median())
-    table["energy_deviation"] = (deviation / spread).where(spread > 0.0, 0.0)
+    table["energy_deviation"] = energies.transform(lambda group: robust_deviations(group.to_numpy()))
     table.insert(0, "frame", range(len(frames)))
     return table
 
