@@ -76,7 +76,12 @@ class StepSettings(RowSettings, DampingSettings):
         description="Longest natural gradient step: root mean square change of the force components on the ab initio "
         "frames, meV/Å; with shrink_noise times the share of the gradient that is no noise.",
     )
-    surfaces: Annotated[dict[SurfaceName, RefinedSurfaceSettings], BeforeValidator(_without_null)] = Field(
+    surfaces: Annotated[
+        dict[SurfaceName, RefinedSurfaceSettings],
+        BeforeValidator(
+            _without_null, json_schema_input_type=dict[SurfaceName, RefinedSurfaceSettings | None]
+        ),
+    ] = Field(
         {},
         description="Surfaces that are refined with the potential, by their names: the dipole surface, which decides "
         "the intensities of an infrared spectrum. They take natural gradient steps of their own. null: not refined.",

@@ -4,6 +4,7 @@ import re
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import (
+    ConfigDict,
     Field,
     ModelWrapValidatorHandler,
     PrivateAttr,
@@ -56,7 +57,19 @@ PROPERTIES: dict[str, type[PropertySettings]] = {
 }
 
 
+def _with_named(schema: dict[str, Any]) -> None:
+    """Let the schema that editors read have sections under names of their own, each of what its `kind` says."""
+    of_kinds = [
+        {"if": {"properties": {"kind": {"const": kind}}, "required": ["kind"]}, "then": field["anyOf"][0]}
+        for kind, field in schema["properties"].items()
+    ]
+    schema["patternProperties"] = {r"\.": {"type": "object"}}  # the dotted name of a module outside
+    schema["additionalProperties"] = {"type": "object", "required": ["kind"], "allOf": of_kinds}
+
+
 class _Observables(Section):
+    model_config = ConfigDict(json_schema_extra=_with_named)
+
     _named: dict[str, PropertySettings] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="wrap")
