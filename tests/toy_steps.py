@@ -50,7 +50,7 @@ def parts_of_gradient(iteration: Path, settings: Settings) -> tuple[Any, Any, np
     rows *= np.minimum(1.0, settings["optimiser"]["outlier_limit"] * np.median(lengths) / lengths)[:, None]
     coefficients = np.concatenate([chunk.coefficients for chunk in chunks])
     mean = sum(chunk.mean_energy_gradient.astype(float) for chunk in chunks)
-    centred = np.concatenate([chunk.ensemble for chunk in chunks]) - coefficients[:, None] * mean
+    centred = np.concatenate([chunk.ensemble for chunk in chunks]) - coefficients @ mean
     anchor = read_arrays(iteration / "anchor.npz", "anchor").arrays["gradient"]
     return (
         _sum_with_noise(rows),

@@ -5,6 +5,7 @@ import pytest
 from systems import ELEMENTS, made_up_ensemble
 
 from dynrefine.config.dynamics import State, TrajectorySettings
+from dynrefine.config.gradient import LocalitySettings
 from dynrefine.config.objective import TargetsSettings
 from dynrefine.config.properties import Observables
 from dynrefine.config.properties.base import Band
@@ -61,6 +62,7 @@ def settings_of(observables):
         elements=ELEMENTS,
         trajectory=TrajectorySettings(sampling_interval=INTERVAL),
         objective=TargetsSettings(observables=observables),
+        gradient=LocalitySettings(),
     )
 
 

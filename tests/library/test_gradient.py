@@ -261,8 +261,8 @@ def test_chunks_add_up_to_the_whole(pairs, given, whole):
     """The rows of a chunk are those that its starting points have in the whole."""
     part = slice(1, STARTS - 1)
     chunk = gradient_of(pairs, given, part)
-    slopes = whole.ensemble / whole.coefficients[:, None]
-    expected = {"mean_energy_gradient": whole.ensemble_weights[part] @ slopes[part]}
+    slopes = whole.ensemble / whole.coefficients
+    expected = {"mean_energy_gradient": whole.ensemble_weights[None, part] @ slopes[part]}
     expected |= dict.fromkeys(("trajectory_chains", "ensemble_chains"), np.arange(STARTS - 2))
     for field in fields(whole):
         own = expected.get(field.name, getattr(whole, field.name)[part])

@@ -120,7 +120,7 @@ def gradient_of(simulated: Simulated) -> tuple[np.ndarray, np.ndarray]:
         tolerance=1e-2,
     )
     # The coefficients add up to zero: the mean energy gradient changes no sum, but the spread over the chains.
-    centred = gradient.ensemble - gradient.coefficients[:, None] * gradient.mean_energy_gradient
+    centred = gradient.ensemble - gradient.coefficients @ gradient.mean_energy_gradient
     parts = gradient.trajectory, centred
     return tuple(CHAINS * part.reshape(SAMPLES, CHAINS, -1).sum(axis=0) for part in parts)
 

@@ -96,8 +96,8 @@ class Samples:
             trajectory_weights=followed.sums(self.weights[: followed.points]),
             ensemble=added(every, self.coefficients[:, None] * self.energy_gradients),
             ensemble_weights=every.sums(self.weights),
-            coefficients=every.sums(self.coefficients),
-            mean_energy_gradient=self.weights @ self.energy_gradients,
+            coefficients=every.sums(self.coefficients)[:, None],
+            mean_energy_gradient=self.weights[None] @ self.energy_gradients,
             trajectory_chains=followed.chains(chains),
             ensemble_chains=every.chains(chains),
             reversal_error=np.zeros(followed.points),
@@ -674,7 +674,7 @@ def test_a_gradient_does_not_see_frozen_parameters(chunks):
                 each,
                 trajectory=each.trajectory[:, free],
                 ensemble=each.ensemble[:, free],
-                mean_energy_gradient=each.mean_energy_gradient[free],
+                mean_energy_gradient=each.mean_energy_gradient[:, free],
             )
             for each in state
         ]

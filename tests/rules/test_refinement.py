@@ -1,6 +1,7 @@
 """What the rules of an iteration leave, read from the finished toy campaign."""
 
 import json
+from dataclasses import replace
 from itertools import combinations
 
 import jax.numpy as jnp
@@ -32,6 +33,7 @@ from dynrefine.files.models import flat_parameters, load_model
 from dynrefine.files.objectives import load_objective
 from dynrefine.files.trajectories import Observed, load_trajectories
 from dynrefine.refinement.gathering import observables_of
+from dynrefine.refinement.locality import Surroundings, near_contributions
 from dynrefine.units import BOLTZMANN, GRAM_PER_CUBIC_CENTIMETRE, KINETIC
 
 ITERATIONS = ("000", "001")
@@ -197,13 +199,45 @@ def test_the_objective_is_that_of_the_trajectories(iteration, settings):
 
 
 def test_the_ensemble_part_follows_the_covariance_of_energy_and_loss(iteration, settings):
-    """f_s = -β w_s (l_s - <l>): its sum is zero, so that a constant added to the energy changes nothing."""
+    """f_s = -β w_s (l_s - <l>): its sum is zero, so that a constant added to the energy changes nothing.
+
+    Each atom has its own, from the loss of what is near it.
+    """
     state = load_objective(iteration / "objective.npz").states["300K"]
     weight = settings["objective"]["observables"]["infrared"]["weight"]
     losses = weight * state.evaluations["infrared"].contributions.astype(float)
-    expected = -(losses - losses.mean()) / (len(losses) * BOLTZMANN * KELVIN)
-    np.testing.assert_allclose(state.coefficients, expected, atol=1e-4 * np.abs(expected).max())
-    assert abs(state.coefficients.sum()) < 1e-4 * np.abs(state.coefficients).max()
+    assert losses.shape == (4, 48)
+    expected = -(losses - losses.mean(axis=0)) / (len(losses) * BOLTZMANN * KELVIN)
+    largest = np.abs(expected).max()
+    np.testing.assert_allclose(state.coefficients, expected, atol=1e-4 * largest)
+    np.testing.assert_allclose(state.coefficients.sum(axis=0), 0.0, atol=1e-4 * largest)
+
+
+def test_each_atom_sees_the_loss_of_what_is_near_it(iteration, settings):
+    """From what atoms contributed to the dipole along the trajectories, which is recorded."""
+    state = load_objective(iteration / "objective.npz").states["300K"]
+    ensembles, chunks = (
+        of_chunks(iteration, *each)
+        for each in (("ensemble", load_ensemble), ("trajectories", load_trajectories))
+    )
+    observed = Observed.joined(chunk.observed() for chunk in chunks)
+    parts = np.asarray(observed.along["dipole_derivative_of_atoms"])
+    np.testing.assert_allclose(parts.sum(axis=2), observed.along["dipole_derivative"], atol=1e-6)
+    positions, cells = (
+        jnp.concatenate([jnp.asarray(getattr(each, name)) for each in ensembles])
+        for name in ("positions", "cells")
+    )
+    around = Surroundings(positions, cells, settings["gradient"]["locality"])
+    evaluation = state.evaluations["infrared"]
+    infrared = TOY.objective.observables.infrared
+    chosen = Observables(infrared=infrared.model_copy(update={"target": str(ROOT / infrared.target)}))
+    observable = observables_of(evaluation_of(chosen), TOY.states[0], ensembles)["infrared"]
+    cotangent = jnp.asarray(evaluation.cotangent)
+    whole = np.asarray(jnp.tensordot(observable.statistic(observed), cotangent, axes=1))
+    found = near_contributions(observable, replace(evaluation, contributions=whole), observed, around)
+    np.testing.assert_allclose(evaluation.contributions, found, atol=1e-4 * np.abs(found).max())
+    # What is far away is left out.
+    assert np.abs(found - whole[:, None]).max() > 0.1 * np.abs(whole).max()
 
 
 def test_gradients_have_both_parts_and_reversed_trajectories_come_home(iteration, settings):

@@ -55,6 +55,7 @@ rule measure_sensitivities:
             surfaces=ALL_SURFACES,
             along=VALIDATED_ALONG,
             at_start=VALIDATED_AT_START,
+            of_atoms=False,
             depth=campaign.gradient.depth,
         ),
         precision="float64",  # of small differences

@@ -51,6 +51,7 @@ rule run_trajectories:
             surfaces=OTHER_SURFACES,
             along=ALONG,
             at_start=AT_START,
+            of_atoms=campaign.gradient.locality is not None,
             depth=campaign.gradient.depth,
         ),
         precision=campaign.precision,

@@ -32,6 +32,7 @@ use rule run_trajectories as run_validation with:
             surfaces=surfaces_of_stage,
             along=VALIDATED_ALONG,
             at_start=VALIDATED_AT_START,
+            of_atoms=False,
             depth=None,
         ),
         precision=campaign.precision,

@@ -43,6 +43,15 @@ class ReversalSettings(Section):
     )
 
 
+class LocalitySettings(Section):
+    locality: PositiveFloat | None = Field(
+        None,
+        description="Distance from which on the energy of an atom counts as independent of what others contribute to "
+        "a correlation function, Å: the ensemble part of the gradient is then without the noise of atoms far apart. "
+        "null: no distance is too far.",
+    )
+
+
 class FollowingSettings(ReversalSettings):
     depth: PositiveFloat | Literal["auto"] = Field(
         200.0,
@@ -56,7 +65,7 @@ class FollowingSettings(ReversalSettings):
     )
 
 
-class GradientSettings(FollowingSettings):
+class GradientSettings(FollowingSettings, LocalitySettings):
     horizon: PilotSettings = Field(
         PilotSettings(), description="The pilot that follows the gradient to several depths."
     )

@@ -16,7 +16,13 @@ from dynrefine.config.dynamics import (
     State,
     TrajectorySettings,
 )
-from dynrefine.config.gradient import FollowingSettings, PilotSettings, ReversalSettings, ShortCheckSettings
+from dynrefine.config.gradient import (
+    FollowingSettings,
+    LocalitySettings,
+    PilotSettings,
+    ReversalSettings,
+    ShortCheckSettings,
+)
 from dynrefine.config.labelling import BatchSettings
 from dynrefine.config.model import Config
 from dynrefine.config.objective import AnchorSettings, ObjectiveSettings, TargetsSettings
@@ -134,11 +140,13 @@ class RunTrajectories(TrajectoriesStep):
     trajectory: TrajectorySettings
     along: list[str]
     at_start: list[str]
+    of_atoms: bool = False  # whether what the atoms contribute is recorded
     depth: float | str | None
 
 
 class EvaluateObjective(EvaluationSettings):
     states: dict[str, State]
+    gradient: LocalitySettings
 
 
 class AdjointGradient(TrajectoriesStep, EvaluationSettings):

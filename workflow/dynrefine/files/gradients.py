@@ -20,8 +20,10 @@ class ChunkGradient:
         trajectory_weights: of these blocks in averages [A].
         ensemble: through the probability of the starting points, Σ_s c_s ∂U(x_s)/∂θ by block [B, P].
         ensemble_weights: of these blocks in averages [B]; over all chunks they add up to one.
-        coefficients: Σ_s c_s by block [B], 1/eV; they add up to zero over all chunks.
-        mean_energy_gradient: Σ_s w_s ∂U(x_s)/∂θ of the chunk [P], eV; over all chunks it adds up to the mean.
+        coefficients: Σ_s c_s by block and kind of atoms [B, K], 1/eV; they add up to zero over all chunks. There is
+            a single kind unless atoms have coefficients of their own (`refinement.locality`).
+        mean_energy_gradient: Σ_s w_s ∂U(x_s)/∂θ of the chunk [K, P], eV, or the mean of an atom of each kind; over
+            all chunks it adds up to the mean.
         trajectory_chains: number of the chain of these blocks in the chunk [A]; starting points of one chain are
             correlated.
         ensemble_chains: the same of these blocks [B].

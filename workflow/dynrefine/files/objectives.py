@@ -24,7 +24,7 @@ class Evaluation:
         prediction: the property [W].
         prediction_error: its standard error [W].
         cotangent: dL/dC of the averaged statistic C.
-        contributions: l_s = dL/dC · c_s of each replica [S].
+        contributions: l_s = dL/dC · c_s of each replica [S], or of the surroundings of each of its atoms [S, N].
     """
 
     loss: float
@@ -41,7 +41,7 @@ class StateObjective:
 
     Attributes:
         weights: of the starting points in averages [S].
-        coefficients: of ∂U/∂θ in the ensemble part of the gradient [S], 1/eV.
+        coefficients: in the ensemble part of the gradient, of ∂U/∂θ [S] or of the energies of atoms [S, N], 1/eV.
         abscissae: where each observable is compared [W], by name.
         targets: measured there [W], by name.
         evaluations: by name.

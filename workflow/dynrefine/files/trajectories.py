@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,13 @@ _UNITS_OF_FIXED_POINT = _UNITS | {
 }
 
 
+class Observing(Protocol):
+    """What names the quantities that it needs, along trajectories and at their starting points."""
+
+    along: tuple[str, ...]
+    at_start: tuple[str, ...]
+
+
 class Observed(NamedTuple):
     """What was observed of each starting point, by the names of the quantities.
 
@@ -36,6 +43,11 @@ class Observed(NamedTuple):
     def joined(cls, parts: Iterable["Observed"]) -> "Observed":
         """Of all starting points of several chunks."""
         return jax.tree.map(lambda *each: jnp.concatenate(each), *parts)
+
+    def needed_by(self, observables: Iterable[Observing]) -> "Observed":
+        """What some observables need of it."""
+        names = {name for each in observables for name in (*each.along, *each.at_start)}
+        return Observed(*({name: part[name] for name in part if name in names} for part in self))
 
 
 @dataclass(frozen=True)

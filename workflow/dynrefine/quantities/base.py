@@ -1,7 +1,7 @@
 """Quantities, and functions that observe several of them at once."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -11,6 +11,8 @@ from dynrefine.geometry.system import Point, System
 from dynrefine.registry import plug_in
 from dynrefine.surfaces.base import Surface
 from dynrefine.surfaces.joined import surfaces_of
+
+Function = Callable[[Mapping[str, Any], System, Point, NeighbourList], jax.Array]
 
 
 @dataclass(frozen=True)
@@ -22,11 +24,19 @@ class Quantity:
             and the gradient has the part that goes through the parameters here that are refined.
         unit: of the array.
         surfaces: those it needs beside the potential.
+        of_atoms: what the atoms contribute, in rows that add up to it; the same function where it has a row for each
+            atom. Absent where it is no sum over atoms.
     """
 
-    function: Callable[[Mapping[str, Any], System, Point, NeighbourList], jax.Array]
+    function: Function
     unit: str
     surfaces: tuple[str, ...] = ()
+    of_atoms: Function | None = None
+
+    @property
+    def has_rows_of_atoms(self) -> bool:
+        """Whether it is itself what the atoms contribute."""
+        return self.of_atoms is self.function
 
 
 def quantity(name: str) -> Quantity:
@@ -36,6 +46,11 @@ def quantity(name: str) -> Quantity:
         CampaignError: there is none.
     """
     return plug_in("quantities", name).QUANTITY
+
+
+def name_of_parts(name: str) -> str:
+    """By which what the atoms contribute to a quantity is recorded."""
+    return f"{name}_of_atoms"
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +73,16 @@ class Observer:
             CampaignError: there is no such quantity.
         """
         return cls({name: quantity(name) for name in names}, surfaces)
+
+    def by_atom(self) -> "Observer":
+        """Of what the atoms contribute to the quantities that are sums over atoms, by the names of their parts."""
+        quantities = {}
+        for name, own in self.quantities.items():
+            if own.of_atoms is None or own.has_rows_of_atoms:
+                quantities[name] = own
+            else:
+                quantities[name_of_parts(name)] = replace(own, function=own.of_atoms)
+        return replace(self, quantities=quantities)
 
     def __call__(
         self, potential: Surface, system: System, point: Point, neighbours: NeighbourList

@@ -5,6 +5,7 @@ from typing import Any
 
 from jaxtyping import Array, Float
 
+from dynrefine.errors import CampaignError
 from dynrefine.geometry.neighbours import NeighbourList
 from dynrefine.geometry.system import Point, System
 from dynrefine.quantities.base import Quantity
@@ -20,4 +21,23 @@ def dipole_derivative(
     )
 
 
-QUANTITY = Quantity(dipole_derivative, "e Å/fs", surfaces=("dipole",))
+def of_atoms(
+    surfaces: Mapping[str, Any], system: System, point: Point, neighbours: NeighbourList
+) -> Float[Array, "N 3"]:
+    """What each atom contributes to it, e Å/fs.
+
+    Raises:
+        CampaignError: the dipole surface is no sum over atoms.
+    """
+    dipole = surfaces.get("dipole", surfaces["potential"])
+    if not hasattr(dipole.architecture, "atomic_dipole_derivatives"):
+        raise CampaignError(
+            f"gradient.locality is given where {type(dipole.architecture).__name__} has no dipoles of its atoms "
+            "(atomic_dipole_derivatives): leave it out."
+        )
+    return dipole.architecture.atomic_dipole_derivatives(
+        dipole.parameters, system.species, point.positions, point.velocities, point.cell, neighbours
+    )
+
+
+QUANTITY = Quantity(dipole_derivative, "e Å/fs", surfaces=("dipole",), of_atoms=of_atoms)

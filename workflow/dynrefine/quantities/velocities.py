@@ -17,4 +17,4 @@ def velocities(
     return point.velocities
 
 
-QUANTITY = Quantity(velocities, "Å/fs")
+QUANTITY = Quantity(velocities, "Å/fs", of_atoms=velocities)

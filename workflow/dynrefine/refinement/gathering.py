@@ -1,7 +1,7 @@
 """From the chunks of all states to the objective."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import jax.numpy as jnp
@@ -9,14 +9,15 @@ import numpy as np
 
 from dynrefine.config.dynamics import State
 from dynrefine.config.properties.base import PropertySettings
-from dynrefine.config.steps import EvaluationSettings
+from dynrefine.config.steps import EvaluateObjective, EvaluationSettings
 from dynrefine.files.ensembles import Ensemble
 from dynrefine.files.objectives import Objective
 from dynrefine.files.tables import read_measured
 from dynrefine.files.trajectories import Observed, Trajectories
 from dynrefine.geometry import cell
 from dynrefine.properties.base import Conditions, Observable, create_observables
-from dynrefine.refinement.objective import evaluate_state
+from dynrefine.refinement.locality import Surroundings, near_contributions
+from dynrefine.refinement.objective import evaluate_state, with_evaluations
 from dynrefine.sampling.reweighting import weights_of
 from dynrefine.statistics import Shares, numbered_through
 
@@ -104,8 +105,17 @@ def _measured(
     return Measured(own, read_measured(own.target_file, columns=3) if own.target_file else None)
 
 
+def _surroundings(ensembles: Sequence[Ensemble], radius: float) -> Surroundings:
+    """Of the atoms in all starting points of a state."""
+    positions, cells = (
+        jnp.concatenate([jnp.asarray(getattr(each, name)) for each in ensembles])
+        for name in ("positions", "cells")
+    )
+    return Surroundings(positions, cells, radius)
+
+
 def evaluate_objective(
-    settings: EvaluationSettings,
+    settings: EvaluateObjective,
     states: Mapping[str, State],
     ensembles: Mapping[str, Sequence[Ensemble]],
     trajectories: Mapping[str, Sequence[Trajectories]],
@@ -113,7 +123,7 @@ def evaluate_objective(
     """Evaluate all observables of all states.
 
     Arguments:
-        settings: elements, trajectories and observables.
+        settings: elements, trajectories, observables and locality.
         states: by label.
         ensembles: the chunks of each state, by its label.
         trajectories: of these chunks.
@@ -127,5 +137,14 @@ def evaluate_objective(
         own_weights = jnp.asarray(weights_of(ensembles[label], state.temperature))
         shares = Shares(own_weights, numbered_through([chunk.chains for chunk in ensembles[label]]))
         evaluated[label] = evaluate_state(observables, weights[label], observed, shares, state.temperature)
+        if settings.gradient.locality is not None:
+            around = _surroundings(ensembles[label], settings.gradient.locality)
+            near = {
+                name: replace(
+                    each, contributions=near_contributions(observables[name], each, observed, around)
+                )
+                for name, each in evaluated[label].evaluations.items()
+            }
+            evaluated[label] = with_evaluations(evaluated[label], near, weights[label], state.temperature)
     quantities = {name: observable.quantities for name, observable in observables.items()}
     return Objective(evaluated, weights, quantities)

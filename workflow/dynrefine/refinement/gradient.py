@@ -57,13 +57,18 @@ class Weighing(NamedTuple):
 
     Attributes:
         weights: in averages; those of all chunks of a state add up to one.
-        coefficients: of ∂U/∂θ, from `reweighting.ensemble_coefficients`, 1/eV.
+        coefficients: of ∂U/∂θ, or of those of the energies of atoms, from `reweighting.ensemble_coefficients`, 1/eV.
         chains: that the starting points are from, which take turns.
     """
 
     weights: Float[Array, " S"]
-    coefficients: Float[Array, " S"]
+    coefficients: Float[Array, " S *N"]
     chains: int
+
+    @property
+    def of_atoms(self) -> bool:
+        """Whether the energies of atoms have coefficients of their own."""
+        return self.coefficients.ndim == 2
 
 
 def chunk_gradient(
@@ -92,15 +97,15 @@ def chunk_gradient(
     trajectory, distance = trajectory_gradient(simulation, followed, ends, seeds.along, tolerance)
     if seeds.at_start:
         trajectory = trajectory + np.asarray(starting_gradient(simulation, followed, seeds.at_start, some))
-    energetics = simulation.field, simulation.parameters, simulation.system.species
-    ensemble, mean = energy_gradients(*energetics, starts, weighing)
+    species = simulation.system.species
+    ensemble, mean = energy_gradients(simulation.field, simulation.parameters, species, starts, weighing)
     weights = np.asarray(weighing.weights)
     return ChunkGradient(
         trajectory=trajectory,
         trajectory_weights=some.sums(weights[: some.points]),
         ensemble=np.asarray(ensemble),
         ensemble_weights=every.sums(weights),
-        coefficients=every.sums(np.asarray(weighing.coefficients)),
+        coefficients=_sums_by_kind(every, weighing, np.asarray(species)),
         mean_energy_gradient=np.asarray(mean),
         trajectory_chains=some.chains(weighing.chains),
         ensemble_chains=every.chains(weighing.chains),
@@ -156,19 +161,53 @@ def trajectory_gradient(
     return rows, distance
 
 
+def _sums_by_kind(
+    blocks: Blocks, weighing: Weighing, species: Int[np.ndarray, " N"]
+) -> Float[np.ndarray, "B K"]:
+    """The coefficients added up by block and kind of atoms, of which there is one where atoms have none."""
+    coefficients = np.asarray(weighing.coefficients)
+    by_kind = coefficients @ _kinds(species).T if weighing.of_atoms else coefficients[:, None]
+    return np.stack([blocks.sums(column) for column in by_kind.T], axis=1)
+
+
+def _kinds(species: Int[np.ndarray, " N"]) -> Float[np.ndarray, "K N"]:
+    """One for the atoms of each kind, zero for the others."""
+    return (np.unique(species)[:, None] == species).astype(float)
+
+
 def energy_gradients(
     field: ForceField,
     parameters: Mapping[str, Any],
     species: Int[Array, " N"],
     points: Point,
     weighing: Weighing,
-) -> tuple[Float[Array, "B P"], Float[Array, " P"]]:
-    """∂U/∂θ at S points: its sums with the coefficients by block, and with the weights over all, eV."""
+) -> tuple[Float[Array, "B P"], Float[Array, "K P"]]:
+    """∂U/∂θ at S points: its sums with the coefficients by block, and its mean with the weights, eV.
+
+    Where the energies of atoms have coefficients, the mean is that of an atom of each kind.
+
+    Raises:
+        CampaignError: they have, and the potential is no sum over atoms.
+    """
     size = flat_parameters(parameters["trainable"])[0]
     blocks = Blocks.fitting(len(points.positions), size.size)
-    nothing = blocks.zeros(size), jnp.zeros_like(size)
+    add, kinds = _add_energy_gradient, np.ones((1, len(species)))
+    if weighing.of_atoms:
+        _require_atomic_energies(field)
+        add, kinds = _add_gradients_of_atoms, _kinds(np.asarray(species))
+    nothing = blocks.zeros(size), jnp.zeros((len(kinds), size.size), size.dtype)
+    shares = jnp.asarray(kinds / kinds.sum(axis=1, keepdims=True), size.dtype)
     own = points, jnp.asarray(blocks.numbers), weighing.weights, weighing.coefficients
-    return fold_points(_add_energy_gradient, nothing, field, (parameters, species), own)
+    return fold_points(add, nothing, field, (parameters, species, shares), own)
+
+
+def _require_atomic_energies(field: ForceField) -> None:
+    potential = getattr(field.architecture, "potential", field.architecture)
+    if not hasattr(potential, "atomic_energies"):
+        raise CampaignError(
+            f"gradient.locality is given where {type(potential).__name__} has no energies of its atoms "
+            "(atomic_energies): leave it out."
+        )
 
 
 def _add_energy_gradient(
@@ -181,7 +220,7 @@ def _add_energy_gradient(
     weight: jax.Array,
     coefficient: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
-    parameters, species = common
+    parameters, species, _ = common
 
     def energy(trainable: Any) -> jax.Array:
         moved = {**parameters, "trainable": trainable}
@@ -189,7 +228,29 @@ def _add_energy_gradient(
 
     rows, mean = sums
     gradient = flat_parameters(jax.grad(energy)(parameters["trainable"]))[0]
-    return rows.at[number].add(coefficient * gradient), mean + weight * gradient
+    return rows.at[number].add(coefficient * gradient), mean + weight * gradient[None]
+
+
+def _add_gradients_of_atoms(
+    sums: tuple[jax.Array, jax.Array],
+    field: ForceField,
+    common: Any,
+    point: Point,
+    neighbours: NeighbourList,
+    number: jax.Array,
+    weight: jax.Array,
+    coefficients: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
+    parameters, species, shares = common
+
+    def energies(trainable: Any) -> jax.Array:
+        moved = {**parameters, "trainable": trainable}
+        return field.architecture.atomic_energies(moved, species, point.positions, point.cell, neighbours)
+
+    _, pull = jax.vjp(energies, parameters["trainable"])
+    gradient, *of_kinds = (flat_parameters(pull(each)[0])[0] for each in (coefficients, *shares))
+    rows, mean = sums
+    return rows.at[number].add(gradient), mean + weight * jnp.stack(of_kinds)
 
 
 def _require_reversal(distance: np.ndarray, tolerance: float) -> None:

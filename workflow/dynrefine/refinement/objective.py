@@ -87,15 +87,27 @@ def of_one_observable(objective: Objective, label: str, name: str, kelvin: float
         kelvin: temperature of the state, K.
     """
     state = objective.states[label]
-    alone = {name: state.evaluations[name]}
-    weights = jnp.asarray(state.weights)
-    coefficients = _coefficients(weights, alone, objective.weights[label], kelvin)
-    return replace(state, coefficients=coefficients, evaluations=alone)
+    return with_evaluations(state, {name: state.evaluations[name]}, objective.weights[label], kelvin)
+
+
+def with_evaluations(
+    state: StateObjective, evaluations: Mapping[str, Evaluation], weights: Mapping[str, float], kelvin: float
+) -> StateObjective:
+    """A state with other evaluations, and with the coefficients that follow from their contributions.
+
+    Arguments:
+        state: of the objective.
+        evaluations: of its observables, by name.
+        weights: of the observables in the objective, by name.
+        kelvin: temperature of the state, K.
+    """
+    coefficients = _coefficients(jnp.asarray(state.weights), evaluations, weights, kelvin)
+    return replace(state, coefficients=coefficients, evaluations=dict(evaluations))
 
 
 def _coefficients(
     shares: jax.Array, evaluations: Mapping[str, Evaluation], weights: Mapping[str, float], kelvin: float
 ) -> np.ndarray:
-    """Of ∂U/∂θ in the ensemble part of the gradient [S], 1/eV."""
+    """In the ensemble part of the gradient [S], or of the energies of atoms [S, N], 1/eV."""
     contributions = sum(weights[name] * each.contributions for name, each in evaluations.items())
     return np.asarray(ensemble_coefficients(shares, jnp.asarray(contributions), kelvin))

@@ -68,7 +68,7 @@ def gather_gradient(
         coefficients = np.concatenate([chunk.coefficients for chunk in chunks])
         # The coefficients add up to zero: a mean taken away changes no sum, but what would be noise of the rows.
         mean = sum(chunk.mean_energy_gradient.astype(float) for chunk in chunks) / shares.sum()
-        rows = np.concatenate([chunk.ensemble for chunk in chunks]) - coefficients[:, None] * mean
+        rows = np.concatenate([chunk.ensemble for chunk in chunks]) - coefficients @ mean
         chains = numbered_through([chunk.ensemble_chains for chunk in chunks])
         ensembles.append(sum_with_error(scales * rows, shares / shares.sum(), chains))
     return Gradient(

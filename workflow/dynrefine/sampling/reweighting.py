@@ -100,16 +100,16 @@ def effective_sample_size(weights: Float[Array, " S"]) -> Float[Array, ""]:
 
 
 def ensemble_coefficients(
-    weights: Float[Array, " S"], losses: Float[Array, " S"], kelvin: float
-) -> Float[Array, " S"]:
+    weights: Float[Array, " S"], losses: Float[Array, " S *N"], kelvin: float
+) -> Float[Array, " S *N"]:
     """Factors f_s with which Σ f_s ∂U(x_s)/∂θ is the ensemble part of the gradient.
 
     f_s = -β w_s (l_s - <l>), from the derivative of the normalised weights with respect to the potential.
 
     Arguments:
         weights: normalised.
-        losses: l_s, the part of each sample in the linearised loss.
+        losses: l_s, the part of each sample, or of what is near its atoms, in the linearised loss.
         kelvin: temperature, K.
     """
-    centred = losses - jnp.sum(weights * losses)
-    return -weights * centred / (BOLTZMANN * kelvin)
+    centred = losses - jnp.tensordot(weights, losses, axes=1)[None]
+    return -weights.reshape(-1, *[1] * (losses.ndim - 1)) * centred / (BOLTZMANN * kelvin)

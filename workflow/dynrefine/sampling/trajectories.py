@@ -15,7 +15,7 @@ from dynrefine.files.ensembles import Ensemble
 from dynrefine.files.models import Model
 from dynrefine.files.trajectories import Trajectories
 from dynrefine.geometry.system import system_of, thermal_variance
-from dynrefine.quantities.base import Observer
+from dynrefine.quantities.base import Observer, name_of_parts
 from dynrefine.surfaces.joined import architectures_of
 
 _FASTEST = 6.0  # thermal velocities along an axis, which no atom of a trajectory exceeds
@@ -98,20 +98,25 @@ def run_trajectories(
     """
     starts = ensemble.starts(potential.dtype)
     along, at_start = (Observer.of(names, surfaces) for names in (settings.along, settings.at_start))
+    units = along.units | at_start.units
+    if settings.of_atoms:
+        along = along.by_atom()
     times = observation_times(settings.trajectory, depth)
     own = simulation_of(potential, ensemble, settings, times, (along, at_start))
     legs = run_legs(own, starts)
     observed = observe_starts(own, starts)
     energies = np.asarray(legs.energies)
+    series = {name: np.asarray(values) for name, values in legs.series.items()}
+    parts = {name: series[name_of_parts(name)] for name in settings.along if name_of_parts(name) in series}
     result = Trajectories(
-        series={name: np.asarray(values) for name, values in legs.series.items()},
+        series=series | {name: each.sum(axis=3) for name, each in parts.items()},
         positions=np.asarray(legs.positions),
         velocities=np.asarray(legs.velocities),
         energy_drift=1e3 * (energies[..., -1] - energies[..., 0]) / len(ensemble.species),
         temperatures=np.asarray(legs.temperatures).mean(axis=-1),
         at_start={name: np.asarray(values) for name, values in observed.items()},
         lists=jax.tree.map(np.asarray, legs.lists),
-        units=along.units | at_start.units,
+        units=units | along.units,
     )
     _require_bounds(result, settings.trajectory, settings.state.temperature)
     return result

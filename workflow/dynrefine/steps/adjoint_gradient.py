@@ -45,14 +45,14 @@ def adjoint_gradient(job: Job, settings: AdjointGradient) -> None:
     followed = slice(settings.gradient.replicas)
     weighing = Weighing(
         *(
-            jnp.asarray(each.reshape(-1, count)[number], dtype)
+            jnp.asarray(each.reshape(-1, count, *each.shape[1:])[number], dtype)
             for each in (state.weights, state.coefficients)
         ),
         len(ensemble.chain_positions),
     )
     shares = state.weights.reshape(-1, count)[:, followed]
-    observed = trajectories.observed(times.count)
     observables = observables_of(settings, settings.state, [ensemble])
+    observed = trajectories.observed(times.count).needed_by(observables.values())
     seeds = observed_seeds(
         {name: observables[name] for name in state.evaluations},
         state.weighted_cotangents(objective.weights[label]),

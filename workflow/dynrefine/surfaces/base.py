@@ -4,9 +4,10 @@ A surface is a frozen dataclass of its architecture with `cutoff` (Å), `from_se
 `initial_parameters(key)`, and what it computes from (parameters, species, positions, cell, neighbours): `energy` of a
 potential, `dipole` and `dipole_derivative` of a dipole surface. Parameters are a tree {"trainable": ...,
 "constants": ...}, of which the first part is trained and refined. A surface may begin with other parameters than
-random ones (`first_parameters`) and take constants from the training frames (`fitted_constants`), and a potential may
-have `forces_and_pullback` and `strain_derivative_and_pullback` of its own, where that is faster than to differentiate
-its energy automatically.
+random ones (`first_parameters`) and take constants from the training frames (`fitted_constants`). One that is a sum
+over atoms may tell what each contributes (`atomic_energies`, `atomic_dipole_derivatives`), which gradient.locality
+needs. A potential may have `forces_and_pullback` and `strain_derivative_and_pullback` of its own, where that is
+faster than to differentiate its energy automatically.
 """
 
 from collections.abc import Mapping

@@ -114,5 +114,25 @@ class DipoleSurface(NetworkSurface):
 
         return formal + with_nearest(learned, positions, cell, neighbours, self.cutoff)
 
+    def atomic_dipole_derivatives(
+        self,
+        parameters: Mapping[str, Any],
+        species: jax.Array,
+        positions: jax.Array,
+        velocities: jax.Array,
+        cell: jax.Array,
+        neighbours: NeighbourList,
+    ) -> jax.Array:
+        """d/dt (q_i x_i + Δμ_i) of each atom [N, 3] in e Å/fs; they add up to `dipole_derivative`."""
+        formal = self.atomic_charges(parameters, species, positions.dtype)[:, None] * velocities
+
+        def learned(neighbours: NeighbourList) -> jax.Array:
+            def dipoles(positions: jax.Array) -> jax.Array:
+                return self.local_dipoles(parameters, species, positions, cell, neighbours)
+
+            return jax.jvp(dipoles, (positions,), (velocities,))[1]
+
+        return formal + with_nearest(learned, positions, cell, neighbours, self.cutoff)
+
 
 SURFACE = DipoleSurface

@@ -83,11 +83,26 @@ class EmbeddedAtomNetwork(NetworkSurface):
             self._energy_of_atoms, parameters, species, vectors, neighbours.indices
         )
 
+    def atomic_energies(
+        self,
+        parameters: Mapping[str, Any],
+        species: jax.Array,
+        positions: jax.Array,
+        cell: jax.Array,
+        neighbours: NeighbourList,
+    ) -> jax.Array:
+        """What each atom contributes to the energy [N], eV; arguments as for `energy`."""
+        vectors = tuple(displacements(positions, cell, neighbours))
+        return self._energies(parameters, Environments(species, species[neighbours.indices], vectors))
+
     def _energy_of_atoms(self, parameters: Mapping[str, Any], atoms: Environments) -> jax.Array:
+        return jnp.sum(self._energies(parameters, atoms))
+
+    def _energies(self, parameters: Mapping[str, Any], atoms: Environments) -> jax.Array:
         _, atomic = self.network.evaluate(parameters, atoms)
         radii = parameters["constants"]["repulsion_radii"][atoms.species[:, None], atoms.elements]
         repulsion = core_repulsion(lengths(jnp.stack(atoms.vectors)), radii, self.repulsion_strength)
-        return jnp.sum(atomic) + 0.5 * jnp.sum(repulsion)
+        return atomic[:, 0] + 0.5 * jnp.sum(repulsion, axis=1)
 
 
 SURFACE = EmbeddedAtomNetwork

@@ -159,6 +159,18 @@ class FlexibleWater:
         """dM/dt [3] in e Å/fs along velocities [N, 3] in Å/fs."""
         return self.atomic_charges(parameters, species, positions.dtype) @ velocities
 
+    def atomic_dipole_derivatives(
+        self,
+        parameters: Mapping[str, Any],
+        species: jax.Array,
+        positions: jax.Array,
+        velocities: jax.Array,
+        cell: jax.Array,
+        neighbours: NeighbourList,
+    ) -> jax.Array:
+        """What each atom contributes to it [N, 3], e Å/fs."""
+        return self.atomic_charges(parameters, species, positions.dtype)[:, None] * velocities
+
     def atomic_charges(
         self, parameters: Mapping[str, Any], species: jax.Array, dtype: jnp.dtype
     ) -> jax.Array:

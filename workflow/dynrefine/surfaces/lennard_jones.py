@@ -73,6 +73,20 @@ class LennardJones:
         energy = sum_over_pairs(self.pair_energy, trainable, None, positions, cell, neighbours)
         return energy + self.tail(trainable, positions.shape[0], cell) if self.tail_correction else energy
 
+    def atomic_energies(
+        self,
+        parameters: Mapping[str, Any],
+        species: jax.Array,
+        positions: jax.Array,
+        cell: jax.Array,
+        neighbours: NeighbourList,
+    ) -> jax.Array:
+        """Half of the energy of the pairs of each atom, and its share of the tail [N], eV."""
+        trainable, vectors = parameters["trainable"], displacements(positions, cell, neighbours)
+        energies = 0.5 * jnp.sum(self.pair_energy(trainable, dot(vectors, vectors)), axis=1)
+        atoms = positions.shape[0]
+        return energies + self.tail(trainable, atoms, cell) / atoms if self.tail_correction else energies
+
     def forces_and_pullback(
         self,
         parameters: Mapping[str, Any],

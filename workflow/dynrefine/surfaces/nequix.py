@@ -116,11 +116,22 @@ class NequixPotential:
         neighbours: NeighbourList,
     ) -> jax.Array:
         """Potential energy relative to the element offsets, eV; arguments as for any potential."""
+        return jnp.sum(self.atomic_energies(parameters, species, positions, cell, neighbours))
+
+    def atomic_energies(
+        self,
+        parameters: Mapping[str, Any],
+        species: jax.Array,
+        positions: jax.Array,
+        cell: jax.Array,
+        neighbours: NeighbourList,
+    ) -> jax.Array:
+        """What each atom contributes to the energy [N], eV; arguments as for any potential."""
         constants, element = parameters["constants"], jnp.maximum(species, 0)
         places = jnp.asarray(self.places, jnp.int32)[element]
         of_atoms = _of_atoms(self, parameters, places, edges_of(positions, cell, neighbours))
         shifted = constants["energy_scale"] * of_atoms + constants["energy_shifts"][element]
-        return jnp.sum(jnp.where(species >= 0, shifted, jnp.zeros_like(shifted)))
+        return jnp.where(species >= 0, shifted, jnp.zeros_like(shifted))
 
 
 class Edges(NamedTuple):

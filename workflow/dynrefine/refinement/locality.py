@@ -1,0 +1,97 @@
+"""The ensemble part of the gradient without the noise of atoms far apart.
+
+It is the covariance -β <(l - <l>) ∂U/∂θ> of l, what a starting point contributes to the loss, and of the energy. The
+energy is a sum of those of atoms, u_i, and a correlation function is one of what atoms contribute, l_j. Atoms far
+apart hardly depend on each other, yet a pair of them brings as much noise as one of neighbours: the covariance grows
+with the number of atoms, the variance of its estimate with the square of it. So pairs count by their distance,
+
+    -β Σ_ij t(r_ij) <(l_j - <l_j>) ∂u_i/∂θ>,    t(r) = cos²(π r / 2R), zero from R on,
+
+as distant covariances are left out where the weather is forecast (Houtekamer & Mitchell, Mon. Weather Rev. 129, 123
+(2001)). Left out with them is that in a cell of N atoms all depend on each other by 1/N, in all by ρ kT times the
+compressibility, 6 % for water (Lebowitz, Percus & Verlet, Phys. Rev. 153, 250 (1967)).
+
+A correlation function is homogeneous of second degree in the quantity q that is correlated: by Euler's theorem l_j is
+q_j · (∂l/∂q) / 2. What of l is left over counts with all atoms.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from dynrefine.files.objectives import Evaluation
+from dynrefine.files.trajectories import Observed
+from dynrefine.geometry.coordinates import to_cartesian, to_fractional
+from dynrefine.properties.base import Observable
+from dynrefine.quantities.base import name_of_parts, quantity
+
+_DEGREE = 2.0  # of a correlation function in what is correlated
+
+
+@dataclass(frozen=True, eq=False)
+class Surroundings:
+    """Which atoms are near each other in the starting points.
+
+    Attributes:
+        positions: of the starting points, Å.
+        cells: theirs, vectors as rows, Å.
+        radius: R, from which on atoms are far apart, Å.
+    """
+
+    positions: Float[Array, "S N 3"]
+    cells: Float[Array, "S 3 3"]
+    radius: float
+
+    def gathered(self, values: Float[Array, "S N"]) -> Float[Array, "S N"]:
+        """Σ_j t(r_ij) values_j of each atom i, by nearest images."""
+
+        def of_point(point: tuple[jax.Array, jax.Array, jax.Array]) -> jax.Array:
+            positions, cell, values = point
+            fractions = to_fractional(positions.T, cell)
+            separation = fractions[:, :, None] - fractions[:, None, :]
+            vectors = to_cartesian(separation - jnp.round(separation), cell)
+            phase = 0.5 * math.pi * jnp.minimum(jnp.sqrt(jnp.sum(vectors**2, axis=0)) / self.radius, 1.0)
+            return jnp.cos(phase) ** 2 @ values
+
+        return jax.jit(lambda *points: jax.lax.map(of_point, points))(self.positions, self.cells, values)
+
+
+def near_contributions(
+    observable: Observable, evaluation: Evaluation, observed: Observed, surroundings: Surroundings
+) -> Float[np.ndarray, "S N"]:
+    """What the surroundings of each atom contribute to the linearised loss of each starting point.
+
+    Arguments:
+        observable: whose loss it is.
+        evaluation: of it.
+        observed: of all starting points of the state, with what the atoms contribute where that is known.
+        surroundings: of the atoms.
+    """
+    cotangent = jnp.asarray(evaluation.cotangent)
+    parts = _parts(observable, observed.along)
+
+    def linearised(observed: Observed, cotangent: jax.Array) -> jax.Array:
+        statistic = observable.statistic(observed)
+        return jnp.sum(jnp.tensordot(statistic, cotangent, axes=cotangent.ndim))
+
+    # All that differs between iterations is an argument: one program serves them all.
+    slopes = jax.jit(jax.grad(linearised))(observed.needed_by([observable]), cotangent).along
+    own = jnp.zeros(surroundings.positions.shape[:2], cotangent.dtype)
+    for name, values in parts.items():
+        slope = slopes[name] if values.ndim == slopes[name].ndim else slopes[name][:, :, None]
+        products = (slope * values).reshape(*values.shape[:3], -1)
+        own += jnp.sum(products, axis=(1, 3)) / _DEGREE
+    rest = jnp.asarray(evaluation.contributions) - jnp.sum(own, axis=1)
+    return np.asarray(rest[:, None] + surroundings.gathered(own))
+
+
+def _parts(observable: Observable, along: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+    """What the atoms contribute to the quantities of an observable [S, frames, N, ...], where that was recorded."""
+    rows = {name: along[name] for name in observable.along if quantity(name).has_rows_of_atoms}
+    parts = {name: name_of_parts(name) for name in observable.along}
+    return rows | {name: along[own] for name, own in parts.items() if own in along}
