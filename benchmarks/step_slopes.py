@@ -58,7 +58,7 @@ def measured(campaign: Config) -> pd.DataFrame:
     recorded = gradients_of_chunks(results)
     rows = []
     for (before, begin), (_, end) in pairwise(pairwise([results / "pretraining", *recorded])):
-        old, new = (read_model(_potential(folder)) for folder in (before, begin))
+        old, new = (read_model(potential_in(folder)) for folder in (before, begin))
         for surface in ("potential", *campaign.optimiser.surfaces):
             moved = surface_scales(old, surface, TrainableSettings())
             step = moved * (parameters(new) - parameters(old))
@@ -69,7 +69,7 @@ def measured(campaign: Config) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def _potential(folder: Path) -> Path:
+def potential_in(folder: Path) -> Path:
     """Of an iteration, or the one that the refinement began from."""
     names = ("updated_potential.npz", "joined_potential.npz", "potential.npz")
     return next(folder / name for name in names if (folder / name).exists())

@@ -1,0 +1,123 @@
+"""How much noise gradient.locality takes out of the ensemble part of the gradient, by its distance.
+
+    python benchmarks/locality.py config/water.yaml --iteration 0 --radii 5 8 11 14
+
+From the starting points of an iteration of a refinement with the natural gradient, whose trajectories are run again.
+Squared lengths are those of the natural gradient, over that of the trajectory part: of the noise of the ensemble
+part, and of what stands out of it, which may come out negative. Last, the share of the whole gradient that is no noise.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from recorded import gradients_of_chunks
+from step_slopes import potential_in
+
+from dynrefine.campaign.jax_setup import configure_jax
+from dynrefine.config import load_config
+from dynrefine.config.load import read_together
+from dynrefine.config.model import Config
+from dynrefine.config.steps import RunTrajectories
+from dynrefine.dynamics.force_field import force_field
+from dynrefine.files.arrays import read_arrays
+from dynrefine.files.ensembles import Ensemble, load_ensemble
+from dynrefine.files.models import Model, read_model
+from dynrefine.files.objectives import StateObjective
+from dynrefine.geometry.system import system_of
+from dynrefine.refinement.gathering import evaluate_objective
+from dynrefine.refinement.gradient import Weighing, energy_gradients
+from dynrefine.refinement.natural_gradient import Damped, Rows, damped
+from dynrefine.sampling.trajectories import run_trajectories
+from dynrefine.statistics import shortened
+
+
+def noise_and_signal(inverse: Damped, rows: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
+    """Squared natural lengths of the noise of a sum of independent rows, and of what stands out of it."""
+    total, count = rows.sum(axis=0), len(rows)
+    noise = count / (count - 1) * sum(own @ inverse(own) for own in rows - weights[:, None] * total)
+    return noise, float(total @ inverse(total)) - noise
+
+
+def ensemble_rows(
+    campaign: Config, potential: Model, ensembles: Sequence[Ensemble], state: StateObjective
+) -> np.ndarray:
+    """Of the ensemble part, from each starting point of a state, without the mean [S, P]."""
+    rows, means, coefficients = [], [], []
+    count = len(ensembles[0].positions)
+    species = system_of(ensembles[0].species, campaign.elements, potential.dtype).species
+    kinds = (np.unique(species)[:, None] == np.asarray(species)).astype(float)
+    for number, ensemble in enumerate(ensembles):
+        field = force_field([potential.architecture], ensemble.cells, len(species), campaign.ensemble)
+        weights, own = (
+            jnp.asarray(each.reshape(-1, count, *each.shape[1:])[number], potential.dtype)
+            for each in (state.weights, state.coefficients)
+        )
+        starts = ensemble.starts(potential.dtype)
+        found = energy_gradients(field, potential.parameters, species, starts, Weighing(weights, own, count))
+        rows.append(found[0])
+        means.append(found[1])
+        coefficients.append(np.asarray(own) @ kinds.T if own.ndim == 2 else np.asarray(own)[:, None])
+    return np.concatenate(rows).astype(float) - np.concatenate(coefficients) @ np.sum(means, axis=0)
+
+
+def measured(campaign: Config, iteration: int, radii: Sequence[float | None]) -> pd.DataFrame:
+    """Read the files of a campaign, run the trajectories of an iteration again; the table."""
+    results = Path("results", campaign.campaign.name)
+    before = results / ("pretraining" if iteration == 0 else f"refinement/{iteration - 1:03d}")
+    potential = read_model(potential_in(before)).cast(jnp.float32)
+    others = {name: read_model(results / f"pretraining/{name}.npz") for name in campaign.surfaces}
+    folder = results / f"refinement/{iteration:03d}"
+    label, chosen = next(iter(campaign.states_by_label().items()))
+    ensembles = [load_ensemble(path) for path in sorted((folder / label).glob("ensemble_*.npz"))]
+    observables = campaign.objective.observables.chosen().values()
+    run = RunTrajectories.model_construct(
+        elements=campaign.elements,
+        state=chosen,
+        ensemble=campaign.ensemble,
+        trajectory=campaign.trajectory,
+        along=sorted({name for each in observables for name in each.along}),
+        at_start=sorted({name for each in observables for name in each.at_start}),
+        of_atoms=True,
+    )
+    trajectories = [run_trajectories(potential, others, ensemble, run, None) for ensemble in ensembles]
+    (chunks,) = gradients_of_chunks(results)[folder]
+    followed = np.concatenate([chunk.trajectory for chunk in chunks]).astype(float)
+    followed = shortened(followed, campaign.optimiser.outlier_limit)
+    shares = np.concatenate([chunk.trajectory_weights for chunk in chunks])
+    probes = read_arrays(results / "pretraining/force_metric.npz", "force metric").arrays["probes"]
+    inverse = damped(Rows(probes.astype(float)), campaign.optimiser.damping, probes.shape[1])
+    noise_along, _ = noise_and_signal(inverse, followed, shares / shares.sum())
+    along = followed.sum(axis=0)
+    unit, found = float(along @ inverse(along)), []
+    for radius in radii:
+        gradient = campaign.gradient.model_copy(update={"locality": radius})
+        settings = campaign.model_copy(update={"gradient": gradient})
+        objective = evaluate_objective(settings, {label: chosen}, {label: ensembles}, {label: trajectories})
+        state = objective.states[label]
+        rows = ensemble_rows(campaign, potential, ensembles, state)
+        noise, signal = noise_and_signal(inverse, rows, state.weights.astype(float))
+        whole = along + rows.sum(axis=0)
+        share = 1.0 - (noise + noise_along) / float(whole @ inverse(whole))
+        found.append((radius, noise / unit, signal / unit, share))
+    return pd.DataFrame(found, columns=["radius", "noise", "signal", "resolved share"])
+
+
+def main() -> None:
+    """Read the command line and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("configuration", nargs="+", type=Path, help="later files stand on top")
+    parser.add_argument("--iteration", type=int, default=0)
+    parser.add_argument("--radii", nargs="+", type=float, default=[5.0, 8.0, 11.0, 14.0], help="Å")
+    options = parser.parse_args()
+    configure_jax("float32", threads=1)
+    campaign = load_config(read_together(options.configuration))
+    table = measured(campaign, options.iteration, [*options.radii, None])
+    print(table.to_csv(index=False, float_format="%.3g", na_rep="none"))
+
+
+if __name__ == "__main__":
+    main()
