@@ -4,7 +4,8 @@
 
 From the starting points of an iteration of a refinement with the natural gradient, whose trajectories are run again.
 Squared lengths are those of the natural gradient, over that of the trajectory part: of the noise of the ensemble
-part, and of what stands out of it, which may come out negative. Last, the share of the whole gradient that is no noise.
+part, and of what stands out of it, which may come out negative. Last, the share of the whole gradient that is no
+noise.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from dynrefine.campaign.jax_setup import configure_jax
 from dynrefine.config import load_config
 from dynrefine.config.load import read_together
 from dynrefine.config.model import Config
-from dynrefine.config.steps import RunTrajectories
+from dynrefine.config.steps import EvaluateObjective, RunTrajectories
 from dynrefine.dynamics.force_field import force_field
 from dynrefine.files.arrays import read_arrays
 from dynrefine.files.ensembles import Ensemble, load_ensemble
@@ -95,7 +96,13 @@ def measured(campaign: Config, iteration: int, radii: Sequence[float | None]) ->
     unit, found = float(along @ inverse(along)), []
     for radius in radii:
         gradient = campaign.gradient.model_copy(update={"locality": radius})
-        settings = campaign.model_copy(update={"gradient": gradient})
+        settings = EvaluateObjective.model_construct(
+            elements=campaign.elements,
+            trajectory=campaign.trajectory,
+            objective=campaign.objective,
+            gradient=gradient,
+            synthetic_targets={},
+        )
         objective = evaluate_objective(settings, {label: chosen}, {label: ensembles}, {label: trajectories})
         state = objective.states[label]
         rows = ensemble_rows(campaign, potential, ensembles, state)

@@ -48,7 +48,8 @@ class LocalitySettings(Section):
         None,
         description="Distance from which on the energy of an atom counts as independent of what others contribute to "
         "a correlation function, Å: the ensemble part of the gradient is then without the noise of atoms far apart. "
-        "null: no distance is too far.",
+        "It has to be longer than structure reaches and than sound goes in trajectory.length. null: no distance is "
+        "too far.",
     )
 
 

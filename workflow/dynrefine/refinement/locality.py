@@ -8,8 +8,9 @@ with the number of atoms, the variance of its estimate with the square of it. So
     -β Σ_ij t(r_ij) <(l_j - <l_j>) ∂u_i/∂θ>,    t(r) = cos²(π r / 2R), zero from R on,
 
 as distant covariances are left out where the weather is forecast (Houtekamer & Mitchell, Mon. Weather Rev. 129, 123
-(2001)). Left out with them is that in a cell of N atoms all depend on each other by 1/N, in all by ρ kT times the
-compressibility, 6 % for water (Lebowitz, Percus & Verlet, Phys. Rev. 153, 250 (1967)).
+(2001)). R has to reach farther than structure, and than sound goes along the trajectories. Left out as well is that
+in a cell of N atoms all depend on each other by 1/N, in all by ρ kT times the compressibility, 6 % for water
+(Lebowitz, Percus & Verlet, Phys. Rev. 153, 250 (1967)).
 
 A correlation function is homogeneous of second degree in the quantity q that is correlated: by Euler's theorem l_j is
 q_j · (∂l/∂q) / 2. What of l is left over counts with all atoms.
