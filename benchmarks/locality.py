@@ -20,6 +20,7 @@ from step_slopes import potential_in
 
 from dynrefine.campaign.jax_setup import configure_jax
 from dynrefine.config import load_config
+from dynrefine.config.dynamics import State
 from dynrefine.config.load import read_together
 from dynrefine.config.model import Config
 from dynrefine.config.steps import EvaluateObjective, RunTrajectories
@@ -28,6 +29,7 @@ from dynrefine.files.arrays import read_arrays
 from dynrefine.files.ensembles import Ensemble, load_ensemble
 from dynrefine.files.models import Model, read_model
 from dynrefine.files.objectives import StateObjective
+from dynrefine.files.trajectories import Trajectories
 from dynrefine.geometry.system import system_of
 from dynrefine.refinement.gathering import evaluate_objective
 from dynrefine.refinement.gradient import Weighing, energy_gradients
@@ -65,42 +67,54 @@ def ensemble_rows(
     return np.concatenate(rows).astype(float) - np.concatenate(coefficients) @ np.sum(means, axis=0)
 
 
-def measured(campaign: Config, iteration: int, radii: Sequence[float | None]) -> pd.DataFrame:
-    """Read the files of a campaign, run the trajectories of an iteration again; the table."""
-    results = Path("results", campaign.campaign.name)
-    before = results / ("pretraining" if iteration == 0 else f"refinement/{iteration - 1:03d}")
-    potential = read_model(potential_in(before)).cast(jnp.float32)
-    others = {name: read_model(results / f"pretraining/{name}.npz") for name in campaign.surfaces}
-    folder = results / f"refinement/{iteration:03d}"
-    label, chosen = next(iter(campaign.states_by_label().items()))
-    ensembles = [load_ensemble(path) for path in sorted((folder / label).glob("ensemble_*.npz"))]
+def run_again(
+    campaign: Config, potential: Model, state: State, ensembles: Sequence[Ensemble]
+) -> list[Trajectories]:
+    """The trajectories of a state, with what the atoms contribute."""
+    pretraining = Path("results", campaign.campaign.name, "pretraining")
+    others = {name: read_model(pretraining / f"{name}.npz") for name in campaign.surfaces}
     observables = campaign.objective.observables.chosen().values()
-    run = RunTrajectories.model_construct(
+    settings = RunTrajectories.model_construct(
         elements=campaign.elements,
-        state=chosen,
+        state=state,
         ensemble=campaign.ensemble,
         trajectory=campaign.trajectory,
         along=sorted({name for each in observables for name in each.along}),
         at_start=sorted({name for each in observables for name in each.at_start}),
         of_atoms=True,
     )
-    trajectories = [run_trajectories(potential, others, ensemble, run, None) for ensemble in ensembles]
-    (chunks,) = gradients_of_chunks(results)[folder]
-    followed = np.concatenate([chunk.trajectory for chunk in chunks]).astype(float)
-    followed = shortened(followed, campaign.optimiser.outlier_limit)
-    shares = np.concatenate([chunk.trajectory_weights for chunk in chunks])
+    return [run_trajectories(potential, others, ensemble, settings, None) for ensemble in ensembles]
+
+
+def trajectory_rows(campaign: Config, folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Of the trajectory part of an iteration, and the weights of the starting points that they are from."""
+    (chunks,) = gradients_of_chunks(folder.parents[1])[folder]
+    rows = np.concatenate([chunk.trajectory for chunk in chunks]).astype(float)
+    weights = np.concatenate([chunk.trajectory_weights for chunk in chunks])
+    return shortened(rows, campaign.optimiser.outlier_limit), weights / weights.sum()
+
+
+def measured(campaign: Config, iteration: int, radii: Sequence[float | None]) -> pd.DataFrame:
+    """Read the files of a campaign, run the trajectories of an iteration again; the table."""
+    results = Path("results", campaign.campaign.name)
+    folder = results / f"refinement/{iteration:03d}"
+    before = results / "pretraining" if iteration == 0 else folder.with_name(f"{iteration - 1:03d}")
+    potential = read_model(potential_in(before)).cast(jnp.float32)
+    label, chosen = next(iter(campaign.states_by_label().items()))
+    ensembles = [load_ensemble(path) for path in sorted((folder / label).glob("ensemble_*.npz"))]
+    trajectories = run_again(campaign, potential, chosen, ensembles)
     probes = read_arrays(results / "pretraining/force_metric.npz", "force metric").arrays["probes"]
     inverse = damped(Rows(probes.astype(float)), campaign.optimiser.damping, probes.shape[1])
-    noise_along, _ = noise_and_signal(inverse, followed, shares / shares.sum())
+    followed, shares = trajectory_rows(campaign, folder)
+    noise_along, _ = noise_and_signal(inverse, followed, shares)
     along = followed.sum(axis=0)
     unit, found = float(along @ inverse(along)), []
     for radius in radii:
-        gradient = campaign.gradient.model_copy(update={"locality": radius})
         settings = EvaluateObjective.model_construct(
             elements=campaign.elements,
             trajectory=campaign.trajectory,
             objective=campaign.objective,
-            gradient=gradient,
+            gradient=campaign.gradient.model_copy(update={"locality": radius}),
             synthetic_targets={},
         )
         objective = evaluate_objective(settings, {label: chosen}, {label: ensembles}, {label: trajectories})
@@ -110,7 +124,7 @@ def measured(campaign: Config, iteration: int, radii: Sequence[float | None]) ->
         whole = along + rows.sum(axis=0)
         share = 1.0 - (noise + noise_along) / float(whole @ inverse(whole))
         found.append((radius, noise / unit, signal / unit, share))
-    return pd.DataFrame(found, columns=["radius", "noise", "signal", "resolved share"])
+    return pd.DataFrame(found, columns=["locality, Å", "noise", "signal", "resolved share"])
 
 
 def main() -> None:
