@@ -57,7 +57,7 @@ class Surroundings:
             separation = fractions[:, :, None] - fractions[:, None, :]
             vectors = to_cartesian(separation - jnp.round(separation), cell)
             phase = 0.5 * math.pi * jnp.minimum(jnp.sqrt(jnp.sum(vectors**2, axis=0)) / self.radius, 1.0)
-            return jnp.cos(phase) ** 2 @ values
+            return jnp.matmul(jnp.cos(phase) ** 2, values, precision="highest")
 
         return jax.jit(lambda *points: jax.lax.map(of_point, points))(self.positions, self.cells, values)
 
