@@ -790,6 +790,17 @@ def test_dipole_surfaces_are_refined_on_top_of_the_campaigns_of_water(names):
     assert list(together.joined().potential.surfaces) == ["potential", "dipole"]
 
 
+def test_the_thorough_campaign_is_the_default_one_with_more():
+    files = [ROOT / "config/config.yaml", ROOT / "config/thorough/water16.yaml"]
+    default, thorough = (load_config(read_together(files[:count])) for count in (1, 2))
+    assert thorough.potential == default.potential and thorough.training == default.training
+    assert thorough.ensemble.replicas == 4 * default.ensemble.replicas
+    (judged,) = thorough.judged_states().values()
+    assert (judged.supercell, thorough.gradient.locality) == ([2, 2, 2], 6.0)
+    # The refinement does not see this state: what was measured there is given for it.
+    assert all("298K" in each.own_targets for each in thorough.validation.properties.chosen().values())
+
+
 def test_a_configuration_on_top_leaves_a_surface_as_it_is(tmp_path):
     (tmp_path / "alone.yaml").write_text("optimiser: { surfaces: { dipole: null } }\n")
     together = load_config(read_together([ROOT / "config/config.yaml", tmp_path / "alone.yaml"]))
