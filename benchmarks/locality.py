@@ -52,18 +52,15 @@ def ensemble_rows(
     rows, means, coefficients = [], [], []
     count = len(ensembles[0].positions)
     species = system_of(ensembles[0].species, campaign.elements, potential.dtype).species
-    kinds = (np.unique(species)[:, None] == np.asarray(species)).astype(float)
     for number, ensemble in enumerate(ensembles):
         field = force_field([potential.architecture], ensemble.cells, len(species), campaign.ensemble)
-        weights, own = (
-            jnp.asarray(each.reshape(-1, count, *each.shape[1:])[number], potential.dtype)
-            for each in (state.weights, state.coefficients)
-        )
+        own = (jnp.asarray(each, potential.dtype) for each in state.of_chunk(number, count))
+        weighing = Weighing(*own, count)
         starts = ensemble.starts(potential.dtype)
-        found = energy_gradients(field, potential.parameters, species, starts, Weighing(weights, own, count))
+        found = energy_gradients(field, potential.parameters, species, starts, weighing)
         rows.append(found[0])
         means.append(found[1])
-        coefficients.append(np.asarray(own) @ kinds.T if own.ndim == 2 else np.asarray(own)[:, None])
+        coefficients.append(weighing.by_kind(species))
     return np.concatenate(rows).astype(float) - np.concatenate(coefficients) @ np.sum(means, axis=0)
 
 

@@ -158,8 +158,7 @@ def test_locality_takes_noise_out_of_the_ensemble_part_and_nothing_else():
     In 160 fs sound goes less than 2 Å. In 1 ps it crosses the cell, and most of the ensemble part would be left out.
     """
     simulated = simulate(SIGMA, EPSILON, seed=1, run=SHORT)
-    ensemble, evaluated = simulated.ensemble, simulated.evaluated
-    around = Surroundings(jnp.asarray(ensemble.positions), jnp.asarray(ensemble.cells), 8.0)
+    evaluated, around = simulated.evaluated, Surroundings.of([simulated.ensemble], 8.0)
     whole = evaluated.evaluations["diffusion"]
     near = near_contributions(simulated.observable, whole, simulated.trajectories.observed(), around)
     local = with_evaluations(

@@ -223,11 +223,7 @@ def test_each_atom_sees_the_loss_of_what_is_near_it(iteration, settings):
     observed = Observed.joined(chunk.observed() for chunk in chunks)
     parts = np.asarray(observed.along["dipole_derivative_of_atoms"])
     np.testing.assert_allclose(parts.sum(axis=2), observed.along["dipole_derivative"], atol=1e-6)
-    positions, cells = (
-        jnp.concatenate([jnp.asarray(getattr(each, name)) for each in ensembles])
-        for name in ("positions", "cells")
-    )
-    around = Surroundings(positions, cells, settings["gradient"]["locality"])
+    around = Surroundings.of(ensembles, settings["gradient"]["locality"])
     evaluation = state.evaluations["infrared"]
     infrared = TOY.objective.observables.infrared
     chosen = Observables(infrared=infrared.model_copy(update={"target": str(ROOT / infrared.target)}))

@@ -53,6 +53,11 @@ class StateObjective:
     targets: dict[str, np.ndarray]
     evaluations: dict[str, Evaluation]
 
+    def of_chunk(self, number: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Weights and coefficients of the starting points of a chunk, where each chunk has so many."""
+        own = slice(number * count, (number + 1) * count)
+        return self.weights[own], self.coefficients[own]
+
     def weighted_cotangents(self, weights: Mapping[str, float]) -> dict[str, np.ndarray]:
         """dL/dC of each observable's averaged statistic, times the observable's weight in the objective."""
         return {name: weights[name] * each.cotangent for name, each in self.evaluations.items()}

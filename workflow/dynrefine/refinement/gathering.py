@@ -105,15 +105,6 @@ def _measured(
     return Measured(own, read_measured(own.target_file, columns=3) if own.target_file else None)
 
 
-def _surroundings(ensembles: Sequence[Ensemble], radius: float) -> Surroundings:
-    """Of the atoms in all starting points of a state."""
-    positions, cells = (
-        jnp.concatenate([jnp.asarray(getattr(each, name)) for each in ensembles])
-        for name in ("positions", "cells")
-    )
-    return Surroundings(positions, cells, radius)
-
-
 def evaluate_objective(
     settings: EvaluateObjective,
     states: Mapping[str, State],
@@ -138,7 +129,7 @@ def evaluate_objective(
         shares = Shares(own_weights, numbered_through([chunk.chains for chunk in ensembles[label]]))
         evaluated[label] = evaluate_state(observables, weights[label], observed, shares, state.temperature)
         if settings.gradient.locality is not None:
-            around = _surroundings(ensembles[label], settings.gradient.locality)
+            around = Surroundings.of(ensembles[label], settings.gradient.locality)
             near = {
                 name: replace(
                     each, contributions=near_contributions(observables[name], each, observed, around)

@@ -70,6 +70,11 @@ class Weighing(NamedTuple):
         """Whether the energies of atoms have coefficients of their own."""
         return self.coefficients.ndim == 2
 
+    def by_kind(self, species: Int[Array, " N"]) -> Float[np.ndarray, "S K"]:
+        """The coefficients added up by kind of atoms, of which there is one where atoms have none of their own."""
+        coefficients = np.asarray(self.coefficients)
+        return coefficients @ _kinds(species).T if self.of_atoms else coefficients[:, None]
+
 
 def chunk_gradient(
     simulation: Simulation,
@@ -105,7 +110,7 @@ def chunk_gradient(
         trajectory_weights=some.sums(weights[: some.points]),
         ensemble=np.asarray(ensemble),
         ensemble_weights=every.sums(weights),
-        coefficients=_sums_by_kind(every, weighing, np.asarray(species)),
+        coefficients=np.stack([every.sums(own) for own in weighing.by_kind(species).T], axis=1),
         mean_energy_gradient=np.asarray(mean),
         trajectory_chains=some.chains(weighing.chains),
         ensemble_chains=every.chains(weighing.chains),
@@ -161,18 +166,10 @@ def trajectory_gradient(
     return rows, distance
 
 
-def _sums_by_kind(
-    blocks: Blocks, weighing: Weighing, species: Int[np.ndarray, " N"]
-) -> Float[np.ndarray, "B K"]:
-    """The coefficients added up by block and kind of atoms, of which there is one where atoms have none."""
-    coefficients = np.asarray(weighing.coefficients)
-    by_kind = coefficients @ _kinds(species).T if weighing.of_atoms else coefficients[:, None]
-    return np.stack([blocks.sums(column) for column in by_kind.T], axis=1)
-
-
-def _kinds(species: Int[np.ndarray, " N"]) -> Float[np.ndarray, "K N"]:
+def _kinds(species: Int[Array, " N"]) -> Float[np.ndarray, "K N"]:
     """One for the atoms of each kind, zero for the others."""
-    return (np.unique(species)[:, None] == species).astype(float)
+    own = np.asarray(species)
+    return (np.unique(own)[:, None] == own).astype(float)
 
 
 def energy_gradients(
@@ -194,7 +191,7 @@ def energy_gradients(
     add, kinds = _add_energy_gradient, np.ones((1, len(species)))
     if weighing.of_atoms:
         _require_atomic_energies(field)
-        add, kinds = _add_gradients_of_atoms, _kinds(np.asarray(species))
+        add, kinds = _add_gradients_of_atoms, _kinds(species)
     nothing = blocks.zeros(size), jnp.zeros((len(kinds), size.size), size.dtype)
     shares = jnp.asarray(kinds / kinds.sum(axis=1, keepdims=True), size.dtype)
     own = points, jnp.asarray(blocks.numbers), weighing.weights, weighing.coefficients

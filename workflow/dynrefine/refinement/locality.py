@@ -17,7 +17,7 @@ q_j · (∂l/∂q) / 2. What of l is left over counts with all atoms.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import jax
@@ -25,6 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from dynrefine.files.ensembles import Ensemble
 from dynrefine.files.objectives import Evaluation
 from dynrefine.files.trajectories import Observed
 from dynrefine.geometry.coordinates import to_cartesian, to_fractional
@@ -47,6 +48,15 @@ class Surroundings:
     positions: Float[Array, "S N 3"]
     cells: Float[Array, "S 3 3"]
     radius: float
+
+    @classmethod
+    def of(cls, ensembles: Sequence[Ensemble], radius: float) -> "Surroundings":
+        """In all starting points of the chunks of a state."""
+        positions, cells = (
+            jnp.concatenate([jnp.asarray(getattr(each, name)) for each in ensembles])
+            for name in ("positions", "cells")
+        )
+        return cls(positions, cells, radius)
 
     def gathered(self, values: Float[Array, "S N"]) -> Float[Array, "S N"]:
         """Σ_j t(r_ij) values_j of each atom i, by nearest images."""

@@ -44,10 +44,7 @@ def adjoint_gradient(job: Job, settings: AdjointGradient) -> None:
     count = len(ensemble.positions)
     followed = slice(settings.gradient.replicas)
     weighing = Weighing(
-        *(
-            jnp.asarray(each.reshape(-1, count, *each.shape[1:])[number], dtype)
-            for each in (state.weights, state.coefficients)
-        ),
+        *(jnp.asarray(each, dtype) for each in state.of_chunk(number, count)),
         len(ensemble.chain_positions),
     )
     shares = state.weights.reshape(-1, count)[:, followed]
