@@ -217,7 +217,7 @@ def test_the_density_of_the_lennard_jones_liquid_and_its_derivative(liquid):
     weighing = Weighing(weights, coefficients, CHAINS)
     rows, mean = energy_gradients(field, model.parameters, system.species, points, weighing)
     # parameters by the order of their names: epsilon, sigma
-    by_sigma = np.asarray(rows)[:, 1] - np.asarray(coefficients) * float(mean[1])
+    by_sigma = np.asarray(rows)[:, 1] - np.asarray(coefficients) * float(mean[0, 1])
     parts = CHAINS * by_sigma.reshape(SAMPLES, CHAINS).sum(axis=0)
     step = 0.01 * SIGMA
     above, below = (sampled(SIGMA + sign * step, seed)[2].mean(axis=1) for sign, seed in ((1, 2), (-1, 3)))
