@@ -218,6 +218,30 @@ def test_the_anchor_is_the_relative_error_on_the_frames(box, task):
 
 
 @pytest.mark.parametrize("task", TASKS)
+def test_a_surface_held_where_it_began_is_free_there_and_nowhere_else(box, task):
+    """Elsewhere its anchor is the change of its predictions in units of the spread of the labels."""
+    labelled = labelled_surface(box, task)
+    held = replace(labelled, beginning=labelled.model)
+    loss, gradient = surface_anchor(held)
+    assert loss == 0.0 and not np.any(gradient)
+
+    vector = vector_of(labelled.model)
+    direction = np.random.default_rng(2).normal(size=len(vector))
+    direction /= np.linalg.norm(direction)
+    moved = labelled.model.moved(0.05 * direction)
+    before, after = (
+        np.asarray(labelled.compared(own.architecture, own.parameters, labelled.data)[0])
+        for own in (labelled.model, moved)
+    )
+    loss, gradient = surface_anchor(replace(held, model=moved))
+    assert loss == pytest.approx(np.sum((after - before) ** 2) / labelled.spread, rel=1e-10)
+    above, below = (
+        surface_anchor(replace(held, model=moved.moved(sign * 1e-5 * direction)))[0] for sign in (1.0, -1.0)
+    )
+    assert (above - below) / 2e-5 == pytest.approx(gradient @ direction, rel=1e-6)
+
+
+@pytest.mark.parametrize("task", TASKS)
 def test_the_metric_tells_how_far_predictions_move(box, task):
     """In units of the spread of the labels, along a change of parameters that are refined."""
     count = 4000

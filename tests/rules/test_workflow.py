@@ -113,6 +113,16 @@ def test_a_refined_surface_is_joined_to_the_potential_and_held_at_its_labels(sta
     }
 
 
+@pytest.mark.parametrize(("held_at", "reading"), [("labels", 1), ("beginning", 2)])
+def test_a_surface_held_where_it_began_reads_where_that_was(stand_in, held_at, reading):
+    """In both iterations; held at its labels in the first one alone, which is where it is."""
+    surfaces = {"dipole": {"held_at": held_at}}
+    refined = stand_in.configure("held.yaml", optimiser={"surfaces": surfaces})
+    told = stand_in.snakemake("--dry-run", configuration=refined).stdout
+    inputs = re.findall(r"rule anchor_surface:\n\s+input: (.*)", told)
+    assert len(inputs) == 2 and sum("joined_potential.npz" in each for each in inputs) == reading
+
+
 def test_what_judges_a_refined_surface_tells_its_errors_again_where_they_are_computed_otherwise(stand_in):
     shipped = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))["dipole"]
     own = {"angular_momentum": 2} | shipped

@@ -84,6 +84,7 @@ rule anchor_gradient:
 rule anchor_surface:
     input:
         potential=potential_of,
+        beginning=beginning_of_surface,
         train=part_for_training("train"),
     output:
         anchor="<results>/refinement/{iteration}/anchors/{surface}.npz",

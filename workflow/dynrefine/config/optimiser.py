@@ -51,9 +51,14 @@ class RefinedSurfaceSettings(TrainableSettings, ProbeSettings):
         description="Longest natural gradient step: root mean square change of what the surface was trained on, on "
         "its training frames, in % of the spread of their labels.",
     )
+    held_at: Literal["labels", "beginning"] = Field(
+        "labels",
+        description="What it is held at: the labels of these frames, or what it predicted of them before the "
+        "refinement, where it knows better than the labels of few frames.",
+    )
     anchor_weight: NonNegativeFloat = Field(
         10.0,
-        description="Weight in the objective of its mean square error on these frames, over the variance of the "
+        description="Weight in the objective of its mean square difference from that, over the variance of the "
         "labels, pure number.",
     )
 

@@ -1,8 +1,8 @@
-"""What holds a surface that is refined with the potential: the labels that it was trained on.
+"""What holds a surface that is refined with the potential: labels of frames, or what it predicted of them at first.
 
-Its errors are part of the objective, as those of the potential are; the length of its steps is what they do to its
-predictions (`natural_gradient` has the equations). Both are told in units of the spread of the labels about their
-means over the frames.
+Its differences from them are part of the objective, as the errors of the potential are; the length of its steps is
+what they do to its predictions (`natural_gradient` has the equations). Both are told in units of the spread of the
+labels about their means over the frames.
 """
 
 import math
@@ -25,17 +25,19 @@ from dynrefine.training.base import Compared, Task
 
 @dataclass(frozen=True, eq=False)
 class LabelledSurface:
-    """A surface with the frames that it was trained on.
+    """A surface with labelled frames.
 
     Attributes:
         model: of the surface.
         compared: predictions and labels of frames, `Task.compared`.
         data: the frames.
+        beginning: whose predictions hold it; without any, the labels do.
     """
 
     model: Model
     compared: Compared
     data: FramesWithNeighbours
+    beginning: Model | None = None
 
     @classmethod
     def of(cls, model: Model, task: Task, frames: LabelledFrames, dtype: Any) -> "LabelledSurface":
@@ -58,31 +60,38 @@ class LabelledSurface:
         @jax.jit
         def of_all(trainable: Any, data: FramesWithNeighbours) -> jax.Array:
             def label(frame: FramesWithNeighbours) -> jax.Array:
-                return self.predicted_and_labelled(trainable, frame)[1]
+                return self._compared(trainable, frame)[1]
 
             return for_each(label, FRAMES_AT_ONCE)(data)
 
         labels = np.asarray(of_all(self.model.parameters["trainable"], self.data), float)
         return float(np.sum((labels - labels.mean(axis=0)) ** 2))
 
-    def predicted_and_labelled(
-        self, trainable: Any, frame: FramesWithNeighbours
-    ) -> tuple[jax.Array, jax.Array]:
-        """Of one frame, as a function of the trainable parameters."""
+    def predicted(self, trainable: Any, frame: FramesWithNeighbours) -> jax.Array:
+        """What it predicts of one frame, as a function of the trainable parameters."""
+        return self._compared(trainable, frame)[0]
+
+    def strayed(self, trainable: Any, frame: FramesWithNeighbours) -> jax.Array:
+        """How far its predictions of one frame are from what holds them."""
+        predicted, held_at = self._compared(trainable, frame)
+        if self.beginning is not None:
+            held_at = self.predicted(self.beginning.parameters["trainable"], frame)
+        return predicted - jax.lax.stop_gradient(held_at)
+
+    def _compared(self, trainable: Any, frame: FramesWithNeighbours) -> tuple[jax.Array, jax.Array]:
         parameters = {**self.model.parameters, "trainable": trainable}
         single = jax.tree.map(lambda array: array[None], frame)
         predicted, labelled = self.compared(self.model.architecture, parameters, single)
-        return predicted[0], jax.lax.stop_gradient(labelled[0])
+        return predicted[0], labelled[0]
 
 
 def surface_anchor(surface: LabelledSurface) -> tuple[float, Float[np.ndarray, " P"]]:
-    """The sum of squared errors over the spread of the labels, a pure number, and its gradient."""
+    """The sum of squared differences from what holds it over the spread of the labels, and its gradient."""
 
-    def squared_error(trainable: Any, frame: FramesWithNeighbours) -> jax.Array:
-        predicted, labelled = surface.predicted_and_labelled(trainable, frame)
-        return jnp.sum((predicted - labelled) ** 2)
+    def squared(trainable: Any, frame: FramesWithNeighbours) -> jax.Array:
+        return jnp.sum(surface.strayed(trainable, frame) ** 2)
 
-    error, gradient = sum_with_gradient(squared_error, surface.model.parameters["trainable"], surface.data)
+    error, gradient = sum_with_gradient(squared, surface.model.parameters["trainable"], surface.data)
     return float(error) / surface.spread, np.asarray(flat_parameters(gradient)[0]) / surface.spread
 
 
@@ -117,7 +126,7 @@ def surface_probes(
             own = jax.tree.map(lambda array: array[number // per_frame], data)
 
             def projected(trainable: Any) -> jax.Array:
-                predicted, _ = surface.predicted_and_labelled(trainable, own)
+                predicted = surface.predicted(trainable, own)
                 direction = jax.random.normal(
                     jax.random.fold_in(key, number), predicted.shape, predicted.dtype
                 )

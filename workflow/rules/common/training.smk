@@ -66,6 +66,12 @@ def labels_of_surface(step, **others):
     return of_job
 
 
+def beginning_of_surface(wildcards):
+    """The file that a refined surface begins with, if it is held at what that predicts."""
+    held_at = campaign.optimiser.surfaces[wildcards.surface].held_at
+    return FIRST_POTENTIAL if held_at == "beginning" else []
+
+
 def surface_metric_seed(wildcards):
     """The seed of the metric of a surface's steps."""
     return seed("measure_surface_metric", wildcards.surface)
