@@ -440,6 +440,11 @@ DOWNLOAD = {"url": "https://example.org/frames.extxyz", "path": "data/frames.ext
         ),
         (
             minimal,
+            {"optimiser": {"iterations": 3, "averaged": 4}},
+            ["optimiser.averaged is 4", "at most optimiser.iterations, 3"],
+        ),
+        (
+            minimal,
             {"optimiser": {"surfaces": {"polarizability": {}}}},
             [
                 "optimiser.surfaces.polarizability is given",

@@ -327,6 +327,17 @@ def updated(toy, configuration):
     return parameters_in(toy.folder / path) - before
 
 
+def test_the_refined_potential_can_be_the_mean_of_the_last_ones(toy):
+    path = "results/toy/refinement/averaged_potential.npz"
+    assert toy.run(path, configuration=toy.configure("mean.yaml", optimiser={"averaged": 2})) == {
+        "average_potentials": 1
+    }
+    both = [
+        parameters_in(toy.results / f"refinement/{number}/updated_potential.npz") for number in ITERATIONS
+    ]
+    np.testing.assert_allclose(parameters_in(toy.folder / path), np.mean(both, axis=0), rtol=1e-6)
+
+
 def test_later_iterations_find_all_programs_compiled(finished_toy):
     logs = (finished_toy.results / "logs").rglob("001*.json")
     compiled = {str(log): json.loads(log.read_text())["compiled"] for log in logs}

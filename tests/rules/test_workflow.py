@@ -113,6 +113,16 @@ def test_a_refined_surface_is_joined_to_the_potential_and_held_at_its_labels(sta
     }
 
 
+def test_a_mean_of_potentials_is_what_is_judged(stand_in):
+    averaging = stand_in.configure("averaging.yaml", optimiser={"averaged": 2})
+    refined = "results/toy/validation/refined/properties.csv"
+    told = stand_in.snakemake(refined, "--dry-run", configuration=averaging).stdout
+    assert "rule average_potentials:" in told
+    for rule in ("sample_validation", "run_validation", "validate"):
+        (inputs,) = re.findall(rf"rule {rule}:\n\s+input: (.*)", told)
+        assert "refinement/averaged_potential.npz" in inputs and "updated_potential" not in inputs
+
+
 @pytest.mark.parametrize(("held_at", "reading"), [("labels", 1), ("beginning", 2)])
 def test_a_surface_held_where_it_began_reads_where_that_was(stand_in, held_at, reading):
     """In both iterations; held at its labels in the first one alone, which is where it is."""

@@ -150,6 +150,32 @@ rule update_potential:
         "../scripts/update_potential.py"
 
 
+rule average_potentials:
+    input:
+        potentials=expand(
+            "<results>/refinement/{iteration}/updated_potential.npz",
+            iteration=ITERATIONS,
+        ),
+    output:
+        potential="<results>/refinement/averaged_potential.npz",
+    log:
+        "<logs>/average_potentials.log",
+    benchmark:
+        "<benchmarks>/average_potentials.tsv"
+    conda:
+        "../../envs/dynrefine.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(10),
+    params:
+        settings=settings_of("average_potentials"),
+        precision=campaign.precision,
+        code=code("average_potentials", POTENTIAL_CODE),
+    script:
+        "../scripts/average_potentials.py"
+
+
 rule gradient_horizon:
     input:
         potential=FIRST_POTENTIAL,

@@ -117,7 +117,15 @@ class StepSettings(RowSettings, DampingSettings):
     )
 
 
-class OptimiserSettings(ProbeSettings, StepSettings):
+class AveragingSettings(Section):
+    averaged: PositiveInt = Field(
+        1,
+        description="Last iterations of which the refined potential is the mean: where steps go to and fro across an "
+        "optimum, the mean is nearer to it than any of them. 1: what the last step led to.",
+    )
+
+
+class OptimiserSettings(ProbeSettings, StepSettings, AveragingSettings):
     iterations: int = Field(
         5, ge=1, le=1000, description="Iterations of the refinement; raising it only adds the new ones."
     )

@@ -27,6 +27,7 @@ from dynrefine.config.labelling import BatchSettings
 from dynrefine.config.model import Config
 from dynrefine.config.objective import AnchorSettings, ObjectiveSettings, TargetsSettings
 from dynrefine.config.optimiser import (
+    AveragingSettings,
     DampingSettings,
     ProbeSettings,
     RefinedSurfaceSettings,
@@ -125,6 +126,10 @@ class MeasureSurfaceMetric(LabelledSurfaceStep):
 
 class AnchorSurface(LabelledSurfaceStep):
     pass
+
+
+class AveragePotentials(PotentialStep):
+    optimiser: AveragingSettings
 
 
 class JoinSurfaces(PotentialStep):
@@ -285,6 +290,7 @@ STEPS: dict[str, type[Section]] = {
     "anchor_gradient": AnchorGradient,
     "anchor_surface": AnchorSurface,
     "update_potential": UpdatePotential,
+    "average_potentials": AveragePotentials,
     "gradient_horizon": GradientHorizon,
     "check_gradient": CheckGradient,
     "displace_potential": DisplacePotential,

@@ -55,6 +55,8 @@ def tiles(results: Results, compared: Sequence[Change]) -> list[Tile]:
     method = f"{optimiser.name}, learning rate {optimiser.learning_rate:g}"
     if optimiser.name == "natural":
         method = f"natural gradient, {optimiser.force_change:g} meV/Å"
+    if optimiser.averaged > 1:
+        method += f"; mean of the last {optimiser.averaged}"
     chosen = [
         *(_loss_tile(change) for change in losses),
         *(_force_tile(*errors) for errors in [(before, after)] if np.isfinite(errors).all()),

@@ -13,12 +13,19 @@ def potential_at(iteration):
     return f"<results>/refinement/{before(iteration)}/updated_potential.npz"
 
 
+REFINED_POTENTIAL = (
+    "<results>/refinement/averaged_potential.npz"
+    if campaign.optimiser.averaged > 1
+    else potential_at(len(ITERATIONS))
+)
+
+
 def potential_of(wildcards):
     """The potential of a job: that of its iteration, or of what is simulated as in the validation."""
     if wildcards.get("stage") == "initial":
         return potential_at(0)
     if wildcards.get("stage") == "refined":
-        return potential_at(len(ITERATIONS))
+        return REFINED_POTENTIAL
     if wildcards.get("stage") == "teacher":
         return TEACHER_POTENTIAL
     if wildcards.get("stage"):

@@ -135,6 +135,17 @@ def _without_frames(config: Config) -> Iterator[str]:
                 )
 
 
+def averages(config: Config) -> Iterator[str]:
+    """A mean over more iterations than there are."""
+    own = config.optimiser
+    if own.averaged > own.iterations:
+        yield sentence(
+            f"optimiser.averaged is {own.averaged}",
+            f"at most optimiser.iterations, {own.iterations}",
+            "lower it or raise them",
+        )
+
+
 def learning_rates(config: Config) -> Iterator[str]:
     """Rates that rise."""
     for section in ("training", "dipole_training"):
