@@ -33,7 +33,8 @@ def main() -> None:
     parser.add_argument("configurations", nargs="+", type=Path, help="of a finished campaign")
     campaign = load_config(read_together(parser.parse_args().configurations))
     results = Path("results", campaign.campaign.name)
-    last = f"refinement/{campaign.optimiser.iterations - 1:03d}/updated_potential.npz"
+    last = f"{campaign.optimiser.iterations - 1:03d}/updated_potential.npz"
+    refined_file = "averaged_potential.npz" if campaign.optimiser.averaged > 1 else last
     frames = [frame for file in campaign.dataset.files for frame in read_frames(file.path)][::4]
     data = to_arrays(frames, [element.symbol for element in campaign.elements])
     teacher, initial, refined = (
@@ -41,7 +42,7 @@ def main() -> None:
         for file, potential in (
             ("pretraining/teacher.npz", campaign.of_teacher().potential),
             ("pretraining/potential.npz", campaign.potential),
-            (last, campaign.potential),
+            (f"refinement/{refined_file}", campaign.potential),
         )
     )
     way, change = teacher - initial, refined - initial

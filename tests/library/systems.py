@@ -14,7 +14,7 @@ from dynrefine.config.surfaces.base import SurfaceSettings
 from dynrefine.config.surfaces.embedded_atoms import DipoleSettings, EmbeddedAtomSettings
 from dynrefine.dynamics.force_field import ForceField
 from dynrefine.files.ensembles import Ensemble
-from dynrefine.files.models import Model, create_model
+from dynrefine.files.models import Model, create_model, flat_parameters
 from dynrefine.geometry.cell import volume
 from dynrefine.geometry.neighbours import NeighbourList, displacements, images_per_axis, neighbour_list
 from dynrefine.geometry.system import Point, System, system_of
@@ -108,6 +108,11 @@ def random_model(
     *hidden, last = trainable["layers"]
     trainable = trainable | {"layers": [*hidden, {**last, "weights": scale * last["weights"]}]}
     return replace(model, parameters={"trainable": trainable, "constants": constants}).cast(jnp.float64)
+
+
+def vector_of(model: Model) -> np.ndarray:
+    """Its trainable parameters [P]."""
+    return np.asarray(flat_parameters(model.parameters["trainable"])[0])
 
 
 def cast(tree: Any, dtype: Any) -> Any:

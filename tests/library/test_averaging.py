@@ -1,41 +1,39 @@
 """The refined potential as a mean of the last ones."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from systems import ELEMENTS, POTENTIAL
+from systems import ELEMENTS, POTENTIAL, vector_of
 
 from dynrefine.campaign.job import Job
 from dynrefine.config.steps import AveragePotentials
-from dynrefine.files.models import create_model, flat_parameters, load_model, save_model
+from dynrefine.files.models import create_model, load_model, save_model
 from dynrefine.refinement.averaging import mean_of
 from dynrefine.steps.average_potentials import average_potentials
-
-
-def vector_of(model):
-    """Its trainable parameters."""
-    return np.asarray(flat_parameters(model.parameters["trainable"])[0], float)
 
 
 def moved(count):
     """A potential and what random steps make of it, each with the number of its iteration."""
     first = create_model(POTENTIAL, ELEMENTS, jax.random.key(3)).cast(jnp.float32)
     steps = np.random.default_rng(1).normal(0.0, 0.1, (count, len(vector_of(first))))
-    models = [first.moved(step) for step in np.cumsum(steps, axis=0, dtype="float32")]
     return [
-        model.with_trainable(model.parameters["trainable"], iteration=number)
-        for number, model in enumerate(models)
+        replace(first.moved(change), metadata={"iteration": number})
+        for number, change in enumerate(np.cumsum(steps, axis=0, dtype="float32"))
     ]
+
+
+def mean_vector(models):
+    """The mean of their trainable parameters, in double precision."""
+    return np.mean([vector_of(model) for model in models], axis=0, dtype=float)
 
 
 def test_a_mean_has_the_mean_parameters_and_everything_else_of_the_first():
     potentials = moved(3)
     found = mean_of(potentials)
-    np.testing.assert_allclose(
-        vector_of(found), np.mean([vector_of(own) for own in potentials], axis=0), rtol=1e-6
-    )
+    np.testing.assert_allclose(vector_of(found), mean_vector(potentials), rtol=1e-6)
     jax.tree.map(
         np.testing.assert_array_equal, found.parameters["constants"], potentials[0].parameters["constants"]
     )
@@ -54,6 +52,5 @@ def test_what_passed_through_after_convergence_counts_once(tmp_path):
     settings = AveragePotentials(elements=ELEMENTS, potential=POTENTIAL, optimiser={"averaged": 2})
     average_potentials(job, settings)
     found = load_model(mean, POTENTIAL, ELEMENTS)
-    expected = np.mean([vector_of(own) for own in potentials[1:]], axis=0)
-    np.testing.assert_allclose(vector_of(found), expected, rtol=1e-6)
+    np.testing.assert_allclose(vector_of(found), mean_vector(potentials[1:]), rtol=1e-6)
     assert found.metadata["iteration"] == 2 and found.metadata["averaged"] == 2

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from systems import CUBIC, DIPOLE, ELEMENTS, POTENTIAL, all_neighbours, random_model, water_box
+from systems import CUBIC, DIPOLE, ELEMENTS, POTENTIAL, all_neighbours, random_model, vector_of, water_box
 
 from dynrefine.config.base import TrainableSettings
 from dynrefine.config.dynamics import NeighbourSettings
@@ -22,7 +22,6 @@ from dynrefine.dynamics.leapfrog import ObservationTimes, Simulation
 from dynrefine.errors import CampaignError
 from dynrefine.files.models import (
     create_model,
-    flat_parameters,
     joined,
     load_model,
     read_surfaces,
@@ -75,10 +74,6 @@ def surfaces(box):
 @pytest.fixture(scope="module")
 def model(surfaces):
     return joined(surfaces, SETTINGS, ELEMENTS)
-
-
-def vector_of(model):
-    return np.asarray(flat_parameters(model.parameters["trainable"])[0])
 
 
 def assert_same_model(found, expected):

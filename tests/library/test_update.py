@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
-from systems import DIPOLE, ELEMENTS, autoregressive
+from systems import DIPOLE, ELEMENTS, autoregressive, vector_of
 
 from dynrefine.config.data import Element
 from dynrefine.config.optimiser import StepSettings, StopSettings
@@ -129,11 +129,6 @@ def samples():
 def chunks(samples):
     """What they contribute."""
     return [[each.chunk() for each in state] for state in samples]
-
-
-def vector_of(model):
-    """Its trainable parameters."""
-    return np.asarray(flat_parameters(model.parameters["trainable"])[0])
 
 
 def test_the_gradient_is_the_sum_of_all_rows(chunks):

@@ -128,10 +128,6 @@ class AnchorSurface(LabelledSurfaceStep):
     pass
 
 
-class AveragePotentials(PotentialStep):
-    optimiser: AveragingSettings
-
-
 class JoinSurfaces(PotentialStep):
     potential: JoinedSettings
 
@@ -167,6 +163,10 @@ class UpdatePotential(PotentialStep):
     states: dict[str, State]
     objective: ObjectiveSettings
     optimiser: StepSettings
+
+
+class AveragePotentials(PotentialStep):
+    optimiser: AveragingSettings
 
 
 class _PilotedGradient(ReversalSettings):
