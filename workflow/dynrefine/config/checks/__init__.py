@@ -13,9 +13,10 @@ from dynrefine.config.checks.dynamics import (
     states,
     times,
 )
+from dynrefine.config.checks.optimiser import optimiser
 from dynrefine.config.checks.potentials import potentials
 from dynrefine.config.checks.properties import judges, properties, shared_targets
-from dynrefine.config.checks.surfaces import averages, learning_rates, surfaces
+from dynrefine.config.checks.surfaces import learning_rates, surfaces
 from dynrefine.config.model import Config
 
 
@@ -27,7 +28,7 @@ def unsuitable_values(config: Config) -> Iterator[str]:
         data(config),
         labels(config),
         learning_rates(config),
-        averages(config),
+        optimiser(config),
         states(config),
         shared_targets(config),
         pressures(config),

@@ -21,7 +21,6 @@ def surfaces(config: Config) -> Iterator[str]:
     )
     yield from _teacher(config)
     yield from _named_parameters(config)
-    yield from _refined(config)
     if config.dataset is None:
         yield from _without_frames(config)
 
@@ -86,32 +85,6 @@ def _named_parameters(config: Config) -> Iterator[str]:
         )
 
 
-def _refined(config: Config) -> Iterator[str]:
-    """Surfaces that cannot be refined with the potential."""
-    observed = config.surfaces_beside(config.objective.observables.chosen())
-    for name in config.optimiser.surfaces:
-        key = f"optimiser.surfaces.{name} is given"
-        if name not in observed:
-            known = ", ".join(observed) or "none"
-            yield sentence(
-                key,
-                f"a surface beside the potential that a fitted property needs ({known})",
-                "rename or remove it",
-            )
-        elif config.optimiser.name != "natural":
-            yield sentence(
-                f"{key} where optimiser.name is '{config.optimiser.name}'",
-                "natural, whose steps have a length for each surface",
-                "change one of them",
-            )
-        elif config.potential.parameters:
-            yield sentence(
-                f"{key} where the parameters of the {config.potential.kind} potential have names",
-                "none, since no surface is refined with such a potential",
-                "remove it",
-            )
-
-
 def _beside(config: Config) -> dict[str, SurfaceSettings]:
     """The settings of the surfaces beside the potential, by their keys."""
     own = {f"surfaces.{name}.surface": each.surface for name, each in config.surfaces.items()}
@@ -119,12 +92,7 @@ def _beside(config: Config) -> dict[str, SurfaceSettings]:
 
 
 def _without_frames(config: Config) -> Iterator[str]:
-    if config.optimiser.name == "natural":
-        yield sentence(
-            "optimiser.name is 'natural'",
-            "adam or sgd, since there are no ab initio frames to measure a step by",
-            "change it",
-        )
+    """Surfaces beside the potential that have no frames to be trained on."""
     for settings, place in placed(config):
         for surface, trained in config.surfaces_beside({place.key: settings}).items():
             if trained.surface.is_trained and trained.dataset is None:
@@ -133,17 +101,6 @@ def _without_frames(config: Config) -> Iterator[str]:
                     f"no observable of a {surface} surface, which is trained on a data set",
                     "remove it",
                 )
-
-
-def averages(config: Config) -> Iterator[str]:
-    """A mean over more iterations than there are."""
-    own = config.optimiser
-    if own.averaged > own.iterations:
-        yield sentence(
-            f"optimiser.averaged is {own.averaged}",
-            f"at most optimiser.iterations, {own.iterations}",
-            "lower it or raise them",
-        )
 
 
 def learning_rates(config: Config) -> Iterator[str]:
