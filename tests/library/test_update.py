@@ -386,7 +386,8 @@ def walked(potential, vectors, settings, ruler=None):
 def test_natural_steps_are_those_of_the_mean_of_gradients_in_a_dense_metric(potential, gradients):
     """m <- μ m + (1 - μ) g over 1 - μ^k, then -l (G + λ)⁻¹ m / sqrt(mᵀ (G + λ)⁻¹ m): first the mean, then the length.
 
-    l is r d^k, or what the step s before says, where m changed by y: sᵀ (G + λ) s / sᵀ y sqrt(mᵀ (G + λ)⁻¹ m).
+    l is r d^k, or where the step s before, along which g changed by y, says that the slope along this one vanishes:
+    sᵀ (G + λ) s / sᵀ y times gᵀ (G + λ)⁻¹ m / sqrt(mᵀ (G + λ)⁻¹ m).
     """
     vectors = lengthened(gradients)
     rows = np.random.default_rng(7).normal(size=(9, len(vectors[0])))
@@ -403,11 +404,11 @@ def test_natural_steps_are_those_of_the_mean_of_gradients_in_a_dense_metric(pote
         steepness = np.sqrt(mean @ along)
         lengths.append(7e-3 * 0.8**number)
         if before is not None:
-            assert former @ (mean - before) > 0.0
-            secant = former @ metric @ former / (former @ (mean - before)) * steepness
-            lengths[-1] = min(lengths[-1], secant)
+            assert former @ (vector - before) > 0.0
+            secant = former @ metric @ former / (former @ (vector - before))
+            lengths[-1] = min(lengths[-1], max(secant * (vector @ along) / steepness, 0.0))
         np.testing.assert_allclose(found, -lengths[-1] * along / steepness, atol=1e-12)
-        before, former = mean, found
+        before, former = vector, found
     assert lengths[1] < 0.8 * lengths[0]  # shorter than the decay alone has it
 
 

@@ -97,11 +97,7 @@ def test_surfaces_in_files_are_not_trained_and_can_be_judged_alone(stand_in):
 def test_a_refined_surface_is_joined_to_the_potential_and_held_at_its_labels(stand_in):
     refined = stand_in.configure("joined.yaml", optimiser={"surfaces": {"dipole": {"change": 1.0}}})
     planned = stand_in.planned(configuration=refined)
-    assert (planned["join_surfaces"], planned["measure_surface_metric"], planned["anchor_surface"]) == (
-        1,
-        1,
-        2,
-    )
+    assert (planned["join_surfaces"], planned["measure_surface"]) == (1, 2)
     assert "train_surface" not in planned  # they are as they were
     assert planned["run_trajectories"] == ITERATION["run_trajectories"] * 2
     judged = "results/toy/validation/initial/properties.csv"
@@ -125,11 +121,11 @@ def test_a_mean_of_potentials_is_what_is_judged(stand_in):
 
 @pytest.mark.parametrize(("held_at", "reading"), [("labels", 1), ("beginning", 2)])
 def test_a_surface_held_where_it_began_reads_where_that_was(stand_in, held_at, reading):
-    """In both iterations; held at its labels in the first one alone, which is where it is."""
+    """In both iterations; held at its labels in the first one alone, which is where it is and is measured."""
     surfaces = {"dipole": {"held_at": held_at}}
     refined = stand_in.configure("held.yaml", optimiser={"surfaces": surfaces})
     told = stand_in.snakemake("--dry-run", configuration=refined).stdout
-    inputs = re.findall(r"rule anchor_surface:\n\s+input: (.*)", told)
+    inputs = re.findall(r"rule measure_surface:\n\s+input: (.*)", told)
     assert len(inputs) == 2 and sum("joined_potential.npz" in each for each in inputs) == reading
 
 

@@ -81,17 +81,18 @@ rule anchor_gradient:
         "../scripts/anchor_gradient.py"
 
 
-rule anchor_surface:
+rule measure_surface:
     input:
         potential=potential_of,
         beginning=beginning_of_surface,
         train=part_for_training("train"),
     output:
         anchor="<results>/refinement/{iteration}/anchors/{surface}.npz",
+        metric=temp("<results>/refinement/{iteration}/metrics/{surface}.npz"),  # large
     log:
-        "<logs>/anchor_surface/{iteration}_{surface}.log",
+        "<logs>/measure_surface/{iteration}_{surface}.log",
     benchmark:
-        "<benchmarks>/anchor_surface/{iteration}_{surface}.tsv"
+        "<benchmarks>/measure_surface/{iteration}_{surface}.tsv"
     conda:
         "../../envs/dynrefine.yaml"
     threads: 1
@@ -100,11 +101,12 @@ rule anchor_surface:
         runtime=growing(60),
         gpu=0,
     params:
-        settings=labels_of_surface("anchor_surface"),
+        settings=surface_settings,
+        seed=chunk_seed("measure_surface"),
         precision=campaign.precision,
-        code=code_of_labels("anchor_surface"),
+        code=surface_code,
     script:
-        "../scripts/anchor_surface.py"
+        "../scripts/measure_surface.py"
 
 
 rule update_potential:
@@ -122,7 +124,9 @@ rule update_potential:
         table="<results>/refinement/{iteration}/objective.csv",
         metric=FORCE_METRIC,
         metrics_of_surfaces=expand(
-            "<results>/pretraining/metrics/{surface}.npz", surface=REFINED
+            "<results>/refinement/{iteration}/metrics/{surface}.npz",
+            surface=REFINED,
+            allow_missing=True,
         ),
         measured_potential=FIRST_POTENTIAL if FORCE_METRIC else [],
         measured_frames=TRAINING_FRAMES if FORCE_METRIC else [],

@@ -113,31 +113,3 @@ rule measure_force_metric:
         code=code("measure_force_metric", POTENTIAL_CODE),
     script:
         "../scripts/measure_force_metric.py"
-
-
-rule measure_surface_metric:
-    input:
-        potential=FIRST_POTENTIAL,
-        train=part_for_training("train"),
-    output:
-        metric="<results>/pretraining/metrics/{surface}.npz",
-    log:
-        "<logs>/measure_surface_metric/{surface}.log",
-    benchmark:
-        "<benchmarks>/measure_surface_metric/{surface}.tsv"
-    conda:
-        "../../envs/dynrefine.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing(30),
-        gpu=0,
-    params:
-        settings=labels_of_surface(
-            "measure_surface_metric", refined=campaign.optimiser.surfaces
-        ),
-        seed=surface_metric_seed,
-        precision=campaign.precision,
-        code=code_of_labels("measure_surface_metric"),
-    script:
-        "../scripts/measure_surface_metric.py"

@@ -113,19 +113,10 @@ class MeasureForceMetric(PotentialStep):
     optimiser: _ProbedSettings
 
 
-class LabelledSurfaceStep(PotentialStep):
-    """Of what is done with the labels of a surface that is refined with the potential."""
-
+class MeasureSurface(PotentialStep):
     surface: str
     task: str
-
-
-class MeasureSurfaceMetric(LabelledSurfaceStep):
     refined: RefinedSurfaceSettings
-
-
-class AnchorSurface(LabelledSurfaceStep):
-    pass
 
 
 class JoinSurfaces(PotentialStep):
@@ -282,13 +273,12 @@ STEPS: dict[str, type[Section]] = {
     "train_surface": TrainSurface,
     "measure_force_metric": MeasureForceMetric,
     "join_surfaces": JoinSurfaces,
-    "measure_surface_metric": MeasureSurfaceMetric,
     "sample_ensemble": SampleEnsemble,
     "run_trajectories": RunTrajectories,
     "evaluate_objective": EvaluateObjective,
     "adjoint_gradient": AdjointGradient,
     "anchor_gradient": AnchorGradient,
-    "anchor_surface": AnchorSurface,
+    "measure_surface": MeasureSurface,
     "update_potential": UpdatePotential,
     "average_potentials": AveragePotentials,
     "gradient_horizon": GradientHorizon,

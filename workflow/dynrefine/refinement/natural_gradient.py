@@ -9,15 +9,15 @@ lowers a loss of gradient g the most among all steps that change the predictions
 (1998)): the measured property is bought at the least cost in ab initio accuracy, and noise of the gradient in
 directions that would wreck the forces hardly moves the parameters.
 
-Steps of a fixed length leap to and fro across an optimum that is nearer than r. So a step is no longer than that
-along which L, the objective without its anchors, would fall to zero as steeply as the objective begins to fall, and,
-where the gradient changed by y along the step s before, than what leads to where its slope vanishes, if it bends
-everywhere as it did along s:
+g is a mean over the gradients so far, which has less noise than the last one, h. Steps of a fixed length leap to and
+fro across an optimum that is nearer than r. So a step is no longer than that along which L, the objective without its
+anchors, would fall to zero as steeply as the objective falls there, and than what leads to where its slope vanishes,
+if it bends everywhere as it did along the step s before, where h changed by y:
 
-    r <= L / sqrt(gᵀ (G + λ)⁻¹ g),    r <= sᵀ (G + λ) s / sᵀ y · sqrt(gᵀ (G + λ)⁻¹ g)
+    r <= L / f,    r <= sᵀ (G + λ) s / sᵀ y · f,    f = hᵀ (G + λ)⁻¹ g / sqrt(gᵀ (G + λ)⁻¹ g)
 
-(after Polyak, and Barzilai & Borwein, IMA J. Numer. Anal. 8, 141 (1988)). The second does not take noise for a bend:
-where g is nothing else, it changes along s by less than its length, by as much as the momentum leaves.
+(after Polyak, and Barzilai & Borwein, IMA J. Numer. Anal. 8, 141 (1988)). The mean changes by less than h, and would
+let steps be too long. Surfaces that are refined together mend the same differences: each has its share of L.
 
 G is estimated as AᵀA / M with M random projections of the predictions, whose derivatives are the rows of A. By
 Woodbury's identity the step needs A Aᵀ [M, M], measured once, and the products A g and Aᵀ y. Units are those of the
@@ -32,6 +32,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
+
+_TINY = np.finfo(float).tiny
 
 
 class Metric(Protocol):
@@ -114,7 +116,8 @@ class Ruler:
     Attributes:
         metric: of the forces, or of what another surface predicts.
         radius: longest step, in the unit of the metric's rows, eV/Å of the forces.
-        fitted: the objective without anchors, where the step begins: it cannot fall by more.
+        fitted: by how much the step may let the objective without anchors fall: all of it, or its share of that where
+            other surfaces take steps too.
     """
 
     metric: Metric
@@ -126,40 +129,49 @@ class NaturalState(NamedTuple):
     """What a step needs of the one before.
 
     Attributes:
+        average: of the gradients so far.
         count: steps so far.
         change: of the parameters, by the last one.
         slope: of the objective along it, where it began.
     """
 
+    average: optax.OptState
     count: Int[Array, ""]
     change: Float[Array, " P"]
     slope: Float[Array, ""]
 
 
-def natural_step(ruler: Ruler, damping: float, decay: float = 1.0) -> optax.GradientTransformation:
+def natural_step(
+    ruler: Ruler, damping: float, momentum: float = 0.0, decay: float = 1.0
+) -> optax.GradientTransformation:
     """The natural gradient step, as an optimiser of Optax for a parameter vector [P].
 
     Arguments:
         ruler: of the step.
         damping: λ in units of the mean diagonal element of G.
+        momentum: share of earlier gradients in the one that is followed.
         decay: factor on the longest step, from step to step.
     """
+    averaging = optax.ema(momentum)
 
     def init(params: Any) -> NaturalState:
-        return NaturalState(jnp.zeros((), int), jnp.zeros_like(params), jnp.zeros((), params.dtype))
+        nothing = jnp.zeros((), params.dtype)
+        return NaturalState(averaging.init(params), jnp.zeros((), int), jnp.zeros_like(params), nothing)
 
     def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, NaturalState]:
-        vector, former = np.asarray(updates, float), np.asarray(state.change, float)
-        inverse = damped(ruler.metric, damping, len(vector))
-        solved = inverse(vector)
-        steepness = math.sqrt(max(float(vector @ solved), np.finfo(float).tiny))
-        length = min(ruler.radius * decay ** int(state.count), ruler.fitted / steepness)
-        bend = float(former @ vector - state.slope)
+        mean, average = averaging.update(updates, state.average)
+        last, followed, former = (np.asarray(each, float) for each in (updates, mean, state.change))
+        inverse = damped(ruler.metric, damping, len(last))
+        solved = inverse(followed)
+        unit = solved / math.sqrt(max(float(followed @ solved), _TINY))
+        falling = max(float(last @ unit), _TINY)
+        length = min(ruler.radius * decay ** int(state.count), ruler.fitted / falling)
+        bend = float(former @ last - state.slope)
         if bend > 0.0:
-            length = min(length, inverse.squared_length(former) / bend * steepness)
-        change = -length / steepness * solved
-        slope = jnp.asarray(change @ vector, updates.dtype)
+            length = min(length, inverse.squared_length(former) / bend * falling)
+        change = -length * unit
+        slope = jnp.asarray(change @ last, updates.dtype)
         change = jnp.asarray(change, updates.dtype)
-        return change, NaturalState(state.count + 1, change, slope)
+        return change, NaturalState(average, state.count + 1, change, slope)
 
     return optax.GradientTransformation(init, update)

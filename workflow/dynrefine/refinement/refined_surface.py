@@ -98,7 +98,9 @@ def surface_anchor(surface: LabelledSurface) -> tuple[float, Float[np.ndarray, "
 def surface_probes(
     surface: LabelledSurface, refined: Int[np.ndarray, " R"], count: int, key: jax.Array
 ) -> Float[np.ndarray, "M R"]:
-    """The rows of the metric of a surface's steps: random projections of its predictions, by the parameters.
+    """The rows of the metric of a surface's step: random projections of its predictions, by the parameters.
+
+    Where a frame has no more components than it gets probes, they are the components themselves.
 
     Arguments:
         surface: whose parameters are probed.
@@ -109,16 +111,23 @@ def surface_probes(
     Raises:
         CampaignError: the rows do not fit into memory.
     """
-    frames = len(surface.data.frames)
-    per_frame = math.ceil(count / frames)
+    frames, trainable = len(surface.data.frames), surface.model.parameters["trainable"]
+    first = jax.tree.map(lambda array: array[0], surface.data)
+    predicted = jax.eval_shape(surface.predicted, trainable, first)
+    per_frame = min(math.ceil(count / frames), predicted.size)
     if not rows_fit(frames * per_frame, len(refined)):
         raise CampaignError(
             f"{frames * per_frame} probes of {len(refined)} parameters of a surface were asked for, expected "
             f"{LARGEST_METRIC} numbers at most: name some parameters in the trainable of the surface in "
             "optimiser.surfaces, or lower its probes where there are more of them than training frames."
         )
-    trainable = surface.model.parameters["trainable"]
     scale = math.sqrt(frames / surface.spread)
+
+    def direction(number: jax.Array) -> jax.Array:
+        if per_frame < predicted.size:
+            return jax.random.normal(jax.random.fold_in(key, number), predicted.shape, predicted.dtype)
+        component = jax.nn.one_hot(number % per_frame, per_frame, dtype=predicted.dtype)
+        return math.sqrt(per_frame) * component.reshape(predicted.shape)
 
     @jax.jit
     def rows(data: FramesWithNeighbours) -> jax.Array:
@@ -126,11 +135,7 @@ def surface_probes(
             own = jax.tree.map(lambda array: array[number // per_frame], data)
 
             def projected(trainable: Any) -> jax.Array:
-                predicted = surface.predicted(trainable, own)
-                direction = jax.random.normal(
-                    jax.random.fold_in(key, number), predicted.shape, predicted.dtype
-                )
-                return scale * jnp.vdot(direction, predicted)
+                return scale * jnp.vdot(direction(number), surface.predicted(trainable, own))
 
             return flat_parameters(jax.grad(projected)(trainable))[0][refined]
 

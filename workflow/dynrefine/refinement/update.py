@@ -29,7 +29,7 @@ def optimiser_of(settings: StepSettings, ruler: Ruler | None = None) -> optax.Gr
     if settings.name == "natural":
         if ruler is None:
             raise ValueError("the natural gradient needs the length of its steps")
-        return optax.chain(optax.ema(settings.momentum), natural_step(ruler, settings.damping, decay))
+        return natural_step(ruler, settings.damping, settings.momentum, decay)
     rate = optax.exponential_decay(settings.learning_rate, 1, decay)
     own = optax.adam(rate, b1=settings.momentum) if settings.name == "adam" else optax.sgd(rate)
     return optax.chain(optax.clip_by_global_norm(settings.clip_norm), own)

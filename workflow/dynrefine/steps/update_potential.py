@@ -114,11 +114,12 @@ def _moves(
 ) -> dict[str, tuple[np.ndarray, Ruler | None]]:
     """The units of the parameters that are moved together [P], and what their step is measured by, by surface.
 
-    `fitted` is the objective without anchors.
+    `fitted` is the objective without anchors, of which each surface has the same share.
     """
     own, ruler = settings.optimiser, None
+    share = fitted / (1 + len(job.inputs.metrics_of_surfaces))
     if job.inputs.metric:
-        ruler = Ruler(load_metric(job, settings), _MILLI * own.force_change, fitted)
+        ruler = Ruler(load_metric(job, settings), _MILLI * own.force_change, share)
     moves = {"potential": (parameter_scales(potential, own), ruler)}
     for path in job.inputs.metrics_of_surfaces:
         surface = Path(path).stem
@@ -126,7 +127,7 @@ def _moves(
         rows = Rows(read_arrays(path, "surface metric").arrays["probes"].astype(float))
         moves[surface] = (
             surface_scales(potential, surface, refined),
-            Ruler(rows, _PERCENT * refined.change, fitted),
+            Ruler(rows, _PERCENT * refined.change, share),
         )
     return moves
 

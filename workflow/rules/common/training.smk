@@ -54,16 +54,15 @@ def training_code(wildcards):
     return code("train_surface", plug_ins)
 
 
-def labels_of_surface(step, **others):
-    """The settings of what is done with the labels of a surface that is refined with the potential."""
-
-    def of_job(wildcards):
-        name = wildcards.surface
-        own = {"surface": name, "task": campaign.task_of(name)}
-        own |= {key: value[name] for key, value in others.items()}
-        return settings_of(step, **own)
-
-    return of_job
+def surface_settings(wildcards):
+    """The settings of what is measured of a surface that is refined with the potential."""
+    name = wildcards.surface
+    return settings_of(
+        "measure_surface",
+        surface=name,
+        task=campaign.task_of(name),
+        refined=campaign.optimiser.surfaces[name],
+    )
 
 
 def beginning_of_surface(wildcards):
@@ -72,16 +71,7 @@ def beginning_of_surface(wildcards):
     return FIRST_POTENTIAL if held_at == "beginning" else []
 
 
-def surface_metric_seed(wildcards):
-    """The seed of the metric of a surface's steps."""
-    return seed("measure_surface_metric", wildcards.surface)
-
-
-def code_of_labels(step):
-    """A hash of what is computed with them."""
-
-    def of_job(wildcards):
-        task = path_of("training", campaign.task_of(wildcards.surface))
-        return code(step, [*POTENTIAL_CODE, task])
-
-    return of_job
+def surface_code(wildcards):
+    """A hash of how that is measured."""
+    task = path_of("training", campaign.task_of(wildcards.surface))
+    return code("measure_surface", [*POTENTIAL_CODE, task])

@@ -1,0 +1,5 @@
+"""A refined surface where it is: how far it strayed, the gradient of that, and the metric of its step."""
+
+from dynrefine.campaign.job import run_step
+
+run_step("measure_surface", snakemake)
