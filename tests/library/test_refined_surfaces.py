@@ -236,10 +236,8 @@ def test_a_surface_held_where_it_began_is_free_there_and_nowhere_else(box, task)
     assert (above - below) / 2e-5 == pytest.approx(gradient @ direction, rel=1e-6)
 
 
-RANDOM = (
-    235  # probes of the dipoles of 16 molecules in five frames, one less for each than there are components
-)
-EXACT = 4000
+# Probes of five frames: for each one less than 16 molecules have components of dipoles, and more than those.
+RANDOM, EXACT = 235, 4000
 
 
 @pytest.mark.parametrize(
