@@ -147,6 +147,18 @@ def test_noise_hardly_shortens_steps():
     np.testing.assert_allclose(found, shares, rtol=4 * np.sqrt(12 / count))
 
 
+def test_a_mean_that_leads_uphill_begins_anew():
+    """The mean of the first three gradients leads uphill by the third, which the fourth is then averaged with."""
+    metric = Rows(np.eye(3))
+    gradients = np.array([[1.0, 0.0, 0.0], [1.0, 1.0, 0.0], [-0.5, 0.0, 0.1], [0.0, 1.0, 0.0]])
+    means = [[1.0, 0.0, 0.0], [3.0, 2.0, 0.0], [-0.5, 0.0, 0.1], [-0.5, 2.0, 0.1]]
+    optimiser = natural_step(Ruler(metric, 1.0), 0.1, momentum=0.5)
+    given = iter(gradients)
+    steps = np.diff(walk(optimiser, lambda place: next(given), np.zeros(3), 4), axis=0)
+    for step, mean in zip(steps, means, strict=True):
+        np.testing.assert_allclose(step / np.linalg.norm(step), -np.array(mean) / np.linalg.norm(mean), atol=1e-12)
+
+
 @pytest.mark.parametrize("trainable", [[], ["layers/*/weights"]], ids=["all", "some"])
 def test_products_make_the_same_step_as_rows_in_memory(boxes, monkeypatch, tmp_path, trainable):
     """Through the files of the step that measures them, to 1e-5; the rows are taken two at a time."""

@@ -17,7 +17,8 @@ if it bends everywhere as it did along the step s before, where h changed by y:
     r <= L / f,    r <= sᵀ (G + λ) s / sᵀ y · f,    f = hᵀ (G + λ)⁻¹ g / sqrt(gᵀ (G + λ)⁻¹ g)
 
 (after Polyak, and Barzilai & Borwein, IMA J. Numer. Anal. 8, 141 (1988)). The mean changes by less than h, and would
-let steps be too long. Surfaces that are refined together mend the same differences: each has its share of L.
+let steps be too long. Where it leads uphill by h, it begins anew with h (O'Donoghue & Candès, Found. Comput. Math. 15,
+715 (2015)). Surfaces that are refined together mend the same differences: each has its share of L.
 
 G is estimated as AᵀA / M with M random projections of the predictions, whose derivatives are the rows of A. By
 Woodbury's identity the step needs A Aᵀ [M, M], measured once, and the products A g and Aᵀ y. Units are those of the
@@ -158,12 +159,18 @@ def natural_step(
         nothing = jnp.zeros((), params.dtype)
         return NaturalState(averaging.init(params), jnp.zeros((), int), jnp.zeros_like(params), nothing)
 
-    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, NaturalState]:
-        mean, average = averaging.update(updates, state.average)
-        last, followed, former = (np.asarray(each, float) for each in (updates, mean, state.change))
-        inverse = damped(ruler.metric, damping, len(last))
+    def along_mean(updates: Any, earlier: optax.OptState, inverse: Damped) -> tuple[np.ndarray, optax.OptState]:
+        mean, average = averaging.update(updates, earlier)
+        followed = np.asarray(mean, float)
         solved = inverse(followed)
-        unit = solved / math.sqrt(max(float(followed @ solved), _TINY))
+        return solved / math.sqrt(max(float(followed @ solved), _TINY)), average
+
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, NaturalState]:
+        last, former = np.asarray(updates, float), np.asarray(state.change, float)
+        inverse = damped(ruler.metric, damping, len(last))
+        unit, average = along_mean(updates, state.average, inverse)
+        if last @ unit < 0.0:
+            unit, average = along_mean(updates, averaging.init(updates), inverse)
         falling = max(float(last @ unit), _TINY)
         length = min(ruler.radius * decay ** int(state.count), ruler.fitted / falling)
         bend = float(former @ last - state.slope)
