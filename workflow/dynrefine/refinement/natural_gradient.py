@@ -17,8 +17,8 @@ if it bends everywhere as it did along the step s before, where h changed by y:
     r <= L / f,    r <= sᵀ (G + λ) s / sᵀ y · f,    f = hᵀ (G + λ)⁻¹ g / sqrt(gᵀ (G + λ)⁻¹ g)
 
 (after Polyak, and Barzilai & Borwein, IMA J. Numer. Anal. 8, 141 (1988)). The mean changes by less than h, and would
-let steps be too long. Where it leads uphill by h, it begins anew with h (O'Donoghue & Candès, Found. Comput. Math. 15,
-715 (2015)). Surfaces that are refined together mend the same differences: each has its share of L.
+let steps be too long. Where it leads uphill by h, it begins anew with h (O'Donoghue & Candès, Found. Comput. Math.
+15, 715 (2015)). Surfaces that are refined together mend the same differences: each has its share of L.
 
 G is estimated as AᵀA / M with M random projections of the predictions, whose derivatives are the rows of A. By
 Woodbury's identity the step needs A Aᵀ [M, M], measured once, and the products A g and Aᵀ y. Units are those of the
