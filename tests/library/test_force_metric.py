@@ -156,7 +156,9 @@ def test_a_mean_that_leads_uphill_begins_anew():
     given = iter(gradients)
     steps = np.diff(walk(optimiser, lambda place: next(given), np.zeros(3), 4), axis=0)
     for step, mean in zip(steps, means, strict=True):
-        np.testing.assert_allclose(step / np.linalg.norm(step), -np.array(mean) / np.linalg.norm(mean), atol=1e-12)
+        np.testing.assert_allclose(
+            step / np.linalg.norm(step), -np.array(mean) / np.linalg.norm(mean), atol=1e-12
+        )
 
 
 @pytest.mark.parametrize("trainable", [[], ["layers/*/weights"]], ids=["all", "some"])

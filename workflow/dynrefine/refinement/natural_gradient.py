@@ -159,7 +159,9 @@ def natural_step(
         nothing = jnp.zeros((), params.dtype)
         return NaturalState(averaging.init(params), jnp.zeros((), int), jnp.zeros_like(params), nothing)
 
-    def along_mean(updates: Any, earlier: optax.OptState, inverse: Damped) -> tuple[np.ndarray, optax.OptState]:
+    def along_mean(
+        updates: Any, earlier: optax.OptState, inverse: Damped
+    ) -> tuple[np.ndarray, optax.OptState]:
         mean, average = averaging.update(updates, earlier)
         followed = np.asarray(mean, float)
         solved = inverse(followed)
