@@ -180,6 +180,17 @@ def test_a_failed_job_is_told_with_the_end_of_its_log_and_the_remedy(folder):
     assert campaign.last_words() == [last]
 
 
+def test_of_a_killed_job_what_xla_says_wrongly_is_not_told(folder):
+    false_alarm = (
+        "E1128 23:22:21.9  9667 cpu_aot_loader.cc:195] Target machine feature +prefer-no-scatter is not\n"
+    )
+    campaign = failing(folder, f"      1.0 s  begun\n{3 * false_alarm}")
+    assert campaign.said[-2:] == [
+        "              1.0 s  begun",
+        "It left no error: it could not start, or was killed.",
+    ]
+
+
 def test_what_slurm_says_of_a_job_is_told_only_where_the_job_said_nothing(folder):
     Path("slurm.log").write_text("killed\n")
     for text, told in (

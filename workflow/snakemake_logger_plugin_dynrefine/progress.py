@@ -263,11 +263,17 @@ class Progress:
         return f"{'>' if bound else '~'}{_roughly(work / side_by_side)} left"
 
 
+# Snakemake imports this plug-in before the Snakefile has said which copy of the library runs.
 def _formatting() -> ModuleType:
-    # Snakemake imports this plug-in before the Snakefile has said which copy of the library runs
     from dynrefine.report import formatting
 
     return formatting
+
+
+def _logs() -> ModuleType:
+    from dynrefine.campaign import logs
+
+    return logs
 
 
 def _roughly(seconds: float) -> str:
@@ -289,6 +295,8 @@ def _lines(path: Path, since: float) -> list[str]:
     try:
         if path.stat().st_mtime < since:
             return []
-        return path.read_text(encoding="utf-8", errors="replace").splitlines()
+        found = path.read_bytes()
     except OSError:
         return []
+    # a job that was killed has not dropped them itself
+    return _logs().without_false_alarms(found).decode(errors="replace").splitlines()

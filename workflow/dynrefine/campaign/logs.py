@@ -45,10 +45,15 @@ def open_log(path: Path) -> None:
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
+def without_false_alarms(found: bytes) -> bytes:
+    """What a log says, less what XLA says wrongly of each program from the cache."""
+    return _FALSE_ALARM.sub(b"", found)
+
+
 def drop_false_alarms(path: Path) -> None:
     """Write the log anew without them, through standard error, so that what follows stands at its end."""
     found = path.read_bytes()
-    kept = _FALSE_ALARM.sub(b"", found)
+    kept = without_false_alarms(found)
     if len(kept) < len(found):
         with open(2, "wb", closefd=False, buffering=0) as stream:
             stream.seek(0)
