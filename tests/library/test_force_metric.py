@@ -18,7 +18,7 @@ from dynrefine.geometry.frames import LabelledFrames
 from dynrefine.geometry.frames_with_neighbours import with_neighbours
 from dynrefine.refinement import force_metric
 from dynrefine.refinement.force_metric import Products, drawn_directions, force_probes
-from dynrefine.refinement.natural_gradient import Rows, Ruler, damped, natural_step
+from dynrefine.refinement.natural_gradient import MEMORY, Rows, Ruler, damped, natural_step
 from dynrefine.refinement.total_gradient import refined_parameters
 from dynrefine.steps.loading_metric import load_metric
 from dynrefine.steps.measure_force_metric import measure_force_metric
@@ -126,39 +126,75 @@ def test_no_step_would_bring_what_is_fitted_below_zero_as_steeply_as_it_begins()
     assert -bound @ gradient == pytest.approx(0.4)
     free = np.asarray(first_step(natural_step(Ruler(metric, 0.01, fitted=0.4), 0.2), gradient))
     assert -free @ gradient < 0.4
-    assert damped(metric, 0.2, 20).squared_length(free) == pytest.approx(0.01**2)
+    assert damped(metric, 0.2, 20).length(free) == pytest.approx(0.01)
 
 
-def test_noise_hardly_shortens_steps():
-    """Gradients of nothing else, averaged with a momentum of a half.
-
-    Along a step the gradient loses the share that the last one had in the mean that was followed, and the next one
-    has its share in the next mean: 2^(k-1) √(3 / (4^k - 1)) of its length after k of them, √3/2 in the end. So long
-    are the steps, in many directions: each secant is certain to 0.7 % in 20,000.
-    """
-    generator, count, steps = np.random.default_rng(9), 20_000, 12
-    metric = Rows(generator.normal(size=(40, count)))
-    optimiser = natural_step(Ruler(metric, 1.0), 100.0, momentum=0.5)
-    places = walk(optimiser, lambda place: generator.normal(size=count), np.zeros(count), steps)
-    length = damped(metric, 100.0, count).squared_length
-    found = np.sqrt([length(step) for step in np.diff(places, axis=0)])
-    power = 2.0 ** np.arange(1, steps + 1)
-    shares = np.sqrt(3.0 / (power**2 - 1.0)) * power / 2.0
-    np.testing.assert_allclose(found, shares, rtol=4 * np.sqrt(12 / count))
+def dense_step(steps, changes, gradient, metric, radius):
+    """By BFGS (Nocedal & Wright, Numerical Optimization, eq. 6.17) from sᵀ M s / sᵀ y M⁻¹ of the last pair."""
+    inverse = np.linalg.inv(metric)
+    if len(steps):
+        inverse = inverse * (steps[-1] @ metric @ steps[-1]) / (steps[-1] @ changes[-1])
+    for step, change in zip(steps, changes, strict=True):
+        left = np.eye(len(gradient)) - np.outer(step, change) / (step @ change)
+        inverse = left @ inverse @ left.T + np.outer(step, step) / (step @ change)
+    whole = -inverse @ gradient
+    length = np.sqrt(whole @ metric @ whole)
+    return whole * (min(radius / length, 1.0) if len(steps) else radius / length)
 
 
-def test_a_mean_that_leads_uphill_begins_anew():
-    """The mean of the first three gradients leads uphill by the third, which the fourth is then averaged with."""
-    metric = Rows(np.eye(3))
-    gradients = np.array([[1.0, 0.0, 0.0], [1.0, 1.0, 0.0], [-0.5, 0.0, 0.1], [0.0, 1.0, 0.0]])
-    means = [[1.0, 0.0, 0.0], [3.0, 2.0, 0.0], [-0.5, 0.0, 0.1], [-0.5, 2.0, 0.1]]
-    optimiser = natural_step(Ruler(metric, 1.0), 0.1, momentum=0.5)
-    given = iter(gradients)
-    steps = np.diff(walk(optimiser, lambda place: next(given), np.zeros(3), 4), axis=0)
-    for step, mean in zip(steps, means, strict=True):
-        np.testing.assert_allclose(
-            step / np.linalg.norm(step), -np.array(mean) / np.linalg.norm(mean), atol=1e-12
-        )
+def test_steps_are_those_of_a_dense_quasi_newton_method():
+    """More steps than are remembered, along some of which the objective bends downwards: those are left out."""
+    generator, count = np.random.default_rng(12), MEMORY + 6
+    rows = generator.normal(size=(30, 20))
+    metric = rows.T @ rows / 30
+    metric += 0.1 * np.mean(np.diag(metric)) * np.eye(20)
+    hessian = np.diag(np.linspace(-0.2, 3.0, 20))
+    seen = []
+
+    def gradient_at(place):
+        seen.append(hessian @ place + 0.1 * generator.normal(size=20))
+        return seen[-1]
+
+    places = walk(
+        natural_step(Ruler(Rows(rows), 1.0), 0.1, 0.9), gradient_at, generator.normal(size=20), count
+    )
+    found, pairs, left_out, shorter = np.diff(places, axis=0), [], 0, 0
+    for number, (step, gradient) in enumerate(zip(found, seen, strict=True)):
+        radius = 0.9**number
+        expected = dense_step([s for s, _ in pairs], [y for _, y in pairs], gradient, metric, radius)
+        np.testing.assert_allclose(step, expected, rtol=1e-8, atol=1e-10)
+        shorter += np.sqrt(step @ metric @ step) < 0.99 * radius
+        if number + 1 < count:
+            change = seen[number + 1] - gradient
+            bends_upwards = step @ change > 0.0
+            left_out += not bends_upwards
+            pairs = [*pairs, (step, change)][-MEMORY:] if bends_upwards else pairs
+    assert len(pairs) == MEMORY and left_out > 0 and shorter > 0
+
+
+def test_noise_shortens_no_step():
+    """Gradients of nothing else: what they say of bends is nothing, and they are followed as far as is allowed."""
+    generator, size = np.random.default_rng(9), 20_000
+    metric = Rows(generator.normal(size=(40, size)))
+    optimiser = natural_step(Ruler(metric, 1.0), 100.0)
+    places = walk(optimiser, lambda place: generator.normal(size=size), np.zeros(size), 12)
+    length = damped(metric, 100.0, size).length
+    np.testing.assert_allclose([length(step) for step in np.diff(places, axis=0)], 1.0, rtol=1e-9)
+
+
+def test_a_step_is_shortened_by_the_share_of_its_gradient_that_is_no_noise():
+    """As a whole, also where its own bend decides how long it is."""
+    generator = np.random.default_rng(13)
+    metric, start = Rows(generator.normal(size=(30, 6))), generator.normal(size=6)
+    hessian = np.diag(np.linspace(1.0, 3.0, 6))
+
+    def second_step(share):
+        first = natural_step(Ruler(metric, 0.1), 0.1)
+        change, state = first.update(jnp.asarray(hessian @ start), first.init(jnp.asarray(start)))
+        then = natural_step(Ruler(metric, 1e3, share=share), 0.1)
+        return np.asarray(then.update(jnp.asarray(hessian @ (start + change)), state)[0])
+
+    np.testing.assert_allclose(second_step(0.3), 0.3 * second_step(1.0), rtol=1e-12)
 
 
 @pytest.mark.parametrize("trainable", [[], ["layers/*/weights"]], ids=["all", "some"])

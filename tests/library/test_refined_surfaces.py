@@ -285,7 +285,7 @@ def test_each_surface_takes_a_step_of_its_own_and_no_other_moves(model):
         rows = generator.normal(size=(3 * len(free), len(free)))
         gradient = Gradient(nothing, nothing, own * generator.normal(size=size), own)
         before = vector_of(moved)
-        settings = StepSettings(momentum=0.0, shrink_noise=False, damping=0.1)
+        settings = StepSettings(shrink_noise=False, damping=0.1)
         moved, _, _ = step(moved, gradient, settings, None, Ruler(Rows(rows), 0.02))
         change = vector_of(moved) - before
         assert set(np.flatnonzero(change)) == set(free)

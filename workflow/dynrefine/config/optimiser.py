@@ -95,7 +95,7 @@ class StepSettings(RowSettings, DampingSettings):
         0.5,
         ge=0.0,
         lt=1.0,
-        description="Share of earlier gradients in that of a step, pure number; not for sgd.",
+        description="Share of earlier gradients in that of a step of adam, pure number.",
     )
     learning_rate: PositiveFloat = Field(5e-5, description="Learning rate of adam and sgd, pure number.")
     learning_rate_decay: float = Field(

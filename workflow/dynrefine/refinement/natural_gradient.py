@@ -9,20 +9,16 @@ lowers a loss of gradient g the most among all steps that change the predictions
 (1998)): the measured property is bought at the least cost in ab initio accuracy, and noise of the gradient in
 directions that would wreck the forces hardly moves the parameters.
 
-g is a mean over the gradients so far, which has less noise than the last one, h. Steps of a fixed length leap to and
-fro across an optimum that is nearer than r. So a step is no longer than that along which L, the objective without its
-anchors, would fall to zero as steeply as the objective falls there, and than what leads to where its slope vanishes,
-if it bends everywhere as it did along the step s before, where h changed by y:
-
-    r <= L / f,    r <= sᵀ (G + λ) s / sᵀ y · f,    f = hᵀ (G + λ)⁻¹ g / sqrt(gᵀ (G + λ)⁻¹ g)
-
-(after Polyak, and Barzilai & Borwein, IMA J. Numer. Anal. 8, 141 (1988)). The mean changes by less than h, and would
-let steps be too long. Where it leads uphill by h, it begins anew with h (O'Donoghue & Candès, Found. Comput. Math.
-15, 715 (2015)). Surfaces that are refined together mend the same differences: each has its share of L.
+Where steps of that length would leap to and fro across an optimum, they are shorter and turn. Along earlier steps s
+the gradient changed by y, which tells how the objective bends there. Quasi-Newton steps -H g know it (L-BFGS:
+Nocedal, Math. Comput. 35, 773 (1980)): H is built upon sᵀ (G + λ) s / sᵀ y (G + λ)⁻¹ with s and y of the last step,
+so that all else bends as it did there. They are no longer than r either, nor than that along which L, the objective
+without its anchors, would fall to zero if it fell as steeply all the way (Polyak). Surfaces that are refined together
+mend the same differences: each has its share of L.
 
 G is estimated as AᵀA / M with M random projections of the predictions, whose derivatives are the rows of A. By
-Woodbury's identity the step needs A Aᵀ [M, M], measured once, and the products A g and Aᵀ y. Units are those of the
-forces; of what another surface predicts, everything is a pure number.
+Woodbury's identity (G + λ)⁻¹ v needs A Aᵀ [M, M], measured once, and the products A v and Aᵀ w. Units are those of
+the forces; of what another surface predicts, everything is a pure number.
 """
 
 import math
@@ -34,6 +30,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
+MEMORY = 10  # steps whose bends are known
 _TINY = np.finfo(float).tiny
 
 
@@ -92,9 +89,9 @@ class Damped:
         """Its product with a vector."""
         return (vector - self.metric.pulled_back(self.inner @ self.metric.along(vector))) / self.shift
 
-    def squared_length(self, change: Float[np.ndarray, " P"]) -> float:
-        """δᵀ (G + λ) δ of a change δ of the parameters, (eV/Å)²."""
-        return float(np.mean(self.metric.along(change) ** 2) + self.shift * change @ change)
+    def length(self, change: Float[np.ndarray, " P"]) -> float:
+        """sqrt(δᵀ (G + λ) δ) of a change δ of the parameters, eV/Å."""
+        return math.sqrt(np.mean(self.metric.along(change) ** 2) + self.shift * change @ change)
 
 
 def damped(metric: Metric, damping: float, parameters: int) -> Damped:
@@ -119,68 +116,91 @@ class Ruler:
         radius: longest step, in the unit of the metric's rows, eV/Å of the forces.
         fitted: by how much the step may let the objective without anchors fall: all of it, or its share of that where
             other surfaces take steps too.
+        share: of the step that is taken, that of the gradient which is no noise.
     """
 
     metric: Metric
     radius: float
     fitted: float = math.inf
+    share: float = 1.0
 
 
 class NaturalState(NamedTuple):
-    """What a step needs of the one before.
+    """What a step needs of those before.
 
     Attributes:
-        average: of the gradients so far.
         count: steps so far.
-        change: of the parameters, by the last one.
-        slope: of the objective along it, where it began.
+        step: the last one.
+        gradient: where it began.
+        steps: along which the gradient changed upwards, the last one at the end; zeros where there are fewer.
+        changes: of the gradient along them.
     """
 
-    average: optax.OptState
     count: Int[Array, ""]
-    change: Float[Array, " P"]
-    slope: Float[Array, ""]
+    step: Float[Array, " P"]
+    gradient: Float[Array, " P"]
+    steps: Float[Array, "K P"]
+    changes: Float[Array, "K P"]
 
 
-def natural_step(
-    ruler: Ruler, damping: float, momentum: float = 0.0, decay: float = 1.0
-) -> optax.GradientTransformation:
+def natural_step(ruler: Ruler, damping: float, decay: float = 1.0) -> optax.GradientTransformation:
     """The natural gradient step, as an optimiser of Optax for a parameter vector [P].
 
     Arguments:
         ruler: of the step.
         damping: λ in units of the mean diagonal element of G.
-        momentum: share of earlier gradients in the one that is followed.
         decay: factor on the longest step, from step to step.
     """
-    averaging = optax.ema(momentum)
 
     def init(params: Any) -> NaturalState:
-        nothing = jnp.zeros((), params.dtype)
-        return NaturalState(averaging.init(params), jnp.zeros((), int), jnp.zeros_like(params), nothing)
-
-    def along_mean(
-        updates: Any, earlier: optax.OptState, inverse: Damped
-    ) -> tuple[np.ndarray, optax.OptState]:
-        mean, average = averaging.update(updates, earlier)
-        followed = np.asarray(mean, float)
-        solved = inverse(followed)
-        return solved / math.sqrt(max(float(followed @ solved), _TINY)), average
+        nothing, none = jnp.zeros_like(params), jnp.zeros((MEMORY, *params.shape), params.dtype)
+        return NaturalState(jnp.zeros((), int), nothing, nothing, none, none)
 
     def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, NaturalState]:
-        last, former = np.asarray(updates, float), np.asarray(state.change, float)
-        inverse = damped(ruler.metric, damping, len(last))
-        unit, average = along_mean(updates, state.average, inverse)
-        if last @ unit < 0.0:
-            unit, average = along_mean(updates, averaging.init(updates), inverse)
-        falling = max(float(last @ unit), _TINY)
-        length = min(ruler.radius * decay ** int(state.count), ruler.fitted / falling)
-        bend = float(former @ last - state.slope)
-        if bend > 0.0:
-            length = min(length, inverse.squared_length(former) / bend * falling)
-        change = -length * unit
-        slope = jnp.asarray(change @ last, updates.dtype)
-        change = jnp.asarray(change, updates.dtype)
-        return change, NaturalState(average, state.count + 1, change, slope)
+        gradient = np.asarray(updates, float)
+        inverse = damped(ruler.metric, damping, len(gradient))
+        steps, changes = _with_the_last(state, gradient)
+        known = steps.any(axis=1)
+        whole = -_quasi_newton(inverse, steps[known], changes[known], gradient)
+        length = max(inverse.length(whole), _TINY)
+        falling = max(-float(gradient @ whole) / length, _TINY)
+        longest = [ruler.radius * decay ** int(state.count), ruler.fitted / falling]
+        if known.any():
+            longest.append(length)
+        step = ruler.share * min(longest) / length * whole
+        step, *kept = (jnp.asarray(each, updates.dtype) for each in (step, gradient, steps, changes))
+        return step, NaturalState(state.count + 1, step, *kept)
 
     return optax.GradientTransformation(init, update)
+
+
+def _with_the_last(
+    state: NaturalState, gradient: Float[np.ndarray, " P"]
+) -> tuple[Float[np.ndarray, "K P"], Float[np.ndarray, "K P"]]:
+    """The steps, and what they did to the gradient, with the last one if the objective bends upwards along it."""
+    last = np.asarray(state.step, float)
+    pair = last, gradient - np.asarray(state.gradient, float)
+    steps, changes = (np.asarray(each, float) for each in (state.steps, state.changes))
+    if pair[0] @ pair[1] <= 0.0:
+        return steps, changes
+    return tuple(np.vstack([each[1:], new]) for each, new in zip((steps, changes), pair, strict=True))
+
+
+def _quasi_newton(
+    inverse: Damped,
+    steps: Float[np.ndarray, "K P"],
+    changes: Float[np.ndarray, "K P"],
+    gradient: Float[np.ndarray, " P"],
+) -> Float[np.ndarray, " P"]:
+    """H g by the two loops of L-BFGS, with a H that is right along the steps and built upon (G + λ)⁻¹."""
+    if not len(steps):
+        return inverse(gradient)
+    bends = np.einsum("kp,kp->k", steps, changes)
+    left, shares = gradient, np.zeros(len(steps))
+    for k in reversed(range(len(steps))):
+        shares[k] = steps[k] @ left / bends[k]
+        left = left - shares[k] * changes[k]
+    solved = inverse.length(steps[-1]) ** 2 / bends[-1] * inverse(left)
+    for step, change, bend, share in zip(steps, changes, bends, shares, strict=True):
+        solved = solved + (share - change @ solved / bend) * step
+    return solved

@@ -29,7 +29,7 @@ def optimiser_of(settings: StepSettings, ruler: Ruler | None = None) -> optax.Gr
     if settings.name == "natural":
         if ruler is None:
             raise ValueError("the natural gradient needs the length of its steps")
-        return natural_step(ruler, settings.damping, settings.momentum, decay)
+        return natural_step(ruler, settings.damping, decay)
     rate = optax.exponential_decay(settings.learning_rate, 1, decay)
     own = optax.adam(rate, b1=settings.momentum) if settings.name == "adam" else optax.sgd(rate)
     return optax.chain(optax.clip_by_global_norm(settings.clip_norm), own)
@@ -58,7 +58,9 @@ def step(
     Raises:
         CampaignError: the gradient is not finite.
     """
-    total, share = gradient.total(settings.shrink_noise), gradient.uncertain.resolved
+    # A natural step is shortened as a whole: what gradients change by along it, noise does not shrink.
+    natural = settings.name == "natural"
+    total = gradient.total(settings.shrink_noise and not natural)
     if not np.isfinite(total).all():
         raise CampaignError(
             "the gradient of the objective is not finite: look for the cause in the gradient files of this "
@@ -67,9 +69,9 @@ def step(
     everything, restore = flat_parameters(potential.parameters["trainable"])
     refined = np.flatnonzero(gradient.scales)
     vector = everything[refined]
-    if ruler is not None and settings.name == "natural" and settings.shrink_noise:
-        ruler = replace(ruler, radius=share * ruler.radius)
-        if share == 0.0:
+    if ruler is not None and natural and settings.shrink_noise:
+        ruler = replace(ruler, share=gradient.uncertain.resolved)
+        if ruler.share == 0.0:
             logger.warning(
                 "the gradient does not stand out of its noise and no step is taken: raise ensemble.replicas"
             )
