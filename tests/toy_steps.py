@@ -71,10 +71,10 @@ def resolved_share(iteration: Path, settings: Settings) -> float:
     return max(0.0, 1.0 - (own + other) / ((trajectory + ensemble) ** 2).sum())
 
 
-def total_gradient(iteration: Path, settings: Settings, share: float = 1.0) -> np.ndarray:
-    """The gradient that a step is made with, so much of its uncertain parts [P]."""
+def total_gradient(iteration: Path, settings: Settings) -> np.ndarray:
+    """The gradient that a step is made with [P]."""
     (trajectory, _), (ensemble, _), anchor = parts_of_gradient(iteration, settings)
-    return anchor + share * (trajectory + ensemble)
+    return anchor + trajectory + ensemble
 
 
 def parameters_by_optimiser(results: Path, settings: Settings, iterations: Sequence[str]) -> list[np.ndarray]:

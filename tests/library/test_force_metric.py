@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from quasi_newton import dense_step
 from systems import CUBIC, ELEMENTS, POTENTIAL, random_model, water_box
 
 from dynrefine.campaign.job import Job
@@ -129,19 +130,6 @@ def test_no_step_would_bring_what_is_fitted_below_zero_as_steeply_as_it_begins()
     assert damped(metric, 0.2, 20).length(free) == pytest.approx(0.01)
 
 
-def dense_step(steps, changes, gradient, metric, radius):
-    """By BFGS (Nocedal & Wright, Numerical Optimization, eq. 6.17) from sᵀ M s / sᵀ y M⁻¹ of the last pair."""
-    inverse = np.linalg.inv(metric)
-    if len(steps):
-        inverse = inverse * (steps[-1] @ metric @ steps[-1]) / (steps[-1] @ changes[-1])
-    for step, change in zip(steps, changes, strict=True):
-        left = np.eye(len(gradient)) - np.outer(step, change) / (step @ change)
-        inverse = left @ inverse @ left.T + np.outer(step, step) / (step @ change)
-    whole = -inverse @ gradient
-    length = np.sqrt(whole @ metric @ whole)
-    return whole * (min(radius / length, 1.0) if len(steps) else radius / length)
-
-
 def test_steps_are_those_of_a_dense_quasi_newton_method():
     """More steps than are remembered, along some of which the objective bends downwards: those are left out."""
     generator, count = np.random.default_rng(12), MEMORY + 6
@@ -161,7 +149,7 @@ def test_steps_are_those_of_a_dense_quasi_newton_method():
     found, pairs, left_out, shorter = np.diff(places, axis=0), [], 0, 0
     for number, (step, gradient) in enumerate(zip(found, seen, strict=True)):
         radius = 0.9**number
-        expected = dense_step([s for s, _ in pairs], [y for _, y in pairs], gradient, metric, radius)
+        expected = dense_step(pairs, gradient, metric, radius)
         np.testing.assert_allclose(step, expected, rtol=1e-8, atol=1e-10)
         shorter += np.sqrt(step @ metric @ step) < 0.99 * radius
         if number + 1 < count:

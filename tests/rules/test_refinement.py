@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from campaigns import ROOT, TOY
+from quasi_newton import dense_step
 from toy_steps import (
     fitted_loss,
     of_chunks,
@@ -263,14 +264,13 @@ def test_the_optimiser_on_the_gathered_gradients_gives_the_potentials_to_the_bit
         np.testing.assert_array_equal(written, expected)
 
 
-def natural_step(results, settings, gradient):
+def natural_step(results, settings, gradient, pairs=()):
     """A step by the dense matrix G + λ in place of the inverse of the probes' matrix."""
     chosen = settings["optimiser"]
     probes = probes_of(results).astype(float)
     metric = probes.T @ probes / len(probes)
-    damped = metric + chosen["damping"] * np.trace(metric) / len(metric) * np.eye(len(metric))
-    direction = -np.linalg.solve(damped, gradient)
-    return 1e-3 * chosen["force_change"] * direction / np.sqrt(direction @ damped @ direction)
+    metric += chosen["damping"] * np.trace(metric) / len(metric) * np.eye(len(metric))
+    return dense_step(pairs, gradient, metric, 1e-3 * chosen["force_change"])
 
 
 def steps(results, settings):
@@ -283,15 +283,16 @@ def steps(results, settings):
     return np.diff(parameters, axis=0)
 
 
-def test_steps_are_natural_gradients_of_the_wanted_length(finished_toy, settings):
-    """The second one along the mean of both gradients, of which the former counts less by the momentum."""
-    iterations, momentum = [finished_toy.results / "refinement" / number for number in ITERATIONS], 0.5
-    assert settings["optimiser"]["momentum"] == momentum
-    first, second = (total_gradient(iteration, settings) for iteration in iterations)
-    means = first, (momentum * first + second) / (1.0 + momentum)
-    for step, mean, iteration in zip(steps(finished_toy.results, settings), means, iterations, strict=True):
-        full = natural_step(finished_toy.results, settings, mean)
-        expected = min(1.0, fitted_loss(iteration) / (-mean @ full)) * full
+def test_steps_are_natural_gradients_that_know_how_the_objective_bends(finished_toy, settings):
+    """The second one from how the gradient changed along the first, if that was upwards."""
+    iterations = [finished_toy.results / "refinement" / number for number in ITERATIONS]
+    gradients = [total_gradient(iteration, settings) for iteration in iterations]
+    found = steps(finished_toy.results, settings)
+    first = found[0], gradients[1] - gradients[0]
+    earlier = [], [first] if first[0] @ first[1] > 0.0 else []
+    for step, gradient, pairs, iteration in zip(found, gradients, earlier, iterations, strict=True):
+        full = natural_step(finished_toy.results, settings, gradient, pairs)
+        expected = min(1.0, fitted_loss(iteration) / (-gradient @ full)) * full
         assert step @ full / (np.linalg.norm(step) * np.linalg.norm(full)) > 0.999
         assert np.linalg.norm(step) == pytest.approx(np.linalg.norm(expected), rel=1e-2)
 
@@ -311,7 +312,7 @@ def test_no_step_would_bring_the_fitted_loss_below_zero(toy, settings):
 def test_a_step_is_as_long_as_the_gradient_stands_out_of_its_noise(toy, settings):
     shrinking = toy.configure("shrinking.yaml", optimiser={"shrink_noise": True})
     share = resolved_share(toy.results / "refinement/000", settings)
-    gradient = total_gradient(toy.results / "refinement/000", settings, share)
+    gradient = total_gradient(toy.results / "refinement/000", settings)
     expected = share * natural_step(toy.results, settings, gradient)
     before = parameters_in(toy.results / "pretraining/potential.npz")
     rounding = np.spacing(np.abs(before))

@@ -109,8 +109,8 @@ class StepSettings(RowSettings, DampingSettings):
     )
     shrink_noise: bool = Field(
         True,
-        description="Multiply the sum of the gradient's trajectory and ensemble part by the share of it that stands "
-        "out of its statistical error (James-Stein).",
+        description="Multiply the sum of the gradient's trajectory and ensemble part, or a natural step as a whole, by "
+        "the share of that sum which stands out of its statistical error (James-Stein).",
     )
     stop: StopSettings = Field(
         StopSettings(), description="When the refinement counts as converged; later iterations pass through."
