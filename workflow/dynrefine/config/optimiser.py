@@ -109,7 +109,7 @@ class StepSettings(RowSettings, DampingSettings):
     )
     shrink_noise: bool = Field(
         True,
-        description="Multiply the sum of the gradient's trajectory and ensemble part, or a natural step as a whole, by "
+        description="Multiply the sum of the gradient's trajectory and ensemble part, or a natural step, by "
         "the share of that sum which stands out of its statistical error (James-Stein).",
     )
     stop: StopSettings = Field(

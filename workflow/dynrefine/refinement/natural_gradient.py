@@ -178,12 +178,11 @@ def _with_the_last(
     state: NaturalState, gradient: Float[np.ndarray, " P"]
 ) -> tuple[Float[np.ndarray, "K P"], Float[np.ndarray, "K P"]]:
     """The steps, and what they did to the gradient, with the last one if the objective bends upwards along it."""
-    last = np.asarray(state.step, float)
-    pair = last, gradient - np.asarray(state.gradient, float)
-    steps, changes = (np.asarray(each, float) for each in (state.steps, state.changes))
-    if pair[0] @ pair[1] <= 0.0:
+    step, change = np.asarray(state.step, float), gradient - np.asarray(state.gradient, float)
+    steps, changes = np.asarray(state.steps, float), np.asarray(state.changes, float)
+    if step @ change <= 0.0:
         return steps, changes
-    return tuple(np.vstack([each[1:], new]) for each, new in zip((steps, changes), pair, strict=True))
+    return np.vstack([steps[1:], step]), np.vstack([changes[1:], change])
 
 
 def _quasi_newton(
@@ -196,11 +195,11 @@ def _quasi_newton(
     if not len(steps):
         return inverse(gradient)
     bends = np.einsum("kp,kp->k", steps, changes)
-    left, shares = gradient, np.zeros(len(steps))
+    left, amounts = gradient, np.zeros(len(steps))
     for k in reversed(range(len(steps))):
-        shares[k] = steps[k] @ left / bends[k]
-        left = left - shares[k] * changes[k]
+        amounts[k] = steps[k] @ left / bends[k]
+        left = left - amounts[k] * changes[k]
     solved = inverse.length(steps[-1]) ** 2 / bends[-1] * inverse(left)
-    for step, change, bend, share in zip(steps, changes, bends, shares, strict=True):
-        solved = solved + (share - change @ solved / bend) * step
+    for step, change, bend, amount in zip(steps, changes, bends, amounts, strict=True):
+        solved = solved + (amount - change @ solved / bend) * step
     return solved
