@@ -26,6 +26,10 @@ allow_promotion()
 # Programs compiled once serve all files and processes of tests, and the next session.
 keep_programs(COMPILED)
 
+# At each start Snakemake's plug-in asks Slurm for its configuration, and waits ten seconds where Slurm is installed
+# but does not run. This is a configuration that cannot be read; the tests of Slurm take it away.
+os.environ["SLURM_CONF"] = os.devnull
+
 SLURM = Path(__file__).parent / "slurm"
 # Files of minutes, begun early so that none is left alone at the end.
 FIRST = (

@@ -47,9 +47,11 @@ def cluster(tmp_path_factory):
     if Path("/etc/slurm/slurm.conf").exists():
         pytest.skip("a Slurm is configured on this machine (/etc/slurm/slurm.conf); it is left alone")
     folder = tmp_path_factory.mktemp("slurm")
-    subprocess.run([HERE / "cluster.sh", "start", folder], check=True)
-    yield folder
-    subprocess.run([HERE / "cluster.sh", "stop", folder], check=True)
+    with pytest.MonkeyPatch.context() as variables:
+        variables.delenv("SLURM_CONF")  # see tests/conftest.py
+        subprocess.run([HERE / "cluster.sh", "start", folder], check=True)
+        yield folder
+        subprocess.run([HERE / "cluster.sh", "stop", folder], check=True)
 
 
 def wait_for(condition, what):
