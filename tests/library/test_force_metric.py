@@ -162,7 +162,7 @@ def test_steps_are_those_of_a_dense_quasi_newton_method():
 
 def test_noise_shortens_no_step():
     """Gradients of nothing else: what they say of bends is nothing, and they are followed as far as is allowed."""
-    generator, size = np.random.default_rng(9), 20_000
+    generator, size = np.random.default_rng(9), 2_000
     metric = Rows(generator.normal(size=(40, size)))
     optimiser = natural_step(Ruler(metric, 1.0), 100.0)
     places = walk(optimiser, lambda place: generator.normal(size=size), np.zeros(size), 12)
