@@ -11,7 +11,7 @@ directions that would wreck the forces hardly moves the parameters.
 
 Where steps of that length would leap to and fro across an optimum, they are shorter and turn. Along earlier steps s
 the gradient changed by y, which tells how the objective bends there. Quasi-Newton steps -H g know it (L-BFGS:
-Nocedal, Math. Comput. 35, 773 (1980)): H is built upon sᵀ (G + λ) s / sᵀ y (G + λ)⁻¹ with s and y of the last step,
+Nocedal, Math. Comput. 35, 773 (1980)): H is built upon γ (G + λ)⁻¹, where γ = sᵀ (G + λ) s / sᵀ y of the last step,
 so that all else bends as it did there. They are no longer than r either, nor than that along which L, the objective
 without its anchors, would fall to zero if it fell as steeply all the way (Polyak). Surfaces that are refined together
 mend the same differences: each has its share of L.
@@ -126,13 +126,13 @@ class Ruler:
 
 
 class NaturalState(NamedTuple):
-    """What a step needs of those before.
+    """What a step needs of those before, of the same shapes in each iteration: one compilation serves them all.
 
     Attributes:
         count: steps so far.
         step: the last one.
         gradient: where it began.
-        steps: along which the gradient changed upwards, the last one at the end; zeros where there are fewer.
+        steps: the last K along which the objective bends upwards, the latest at the end; zeros where there are fewer.
         changes: of the gradient along them.
     """
 
