@@ -13,7 +13,7 @@ from dynrefine.errors import CampaignError
 from dynrefine.geometry.frames import LabelledFrames
 from dynrefine.geometry.frames_with_neighbours import with_neighbours
 from dynrefine.training import local_dipole
-from dynrefine.training.dipole import dipole_loss, nearest_branch, require_dipoles
+from dynrefine.training.dipole import dipole_loss, nearest_branch, prepared
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")
 
@@ -216,6 +216,7 @@ def test_frames_without_dipoles_around_atoms_are_named():
 def test_frames_without_dipoles_are_named():
     frames = LabelledFrames.unlabelled(np.array([0, 1, 1]), np.zeros((2, 3, 3)), np.eye(3))
     with pytest.raises(CampaignError, match=r"validation\.extxyz has a dipole.*files of the data set"):
-        require_dipoles(frames, "validation")
+        prepared({"validation": frames}, 2)
     frames.dipoles[1] = 0.5
-    np.testing.assert_array_equal(require_dipoles(frames, "train").dipoles, [[0.5, 0.5, 0.5]])
+    chosen, _ = prepared({"train": frames}, 2)
+    np.testing.assert_array_equal(chosen["train"].dipoles, [[0.5, 0.5, 0.5]])

@@ -19,23 +19,29 @@ Loss = Callable[
 ]  # of architecture, parameters and frames: a pure number
 Compared = Callable[[Any, Any, FramesWithNeighbours], tuple[jax.Array, jax.Array]]
 Evaluated = tuple[Any, ...]  # arrays with the frame as first axis
+Prepared = Callable[[Mapping[str, LabelledFrames], int], tuple[dict[str, LabelledFrames], dict[str, Any]]]
 
 
-def with_label(frames: LabelledFrames, label: np.ndarray, missing: str) -> LabelledFrames:
-    """The frames that have a label.
+def frames_with(label_of: Callable[[LabelledFrames], np.ndarray], needed: str) -> Prepared:
+    """A task's `prepared` that leaves out frames without their label.
 
     Arguments:
-        frames: F of them.
-        label: of each, NaN where it is not known [F, ...].
-        missing: what to say where none has it.
-
-    Raises:
-        CampaignError: none has it.
+        label_of: frames -> the label of each, NaN where it is not known [F, ...].
+        needed: the label and what to do where no frame of a part has it, which is an error.
     """
-    known = np.asarray(np.isfinite(label).reshape(len(frames), -1).all(axis=1))
-    if not known.any():
-        raise CampaignError(missing)
-    return frames[known]
+
+    def prepared(
+        parts: Mapping[str, LabelledFrames], elements: int
+    ) -> tuple[dict[str, LabelledFrames], dict[str, Any]]:
+        chosen = {}
+        for part, frames in parts.items():
+            known = np.asarray(np.isfinite(label_of(frames)).reshape(len(frames), -1).all(axis=1))
+            if not known.any():
+                raise CampaignError(f"no frame of {part}.extxyz has {needed}")
+            chosen[part] = frames[known]
+        return chosen, {}
+
+    return prepared
 
 
 def evaluated_by(
@@ -64,7 +70,7 @@ class Task:
             labelled, arrays of one shape with the frame as first axis; none of what is never refined by its side.
     """
 
-    prepared: Callable[[Mapping[str, LabelledFrames], int], tuple[dict[str, LabelledFrames], dict[str, Any]]]
+    prepared: Prepared
     loss_of: Callable[[Any], Loss]
     evaluate: Callable[[Model, FramesWithNeighbours], Evaluated]
     errors: Callable[[Any, LabelledFrames, Sequence[str]], dict[str, tuple[float, str]]]

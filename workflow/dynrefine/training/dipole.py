@@ -12,7 +12,7 @@ from dynrefine.files.parity import Parity
 from dynrefine.geometry.coordinates import inverse
 from dynrefine.geometry.frames import LabelledFrames
 from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours
-from dynrefine.training.base import Task, evaluated_by, with_label
+from dynrefine.training.base import Task, evaluated_by, frames_with
 
 
 def nearest_branch(difference: jax.Array, cells: jax.typing.ArrayLike) -> jax.Array:
@@ -51,25 +51,19 @@ def dipole_loss(architecture: Any, parameters: Mapping[str, Any], data: FramesWi
     return jnp.mean(jnp.sum(residuals**2, axis=1) / (3 * atoms).astype(residuals.dtype))
 
 
-def require_dipoles(frames: LabelledFrames, part: str) -> LabelledFrames:
-    """The frames that have a dipole.
-
-    Raises:
-        CampaignError: none of them has.
-    """
-    missing = (
-        f"no frame of {part}.extxyz has a dipole: give frames with Berry-phase dipoles (key `dipole`, e Å) in "
-        "the files of the data set, or compute them with label_frames (labelling.geometries)."
-    )
-    return with_label(frames, frames.dipoles, missing)
-
-
 def totals(
     architecture: Any, parameters: Mapping[str, Any], data: FramesWithNeighbours
 ) -> tuple[jax.Array, jax.Array]:
     """Dipoles of the cells [F, 3] in e Å, as predicted and as labelled, on the branch of the predictions."""
     predicted = data.evaluate(partial(architecture.dipole, parameters))
     return predicted, predicted - dipole_residuals(architecture, parameters, data)
+
+
+prepared = frames_with(
+    lambda frames: frames.dipoles,
+    "a dipole: give frames with Berry-phase dipoles (key `dipole`, e Å) in the files of the data set, or compute "
+    "them with label_frames (labelling.geometries).",
+)
 
 
 def dipole_errors(
@@ -99,13 +93,6 @@ def parity(evaluated: tuple[np.ndarray, np.ndarray], frames: LabelledFrames) -> 
     """Labelled and predicted dipole components, for a parity plot."""
     predicted, labelled = evaluated
     return [Parity("dipoles", "e Å", labelled.ravel(), predicted.ravel())]
-
-
-def prepared(
-    parts: Mapping[str, LabelledFrames], elements: int
-) -> tuple[dict[str, LabelledFrames], dict[str, Any]]:
-    """The frames of each part that have a dipole."""
-    return {part: require_dipoles(frames, part) for part, frames in parts.items()}, {}
 
 
 TASK = Task(prepared, lambda settings: dipole_loss, evaluated_by(totals), dipole_errors, parity, compared)

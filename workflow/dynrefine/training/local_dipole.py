@@ -11,7 +11,7 @@ import numpy as np
 from dynrefine.files.parity import Parity
 from dynrefine.geometry.frames import LabelledFrames
 from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours
-from dynrefine.training.base import Task, evaluated_by, with_label
+from dynrefine.training.base import Task, evaluated_by, frames_with
 
 Evaluated = tuple[np.ndarray, np.ndarray]  # dipoles as `compared` gives them
 
@@ -37,22 +37,11 @@ def loss(architecture: Any, parameters: Mapping[str, Any], data: FramesWithNeigh
     return jnp.sum(squared) / (3 * jnp.sum(present)).astype(squared.dtype)
 
 
-def prepared(
-    parts: Mapping[str, LabelledFrames], elements: int
-) -> tuple[dict[str, LabelledFrames], dict[str, Any]]:
-    """The frames of each part of which the dipole around each atom is known.
-
-    Raises:
-        CampaignError: there is none in one of the parts.
-    """
-    chosen = {}
-    for part, frames in parts.items():
-        missing = (
-            f"no frame of {part}.extxyz has dipoles around its atoms: give frames with displacements of Wannier "
-            "centres by atom (atomic_dipole, with dipole: wannier), or train on total dipoles (task: dipole)."
-        )
-        chosen[part] = with_label(frames, frames.local_dipoles, missing)
-    return chosen, {}
+prepared = frames_with(
+    lambda frames: frames.local_dipoles,
+    "dipoles around its atoms: give frames with displacements of Wannier centres by atom (atomic_dipole, with "
+    "dipole: wannier), or train on total dipoles (task: dipole).",
+)
 
 
 def errors(

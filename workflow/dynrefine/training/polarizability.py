@@ -11,7 +11,7 @@ import numpy as np
 from dynrefine.files.parity import Parity
 from dynrefine.geometry.frames import LabelledFrames
 from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours
-from dynrefine.training.base import Task, evaluated_by, with_label
+from dynrefine.training.base import Task, evaluated_by, frames_with
 
 Evaluated = tuple[np.ndarray, np.ndarray]  # polarizabilities as `compared` gives them
 
@@ -41,22 +41,11 @@ def loss(architecture: Any, parameters: Mapping[str, Any], data: FramesWithNeigh
     return jnp.mean(squares / (9 * jnp.sum(present, axis=1)).astype(squares.dtype))
 
 
-def prepared(
-    parts: Mapping[str, LabelledFrames], elements: int
-) -> tuple[dict[str, LabelledFrames], dict[str, Any]]:
-    """The frames of each part that have a polarizability.
-
-    Raises:
-        CampaignError: there is none in one of the parts.
-    """
-    chosen = {}
-    for part, frames in parts.items():
-        missing = (
-            f"no frame of {part}.extxyz has a polarizability: give frames with one (key `polarizability`, nine "
-            "numbers in Å³, or atomic_polarizability of the atoms) in the dataset of the surface."
-        )
-        chosen[part] = with_label(frames, frames.polarizabilities, missing)
-    return chosen, {}
+prepared = frames_with(
+    lambda frames: frames.polarizabilities,
+    "a polarizability: give frames with one (key `polarizability`, nine numbers in Å³, or atomic_polarizability of "
+    "the atoms) in the dataset of the surface.",
+)
 
 
 def errors(
