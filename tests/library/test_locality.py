@@ -215,14 +215,15 @@ def test_the_same_coefficients_for_all_atoms_are_those_of_the_energy(network):
 
 def test_a_potential_that_is_no_sum_over_atoms_is_told_of(network):
     system, _, points = network
-    potential = SoftPairs()
+    alone, own = SoftPairs(), SoftPairs().initial_parameters()
     weighing = Weighing(jnp.full(POINTS, 0.25), jnp.zeros((POINTS, ATOMS)), POINTS)
-    with pytest.raises(
-        CampaignError, match=r"gradient\.locality is given where SoftPairs has no energies of its"
-    ):
-        energy_gradients(
-            field_of(potential, system.cell), potential.initial_parameters(), system.species, points, weighing
-        )
+    joined = JoinedSurfaces(alone, ()), joined_parameters({"potential": own})
+    for potential, parameters in ((alone, own), joined):
+        field = field_of(potential, system.cell)
+        with pytest.raises(
+            CampaignError, match=r"gradient\.locality is given where the potential has no energies"
+        ):
+            energy_gradients(field, parameters, system.species, points, weighing)
 
 
 def test_energies_of_atoms_add_up_to_that_of_the_potential(network):

@@ -199,11 +199,10 @@ def energy_gradients(
 
 
 def _require_atomic_energies(field: ForceField) -> None:
-    potential = getattr(field.architecture, "potential", field.architecture)
-    if not hasattr(potential, "atomic_energies"):
+    if not hasattr(field.architecture, "atomic_energies"):
         raise CampaignError(
-            f"gradient.locality is given where {type(potential).__name__} has no energies of its atoms "
-            "(atomic_energies): leave it out."
+            "gradient.locality is given where the potential has no energies of its atoms (atomic_energies): "
+            "leave it out."
         )
 
 

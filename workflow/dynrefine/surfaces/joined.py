@@ -72,17 +72,11 @@ class JoinedSurfaces:
         """That of the potential, eV."""
         return self.potential.energy(_own(parameters, "potential"), species, positions, cell, neighbours)
 
-    def atomic_energies(
-        self,
-        parameters: Mapping[str, Any],
-        species: jax.Array,
-        positions: jax.Array,
-        cell: jax.Array,
-        neighbours: NeighbourList,
-    ) -> jax.Array:
+    @property
+    def atomic_energies(self) -> Callable[..., jax.Array]:
         """Those of the potential [N], where it has any, eV."""
-        own = _own(parameters, "potential")
-        return self.potential.atomic_energies(own, species, positions, cell, neighbours)
+        of_potential = self.potential.atomic_energies
+        return lambda parameters, *arguments: of_potential(_own(parameters, "potential"), *arguments)
 
     @property
     def forces_and_pullback(self) -> Pullback:
