@@ -10,7 +10,8 @@ with the number of atoms, the variance of its estimate with the square of it. So
 as distant covariances are left out where the weather is forecast (Houtekamer & Mitchell, Mon. Weather Rev. 129, 123
 (2001)). R has to reach farther than structure, and than sound goes along the trajectories. Left out as well is that
 in a cell of N atoms all depend on each other by 1/N, in all by ρ kT times the compressibility, 6 % for water
-(Lebowitz, Percus & Verlet, Phys. Rev. 153, 250 (1967)).
+(Lebowitz, Percus & Verlet, Phys. Rev. 153, 250 (1967)). Of the pressure at constant volume it would be everything:
+that depends on the parameters by -∂<∂U/∂θ>/∂V, of which the covariances of neighbours alone leave zero.
 
 A correlation function is homogeneous of second degree in the quantity q that is correlated: by Euler's theorem l_j is
 q_j · (∂l/∂q) / 2. What of l is left over counts with all atoms.
