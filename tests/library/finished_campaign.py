@@ -188,7 +188,7 @@ class FinishedCampaign:
         prediction, uncertainty = curves["prediction"], curves["prediction_error"]
         evaluation = Evaluation(loss, error, prediction, uncertainty, nothing, nothing)
         abscissae, targets = {name: curves["abscissa"]}, {name: curves["target"]}
-        return StateObjective(np.ones(1), nothing, abscissae, targets, {name: evaluation})
+        return StateObjective(np.ones(1), nothing, nothing, abscissae, targets, {name: evaluation})
 
     def _observe(self, quality: float, seed: str, noise: float = 1.0) -> Observed:
         """Curves of the fitted observable, its loss and the error of that."""

@@ -530,7 +530,20 @@ DOWNLOAD = {"url": "https://example.org/frames.extxyz", "path": "data/frames.ext
         (
             minimal,
             {"ensemble": {"replicas": 4, "samples_per_replica": 3}, "gradient": {"replicas": 13}},
-            ["gradient.replicas is 13", "at most the 12 starting points of a chunk"],
+            ["gradient.replicas is 13", "at most the 12 trajectories of a chunk"],
+        ),
+        (
+            minimal,
+            {
+                "ensemble": {"replicas": 4, "samples_per_replica": 3, "trajectories_per_replica": 2},
+                "gradient": {"replicas": 9},
+            },
+            ["gradient.replicas is 9", "at most the 8 trajectories of a chunk"],
+        ),
+        (
+            minimal,
+            {"ensemble": {"samples_per_replica": 3, "trajectories_per_replica": 4}},
+            ["ensemble.trajectories_per_replica is 4", "at most ensemble.samples_per_replica, 3"],
         ),
         (
             minimal,

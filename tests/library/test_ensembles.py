@@ -117,9 +117,9 @@ def sampled():
 
 
 def test_starting_points_are_a_decorrelation_time_apart(sampled):
-    """Records are 20 fs apart: 0.1 ps are five of them, and the last of these are the starting points."""
+    """Records are 20 fs apart: 0.1 ps are five of them, whose last are the starting points, the latest first."""
     assert sampled.recorded_positions.shape == (10, CHAINS, MANY, 3)
-    expected = sampled.recorded_positions[[4, 9]].reshape(2 * CHAINS, MANY, 3)
+    expected = sampled.recorded_positions[[9, 4]].reshape(2 * CHAINS, MANY, 3)
     np.testing.assert_array_equal(sampled.positions, expected)
     np.testing.assert_array_equal(sampled.chain_positions, sampled.recorded_positions[-1])
     assert sampled.energies.shape == sampled.temperatures.shape == (10, CHAINS)

@@ -12,7 +12,8 @@ from dynrefine.errors import CampaignError
 from dynrefine.files.arrays import write_passed_through
 from dynrefine.files.objectives import Objective, load_objective, save_objective
 from dynrefine.files.tables import read_measured
-from dynrefine.refinement.objective import evaluate, evaluate_state
+from dynrefine.files.trajectories import Observed
+from dynrefine.refinement.objective import Sample, evaluate, evaluate_state
 from dynrefine.statistics import Shares, jackknife_error, leave_one_out, standard_error
 from dynrefine.units import BOLTZMANN
 
@@ -26,9 +27,11 @@ class Squares:
     abscissa: np.ndarray = field(default_factory=lambda: np.array([100.0, 200.0, 300.0, 400.0]))
     target: np.ndarray = field(default_factory=lambda: np.array([1.0, 2.0, 3.0, 4.0]))
 
-    def statistic(self, series):
+    along, at_start = ("matrices",), ()
+
+    def statistic(self, observed):
         """The mean over frames of a series [S, frames, 2, 2]."""
-        return jnp.mean(series["matrices"], axis=1)
+        return jnp.mean(observed.along["matrices"], axis=1)
 
     def predict(self, mean):
         """[4]."""
@@ -42,7 +45,7 @@ class Squares:
 @pytest.fixture(scope="module")
 def series():
     """Of eight replicas."""
-    return {"matrices": jnp.asarray(np.random.default_rng(1).normal(1.0, 0.3, (8, 5, 2, 2)))}
+    return Observed({"matrices": jnp.asarray(np.random.default_rng(1).normal(1.0, 0.3, (8, 5, 2, 2)))}, {})
 
 
 def test_the_jackknife_error_of_a_mean_is_its_standard_error():
@@ -148,7 +151,7 @@ def test_errors_of_an_evaluation_with_unequal_weights_are_those_of_a_loop(series
 def test_a_state_adds_up_its_observables_with_their_weights(series):
     names = {"first": Squares(), "second": Squares(target=np.zeros(4))}
     weights = {"first": 2.0, "second": 0.5}
-    state = evaluate_state(names, weights, series, Shares(jnp.full(8, 1 / 8)), 300.0)
+    state = evaluate_state(names, weights, Sample.whole(series, Shares(jnp.full(8, 1 / 8))), 300.0)
     np.testing.assert_allclose(state.weights, 1 / 8)
     total = 2.0 * state.evaluations["first"].contributions + 0.5 * state.evaluations["second"].contributions
     expected = -(total - total.mean()) / 8 / (BOLTZMANN * 300.0)
@@ -160,7 +163,7 @@ def test_a_state_adds_up_its_observables_with_their_weights(series):
 def test_unequal_weights_of_the_starting_points_enter_means_and_coefficients(series):
     shares = np.arange(1.0, 9.0) / 36.0
     state = evaluate_state(
-        {"squares": Squares()}, {"squares": 1.0}, series, Shares(jnp.asarray(shares)), 300.0
+        {"squares": Squares()}, {"squares": 1.0}, Sample.whole(series, Shares(jnp.asarray(shares))), 300.0
     )
     np.testing.assert_allclose(state.weights, shares, rtol=1e-12)
     found, observable = state.evaluations["squares"], Squares()
@@ -176,7 +179,7 @@ def test_coefficients_are_the_derivative_of_the_objective_as_energies_change(ser
         {"first": 2.0, "second": 0.3},
     )
     shares, energies = np.arange(1.0, 9.0) / 36.0, np.random.default_rng(4).normal(size=8)
-    state = evaluate_state(observables, weights, series, Shares(jnp.asarray(shares)), 250.0)
+    state = evaluate_state(observables, weights, Sample.whole(series, Shares(jnp.asarray(shares))), 250.0)
     statistics = np.asarray(observables["first"].statistic(series))
 
     def objective(change):
@@ -189,13 +192,74 @@ def test_coefficients_are_the_derivative_of_the_objective_as_energies_change(ser
     assert state.coefficients @ energies == pytest.approx(expected, rel=1e-7)
 
 
+@dataclass(frozen=True)
+class OfPoints(Squares):
+    """The same of what is observed at the starting points alone [S, 2, 2]."""
+
+    along, at_start = (), ("matrix",)
+
+    def statistic(self, observed):
+        """What was observed."""
+        return observed.at_start["matrix"]
+
+
+@dataclass(frozen=True)
+class OfBoth(Squares):
+    """The same of both."""
+
+    along, at_start = ("matrices",), ("matrix",)
+
+    def statistic(self, observed):
+        """The mean over frames times what was observed at the start."""
+        return jnp.mean(observed.along["matrices"], axis=1) * observed.at_start["matrix"]
+
+
+def test_what_needs_no_trajectory_is_averaged_over_all_starting_points(series):
+    """Where trajectories begin at five of eight, losses, errors and coefficients are those of averages over these."""
+    generator = np.random.default_rng(6)
+    shares, energies, begun = np.arange(1.0, 9.0) / 36.0, generator.normal(size=8), np.array([0, 1, 4, 5, 6])
+    matrix = generator.normal(1.0, 0.3, (8, 2, 2))
+    chains, kelvin = np.array([0, 1, 0, 1, 2, 3, 2, 3]), 250.0
+    observed = Observed({"matrices": series.along["matrices"][begun]}, {"matrix": jnp.asarray(matrix)})
+    observables, weights = {"both": OfBoth(), "points": OfPoints(), "squares": Squares()}, [0.2, 0.7, 1.5]
+    importance = dict(zip(observables, weights, strict=True))
+    sample = Sample(observed, Shares(jnp.asarray(shares), chains), begun)
+    state = evaluate_state(observables, importance, sample, kelvin)
+    means = np.asarray(observed.along["matrices"]).mean(axis=1)
+    samples = {
+        "both": (means * matrix[begun], begun),
+        "points": (matrix, range(8)),
+        "squares": (means, begun),
+    }
+
+    def objective(change):
+        factors = shares * np.exp(-change * energies / (BOLTZMANN * kelvin))
+        total = 0.0
+        for name, (statistics, own) in samples.items():
+            mean = np.average(statistics, axis=0, weights=factors[[*own]])
+            total += importance[name] * float(observables[name].loss(mean))
+        return total
+
+    for name, (statistics, own) in samples.items():
+        count = shares[[*own]] / shares[[*own]].sum()
+        alone = evaluate(
+            observables[name], jnp.asarray(statistics), Shares(jnp.asarray(count), chains[[*own]])
+        )
+        found = state.evaluations[name]
+        assert (found.loss, found.loss_error) == pytest.approx((alone.loss, alone.loss_error), rel=1e-10)
+    # As above, a step of 1e-6 eV.
+    expected = (objective(1e-6) - objective(-1e-6)) / 2e-6
+    assert state.coefficients @ energies == pytest.approx(expected, rel=1e-6)
+    assert state.coefficients.sum() == pytest.approx(0.0, abs=1e-12 * np.abs(state.coefficients).max())
+
+
 @pytest.mark.parametrize("name", ["squares", "weights", "coefficients", "observables"])
 def test_the_table_and_the_file_of_an_objective(series, tmp_path, name):
     """Whatever an observable is called, it overwrites nothing."""
     weights = {"280K": {name: 2.0}, "300K": {name: 3.0}}
     states = {
         f"{kelvin}K": evaluate_state(
-            {name: Squares()}, weights[f"{kelvin}K"], series, Shares(jnp.full(8, 1 / 8)), kelvin
+            {name: Squares()}, weights[f"{kelvin}K"], Sample.whole(series, Shares(jnp.full(8, 1 / 8))), kelvin
         )
         for kelvin in (280, 300)
     }

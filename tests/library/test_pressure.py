@@ -31,7 +31,7 @@ from dynrefine.refinement.gradient_check import (
     compare_with_backpropagation,
     compare_with_finite_differences,
 )
-from dynrefine.refinement.objective import evaluate_state
+from dynrefine.refinement.objective import Sample, evaluate_state
 from dynrefine.refinement.sensitivities import (
     Moving,
     derivatives,
@@ -205,7 +205,9 @@ def test_both_parts_of_the_gradient_matter_and_each_is_its_derivative(argon):
 
     explicit, ensemble = parts(argon.vector)
     observed = Observed({}, observed_at_start(argon))
-    state = evaluate_state(argon.observables, {"checked": 1.0}, observed, Shares(weights), KELVIN)
+    state = evaluate_state(
+        argon.observables, {"checked": 1.0}, Sample.whole(observed, Shares(weights)), KELVIN
+    )
     cotangents = state.weighted_cotangents({"checked": 1.0})
     seeds = observed_seeds(argon.observables, cotangents, weights, observed)
     nowhere = jnp.zeros((STARTS, 2, 32, 3))
@@ -343,7 +345,9 @@ def test_two_observables_at_once_have_the_sum_of_their_gradients(argon, diffusio
     along = {name: join_directions(array) for name, array in legs.series.items()}
     observed = Observed(along, observed_at_start(argon))
     former = boltzmann_weights(jnp.asarray(changes), KELVIN)
-    state = evaluate_state(observables, importance, observed, Shares(jnp.asarray(former)), KELVIN)
+    state = evaluate_state(
+        observables, importance, Sample.whole(observed, Shares(jnp.asarray(former))), KELVIN
+    )
     seeds = observed_seeds(
         observables, state.weighted_cotangents(importance), jnp.asarray(state.weights), observed
     )

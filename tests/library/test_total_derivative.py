@@ -18,7 +18,7 @@ from dynrefine.properties.diffusion import SelfDiffusion
 from dynrefine.quantities.base import Observer
 from dynrefine.refinement.gradient import Weighing, chunk_gradient, observed_seeds
 from dynrefine.refinement.locality import Surroundings, near_contributions
-from dynrefine.refinement.objective import evaluate_state, with_evaluations
+from dynrefine.refinement.objective import Sample, evaluate_state, with_evaluations
 from dynrefine.sampling.canonical import sample_ensemble
 from dynrefine.sampling.initial_configurations import lattice_configurations
 from dynrefine.sampling.reweighting import weights_of
@@ -118,8 +118,9 @@ def simulate(sigma: float, epsilon: float, seed: int, run: RunTrajectories = RUN
     evaluated = evaluate_state(
         {"diffusion": observable},
         {"diffusion": 1.0},
-        trajectories.observed(),
-        Shares(jnp.asarray(weights_of([ensemble], kelvin)), ensemble.chains),
+        Sample.whole(
+            trajectories.observed(), Shares(jnp.asarray(weights_of([ensemble], kelvin)), ensemble.chains)
+        ),
         kelvin,
     )
     return Simulated(run, model, ensemble, trajectories, observable, evaluated)

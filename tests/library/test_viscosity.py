@@ -19,7 +19,7 @@ from dynrefine.files.trajectories import Observed
 from dynrefine.properties.base import Conditions, create_observables, settled
 from dynrefine.properties.green_kubo import resolved_limit
 from dynrefine.refinement.gathering import observables_of
-from dynrefine.refinement.objective import evaluate, evaluate_state
+from dynrefine.refinement.objective import Sample, evaluate, evaluate_state
 from dynrefine.refinement.validation import evaluate_details
 from dynrefine.sampling.canonical import sample_ensemble
 from dynrefine.sampling.initial_configurations import lattice_configurations
@@ -90,7 +90,9 @@ def test_the_limit_is_where_longer_integrals_are_not_resolved(observed):
     """It is found before the property is evaluated, and stands with it."""
     observable = viscosity_of(window=1500.0)
     assert observable.abscissa == [1500.0]
-    state = evaluate_state({"own": observable}, {"own": 1.0}, observed, Shares(jnp.full(50, 0.02)), 300.0)
+    state = evaluate_state(
+        {"own": observable}, {"own": 1.0}, Sample.whole(observed, Shares(jnp.full(50, 0.02))), 300.0
+    )
     limit = state.abscissae["own"][0]
     # shorter integrals lack exp(-limit/LIFETIME) of the viscosity, which is known to some per cent
     assert 2.0 * LIFETIME < limit < 1500.0

@@ -56,6 +56,12 @@ class Shares:
         """The same for each of so many samples."""
         return cls(jnp.full(count, 1.0 / count, dtype), chains)
 
+    def among(self, chosen: Int[np.ndarray, " F"]) -> "Shares":
+        """What some of the samples count in averages over these."""
+        weights = self.weights[chosen]
+        chains = self.chains if self.chains is None else self.chains[chosen]
+        return Shares(weights / jnp.sum(weights), chains)
+
     def chain_means(
         self, values: Float[Array, " S *shape"]
     ) -> tuple[Float[Array, " R *shape"], Float[Array, " R"]]:

@@ -76,7 +76,15 @@ class NeighbourSettings(Section):
     rebuild_interval: PositiveInt = Field(4, description="Time steps between two neighbour lists.")
 
 
-class CanonicalSettings(NeighbourSettings, SamplingSettings):
+class BegunSettings(NeighbourSettings):
+    trajectories_per_replica: PositiveInt | None = Field(
+        None,
+        description="Trajectories begun from each chain, at the latest of its starting points; the others enter "
+        "averages of what needs no trajectory, such as the pressure. null: one from each starting point.",
+    )
+
+
+class CanonicalSettings(BegunSettings, SamplingSettings):
     timestep: PositiveFloat = Field(0.5, description="Time step of the canonical sampling, fs.")
     masses: dict[str, PositiveFloat] = Field(
         {},

@@ -216,7 +216,8 @@ class Config(Section):
 
     def of_validation(self) -> "Config":
         """The campaign with the sampling and the trajectories of the validation, which reuses nothing."""
-        sampling = self.validation.model_dump(include=set(SharedSampling.model_fields)) | {"reuse": 1.0}
+        sampling = self.validation.model_dump(include=set(SharedSampling.model_fields))
+        sampling |= {"reuse": 1.0, "trajectories_per_replica": None}
         return self.model_copy(
             update={
                 "ensemble": self.ensemble.model_copy(update=sampling),

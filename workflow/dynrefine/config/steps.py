@@ -8,6 +8,7 @@ from dynrefine.config.base import Section, TrainableSettings
 from dynrefine.config.data import Element, FramesSettings
 from dynrefine.config.dynamics import (
     BarostatSettings,
+    BegunSettings,
     DrawnSettings,
     JudgeSettings,
     NeighbourSettings,
@@ -129,6 +130,7 @@ class SampleEnsemble(PotentialStep):
 
 
 class RunTrajectories(TrajectoriesStep):
+    ensemble: BegunSettings
     trajectory: TrajectorySettings
     along: list[str]
     at_start: list[str]

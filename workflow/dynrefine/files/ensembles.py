@@ -34,7 +34,7 @@ class Ensemble:
     Attributes:
         species: element index of each atom [N].
         cells: of the starting points, cell vectors as rows [S, 3, 3], Å.
-        positions: starting points [S, N, 3], Å: the first one of each chain, then the second one of each ...
+        positions: starting points [S, N, 3], Å: the last one of each chain, then the one of each before that ...
         velocities: drawn from the Maxwell-Boltzmann distribution [S, N, 3], Å/fs.
         energies_by_potential: of the starting points at each potential that may have sampled some of the state, the
             present one last [K, S], eV; where nothing is reused there is no other.

@@ -24,7 +24,8 @@ class Evaluation:
         prediction: the property [W].
         prediction_error: its standard error [W].
         cotangent: dL/dC of the averaged statistic C.
-        contributions: l_s = dL/dC · c_s of each replica [S], or of the surroundings of each of its atoms [S, N].
+        contributions: l_s = dL/dC · c_s of each starting point [S], or of each that a trajectory begins at [F]; or of
+            the surroundings of each of its atoms [S, N].
     """
 
     loss: float
@@ -41,6 +42,7 @@ class StateObjective:
 
     Attributes:
         weights: of the starting points in averages [S].
+        begun: numbers of those that trajectories begin at [F].
         coefficients: in the ensemble part of the gradient, of ∂U/∂θ [S] or of the energies of atoms [S, N], 1/eV.
         abscissae: where each observable is compared [W], by name.
         targets: measured there [W], by name.
@@ -48,6 +50,7 @@ class StateObjective:
     """
 
     weights: np.ndarray
+    begun: np.ndarray
     coefficients: np.ndarray
     abscissae: dict[str, np.ndarray]
     targets: dict[str, np.ndarray]
@@ -100,7 +103,7 @@ class Objective:
         return pd.DataFrame(rows)
 
 
-_OF_STATE = {"weights": "1", "coefficients": "1/eV"}
+_OF_STATE = {"weights": "1", "begun": "1", "coefficients": "1/eV"}
 _OF_EVALUATION = ("prediction", "prediction_error", "cotangent", "contributions")
 
 

@@ -32,7 +32,7 @@ class Observed(NamedTuple):
     """What was observed of each starting point, by the names of the quantities.
 
     Attributes:
-        along: its trajectory, in order of time [S, frames, ...].
+        along: its trajectory, in order of time [F, frames, ...], where one begins there.
         at_start: at the point itself [S, ...].
     """
 
@@ -52,15 +52,15 @@ class Observed(NamedTuple):
 
 @dataclass(frozen=True)
 class Trajectories:
-    """Both directions of time from every starting point of a chunk.
+    """Both directions of time from the first F of the S starting points of a chunk.
 
     Attributes:
-        series: by name, directions apart [S, 2, frames, ...].
-        positions: where the adjoint begins, as in `leapfrog.Leg` [S, 2, N, 3].
-        velocities: at that point, as in `leapfrog.Leg` [S, 2, N, 3].
-        energy_drift: change of the total energy over each leg [S, 2], meV per atom.
-        temperatures: mean along each leg [S, 2], K.
-        at_start: what was observed at the starting points alone, by name [S, ...].
+        series: by name, directions apart [F, 2, frames, ...].
+        positions: where the adjoint begins, as in `leapfrog.Leg` [F, 2, N, 3].
+        velocities: at that point, as in `leapfrog.Leg` [F, 2, N, 3].
+        energy_drift: change of the total energy over each leg [F, 2], meV per atom.
+        temperatures: mean along each leg [F, 2], K.
+        at_start: what was observed at all starting points alone, by name [S, ...].
         lists: neighbour lists along each leg, where its reversal is exact.
         units: of what was observed, by name.
     """
@@ -81,7 +81,7 @@ class Trajectories:
         return *(jnp.asarray(end[followed], dtype) for end in (self.positions, self.velocities)), None
 
     def observed(self, frames: int | None = None) -> Observed:
-        """Series in order of time, of `frames` on either side of the start [S, 2 frames - 1, ...], and at it."""
+        """Series in order of time, of `frames` on either side of the start [F, 2 frames - 1, ...], and at it."""
         along = {
             name: join_directions(jnp.asarray(values[:, :, :frames])) for name, values in self.series.items()
         }

@@ -6,18 +6,19 @@ from typing import Protocol
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Int
 
 from dynrefine.config.dynamics import State
 from dynrefine.config.properties.base import PropertySettings
 from dynrefine.config.steps import EvaluateObjective, EvaluationSettings
 from dynrefine.files.ensembles import Ensemble
-from dynrefine.files.objectives import Objective
+from dynrefine.files.objectives import Evaluation, Objective
 from dynrefine.files.tables import read_measured
 from dynrefine.files.trajectories import Observed, Trajectories
 from dynrefine.geometry import cell
 from dynrefine.properties.base import Conditions, Observable, create_observables
 from dynrefine.refinement.locality import Surroundings, near_contributions
-from dynrefine.refinement.objective import evaluate_state, with_evaluations
+from dynrefine.refinement.objective import Sample, evaluate_state, with_evaluations
 from dynrefine.sampling.reweighting import weights_of
 from dynrefine.statistics import Shares, numbered_through
 
@@ -127,15 +128,31 @@ def evaluate_objective(
         observed = Observed.joined(chunk.observed() for chunk in trajectories[label])
         own_weights = jnp.asarray(weights_of(ensembles[label], state.temperature))
         shares = Shares(own_weights, numbered_through([chunk.chains for chunk in ensembles[label]]))
-        evaluated[label] = evaluate_state(observables, weights[label], observed, shares, state.temperature)
+        sample = Sample(observed, shares, _begun(ensembles[label], trajectories[label]))
+        evaluated[label] = evaluate_state(observables, weights[label], sample, state.temperature)
         if settings.gradient.locality is not None:
             around = Surroundings.of(ensembles[label], settings.gradient.locality)
             near = {
-                name: replace(
-                    each, contributions=near_contributions(observables[name], each, observed, around)
-                )
+                name: _of_near_atoms(observables[name], each, sample, around)
                 for name, each in evaluated[label].evaluations.items()
             }
             evaluated[label] = with_evaluations(evaluated[label], near, weights[label], state.temperature)
     quantities = {name: observable.quantities for name, observable in observables.items()}
     return Objective(evaluated, weights, quantities)
+
+
+def _of_near_atoms(
+    observable: Observable, evaluation: Evaluation, sample: Sample, around: Surroundings
+) -> Evaluation:
+    """An evaluation with the contributions of the surroundings of each atom."""
+    observed, _ = sample.needed_by(observable)
+    own = around.at(sample.begun) if observable.along else around
+    return replace(evaluation, contributions=near_contributions(observable, evaluation, observed, own))
+
+
+def _begun(ensembles: Sequence[Ensemble], trajectories: Sequence[Trajectories]) -> Int[np.ndarray, " F"]:
+    """The numbers of the starting points of a state that trajectories begin at, the first ones of each chunk."""
+    firsts = np.cumsum([0, *(len(each.positions) for each in ensembles)])
+    return np.concatenate(
+        [first + np.arange(len(each.positions)) for first, each in zip(firsts, trajectories, strict=False)]
+    )

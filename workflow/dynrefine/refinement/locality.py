@@ -19,12 +19,12 @@ q_j · (∂l/∂q) / 2. What of l is left over counts with all atoms.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from dynrefine.files.ensembles import Ensemble
 from dynrefine.files.objectives import Evaluation
@@ -59,6 +59,10 @@ class Surroundings:
         )
         return cls(positions, cells, radius)
 
+    def at(self, chosen: Int[np.ndarray, " F"]) -> "Surroundings":
+        """In some of the starting points."""
+        return replace(self, positions=self.positions[chosen], cells=self.cells[chosen])
+
     def gathered(self, values: Float[Array, "S N"]) -> Float[Array, "S N"]:
         """Σ_j t(r_ij) values_j of each atom i, by nearest images."""
 
@@ -81,8 +85,8 @@ def near_contributions(
     Arguments:
         observable: whose loss it is.
         evaluation: of it.
-        observed: of all starting points of the state, with what the atoms contribute where that is known.
-        surroundings: of the atoms.
+        observed: of the points that it was evaluated by, with what the atoms contribute where that is known.
+        surroundings: of the atoms there.
     """
     cotangent = jnp.asarray(evaluation.cotangent)
     parts = _parts(observable, observed.along)

@@ -1,18 +1,45 @@
 """Evaluation of properties over all starting points of a state, with jackknife errors."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from dynrefine.files.objectives import Evaluation, Objective, StateObjective
 from dynrefine.files.trajectories import Observed
 from dynrefine.properties.base import Observable, settled
 from dynrefine.sampling.reweighting import ensemble_coefficients
 from dynrefine.statistics import Shares, jackknife_error, leave_one_out
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What was observed of the starting points of a state, and what they count.
+
+    Attributes:
+        observed: along trajectories from F of them, and at all S.
+        shares: of the starting points in averages.
+        begun: numbers of those that trajectories begin at [F].
+    """
+
+    observed: Observed
+    shares: Shares
+    begun: Int[np.ndarray, " F"]
+
+    @classmethod
+    def whole(cls, observed: Observed, shares: Shares) -> "Sample":
+        """Where a trajectory begins at each starting point."""
+        return cls(observed, shares, np.arange(len(shares.weights)))
+
+    def needed_by(self, observable: Observable) -> tuple[Observed, Shares]:
+        """What an observable needs: where that are trajectories, of the points that these begin at."""
+        if not observable.along or len(self.begun) == len(self.shares.weights):
+            return self.observed, self.shares
+        at_start = {name: values[self.begun] for name, values in self.observed.at_start.items()}
+        return Observed(self.observed.along, at_start), self.shares.among(self.begun)
 
 
 def evaluate(observable: Observable, statistics: Float[Array, " S *C"], shares: Shares) -> Evaluation:
@@ -48,8 +75,7 @@ def evaluate(observable: Observable, statistics: Float[Array, " S *C"], shares: 
 def evaluate_state(
     observables: Mapping[str, Observable],
     weights: Mapping[str, float],
-    observed: Observed,
-    shares: Shares,
+    sample: Sample,
     kelvin: float,
 ) -> StateObjective:
     """Evaluate all observables of a state.
@@ -57,22 +83,23 @@ def evaluate_state(
     Arguments:
         observables: by name.
         weights: of the observables in the objective, by name.
-        observed: of all starting points of the state.
-        shares: of the starting points in averages.
+        sample: of all starting points of the state.
         kelvin: temperature, K.
     """
-    dtype = jax.tree.leaves(observed)[0].dtype
-    shares = replace(shares, weights=jnp.asarray(shares.weights, dtype))
-    statistics = {name: jax.jit(observable.statistic)(observed) for name, observable in observables.items()}
-    observables = {
-        name: settled(each, *shares.chain_means(statistics[name])) for name, each in observables.items()
-    }
-    evaluations = {name: evaluate(each, statistics[name], shares) for name, each in observables.items()}
+    dtype = jax.tree.leaves(sample.observed)[0].dtype
+    shares = replace(sample.shares, weights=jnp.asarray(sample.shares.weights, dtype))
+    evaluations, as_settled = {}, {}
+    for name, observable in observables.items():
+        observed, own = replace(sample, shares=shares).needed_by(observable)
+        statistics = jax.jit(observable.statistic)(observed)
+        as_settled[name] = settled(observable, *own.chain_means(statistics))
+        evaluations[name] = evaluate(as_settled[name], statistics, own)
     return StateObjective(
         weights=np.asarray(shares.weights),
-        coefficients=_coefficients(shares.weights, evaluations, weights, kelvin),
-        abscissae={name: observable.abscissa for name, observable in observables.items()},
-        targets={name: observable.target for name, observable in observables.items()},
+        begun=sample.begun,
+        coefficients=_coefficients(shares.weights, sample.begun, evaluations, weights, kelvin),
+        abscissae={name: observable.abscissa for name, observable in as_settled.items()},
+        targets={name: observable.target for name, observable in as_settled.items()},
         evaluations=evaluations,
     )
 
@@ -101,13 +128,32 @@ def with_evaluations(
         weights: of the observables in the objective, by name.
         kelvin: temperature of the state, K.
     """
-    coefficients = _coefficients(jnp.asarray(state.weights), evaluations, weights, kelvin)
+    coefficients = _coefficients(jnp.asarray(state.weights), state.begun, evaluations, weights, kelvin)
     return replace(state, coefficients=coefficients, evaluations=dict(evaluations))
 
 
 def _coefficients(
-    shares: jax.Array, evaluations: Mapping[str, Evaluation], weights: Mapping[str, float], kelvin: float
+    shares: jax.Array,
+    begun: np.ndarray,
+    evaluations: Mapping[str, Evaluation],
+    weights: Mapping[str, float],
+    kelvin: float,
 ) -> np.ndarray:
     """In the ensemble part of the gradient [S], or of the energies of atoms [S, N], 1/eV."""
-    contributions = sum(weights[name] * each.contributions for name, each in evaluations.items())
+    contributions = sum(
+        weights[name] * _of_all(each.contributions, np.asarray(shares), begun)
+        for name, each in evaluations.items()
+    )
     return np.asarray(ensemble_coefficients(shares, jnp.asarray(contributions), kelvin))
+
+
+def _of_all(
+    contributions: Float[np.ndarray, " C *N"], shares: Float[np.ndarray, " S"], begun: Int[np.ndarray, " F"]
+) -> Float[np.ndarray, " S *N"]:
+    """Contributions of some points to an average over these, as ones of all points to one over all."""
+    if len(contributions) == len(shares):
+        return contributions
+    own = shares[begun]
+    result = np.zeros((len(shares), *contributions.shape[1:]), contributions.dtype)
+    result[begun] = (contributions - np.tensordot(own, contributions, 1) / own.sum()) / own.sum()
+    return result

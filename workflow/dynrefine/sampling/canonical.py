@@ -70,7 +70,7 @@ def sample_ensemble(
     recorded, cells = np.asarray(chains.positions), np.asarray(chains.cells)
     every = recorded.shape[1] // samples
     chosen, chosen_cells = (
-        each[:, every - 1 :: every][:, :samples].swapaxes(0, 1).reshape(-1, *each.shape[2:])
+        each[:, every - 1 :: every][:, :samples][:, ::-1].swapaxes(0, 1).reshape(-1, *each.shape[2:])
         for each in (recorded, cells)
     )
     drawn = drawn_velocities(velocity_key, system, kelvin, len(chosen))

@@ -97,13 +97,15 @@ def run_trajectories(
         CampaignError: the dynamics blew up, drifted in energy or left the bounds of the temperature.
     """
     starts = ensemble.starts(potential.dtype)
+    begun = settings.ensemble.trajectories_per_replica
+    first = len(starts.positions) if begun is None else begun * len(ensemble.chain_positions)
     along, at_start = (Observer.of(names, surfaces) for names in (settings.along, settings.at_start))
     units = along.units | at_start.units
     if settings.of_atoms:
         along = along.by_atom()
     times = observation_times(settings.trajectory, depth)
     own = simulation_of(potential, ensemble, settings, times, (along, at_start))
-    legs = run_legs(own, starts)
+    legs = run_legs(own, starts.first(first))
     observed = observe_starts(own, starts)
     energies = np.asarray(legs.energies)
     series = {name: np.asarray(values) for name, values in legs.series.items()}

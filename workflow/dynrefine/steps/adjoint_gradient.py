@@ -42,7 +42,7 @@ def adjoint_gradient(job: Job, settings: AdjointGradient) -> None:
     depth = adjoint_depth(settings.gradient.depth, job.inputs.horizon)
     times = observation_times(settings.trajectory, depth).kept_part()
     count = len(ensemble.positions)
-    followed = slice(settings.gradient.replicas)
+    followed = slice(settings.gradient.replicas or len(trajectories.temperatures))
     weighing = Weighing(
         *(jnp.asarray(each, dtype) for each in state.of_chunk(number, count)),
         len(ensemble.chain_positions),

@@ -150,11 +150,18 @@ def error_bars(key: str, sampling: SharedSampling) -> Iterator[str]:
 
 def followed(config: Config) -> Iterator[str]:
     """More trajectories for the gradient than there are, or a check that sees no force."""
-    points = config.ensemble.replicas * config.ensemble.samples_per_replica
-    if config.gradient.replicas is not None and config.gradient.replicas > points:
+    sampling = config.ensemble
+    begun = sampling.trajectories_per_replica or sampling.samples_per_replica
+    if begun > sampling.samples_per_replica:
+        yield sentence(
+            f"ensemble.trajectories_per_replica is {begun}",
+            f"at most ensemble.samples_per_replica, {sampling.samples_per_replica}",
+            "lower it or raise that",
+        )
+    if config.gradient.replicas is not None and config.gradient.replicas > sampling.replicas * begun:
         yield sentence(
             f"gradient.replicas is {config.gradient.replicas}",
-            f"at most the {points} starting points of a chunk",
+            f"at most the {sampling.replicas * begun} trajectories of a chunk",
             "lower it or raise ensemble.replicas",
         )
     trajectory, steps = config.trajectory, config.gradient.check.steps
