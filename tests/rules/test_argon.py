@@ -1,7 +1,8 @@
 """The files of the finished campaign of liquid argon against the same numbers computed otherwise, in plain NumPy.
 
 The campaign computes in double precision; its two states differ in temperature and volume, its observables in weight,
-and the adjoint follows three of the four starting points of each chunk less far than the trajectories go.
+trajectories begin at four of the six starting points of each chunk, and the adjoint follows three of these, less far
+than they go.
 """
 
 import re
@@ -110,10 +111,24 @@ class State:
         velocities = self.liquid.velocities(parameters, *start, frames, STRIDE, TIMESTEP)
         return green_kubo(autocorrelation(in_order_of_time(velocities), LAGS), INTERVAL)
 
+    def points(self, name: str) -> np.ndarray:
+        """Numbers of the starting points over which an observable is averaged."""
+        numbers = np.arange(len(self.starts)).reshape(len(self.ensembles), -1)
+        return numbers[:, : len(self.trajectories[0].temperatures) if name == "diffusion" else None].ravel()
+
+    def shares(self, name: str) -> np.ndarray:
+        """What these count in the average."""
+        weights = self.weights[self.points(name)]
+        return weights / weights.sum()
+
+    def averages(self) -> dict[str, float]:
+        return {name: self.shares(name) @ each for name, each in self.contributions().items()}
+
     def contributions(self) -> dict[str, np.ndarray]:
-        """What each starting point contributes to the averages [S]."""
+        """What each of these starting points contributes to the averages."""
+        begun = [self.starts[number] for number in self.points("diffusion")]
         return {
-            "diffusion": np.array([self.diffusion(self.parameters, start, FRAMES) for start in self.starts]),
+            "diffusion": np.array([self.diffusion(self.parameters, start, FRAMES) for start in begun]),
             "pressure": np.array([self.liquid.virial_pressure(self.parameters, x) for x, _ in self.starts]),
         }
 
@@ -129,16 +144,18 @@ class State:
 
     def coefficients(self, names: Iterable[str] = OBSERVABLES) -> np.ndarray:
         """-β w (l - <l>) of each starting point [S], 1/eV, where these observables are fitted."""
-        contributions, weights = self.contributions(), self.weights
-        slopes = self.losses_and_slopes({name: weights @ each for name, each in contributions.items()})
-        linear = sum(slopes[name][1] * contributions[name] for name in names)
-        return -weights * (linear - weights @ linear) / (BOLTZMANN * self.kelvin)
+        slopes, result = self.losses_and_slopes(self.averages()), np.zeros(len(self.starts))
+        for name, contributions in self.contributions().items():
+            if name in names:
+                shares = self.shares(name)
+                centred = contributions - shares @ contributions
+                result[self.points(name)] -= slopes[name][1] * shares * centred / (BOLTZMANN * self.kelvin)
+        return result
 
     def rows(self, frames: int = FOLLOWED_FRAMES) -> np.ndarray:
         """The gradient from fixed starting points, those followed for so many frames [chunks, FOLLOWED, 2]."""
         weights = self.weights
-        averages = {name: weights @ each for name, each in self.contributions().items()}
-        slopes = {name: slope for name, (_, slope) in self.losses_and_slopes(averages).items()}
+        slopes = {name: slope for name, (_, slope) in self.losses_and_slopes(self.averages()).items()}
         each = len(weights) // len(CHUNKS)
         followed = [number for number in range(len(weights)) if number % each < FOLLOWED]
 
@@ -291,9 +308,11 @@ def test_trajectories_are_those_of_velocity_verlet(anywhere):
     frames = anywhere.trajectories[0].series["velocities"].shape[2]
     series = np.concatenate([chunk.series["velocities"] for chunk in anywhere.trajectories])
     statics = np.concatenate([chunk.at_start["virial_pressure"] for chunk in anywhere.trajectories])
-    for (x, v), velocities, virial in zip(anywhere.starts, series, statics, strict=True):
-        expected = anywhere.liquid.velocities(anywhere.parameters, x, v, frames, STRIDE, TIMESTEP)
+    for number, velocities in zip(anywhere.points("diffusion"), series, strict=True):
+        start = anywhere.starts[number]
+        expected = anywhere.liquid.velocities(anywhere.parameters, *start, frames, STRIDE, TIMESTEP)
         np.testing.assert_allclose(velocities, expected, atol=1e-9 * np.abs(expected).max())
+    for (x, _), virial in zip(anywhere.starts, statics, strict=True):
         assert virial == pytest.approx(anywhere.liquid.virial_pressure(anywhere.parameters, x), rel=1e-9)
 
 
@@ -319,7 +338,7 @@ def test_the_objective_is_that_of_the_trajectories(of_iteration):
     assert table.index.tolist() == [(name, state) for state in STATES for name in OBSERVABLES]
     np.testing.assert_allclose(written.weights, own.weights, rtol=1e-5)
     contributions = own.contributions()
-    averages = {name: own.weights @ each for name, each in contributions.items()}
+    averages = own.averages()
     for name, (loss, slope) in own.losses_and_slopes(averages).items():
 
         def loss_of(average, name=name):
@@ -328,7 +347,7 @@ def test_the_objective_is_that_of_the_trajectories(of_iteration):
         row = table.loc[name, label]
         assert row.loss == pytest.approx(loss, rel=1e-5)
         assert row.standard_error == pytest.approx(
-            jackknife(contributions[name], own.weights, loss_of), rel=1e-5
+            jackknife(contributions[name], own.shares(name), loss_of), rel=1e-5
         )
         assert row.weight == OBSERVABLES[name]["weight"]
         per_weight = (contributions[name] - contributions[name].mean()) * slope / OBSERVABLES[name]["weight"]
