@@ -145,14 +145,14 @@ def _of_near_atoms(
     observable: Observable, evaluation: Evaluation, sample: Sample, around: Surroundings
 ) -> Evaluation:
     """An evaluation with the contributions of the surroundings of each atom."""
-    observed, _ = sample.needed_by(observable)
-    own = around.at(sample.begun) if observable.along else around
+    observed, _ = sample.averaged_by(observable)
+    own = around.at(sample.points_of(observable))
     return replace(evaluation, contributions=near_contributions(observable, evaluation, observed, own))
 
 
 def _begun(ensembles: Sequence[Ensemble], trajectories: Sequence[Trajectories]) -> Int[np.ndarray, " F"]:
     """The numbers of the starting points of a state that trajectories begin at, the first ones of each chunk."""
-    firsts = np.cumsum([0, *(len(each.positions) for each in ensembles)])
+    firsts = np.cumsum([0, *(len(each.positions) for each in ensembles[:-1])])
     return np.concatenate(
-        [first + np.arange(len(each.positions)) for first, each in zip(firsts, trajectories, strict=False)]
+        [first + np.arange(len(each.positions)) for first, each in zip(firsts, trajectories, strict=True)]
     )

@@ -59,7 +59,7 @@ class Surroundings:
         )
         return cls(positions, cells, radius)
 
-    def at(self, chosen: Int[np.ndarray, " F"]) -> "Surroundings":
+    def at(self, chosen: slice | Int[np.ndarray, " F"]) -> "Surroundings":
         """In some of the starting points."""
         return replace(self, positions=self.positions[chosen], cells=self.cells[chosen])
 
@@ -88,8 +88,10 @@ def near_contributions(
         observed: of the points that it was evaluated by, with what the atoms contribute where that is known.
         surroundings: of the atoms there.
     """
-    cotangent = jnp.asarray(evaluation.cotangent)
     parts = _parts(observable, observed.along)
+    if not parts:  # all of it counts with all atoms
+        return np.repeat(evaluation.contributions[:, None], surroundings.positions.shape[1], axis=1)
+    cotangent = jnp.asarray(evaluation.cotangent)
 
     def linearised(observed: Observed, cotangent: jax.Array) -> jax.Array:
         statistic = observable.statistic(observed)

@@ -34,12 +34,17 @@ class Sample:
         """Where a trajectory begins at each starting point."""
         return cls(observed, shares, np.arange(len(shares.weights)))
 
-    def needed_by(self, observable: Observable) -> tuple[Observed, Shares]:
-        """What an observable needs: where that are trajectories, of the points that these begin at."""
-        if not observable.along or len(self.begun) == len(self.shares.weights):
+    def points_of(self, observable: Observable) -> slice | Int[np.ndarray, " F"]:
+        """The starting points that an observable is averaged over: where it needs trajectories, those with one."""
+        return self.begun if observable.along and len(self.begun) < len(self.shares.weights) else slice(None)
+
+    def averaged_by(self, observable: Observable) -> tuple[Observed, Shares]:
+        """What was observed at these points, and what they count in the average."""
+        points = self.points_of(observable)
+        if isinstance(points, slice):
             return self.observed, self.shares
-        at_start = {name: values[self.begun] for name, values in self.observed.at_start.items()}
-        return Observed(self.observed.along, at_start), self.shares.among(self.begun)
+        at_start = {name: values[points] for name, values in self.observed.at_start.items()}
+        return Observed(self.observed.along, at_start), self.shares.among(points)
 
 
 def evaluate(observable: Observable, statistics: Float[Array, " S *C"], shares: Shares) -> Evaluation:
@@ -90,7 +95,7 @@ def evaluate_state(
     shares = replace(sample.shares, weights=jnp.asarray(sample.shares.weights, dtype))
     evaluations, as_settled = {}, {}
     for name, observable in observables.items():
-        observed, own = replace(sample, shares=shares).needed_by(observable)
+        observed, own = replace(sample, shares=shares).averaged_by(observable)
         statistics = jax.jit(observable.statistic)(observed)
         as_settled[name] = settled(observable, *own.chain_means(statistics))
         evaluations[name] = evaluate(as_settled[name], statistics, own)

@@ -13,7 +13,7 @@ from dynrefine.steps.loading import load_potential, load_surfaces
 
 
 def run_trajectories(job: Job, settings: RunTrajectories) -> None:
-    """Run constant-energy trajectories both ways in time from every starting point of a chunk."""
+    """Run constant-energy trajectories both ways in time from starting points of a chunk."""
     potential = load_potential(job, settings)
     if "iteration" in job.wildcards and potential.converged:
         write_passed_through(job.outputs.trajectories, "trajectories")
