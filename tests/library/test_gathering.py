@@ -40,7 +40,9 @@ HYDROGEN = {"280K": [1, 2], "350K_0.9": [0, 1, 3, 4], "350K_0.8": [1, 3]}
 TARGETS = {"280K": (2.0, 100.0), "350K_0.9": (3.1, -400.0), "350K_0.8": (4.2, 100.0)}  # 1e-9 m²/s, bar
 WEIGHTS = {"280K": (3.0, 0.25), "350K_0.9": (0.5, 0.25), "350K_0.8": (3.0, 0.25)}
 VISCOSITIES = {"280K": 0.5, "350K_0.9": 0.5, "350K_0.8": 0.3}  # mPa s
-INTERVAL, FRAMES, STARTS = 2.0, 6, 3  # fs, frames each way in time, starting points of each of two chunks
+INTERVAL, FRAMES = 2.0, 6  # fs, frames each way in time
+STARTS, FOLLOWED = 3, 2  # starting points of each of two chunks, and trajectories from the first of them
+BEGUN = np.tile(np.arange(STARTS) < FOLLOWED, 2)
 OBSERVABLES = Observables(
     diffusion=DiffusionSettings(
         element="H",
@@ -75,11 +77,11 @@ def chunk(label, seed):
         generator.uniform(0.0, 5.0, (STARTS, atoms, 3)),
         energies_by_potential=np.array([[1.0], [-2.0]]) + generator.normal(0.0, 0.02, (2, STARTS)),
     )
-    velocities = generator.normal(0.0, 0.02, (STARTS, 2, FRAMES, atoms, 3))
+    velocities = generator.normal(0.0, 0.02, (FOLLOWED, 2, FRAMES, atoms, 3))
     velocities[:, 1, 0] = velocities[:, 0, 0]
-    nothing = np.zeros(0)
+    ends, nothing = np.zeros((FOLLOWED, 2, atoms, 3)), np.zeros((FOLLOWED, 2))
     statics = {"virial_pressure": generator.normal(-2000.0, 3000.0, STARTS)}
-    return ensemble, Trajectories({"velocities": velocities}, nothing, nothing, nothing, nothing, statics)
+    return ensemble, Trajectories({"velocities": velocities}, ends, ends, nothing, nothing, statics)
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +100,7 @@ def objective(chunks):
 
 
 def statistics_of(chunks, label):
-    """Velocity autocorrelation of the hydrogen atoms [S, 6] and virial pressure [S] of the starting points."""
+    """Velocity autocorrelation of the hydrogen atoms [F, 6] and virial pressure [S] of the starting points."""
     correlations, pressures = [], []
     for _, trajectories in chunks[label]:
         pressures += list(trajectories.at_start["virial_pressure"])
@@ -121,7 +123,7 @@ def expected_from(chunks, label, change=0.0, energies=0.0):
     former, present = np.concatenate([own.energies_by_potential for own, _ in chunks[label]], axis=1)
     factors = np.exp(-(present - former + 3.0 + change * energies) / (BOLTZMANN * kelvin))
     correlations, virials = statistics_of(chunks, label)
-    correlation = factors @ correlations / factors.sum()
+    correlation = factors[BEGUN] @ correlations / factors[BEGUN].sum()
     integral = INTERVAL * (np.sum(correlation) - 0.5 * (correlation[0] + correlation[-1]))
     edge = volume ** (1 / 3) * 1e-10
     correction = 1e9 * 2.837297 * 1.380649e-23 * kelvin / (6 * np.pi * 1e-3 * VISCOSITIES[label] * edge)
