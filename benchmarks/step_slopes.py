@@ -1,6 +1,6 @@
 """Whether the steps of a refinement were too long: the slope of the objective along each, where it begins and ends.
 
-    python benchmarks/step_slopes.py config/water.yaml config/dipole/water.yaml
+    python benchmarks/step_slopes.py config/water.yaml
 
 Both are from the gradients of their iterations, without the anchor, with standard errors, times the step: what the
 objective would change by along all of it, by surface that moved. A step that ends where the slope has turned round

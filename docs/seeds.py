@@ -1,10 +1,10 @@
 """Put runs of a campaign with different seeds side by side, with their mean and spread.
 
-    python docs/seeds.py docs/results/water-dipole:initial docs/results/water-2:refined \\
-        docs/results/water-3:refined -o docs/results/water/seeds.csv
+    python docs/seeds.py docs/results/water16-thorough:refined docs/results/water16-thorough-2:refined \\
+        docs/results/water16-thorough-3:refined -o docs/results/water16-thorough/seeds.csv
 
-A run is a folder that docs/results.py wrote, and a stage: what the first run refined is where the one in water-dipole
-begins. The spread is the standard deviation from run to run, in which the noise of each run is.
+A run is a folder that docs/results.py wrote, and a stage. The spread is the standard deviation from run to run, in
+which the noise of each run is.
 """
 
 import argparse

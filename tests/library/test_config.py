@@ -801,8 +801,8 @@ def test_files_on_top_of_each_other_are_merged_as_snakemake_does(names):
     assert (together.ensemble.masses["H"], "raman" in together.all_properties()) == (3.0, True)
 
 
-@pytest.mark.parametrize("names", [("water", "dipole/water", "quantum/water"), ("config",)])
-def test_dipole_surfaces_are_refined_on_top_of_the_campaigns_of_water(names):
+@pytest.mark.parametrize("names", [("water", "quantum/water"), ("config",)])
+def test_campaigns_of_water_refine_their_dipole_surfaces(names):
     together = load_config(read_together([ROOT / f"config/{name}.yaml" for name in names]))
     assert list(together.refined_surfaces()) == ["dipole"]
     assert list(together.joined().potential.surfaces) == ["potential", "dipole"]
