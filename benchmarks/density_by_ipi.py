@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from ase import Atoms
 from ase.io import read, write
-from sampled import sampled
+from sampled import sampled, sampling_settings
 
 from dynrefine.campaign.numerics import configure_numerics
 from dynrefine.config.dynamics import ReusedSettings, State
@@ -99,7 +99,8 @@ def by_sampler(frames: list[Atoms], options: argparse.Namespace) -> np.ndarray:
         masses=options.masses,
     )
     model = read_surfaces(options.potential)["potential"].cast(jnp.dtype(options.precision))
-    return np.linalg.det(sampled(model, frames, state, ensemble, options.seed).recorded_cells).T
+    settings = sampling_settings(model, state, ensemble)
+    return np.linalg.det(sampled(model, frames, settings, options.seed).recorded_cells).T
 
 
 METHODS = {"i-PI": by_ipi, "sampler": by_sampler}

@@ -15,19 +15,19 @@ from dynrefine.registry import plug_in
 from dynrefine.sampling.initial_configurations import Configurations
 
 
-def sampled(
-    model: Model, frames: Sequence[Atoms], state: State, ensemble: ReusedSettings, seed: int
-) -> Ensemble:
-    """Chains at a potential, one from each of these frames, which are of the same atoms."""
-    elements = [Element.model_validate(each) for each in model.settings["elements"]]
-    symbols = [element.symbol for element in elements]
+def sampling_settings(model: Model, state: State, ensemble: ReusedSettings) -> SampleEnsemble:
+    """Of chains at a potential."""
     own = {key: value for key, value in model.settings.items() if key != "elements"}
-    settings = SampleEnsemble(
-        potential=surface_settings(own), elements=elements, state=state, ensemble=ensemble
-    )
+    elements = [Element.model_validate(each) for each in model.settings["elements"]]
+    return SampleEnsemble(potential=surface_settings(own), elements=elements, state=state, ensemble=ensemble)
+
+
+def sampled(model: Model, frames: Sequence[Atoms], settings: SampleEnsemble, seed: int) -> Ensemble:
+    """Chains at a potential, one from each of these frames, which are of the same atoms."""
+    symbols = [element.symbol for element in settings.elements]
     starts = Configurations(
         np.array([symbols.index(symbol) for symbol in frames[0].symbols]),
         np.stack([frame.cell.array for frame in frames]),
         np.stack([frame.positions for frame in frames]),
     )
-    return plug_in("sampling", ensemble.kind).SAMPLER(model, starts, settings, seed)
+    return plug_in("sampling", settings.ensemble.kind).SAMPLER(model, starts, settings, seed)

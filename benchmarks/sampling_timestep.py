@@ -4,8 +4,8 @@
         results/water16/dataset/train.extxyz --of 0.25:1.008 1:3 2:3
 
 For each time step (fs) and mass of hydrogen (u), which its oxygen gives up: the mean energy, mean and spread of the
-distance of hydrogens from their oxygens, and how far oxygen has moved after a picosecond, which says how fast the
-structure is sampled anew; with standard errors from chains.
+distance of hydrogens from their oxygens, how far oxygen has moved after a picosecond, which says how fast the
+structure is sampled anew, and the virial pressure, -<dU/dV>; with standard errors from chains.
 """
 
 import argparse
@@ -18,22 +18,25 @@ from ase import Atoms
 from ase.data import atomic_masses, atomic_numbers
 from ase.geometry import find_mic
 from ase.io import read
-from sampled import sampled
+from sampled import sampled, sampling_settings
 
 from dynrefine.campaign.numerics import configure_numerics
 from dynrefine.config.dynamics import ReusedSettings, State
+from dynrefine.config.steps import SampleEnsemble
 from dynrefine.dynamics.langevin import RECORD_INTERVAL
 from dynrefine.files.ensembles import Ensemble
 from dynrefine.files.models import Model, read_surfaces
+from dynrefine.quantities.base import Observer
+from dynrefine.sampling.records import observe_records
 from dynrefine.statistics import standard_error
 
 HYDROGEN, OXYGEN = (atomic_masses[atomic_numbers[symbol]] for symbol in "HO")
 
 
-def chains(
-    options: argparse.Namespace, model: Model, frame: Atoms, timestep: float, hydrogen: float
-) -> Ensemble:
-    """Sampled with this time step and mass, beside the same friction."""
+def settings_of(
+    options: argparse.Namespace, model: Model, timestep: float, hydrogen: float
+) -> SampleEnsemble:
+    """Sampling with this time step and mass, beside the same friction."""
     ensemble = ReusedSettings(
         replicas=options.chains,
         samples_per_replica=1,
@@ -44,7 +47,7 @@ def chains(
         masses={"H": hydrogen, "O": OXYGEN - 2.0 * (hydrogen - HYDROGEN)},
     )
     state = State(temperature=options.temperature, density=1.0)
-    return sampled(model, [frame] * options.chains, state, ensemble, options.seed)
+    return sampling_settings(model, state, ensemble)
 
 
 def bonds(positions: np.ndarray, frame: Atoms) -> np.ndarray:
@@ -56,8 +59,8 @@ def bonds(positions: np.ndarray, frame: Atoms) -> np.ndarray:
     return lengths.reshape(vectors.shape[:-1])
 
 
-def row(ensemble: Ensemble, frame: Atoms) -> dict[str, float]:
-    """What the table has of these chains."""
+def row(ensemble: Ensemble, frame: Atoms, pressures: np.ndarray) -> dict[str, float]:
+    """What the table has of these chains and of their virial pressures [R, records]."""
     positions = ensemble.recorded_positions
     oxygen = positions[:, :, frame.symbols == "O"]
     later = round(1e3 / RECORD_INTERVAL)
@@ -68,6 +71,7 @@ def row(ensemble: Ensemble, frame: Atoms) -> dict[str, float]:
         "O-H (Å)": lengths.mean(axis=(0, 2)),
         "spread of O-H (Å)": lengths.std(axis=(0, 2)),
         "O moved in 1 ps (Å²)": moved.mean(axis=(0, 2)),
+        "virial pressure (bar)": pressures.mean(axis=1),
     }
     found = {}
     for name, values in by_chain.items():
@@ -91,10 +95,14 @@ def main() -> None:
     configure_numerics("float32")
     model = read_surfaces(options.potential)["potential"].cast(jnp.float32)
     frame = read(options.frame)
+    observer = Observer.of(["virial_pressure"], {})
     rows = []
     for each in options.of:
         timestep, hydrogen = map(float, each.split(":"))
-        found = row(chains(options, model, frame, timestep, hydrogen), frame)
+        settings = settings_of(options, model, timestep, hydrogen)
+        ensemble = sampled(model, [frame] * options.chains, settings, options.seed)
+        pressures = observe_records(model, ensemble, settings, observer)["virial_pressure"]
+        found = row(ensemble, frame, np.asarray(pressures))
         rows.append({"time step (fs)": timestep, "mass of H (u)": hydrogen} | found)
         print(pd.DataFrame(rows).to_csv(index=False, float_format="%.5g"), flush=True)
 
