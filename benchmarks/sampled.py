@@ -5,10 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from ase import Atoms
 
-from dynrefine.config.data import Element
 from dynrefine.config.dynamics import ReusedSettings, State
 from dynrefine.config.steps import SampleEnsemble
-from dynrefine.config.surfaces import surface_settings
+from dynrefine.config.surfaces.joined import settings_in_file
 from dynrefine.files.ensembles import Ensemble
 from dynrefine.files.models import Model
 from dynrefine.registry import plug_in
@@ -17,9 +16,8 @@ from dynrefine.sampling.initial_configurations import Configurations
 
 def sampling_settings(model: Model, state: State, ensemble: ReusedSettings) -> SampleEnsemble:
     """Of chains at a potential."""
-    own = {key: value for key, value in model.settings.items() if key != "elements"}
-    elements = [Element.model_validate(each) for each in model.settings["elements"]]
-    return SampleEnsemble(potential=surface_settings(own), elements=elements, state=state, ensemble=ensemble)
+    potential, elements = settings_in_file(model.settings)
+    return SampleEnsemble(potential=potential, elements=elements, state=state, ensemble=ensemble)
 
 
 def sampled(model: Model, frames: Sequence[Atoms], settings: SampleEnsemble, seed: int) -> Ensemble:

@@ -215,9 +215,7 @@ def model_of(content: ArrayFile) -> Model:
     """The model that a file holds, as it describes itself."""
     metadata = dict(content.metadata)
     found = metadata.pop("settings")
-    own = {name: value for name, value in found.items() if name != "elements"}
-    elements = [Element.model_validate(element) for element in found["elements"]]
-    architecture = _architecture(settings_in_file(own), elements)
+    architecture = _architecture(*settings_in_file(found))
     template = jax.eval_shape(architecture.initial_parameters, jax.random.key(0))
     paths, structure = jax.tree_util.tree_flatten_with_path(template)
     names = [parameter_name(key) for key, _ in paths]

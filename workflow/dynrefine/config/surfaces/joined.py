@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, SerializeAsAny, Tag
 
+from dynrefine.config.data import Element
 from dynrefine.config.surfaces import PotentialSettings, surface_settings
 from dynrefine.config.surfaces.base import SurfaceSettings
 
@@ -48,6 +49,9 @@ SimulatedPotential = Annotated[
 ]
 
 
-def settings_in_file(values: Mapping[str, Any]) -> SurfaceSettings:
-    """The settings of a surface or of a joined potential, as a file of a model holds them."""
-    return JoinedSettings.model_validate(values) if values.get("kind") == JOINED else surface_settings(values)
+def settings_in_file(description: Mapping[str, Any]) -> tuple[SurfaceSettings, list[Element]]:
+    """The settings of a surface or joined potential and the elements that a model describes itself by."""
+    own = {name: value for name, value in description.items() if name != "elements"}
+    elements = [Element.model_validate(element) for element in description["elements"]]
+    joined = own.get("kind") == JOINED
+    return JoinedSettings.model_validate(own) if joined else surface_settings(own), elements
