@@ -484,6 +484,11 @@ DOWNLOAD = {"url": "https://example.org/frames.extxyz", "path": "data/frames.ext
             )
             for section in ("training", "dipole_training")
         ),
+        (
+            minimal,
+            {"surfaces": {"dipole": {"surface": {"kind": "dipole"}}}, "dipole": {"file": "dipole.npz"}},
+            ["dipole.file is given beside surfaces.dipole", "surfaces.dipole.surface.file: move it there"],
+        ),
         (minimal, {"states": TWICE}, ["states lists the same temperature and density", "differ by a kelvin"]),
         (
             minimal,

@@ -145,11 +145,18 @@ def test_the_loss_is_relative_to_a_liquid_without_structure_and_weighted_by_the_
     expected = np.sum(((g - target) / error)[inside] ** 2) / np.sum(((target - 1) / error)[inside] ** 2)
     assert observable.loss(jnp.asarray(g)) == pytest.approx(expected)
     assert observable.loss(jnp.ones(6)) == pytest.approx(1.0)
-    assert observable.detail(jnp.asarray(g))["first maximum"] == pytest.approx([7.0])
-    nearby = rdf(measured[:3], pair=["O", "O"], longest=3.0, bin=0.5, range=[0.5, 2.0])  # measured up to 2 Å
-    assert nearby.detail(jnp.asarray(g))["first maximum"] == pytest.approx([3.0])
+    # the maximum is that of the distances that count
+    assert observable.detail(jnp.asarray(g))["first maximum"] == pytest.approx([1.8])
     told = observable.details["first maximum"]
     assert (told.target, told.target_error) == (pytest.approx([2.0]), 0.1)
+    nearby = rdf(measured[:3], pair=["O", "O"], longest=3.0, bin=0.5)  # measured up to 2 Å
+    assert nearby.detail(jnp.asarray(g))["first maximum"] == pytest.approx([3.0])
+    # even where nothing was measured, bonds can be left out
+    unmeasured = rdf(pair=["O", "O"], longest=3.0, bin=0.5, range=[0.5, 2.0])
+    assert unmeasured.detail(jnp.asarray(g))["first maximum"] == pytest.approx([1.8])
+    assert np.isnan(unmeasured.details["first maximum"].target)
+    within = rdf(measured, pair=["O", "O"], longest=3.0, bin=0.5, range=[1.2, 3.0])
+    assert within.details["first maximum"].target == pytest.approx([1.0])
     # without errors all distances count alike
     plain = rdf(measured * [1.0, 1.0, np.nan], pair=["O", "O"], longest=3.0, bin=0.5, range=[0.5, 2.0])
     expected = np.sum((g - target)[inside] ** 2) / np.sum((target - 1)[inside] ** 2)

@@ -1,10 +1,11 @@
 """Radial distribution function g(r) of a pair of elements."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from dynrefine.config.properties.structure import FINEST_BIN, RadialDistributionSettings
 from dynrefine.files.trajectories import Observed
@@ -20,14 +21,16 @@ class RadialDistribution:
         abscissa: middles of the bins, Å.
         target: measured g there; NaN where nothing was measured.
         weights: of the squared differences in the loss; NaN where nothing was measured at all.
+        counted: which bins count: those in the range, of what was measured, if anything was.
         pair: number of the pair in the quantity.
         fine: bins of the quantity in one of these.
-        details: the height of the first maximum, of what was measured.
+        details: the height of the first maximum, of what counts.
     """
 
     abscissa: Float[np.ndarray, " W"]
     target: Float[np.ndarray, " W"]
     weights: Float[np.ndarray, " W"]
+    counted: Bool[np.ndarray, " W"]
     pair: int
     fine: int
     details: dict[str, Detail]
@@ -51,19 +54,17 @@ class RadialDistribution:
         bins = min(round(settings.longest / settings.bin), BINS // fine)
         abscissa = settings.bin * (np.arange(bins) + 0.5)
         target, error = measured_at(abscissa, measured)
-        first_maximum = np.nan, np.nan
-        if measured is not None:
-            highest = measured[np.argmax(measured[:, 1])]
-            first_maximum = float(highest[1]), float(highest[2])
-        first, last = settings.range or (0.0, settings.longest)
+        ends = settings.range or (0.0, settings.longest)
+        counted = _within(abscissa, ends)
         kinds = sorted(conditions.elements.index(symbol) for symbol in settings.pair)
         return cls(
             abscissa,
             target,
-            loss_weights(target, error, (abscissa >= first) & (abscissa <= last)),
+            loss_weights(target, error, counted),
+            counted & np.isfinite(target) if measured is not None else counted,
             pairs_of(len(conditions.elements)).index((kinds[0], kinds[1])),
             fine,
-            {"first maximum": Detail.number(("first maximum of g(r)", "1"), *first_maximum)},
+            {"first maximum": Detail.number(("first maximum of g(r)", "1"), *_highest(measured, ends))},
         )
 
     def statistic(self, observed: Observed) -> Float[Array, "*leading W"]:
@@ -79,13 +80,25 @@ class RadialDistribution:
         return mean
 
     def detail(self, mean: Float[Array, " W"]) -> dict[str, Array]:
-        """What is shown beside it, where g(r) was measured, if at all: some measurements leave bonds out."""
-        measured = np.isfinite(self.target)
-        return {"first maximum": jnp.max(mean[measured if measured.any() else slice(None)])[None]}
+        """What is shown beside it, of the distances that count: some measurements leave bonds out."""
+        return {"first maximum": jnp.max(mean, where=self.counted, initial=0.0)[None]}
 
     def loss(self, mean: Float[Array, " W"]) -> Float[Array, ""]:
         """Σ w (g - measured)² / Σ w (measured - 1)²: one without structure; w = 1/error² where that is known."""
         return weighted_loss(mean, self.target, self.weights)
+
+
+def _within(distances: Float[np.ndarray, " N"], ends: Sequence[float]) -> Bool[np.ndarray, " N"]:
+    return (distances >= ends[0]) & (distances <= ends[1])
+
+
+def _highest(measured: np.ndarray | None, ends: Sequence[float]) -> tuple[float, float]:
+    """The highest g that was measured between these distances, and its standard error."""
+    rows = np.empty((0, 3)) if measured is None else measured[_within(measured[:, 0], ends)]
+    if not len(rows):
+        return np.nan, np.nan
+    _, value, error = rows[np.argmax(rows[:, 1])][:3]
+    return float(value), float(error)
 
 
 def measured_at(

@@ -19,6 +19,7 @@ def surfaces(config: Config) -> Iterator[str]:
         missing=config.potential.is_trained and config.dataset is None,
         unused=not config.potential.trained and config.dataset is not None,
     )
+    yield from _replaced(config)
     yield from _teacher(config)
     yield from _named_parameters(config)
     if config.dataset is None:
@@ -32,6 +33,16 @@ def _frames(key: str, potential: SurfaceSettings, *, missing: bool, unused: bool
     if unused:
         yield sentence(
             f"{key} is given", f"none, since the {potential.kind} potential is not trained", "remove it"
+        )
+
+
+def _replaced(config: Config) -> Iterator[str]:
+    """A file of a dipole surface that another one replaces; settings a file on top cannot take away may stay."""
+    if "dipole" in config.surfaces and config.dipole.file is not None:
+        yield sentence(
+            "dipole.file is given beside surfaces.dipole, which replaces section dipole",
+            "surfaces.dipole.surface.file",
+            "move it there, or remove it",
         )
 
 

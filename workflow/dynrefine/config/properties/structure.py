@@ -35,7 +35,7 @@ class Distances(JudgingCurve):
     bin: PositiveFloat = Field(0.1, description="Width of the bins, Å; a multiple of 0.01 Å.")
     range: Range | None = Field(
         None,
-        description="First and last distance that count in the loss, Å; null: all that were measured.",
+        description="First and last distance that count, Å; null: all that were measured.",
         examples=[[2.35, 6.0]],
     )
 
