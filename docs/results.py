@@ -6,6 +6,7 @@ Of several configurations, later ones stand on top. In docs/results/<campaign>, 
 are there:
 
     properties.csv              what was simulated, beside what was measured or what the teacher has, but for maxima
+    other_states.csv            of states that were not fitted, where fitted ones are judged too
     errors.csv                  errors on the ab initio test frames, where there are any
     teacher.csv                 parameters and forces beside the teacher's, where there is one
     covariance.csv              of the refined parameters that have names, where it was asked for
@@ -60,7 +61,7 @@ def main(configuration: str | Mapping[str, Any], folder: Path) -> None:
     bands = _bands(campaign, by_stage, properties)
     if bands is not None:
         _write(own / "bands.csv", bands)
-    _write(own / "properties.csv", properties[~properties.property.str.endswith(OF_MAXIMA)])
+    _properties(campaign, properties[~properties.property.str.endswith(OF_MAXIMA)], own)
     if campaign.dataset is not None:
         _write(own / "errors.csv", _beside(by_stage, "errors.csv", OF_ERRORS))
     if campaign.teacher is not None:
@@ -74,6 +75,17 @@ def main(configuration: str | Mapping[str, Any], folder: Path) -> None:
     if history.exists():
         _refinement(load_history(history), own)
     _seconds(results, own)
+
+
+def _properties(campaign: Config, properties: pd.DataFrame, own: Path) -> None:
+    """Properties, those of states that only judge apart, property by property and without their losses."""
+    judged, fitted = set(campaign.judged_states()), set(campaign.states_by_label())
+    apart = properties.state.isin(judged - fitted if judged & fitted else set())
+    _write(own / "properties.csv", properties[~apart])
+    if apart.any():
+        others = properties[apart & ~properties.property.str.endswith(" loss")]
+        order = others.groupby("property", sort=False).ngroup()
+        _write(own / "other_states.csv", others.iloc[np.argsort(order, kind="stable")])
 
 
 def _write(path: Path, table: pd.DataFrame) -> None:

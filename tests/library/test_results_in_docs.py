@@ -26,7 +26,9 @@ def tables(tmp_path, monkeypatch):
     settings = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
     judging = {"kind": "infrared", "target": "target.csv", "window": 1000, "bands": [{"range": [100, 4000]}]}
     judging["maxima"] = {"bend": [1500, 1800]}
+    warmer = settings["states"][0] | {"temperature": 340.0, "density": 0.979}
     settings["validation"] |= {"length": 1000, "properties": {"infrared_1ps": judging}}
+    settings["validation"]["states"] = [*settings["states"], warmer]
     initial = tmp_path / "results/water16/validation/initial"
     initial.mkdir(parents=True)
     axes = (("wavenumber", "cm⁻¹"), ("n(ν)α(ν)", "cm⁻¹"))
@@ -38,6 +40,8 @@ def tables(tmp_path, monkeypatch):
     (initial / "properties.csv").write_text(
         "property,family,role,unit,fitted,state,value,standard_error,measured,measured_error\n"
         "pressure,pressure,value,bar,False,300K,4725.98,143.774,1,\n"
+        "pressure,pressure,value,bar,False,340K,4275.2,120.6,1,\n"
+        "pressure loss,pressure,loss,1,False,340K,0.04,0.01,,\n"
         '"infrared_1ps: bend, position",infrared,value,cm⁻¹,False,300K,1651.04,1.25,1644,\n'
     )
     (initial / "errors.csv").write_text("quantity,value,unit\nforce,25.1968,meV/Å\n")
@@ -60,9 +64,11 @@ def tables(tmp_path, monkeypatch):
 
 
 def test_the_tables_have_what_there_is_of_a_campaign(tables):
-    assert tables.keys() == {"properties", "errors", "bands", "refinement", "seconds"}
+    assert tables.keys() == {"properties", "other_states", "errors", "bands", "refinement", "seconds"}
     (pressure,) = tables["properties"].to_dict("records")
     assert (pressure["initial"], pressure["initial_error"], pressure["measured"]) == (4726.0, 143.77, 1.0)
+    (pressure,) = tables["other_states"].to_dict("records")
+    assert (pressure["property"], pressure["state"], pressure["initial"]) == ("pressure", "340K", 4275.2)
     (seconds,) = tables["seconds"].to_dict("records")
     expected = {"jobs": 2, "seconds": 50.0, "compiling": 30.0, "last_job": 10.0}
     assert seconds == {"rule": "run_trajectories", "device": "cpu (cpu)"} | expected
