@@ -37,12 +37,12 @@ def _frames(key: str, potential: SurfaceSettings, *, missing: bool, unused: bool
 
 
 def _replaced(config: Config) -> Iterator[str]:
-    """A file of a dipole surface that another one replaces; settings a file on top cannot take away may stay."""
+    """A file of a dipole surface that another one replaces; other settings of it may lie below."""
     if "dipole" in config.surfaces and config.dipole.file is not None:
         yield sentence(
             "dipole.file is given beside surfaces.dipole, which replaces section dipole",
             "surfaces.dipole.surface.file",
-            "move it there, or remove it",
+            "move it there, or set it to null",
         )
 
 
