@@ -107,6 +107,15 @@ def test_a_number_has_a_loss_a_value_and_a_measurement():
     assert (curve.name, curve.state, curve.units["abscissa"]) == ("root", "300K", "fs")
 
 
+def test_what_was_not_measured_has_no_uncertainty():
+    measured = Measured(DiffusionSettings(element="O"), None)
+    unmeasured = Number(target=np.array([np.nan]))
+    findings = Findings()
+    add_judged(findings, "340K", Judged("root", measured, unmeasured, fitted=False), jnp.arange(2.0, 6.0))
+    value, _, _, *measured, _ = found_in(findings)["root", "340K"]
+    assert value == pytest.approx(np.sqrt(3.5)) and np.isnan(measured).all()
+
+
 def test_a_curve_without_a_measurement_has_no_loss_but_what_is_told_beside_it():
     samples = np.random.default_rng(2).uniform(0.0, 2.0, (6, 3))
     measured = Measured(RadialDistributionSettings(pair=["O", "O"]), None)

@@ -59,7 +59,7 @@ class Findings:
         found: Found,
         state: str,
         estimate: tuple[SupportsFloat, SupportsFloat],
-        measured: tuple[float, float] | None = None,
+        measured: tuple[float, float] = (np.nan, np.nan),
     ) -> None:
         """A row of the table.
 
@@ -67,10 +67,9 @@ class Findings:
             found: what it is.
             state: label of the state.
             estimate: value and standard error.
-            measured: measured value and its uncertainty.
+            measured: measured value and its uncertainty, which is none where the value is not known.
         """
-        value, error = estimate
-        measured_value, measured_error = measured or (np.nan, np.nan)
+        (value, error), (measured_value, measured_error) = estimate, measured
         self.rows.append(
             {
                 **asdict(found),
@@ -78,7 +77,7 @@ class Findings:
                 "value": float(value),
                 "standard_error": float(error),
                 "measured": measured_value,
-                "measured_error": measured_error,
+                "measured_error": measured_error if np.isfinite(measured_value) else np.nan,
             }
         )
 
