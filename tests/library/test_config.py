@@ -824,6 +824,19 @@ def test_the_thorough_campaign_is_the_default_one_with_more():
     assert all("298K" in each.own_targets for each in thorough.validation.properties.chosen().values())
 
 
+def test_water_is_judged_at_temperatures_with_measurements_of_their_own():
+    files = [ROOT / "config/water.yaml", ROOT / "config/temperatures/water.yaml"]
+    alone, warmer = (load_config(read_together(files[:count])) for count in (1, 2))
+    assert warmer.states == alone.states
+    assert [list(each.judged_states()) for each in (alone, warmer)] == [
+        ["298K"],
+        ["298K", "280K", "320K", "340K"],
+    ]
+    properties = warmer.validation.properties.chosen()
+    for name in ("diffusion", "einstein_diffusion", "rdf"):
+        assert set(properties[name].own_targets) == {"280K", "320K", "340K"}
+
+
 def test_a_configuration_on_top_leaves_a_surface_as_it_is(tmp_path):
     (tmp_path / "alone.yaml").write_text("optimiser: { surfaces: { dipole: null } }\n")
     together = load_config(read_together([ROOT / "config/config.yaml", tmp_path / "alone.yaml"]))
