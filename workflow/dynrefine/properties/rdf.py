@@ -1,6 +1,5 @@
 """Radial distribution function g(r) of a pair of elements."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import jax.numpy as jnp
@@ -54,8 +53,8 @@ class RadialDistribution:
         bins = min(round(settings.longest / settings.bin), BINS // fine)
         abscissa = settings.bin * (np.arange(bins) + 0.5)
         target, error = measured_at(abscissa, measured)
-        ends = settings.range or (0.0, settings.longest)
-        counted = _within(abscissa, ends)
+        counted = within(abscissa, settings.ends)
+        highest = _highest(measured, settings.ends)
         kinds = sorted(conditions.elements.index(symbol) for symbol in settings.pair)
         return cls(
             abscissa,
@@ -64,7 +63,7 @@ class RadialDistribution:
             counted & np.isfinite(target) if measured is not None else counted,
             pairs_of(len(conditions.elements)).index((kinds[0], kinds[1])),
             fine,
-            {"first maximum": Detail.number(("first maximum of g(r)", "1"), *_highest(measured, ends))},
+            {"first maximum": Detail.number(("first maximum of g(r)", "1"), *highest)},
         )
 
     def statistic(self, observed: Observed) -> Float[Array, "*leading W"]:
@@ -88,13 +87,14 @@ class RadialDistribution:
         return weighted_loss(mean, self.target, self.weights)
 
 
-def _within(distances: Float[np.ndarray, " N"], ends: Sequence[float]) -> Bool[np.ndarray, " N"]:
+def within(distances: Float[np.ndarray, " N"], ends: tuple[float, float]) -> Bool[np.ndarray, " N"]:
+    """Which distances are between these ends, or at one of them."""
     return (distances >= ends[0]) & (distances <= ends[1])
 
 
-def _highest(measured: np.ndarray | None, ends: Sequence[float]) -> tuple[float, float]:
+def _highest(measured: np.ndarray | None, ends: tuple[float, float]) -> tuple[float, float]:
     """The highest g that was measured between these distances, and its standard error."""
-    rows = np.empty((0, 3)) if measured is None else measured[_within(measured[:, 0], ends)]
+    rows = np.empty((0, 3)) if measured is None else measured[within(measured[:, 0], ends)]
     if not len(rows):
         return np.nan, np.nan
     _, value, error = rows[np.argmax(rows[:, 1])][:3]

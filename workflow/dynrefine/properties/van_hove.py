@@ -18,7 +18,7 @@ from dynrefine.files.trajectories import Observed
 from dynrefine.geometry.coordinates import to_cartesian, to_fractional
 from dynrefine.geometry.neighbours import lengths
 from dynrefine.properties.base import Conditions, weighted_loss
-from dynrefine.properties.rdf import loss_weights, measured_at
+from dynrefine.properties.rdf import loss_weights, measured_at, within
 from dynrefine.properties.scattering import amplitude
 
 
@@ -59,14 +59,13 @@ class VanHove:
         """
         abscissa = settings.bin * np.arange(1, round(settings.longest / settings.bin) + 1)
         target, error = measured_at(abscissa, measured)
-        first, last = settings.range or (0.0, settings.longest)
         of_elements = {
             symbol: float(amplitude(settings, symbol, np.zeros(1))[0]) for symbol in set(conditions.symbols)
         }
         return cls(
             abscissa,
             target,
-            loss_weights(target, error, (abscissa >= first) & (abscissa <= last)),
+            loss_weights(target, error, within(abscissa, settings.ends)),
             round(settings.time / conditions.interval),
             settings.origins,
             np.array([of_elements[symbol] for symbol in conditions.symbols]),

@@ -37,7 +37,7 @@ def _frames(key: str, potential: SurfaceSettings, *, missing: bool, unused: bool
 
 
 def _replaced(config: Config) -> Iterator[str]:
-    """A file of a dipole surface that another one replaces; other settings of it may lie below."""
+    """A file in section dipole where another surface replaces it; what else is there may be of a file below."""
     if "dipole" in config.surfaces and config.dipole.file is not None:
         yield sentence(
             "dipole.file is given beside surfaces.dipole, which replaces section dipole",

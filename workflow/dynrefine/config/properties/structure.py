@@ -39,6 +39,12 @@ class Distances(JudgingCurve):
         examples=[[2.35, 6.0]],
     )
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """First and last distance that count, Å."""
+        first, last = self.range or (0.0, self.longest)
+        return first, last
+
     def unsuitable(self, place: Place) -> Iterator[str]:
         """Bins that are too wide, and a range the wrong way round."""
         yield from super().unsuitable(place)
@@ -53,7 +59,7 @@ class Distances(JudgingCurve):
     def unsuitable_target(self, measured: Measurement) -> Iterator[str]:
         """An abscissa in another unit than Å, and distances that were not measured."""
         yield from another_unit(measured, "distances in Å", _NO_ANGSTROMS)
-        (first, last), (lowest, highest) = self.range or (0.0, self.longest), measured.abscissa[[0, -1]]
+        (first, last), (lowest, highest) = self.ends, measured.abscissa[[0, -1]]
         if max(first, lowest) >= min(last, self.longest, highest):
             yield sentence(
                 f"{measured.key} is '{measured.path}', measured from {lowest:g} to {highest:g} Å",
