@@ -22,7 +22,8 @@ from dynrefine.units import ACCELERATION, BOLTZMANN, WAVENUMBER
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")
 
-TARGET = Path(__file__).parents[2] / "workflow/data/targets/water_infrared_298K.csv"
+TARGETS = Path(__file__).parents[2] / "workflow/data/targets"
+TARGET = TARGETS / "water_infrared_298K.csv"
 CONDITIONS = Conditions(temperature=298.15, volume=1900.0, atoms=192, interval=2.0)
 SETTINGS = InfraredSettings(
     target=str(TARGET),
@@ -157,6 +158,33 @@ def test_broadening_keeps_the_area_and_a_wide_window_the_spectrum():
     # A window of 10 ps, 3 cm⁻¹ wide, adds little to a band of 60 cm⁻¹.
     fine = broaden(measured, abscissa, 5000, 2.0)
     np.testing.assert_allclose(fine, np.interp(abscissa, *measured.T), atol=0.01 * 300.0)
+
+
+def test_a_spectrum_does_not_fall_through_the_window_where_its_measurement_ends():
+    measured = np.array([[0.0, 300.0], [2000.0, 300.0]])
+    abscissa = np.arange(500.0, 2001.0, 20.0)
+    for depth in (50, 200):  # windows of 100 and 400 fs
+        np.testing.assert_allclose(broaden(measured, abscissa, depth, 2.0), 300.0, rtol=2e-3)
+
+
+# Vibrations of OH, CO, CH, CN and CH₂ as textbooks have them; of benzene and toluene CH out of the plane.
+@pytest.mark.parametrize(
+    ("liquid", "strongest"),
+    [
+        ("water_infrared_298K", 3400.0),
+        ("methanol_infrared_299K", 1029.0),
+        ("ethanol_infrared_299K", 1050.0),
+        ("isopropanol_infrared_299K", 2970.0),
+        ("acetonitrile_infrared_299K", 2254.0),
+        ("benzene_infrared_299K", 673.0),
+        ("toluene_infrared_299K", 728.0),
+        ("octane_infrared_299K", 2925.0),
+    ],
+)
+def test_measured_spectra_have_their_strongest_band_where_the_molecule_has_it(liquid, strongest):
+    wavenumbers, intensities = read_measured(str(TARGETS / f"{liquid}.csv"), columns=2).T
+    assert wavenumbers[np.argmax(intensities)] == pytest.approx(strongest, abs=10.0)
+    assert (intensities >= 0.0).all()
 
 
 @pytest.fixture(scope="module")

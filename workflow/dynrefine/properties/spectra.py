@@ -14,6 +14,7 @@ from dynrefine.properties.correlation import hann_window
 from dynrefine.units import WAVENUMBER
 
 SMOOTHING = 20.0  # cm⁻¹, of maxima, so that noise does not make one
+LINE_WIDTHS = 4.0  # beyond which the window leaves next to nothing of a line
 TOP = 0.8  # of the height of a maximum: its position is the centroid of what is above
 
 
@@ -123,12 +124,14 @@ def broaden(
     transformed back.
 
     Arguments:
-        measured: wavenumber and intensity; read as a linear interpolation from (0, 0).
+        measured: wavenumber and intensity; read as a linear interpolation from (0, 0), and as constant beyond the
+            last wavenumber, so that it does not fall there through the window.
         abscissa: where it is wanted, cm⁻¹.
         depth: of the window, frames.
         interval: between frames, fs.
     """
-    grid = np.arange(0.0, measured[-1, 0], 2.0)
+    width = 2.0 * math.pi / (WAVENUMBER * depth * interval)  # from a line to its first zero
+    grid = np.arange(0.0, measured[-1, 0] + LINE_WIDTHS * width, 2.0)
     spectrum = np.interp(grid, np.append(0.0, measured[:, 0]), np.append(0.0, measured[:, 1]))
     frequencies = WAVENUMBER * grid
     lags = interval * np.arange(depth + 1)

@@ -115,10 +115,8 @@ class VanHove:
         """The weights of pairs in cell units, shared between the places next to their distances."""
         separation = then[:, None, :] - now[:, :, None]
         nearest = separation - jnp.round(separation)
-        uncounted = jnp.broadcast_to(weights == 0.0, nearest.shape)
-        apart = jnp.where(
-            uncounted, 1.0, nearest
-        )  # an atom may be where it was: no distance to differentiate
+        # An atom may be where it was: no distance to differentiate.
+        apart = jnp.where(jnp.broadcast_to(weights == 0.0, nearest.shape), 1.0, nearest)
         place = lengths(to_cartesian(apart, cell)) / self.bin
         below = jnp.floor(place)
         index = jnp.minimum(below, len(self.abscissa) + 1.0).astype(jnp.int32)
