@@ -99,9 +99,16 @@ HEAVY = [(("ensemble", "masses"), None)]
         (
             elements(("O", 15.999, -2), ("H", 1.008, 2)),
             "elements gives the first frame of workflow/data/water16/frames.extxyz the charge +32 e (16 O of "
-            "-2, 32 H "
-            "of +2), expected 0, since the dipole of charged cells depends on the origin: correct "
-            "elements[*].charge.",
+            "-2, 32 H of +2), expected 0, since dipole and current of charged cells depend on where they are seen "
+            "from: correct elements[*].charge.",
+        ),
+        (
+            [
+                *elements(("O", 15.999, 0), ("H", 1.008, 0)),
+                (("validation", "properties", "conductivity"), {"window": 30.0}),
+            ],
+            "validation.properties.conductivity is given where elements[*].charge are all 0, expected the formal "
+            "charges of the ions, which carry the current: correct them.",
         ),
         (
             [(("states", 0, "density"), 997)],

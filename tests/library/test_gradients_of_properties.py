@@ -29,6 +29,7 @@ SETTINGS = {
     "structure_factor": ({"range": [1.5, 5.0]}, np.array([[0.5, 0.1], [2.0, 2.0], [6.0, 1.0]])),
     "intermediate_scattering": ({"momentum_transfer": 2.0, "window": 60.0, "normalised": False}, LAGS),
     "self_scattering": ({"momentum_transfer": 2.0, "window": 60.0, "part": "self"}, LAGS),
+    "conductivity": ({"target": 100.0, "window": 60.0, "limit": 60.0}, None),
     "dielectric_constant": ({"target": 3.0}, None),
     "density": ({"target": 1.2}, None),
     "compressibility": ({"target": 200.0}, None),
@@ -42,8 +43,9 @@ SETTINGS = {
 def properties():
     """Of 32 atoms, by name."""
     system, _ = argon_liquid()
+    mass, pressure, charges = 32 * 39.948, 500.0, (1, -1) * 16
     conditions = Conditions(
-        KELVIN, float(system.volume), 32, INTERVAL, ("Ar",) * 32, 32 * 39.948, 500.0, ("Ar",)
+        KELVIN, float(system.volume), 32, INTERVAL, ("Ar",) * 32, mass, pressure, ("Ar",), charges=charges
     )
     kinds = {"self_scattering": "intermediate_scattering"}
     settings = {

@@ -65,14 +65,19 @@ def test_the_validation_judges_fitted_and_other_properties(finished_toy, stage):
         "diffusion",
         "diffusion: in the finite cell",
         "einstein_diffusion",
+        "conductivity",
+        "conductivity: upper limit",
+        "conductivity: beyond the limit",
+        "conductivity: Helfand",
         "rdf loss",
         "rdf: first maximum",
         "pressure loss",
         "pressure",
     }
     assert (table.standard_error >= 0.0).all()
-    # The two chains of the toy may count equally many pairs in a bin, and no molecule of them breaks.
-    assert (table.standard_error.drop(["rdf: first maximum", "broken molecules"]) > 0.0).all()
+    # The two chains of the toy may count equally many pairs in a bin, no molecule of them breaks, and a limit is set.
+    certain = ["rdf: first maximum", "broken molecules", "conductivity: upper limit"]
+    assert (table.standard_error.drop(certain) > 0.0).all()
     assert table.value["broken molecules"] == 0.0
     assert np.isfinite(table.value).all()
     assert table.value["temperature"] == pytest.approx(300.0, rel=0.3)
@@ -149,6 +154,10 @@ def test_properties_and_errors_are_those_of_the_runs(stage):
         [ensemble], [trajectories], oxygen, interval, judged["diffusion"]["window"]
     )
     found["diffusion: in the finite cell"] = found.pop("diffusion")
+    charges = np.array([element["charge"] for element in SETTINGS["elements"]])[ensemble.species]
+    found["conductivity"] = validation_by_hand.conductivity(
+        [ensemble], [trajectories], charges, interval, judged["conductivity"]["limit"], 300.0
+    )
     for name, (value, error) in found.items():
         row = table.loc[name]
         rounding = 4.0 * float(np.spacing(np.float32(abs(value))))  # two values, with and without a part

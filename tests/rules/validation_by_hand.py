@@ -39,10 +39,9 @@ def properties(
     ]
     lags = min(round(window / interval), len(series[0]) - 1)
     drifts = np.concatenate([chunk.energy_drift.ravel() for chunk in trajectories])
-    chains = ensembles[0].recorded_positions.shape[1]
 
     def over_chains(of_trajectories: Sequence[float]) -> tuple[float, float]:
-        return mean_with_error(np.reshape(of_trajectories, (len(ensembles), -1, chains)).mean(axis=1).ravel())
+        return _over_chains(ensembles, of_trajectories)
 
     return {
         "temperature": mean_with_error(
@@ -52,6 +51,47 @@ def properties(
         "diffusion": over_chains([green_kubo(autocorrelation(one, lags), interval) for one in series]),
         "einstein_diffusion": over_chains([_einstein(one, lags, interval) for one in series]),
     }
+
+
+def _over_chains(ensembles: Sequence[Ensemble], of_trajectories: Sequence[float]) -> tuple[float, float]:
+    chains = ensembles[0].recorded_positions.shape[1]
+    return mean_with_error(np.reshape(of_trajectories, (len(ensembles), -1, chains)).mean(axis=1).ravel())
+
+
+def conductivity(
+    ensembles: Sequence[Ensemble],
+    trajectories: Sequence[Trajectories],
+    charges: np.ndarray,
+    interval: float,
+    limit: float,
+    kelvin: float,
+) -> tuple[float, float]:
+    """Ionic conductivity and its standard error, S/m.
+
+    Arguments:
+        ensembles, trajectories: the chunks of a state.
+        charges: of the atoms, e [N].
+        interval: between frames, fs.
+        limit: upper limit of the integral, fs.
+        kelvin: temperature, K.
+    """
+    currents = [
+        np.tensordot(in_order_of_time(both).astype(float), charges, axes=([1], [0]))
+        for chunk in trajectories
+        for both in chunk.series["velocities"]
+    ]
+    lags = round(limit / interval)
+    integrals = [
+        np.trapezoid(
+            [np.mean(np.sum(one[lag:] * one[: len(one) - lag], axis=1)) for lag in range(lags + 1)],
+            dx=interval,
+        )
+        for one in currents
+    ]
+    volume = np.linalg.det(ensembles[0].cells[0].astype(float))
+    # C²/(J m³) times m²/s, from e, Å³ and Å²/fs
+    factor = 1.602176634e-19**2 / (3.0 * 1.380649e-23 * kelvin * 1e-30 * volume) * 1e-20 / 1e-15
+    return _over_chains(ensembles, factor * np.array(integrals))
 
 
 def viscosity(

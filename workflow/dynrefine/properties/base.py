@@ -27,6 +27,7 @@ class Conditions:
         pressure: bar; zero where the volume is held.
         elements: chemical symbols in the order that numbers the species.
         cell: mean cell vectors as rows [3, 3], Å; none: a cube of the volume.
+        charges: formal charges of the atoms, e.
     """
 
     temperature: float
@@ -38,6 +39,7 @@ class Conditions:
     pressure: float = 0.0
     elements: tuple[str, ...] = ()
     cell: Float[np.ndarray, "3 3"] | None = None
+    charges: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

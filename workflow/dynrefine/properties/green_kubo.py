@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from dynrefine.properties.base import Detail
+from dynrefine.config.properties.transport import FluxSettings
+from dynrefine.files.trajectories import Observed
+from dynrefine.properties.base import Detail, relative_loss
+from dynrefine.properties.correlation import autocorrelation, mean_square_integral, running_integral
 from dynrefine.statistics import leave_one_out
 
 
@@ -79,6 +82,74 @@ class GreenKubo:
             "upper limit": jnp.full(1, self.abscissa[0], running.dtype),
             "beyond the limit": running[-1:] - self.limited(running),
         }
+
+
+@dataclass(frozen=True, eq=False)
+class OfFlux(GreenKubo):
+    """A transport coefficient a ∫ <J(0) J(t)> dt, the mean over the components of a flux J of the cell.
+
+    Beside it stands the slope of a/2 <(∫J dt)²> over the second half of the window (Helfand, Phys. Rev. 119, 1
+    (1960)).
+
+    Attributes:
+        correlation: name of the autocorrelation of the flux.
+        target: measured coefficient; NaN where there is none.
+        prefactor: a, from the unit of J² fs to that of the coefficient.
+        details: autocorrelation, running integral, upper limit, what lies beyond it, estimate of Helfand.
+    """
+
+    target: Float[np.ndarray, " 1"]
+    prefactor: float
+    details: dict[str, Detail]
+
+    correlation: ClassVar[str]
+    quantities: ClassVar[tuple[tuple[str, str], tuple[str, str]]]
+
+    @classmethod
+    def details_of(cls, settings: FluxSettings, window: Window) -> dict[str, Detail]:
+        """What is told beside the coefficient."""
+        (target,), (limit, coefficient) = settings.measured, cls.quantities
+        return {
+            cls.correlation: Detail.curve(("lag", "fs"), (cls.correlation, "relative"), window.lags),
+            "running integral": Detail.curve(limit, coefficient, window.lags, target),
+            **details_of_limit(limit, coefficient),
+            "Helfand": Detail.number(coefficient, target, settings.target_error),
+        }
+
+    def flux(self, observed: Observed) -> Float[Array, "*leading frames components"]:
+        """J along the trajectories."""
+        raise NotImplementedError
+
+    def statistic(self, observed: Observed) -> Float[Array, "*leading {self.window.depth}+3"]:
+        """Autocorrelation of the flux, and <(∫J dt)²> at half the window and at its end, means over components."""
+        flux, depth = self.flux(observed), self.window.depth
+        moments = mean_square_integral(flux, self.window.interval, (depth // 2, depth))
+        return jnp.concatenate([autocorrelation(flux, depth), moments], axis=-1) / flux.shape[-1]
+
+    def predict(self, mean: Float[Array, "*leading {self.window.depth}+3"]) -> Float[Array, "*leading 1"]:
+        """The coefficient."""
+        return self.limited(self.running(mean))
+
+    def detail(self, mean: Float[Array, " {self.window.depth}+3"]) -> dict[str, Array]:
+        """What is told beside it."""
+        correlation, moments, running = mean[:-2], mean[-2:], self.running(mean)
+        time = self.window.interval * (self.window.depth - self.window.depth // 2)
+        return {
+            self.correlation: correlation / correlation[0],
+            "running integral": running,
+            **self.about_limit(running),
+            "Helfand": 0.5 * self.prefactor * jnp.diff(moments) / time,
+        }
+
+    def loss(self, mean: Float[Array, " {self.window.depth}+3"]) -> Float[Array, ""]:
+        """The squared relative difference from the target."""
+        return relative_loss(self.predict(mean), self.target)
+
+    def running(
+        self, mean: Float[Array, "*leading {self.window.depth}+3"]
+    ) -> Float[Array, "*leading {self.window.depth}+1"]:
+        """The integral up to each lag."""
+        return self.prefactor * running_integral(mean[..., :-2], self.window.interval)
 
 
 def details_of_limit(limit: tuple[str, str], coefficient: tuple[str, str]) -> Mapping[str, Detail]:

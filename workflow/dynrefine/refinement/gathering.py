@@ -63,20 +63,20 @@ def observables_of(
     """
     if measured is None:
         measured = measured_at(settings, state, settings.objective.observables.chosen())
-    symbols = tuple(settings.symbols[index] for index in chunks[0].species)
+    atoms = [settings.elements[index] for index in chunks[0].species]
     interval = settings.trajectory.sampling_interval
     cells = np.concatenate([chunk.cells for chunk in chunks])
-    mass = sum(settings.elements[index].mass for index in chunks[0].species)
     conditions = Conditions(
         state.temperature,
         cell.mean_volume(cells),
-        len(symbols),
+        len(atoms),
         interval,
-        symbols,
-        mass,
+        tuple(atom.symbol for atom in atoms),
+        sum(atom.mass for atom in atoms),
         state.pressure or 0.0,
         tuple(settings.symbols),
         cells.mean(axis=0),
+        tuple(atom.charge for atom in atoms),
     )
     return create_observables(
         {name: each.settings for name, each in measured.items()},

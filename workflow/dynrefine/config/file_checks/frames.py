@@ -76,13 +76,13 @@ def oversized_cutoffs(config: Config, first: Sequence[Atoms]) -> Iterator[str]:
 
 
 def charged_compositions(config: Config, first: Sequence[Atoms]) -> Iterator[str]:
-    """A sentence where formal charges do not add up to zero, so that dipoles would depend on the origin.
+    """A sentence where formal charges do not add up to zero, and something depends on them.
 
     Arguments:
         config: the campaign.
         first: frames of each file.
     """
-    if not any("dipole" in settings.surfaces for settings in config.objective.observables.chosen().values()):
+    if not any("dipole" in settings.surfaces or settings.of_charges for settings, _ in placed(config)):
         return
     charges = {element.symbol: element.charge for element in config.elements}
     for frame in first:
@@ -98,7 +98,8 @@ def charged_compositions(config: Config, first: Sequence[Atoms]) -> Iterator[str
             )
             yield (
                 f"elements gives the first frame of {frame.info['path']} the charge {total:+d} e ({terms}), expected "
-                "0, since the dipole of charged cells depends on the origin: correct elements[*].charge."
+                "0, since dipole and current of charged cells depend on where they are seen from: correct "
+                "elements[*].charge."
             )
             return
 

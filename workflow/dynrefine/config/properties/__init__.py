@@ -29,6 +29,7 @@ from dynrefine.config.properties.thermodynamics import (
     VaporisationEnthalpySettings,
 )
 from dynrefine.config.properties.transport import (
+    ConductivitySettings,
     DiffusionSettings,
     EinsteinDiffusionSettings,
     ViscositySettings,
@@ -42,6 +43,7 @@ PROPERTIES: dict[str, type[PropertySettings]] = {
     "diffusion": DiffusionSettings,
     "einstein_diffusion": EinsteinDiffusionSettings,
     "viscosity": ViscositySettings,
+    "conductivity": ConductivitySettings,
     "pressure": PressureSettings,
     "density": DensitySettings,
     "compressibility": CompressibilitySettings,

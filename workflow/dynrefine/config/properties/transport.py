@@ -100,18 +100,14 @@ class EinsteinDiffusionSettings(SelfDiffusionSettings):
         return {"target": 2.299, "element": "O", "window": 40.0}
 
 
-class ViscositySettings(Correlated, JudgingNumber):
-    """Shear viscosity, mPa s, by the Green-Kubo integral."""
+class FluxSettings(Correlated, JudgingNumber):
+    """Transport coefficients by the Green-Kubo integral of a flux of the cell."""
 
-    along: ClassVar[tuple[str, ...]] = ("stress",)
     whole_window: ClassVar[bool] = True
 
-    target: PositiveFloat | None = Field(
-        None, description="Measured shear viscosity, mPa s; null: none.", examples=[0.89]
-    )
     window: PositiveFloat = Field(
         2000.0,
-        description="Longest lag of the stress autocorrelation, fs; at most twice the trajectory's length.",
+        description="Longest lag of the flux's autocorrelation, fs; at most twice the trajectory's length.",
     )
     limit: PositiveFloat | Literal["auto"] = Field(
         "auto",
@@ -124,9 +120,44 @@ class ViscositySettings(Correlated, JudgingNumber):
         yield from super().unsuitable(place)
         yield from _outside(self.limit, self.window, place)
 
+
+class ViscositySettings(FluxSettings):
+    """Shear viscosity, mPa s, by the Green-Kubo integral."""
+
+    along: ClassVar[tuple[str, ...]] = ("stress",)
+
+    target: PositiveFloat | None = Field(
+        None, description="Measured shear viscosity, mPa s; null: none.", examples=[0.89]
+    )
+
     @classmethod
     def example(cls) -> dict[str, Any]:
         return {"target": 0.89, "window": 300.0}
+
+
+class ConductivitySettings(FluxSettings):
+    """Ionic conductivity, S/m, by the Green-Kubo integral of the current of formal charges."""
+
+    along: ClassVar[tuple[str, ...]] = ("velocities",)
+    of_charges: ClassVar[bool] = True
+
+    target: PositiveFloat | None = Field(
+        None, description="Measured ionic conductivity, S/m; null: none.", examples=[8.5]
+    )
+
+    def unsuitable(self, place: Place) -> Iterator[str]:
+        """Elements without charges."""
+        yield from super().unsuitable(place)
+        if not any(element.charge for element in place.config.elements):
+            yield sentence(
+                f"{place.key} is given where elements[*].charge are all 0",
+                "the formal charges of the ions, which carry the current",
+                "correct them",
+            )
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return {"target": 8.5, "window": 300.0}
 
 
 def _outside(limit: float | Literal["auto"] | None, window: float, place: Place) -> Iterator[str]:
