@@ -84,9 +84,8 @@ def test_the_structure_factor_of_argon_is_that_of_yarnell():
     stretched = CubicSpline(q, target)(q[:-2] * (1.0 + WELL)) - target[:-2]
     assert np.sum((found - target) ** 2) < np.sum(stretched**2)
 
-    records = np.swapaxes(
-        ensemble.recorded_positions, 0, 1
-    )  # of each chain; each is a trajectory of one frame
+    # of each chain; each is a trajectory of one frame
+    records = np.swapaxes(ensemble.recorded_positions, 0, 1)
     frames = jnp.asarray(records.reshape(-1, 1, ATOMS, 3))
     cells = jnp.broadcast_to(jnp.asarray(cell, jnp.float32), (len(frames), 3, 3))
     for number in MOMENTUM_TRANSFERS:

@@ -732,9 +732,8 @@ def test_missing_files_and_small_cells_are_told(tmp_path, monkeypatch):
 def test_every_file_that_is_to_be_read_must_be_there(tmp_path, monkeypatch, sections, key):
     monkeypatch.chdir(tmp_path)
     Path("target.csv").write_text(SPECTRUM)
-    Path("frames.extxyz").write_text(
-        "2\nProperties=species:S:1:pos:R:3\nAr 0 0 0\nAr 0 0 4\n"
-    )  # without a cell
+    without_cell = "2\nProperties=species:S:1:pos:R:3\nAr 0 0 0\nAr 0 0 4\n"
+    Path("frames.extxyz").write_text(without_cell)
     check_files(load_config(minimal()))
     with pytest.raises(CampaignError) as caught:
         check_files(load_config(minimal(**sections)))

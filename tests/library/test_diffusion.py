@@ -96,9 +96,8 @@ def test_the_estimate_of_einstein_is_the_same_coefficient(velocities):
     each = observable.statistic(Observed({"velocities": velocities}, {}))
     estimates = np.asarray(observable.predict(each))[:, 0]
     retained = np.exp(-INTERVAL / 50.0)
-    expected = (
-        1e4 / 3 * 3e-5 * INTERVAL * (1.0 / (1.0 - retained) - 0.5)
-    )  # of the trapezoidal sum to infinity
+    # of the trapezoidal sum to infinity
+    expected = 1e4 / 3 * 3e-5 * INTERVAL * (1.0 / (1.0 - retained) - 0.5)
     error = np.std(estimates, ddof=1) / np.sqrt(len(estimates))
     assert error < 0.05 * expected
     # What the slope still lacks after 240 fs is of order exp(-240 / 50) = 0.8 %, far less than the error.

@@ -103,9 +103,8 @@ def test_the_written_gradient_of_the_derivative_is_that_of_finite_differences(bo
     system, positions, model = box
     generator = np.random.default_rng(12)
     velocities = jnp.asarray(generator.normal(0.0, 1.0, positions.shape))
-    positions += (
-        generator.integers(-2, 3, positions.shape).astype(float) @ system.cell
-    )  # which makes the cell count
+    # which makes the cell count
+    positions += generator.integers(-2, 3, positions.shape).astype(float) @ system.cell
     lists = all_neighbours(positions, system.cell, model.architecture.cutoff)
 
     @jax.jit

@@ -69,9 +69,8 @@ def test_many_draws_tell_what_bayes_theorem_tells(linear):
     np.testing.assert_allclose(own.beforehand, np.linalg.norm(judge, axis=1), rtol=tolerance)
     np.testing.assert_allclose(own.left, exact, rtol=tolerance)
     assert np.all(own.left < own.beforehand) and not own.fitted.any()
-    assert np.all(
-        table[table.fitted].left < 1.05 * errors
-    )  # a fitted number is known as well as it was measured
+    # A fitted number is known as well as it was measured.
+    assert np.all(table[table.fitted].left < 1.05 * errors)
 
 
 def test_few_draws_do_not_tell_too_little(linear):

@@ -91,9 +91,8 @@ def test_a_combination_band_absorbs_as_much_less_as_the_page_says(infrared):
     ends = np.array([np.sum(frequencies), frequencies[1] - frequencies[0]])
     mean = 0.5 * slope**2 * np.prod(variances) * np.sum(ends[:, None] ** 2 * np.cos(ends[:, None] * lags), 0)
     spectrum = np.asarray(infrared.predict(jnp.asarray(mean)))
-    both = (infrared.abscissa > 1600.0) & (
-        infrared.abscissa < 2600.0
-    )  # 2100 cm⁻¹, and not the difference at 1100
+    # 2100 cm⁻¹, and not the difference at 1100
+    both = (infrared.abscissa > 1600.0) & (infrared.abscissa < 2600.0)
     classical = np.sum(spectrum[both]) * SETTINGS.resolution
     # ∫ nα dν̃ = ν̃ π/(3 ε0 ħ c V) Σ (p_i - p_f) |μ_if|², by the matrices of the oscillators, in SI, then in 1/cm².
     hbar, light, kilogram = 1.054571817e-34, 299792458.0, hydrogen * 1.66053906660e-27

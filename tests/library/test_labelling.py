@@ -197,9 +197,8 @@ def test_forces_are_derivatives_of_the_energy(tmp_path):
 
     (above, force_above), (below, force_below) = calculated(step), calculated(-step)
     curvature = (force_above - 2.0 * middle + force_below) / 6.0
-    unconverged = (
-        CHEAP.eps_scf * units.HARTREE / units.BOHR
-    )  # forces are of first order in the density's deviation
+    # Forces are of first order in the density's deviation.
+    unconverged = CHEAP.eps_scf * units.HARTREE / units.BOHR
     # What the rule misses is to what it adds as that is to the force.
     assert abs(curvature) < 1e-3 * middle
     missed = unconverged + 1e-3 * abs(curvature)

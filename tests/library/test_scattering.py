@@ -168,8 +168,7 @@ def test_what_is_compared_of_a_van_hove_function_and_where_it_begins():
     assert own.loss(jnp.asarray(np.nan_to_num(own.target))) == pytest.approx(0.0)
     assert own.loss(jnp.ones(14)) == pytest.approx(1.0)
     assert np.isnan(van_hove(5 * INTERVAL).loss(jnp.ones(14)))
-    assert np.all(
-        own.statistic(observed(np.zeros((2, 5, ATOMS, 3)))) == 0.0
-    )  # four frames later there is none
+    # Four frames later there is none.
+    assert np.all(own.statistic(observed(np.zeros((2, 5, ATOMS, 3)))) == 0.0)
     np.testing.assert_array_equal(origins_of(9, 3), [0, 4, 8])
     np.testing.assert_array_equal(origins_of(2, 20), [0, 1])

@@ -72,6 +72,5 @@ def test_the_dielectric_constant_is_that_of_kirkwoods_sum(results):
     expected = 1.0 + 4.0 * np.pi * 14.39964548 * correlated / (3.0 * edge**3 * thermal)
     found = pd.read_csv(results / "validation/teacher/properties.csv").set_index("property").value
     assert found["dielectric_constant"] == pytest.approx(expected, rel=1e-5)
-    assert (
-        abs(pairs.sum() / np.trace(pairs) - 1.0) > 0.1
-    )  # Kirkwood's factor, which is not that of free dipoles
+    # Kirkwood's factor, which is not that of free dipoles
+    assert abs(pairs.sum() / np.trace(pairs) - 1.0) > 0.1

@@ -83,9 +83,8 @@ def test_the_validation_judges_fitted_and_other_properties(finished_toy, stage):
     assert table.value["temperature"] == pytest.approx(300.0, rel=0.3)
     assert table.measured["diffusion"] == 2.299
     correction = table.value["diffusion"] - table.value["diffusion: in the finite cell"]
-    hydrodynamic = (
-        2.837297 * 1.380649e-23 * 300.0 / (6.0 * np.pi * 0.89e-3 * 7.83018e-10)
-    )  # Yeh, Hummer; m²/s
+    # Yeh, Hummer; m²/s
+    hydrodynamic = 2.837297 * 1.380649e-23 * 300.0 / (6.0 * np.pi * 0.89e-3 * 7.83018e-10)
     assert correction == pytest.approx(1e9 * hydrodynamic, rel=1e-3)
 
 

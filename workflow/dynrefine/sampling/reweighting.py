@@ -11,9 +11,7 @@ from dynrefine.errors import CampaignError
 from dynrefine.files.ensembles import Ensemble
 from dynrefine.units import BOLTZMANN
 
-_TOLERANCE = (
-    1e-4  # of the equations of MBAR, as a fraction of the configurations that a potential has sampled
-)
+_TOLERANCE = 1e-4  # of the equations of MBAR, in configurations that a potential has sampled
 
 
 def boltzmann_weights(energy_change: Float[Array, " S"], kelvin: float) -> Float[Array, " S"]:

@@ -59,9 +59,7 @@ class PropertySettings(Section):
     surfaces: ClassVar[tuple[str, ...]] = ()
     by_state: ClassVar[dict[str, str]] = {"weights": "weight"}  # settings that states may have of their own
     of_charges: ClassVar[bool] = False  # whether it depends on formal charges, which add up to zero
-    of_positions: ClassVar[bool] = (
-        False  # whether it is a mean over positions and cells, those of beads as well
-    )
+    of_positions: ClassVar[bool] = False  # whether it is a mean over positions and cells, as beads have them
 
     kind: str | None = Field(
         None,
