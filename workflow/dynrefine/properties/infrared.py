@@ -67,8 +67,7 @@ class Infrared:
 
         Arguments:
             settings: section `objective.observables.infrared`.
-            measured: wavenumber in cm⁻¹ and n(ν)α(ν) in cm⁻¹, evenly spaced from zero upwards; none where nothing
-                was measured.
+            measured: wavenumber in cm⁻¹, rising, and n(ν)α(ν) in cm⁻¹; none where nothing was measured.
             conditions: of the state.
         """
         abscissa = wavenumbers(settings)

@@ -74,7 +74,7 @@ class Raman:
 
         Arguments:
             settings: section `raman`.
-            measured: wavenumber in cm⁻¹, evenly spaced, and intensity; none where nothing was measured.
+            measured: wavenumber in cm⁻¹, rising, and intensity; none where nothing was measured.
             conditions: of the state.
         """
         abscissa = wavenumbers(settings)
