@@ -360,6 +360,11 @@ DOWNLOAD = {"url": "https://example.org/frames.extxyz", "path": "data/frames.ext
         ),
         (
             argon,
+            {"labelling": {"geometries": "a"}, "states": [{"temperature": 94.4, "density": 1.374}]},
+            ["labelling.geometries is given", "none, since the lennard_jones potential is not trained"],
+        ),
+        (
+            argon,
             {"elements": [*argon()["elements"], *WATER]},
             ["elements lists 3 elements", "one, since the lennard_jones potential knows no mixtures"],
         ),
@@ -590,6 +595,8 @@ def test_settings_that_do_not_suit_each_other_get_one_sentence(campaign, section
         (argon, {"potential": argon()["potential"] | {"truncation": "shifted", "tail_correction": False}}),
         (argon, {"potential": argon()["potential"] | {"truncation": "truncated"}}),
         (minimal, {"dataset": {"files": []}, "labelling": {"geometries": "a.extxyz"}}),
+        (minimal, {"dataset": {"level": "revPBE-D3"}, "labelling": {"geometries": "a.extxyz"}}),
+        (minimal, {"dataset": None, "labelling": {"geometries": "a.extxyz"}}),
         (minimal, {"dataset": {"files": [DOWNLOAD | {"path": ""}]}}),
         (minimal, {"training": {"learning_rate": 1e-3, "final_learning_rate": 1e-3}}),
         (minimal, {"states": [TWICE[0], TWICE[0] | {"density": 1.1}]}),

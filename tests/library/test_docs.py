@@ -6,7 +6,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import yaml
+from ase import Atoms
+from ase.io import write
 
+from dynrefine.config import check_files, load_config
 from dynrefine.config.keys import all_keys, sections_in
 
 ROOT = Path(__file__).parents[2]
@@ -51,6 +55,17 @@ def test_every_key_of_the_configuration_is_documented(pages):
         if not key.is_kind and path[-1] != "*" and (len(path) > 1 or not sections_in(key.field))
     ]
     assert documented == {written(path) for path in kept}
+
+
+def test_the_campaign_of_another_liquid_is_sound(tmp_path, monkeypatch):
+    text = (DOCS / "another_liquid.md").read_text(encoding="utf-8")
+    config = load_config(yaml.safe_load(text.partition("```yaml")[2].partition("```")[0]))
+    (tmp_path / "workflow").symlink_to(ROOT / "workflow")
+    monkeypatch.chdir(tmp_path)
+    write(config.labelling.geometries, Atoms("CHHHOH", cell=[10.3] * 3, pbc=True))
+    check_files(config)
+    charges = {element.symbol: element.charge for element in config.elements}
+    assert charges["C"] + charges["O"] + 4 * charges["H"] == 0
 
 
 def test_files_of_the_equations_exist():

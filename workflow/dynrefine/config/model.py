@@ -1,9 +1,9 @@
 """The configuration as a whole."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from dynrefine.config.base import Section
 from dynrefine.config.data import WATER, CampaignSettings, DatasetSettings, Element, FrameFile, ModelFile
@@ -86,6 +86,16 @@ class Config(Section):
         "the properties that are synthetic; the potential is its student. null: all targets are measured.",
         examples=[None],
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _labelled_frames_alone(cls, values: Any) -> Any:
+        """Geometries that are labelled are a data set, also where no file has further frames."""
+        own = values.get("labelling") if isinstance(values, dict) else None
+        if not isinstance(own, dict) or not own.get("geometries"):
+            return values
+        dataset = values.get("dataset") or {}
+        return {**values, "dataset": {"files": [], **dataset}} if isinstance(dataset, dict) else values
 
     def states_by_label(self) -> dict[str, State]:
         """The states by their names in paths."""

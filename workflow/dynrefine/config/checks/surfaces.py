@@ -13,8 +13,9 @@ def surfaces(config: Config) -> Iterator[str]:
     """What a surface cannot be, be trained on, or be asked for."""
     for key, surface in _beside(config).items():
         yield from triple_products(key, surface)
+    labelled = config.dataset is not None and not config.dataset.files
     yield from _frames(
-        "dataset",
+        "labelling.geometries" if labelled else "dataset",
         config.potential,
         missing=config.potential.is_trained and config.dataset is None,
         unused=not config.potential.trained and config.dataset is not None,
