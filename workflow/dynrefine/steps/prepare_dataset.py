@@ -4,6 +4,7 @@ from dynrefine.campaign.job import Job
 from dynrefine.config.steps import PrepareDataset
 from dynrefine.datasets.checking import check_frames
 from dynrefine.datasets.conventions import Conventions
+from dynrefine.datasets.formal_charges import require_fitting_charges
 from dynrefine.datasets.sources import read_sources
 from dynrefine.datasets.splitting import split_by_blocks, summary
 from dynrefine.datasets.writing import write_frames
@@ -17,7 +18,10 @@ def prepare_dataset(job: Job, settings: PrepareDataset) -> None:
     stated = [Conventions(**chosen.conventions_of(file), charges=charges) for file in chosen.files]
     files = [*zip(job.inputs.frames, stated, strict=True), *((path, None) for path in job.inputs.labelled)]
     sources = read_sources(files, settings.symbols)
-    frames = [frame for source in sources for frame in source.frames]
+    frames, name = (
+        [frame for source in sources for frame in source.frames],
+        ", ".join(path for path, _ in files),
+    )
     kept, table = check_frames(
         frames,
         settings.symbols,
@@ -25,10 +29,11 @@ def prepare_dataset(job: Job, settings: PrepareDataset) -> None:
         minimum_distance=chosen.minimum_distance,
         energy_limit=chosen.energy_limit,
         net_force_limit=chosen.net_force_limit,
-        name=", ".join(path for path, _ in files),
+        name=name,
         sources=sources,
         needed=settings.needed,
     )
+    require_fitting_charges(kept, charges, name)
     parts = split_by_blocks(kept, chosen.fractions.model_dump(), chosen.block_length, job.drawing_seed)
     part_of = {id(frame): part for part, members in parts.items() for frame in members}
     table["split"] = [part_of.get(id(frame), "removed") for frame in frames]
