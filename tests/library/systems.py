@@ -30,7 +30,11 @@ TRICLINIC = np.array([[5.4, 0.0, 0.0], [0.7, 5.0, 0.0], [-0.5, 0.6, 5.6]])
 ALL = 64  # room for every neighbour in the boxes of these tests
 
 
-@partial(jax.tree_util.register_dataclass, data_fields=["species", "masses", "cell"], meta_fields=["kinds"])
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["species", "numbers", "masses", "cell"],
+    meta_fields=["kinds"],
+)
 @dataclass(frozen=True)
 class Box(System):
     """Atoms with the one cell that a test has them in, [3, 3] in Å."""

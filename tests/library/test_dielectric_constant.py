@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from ase.build import molecule
 from systems import (
     CUBIC,
     DIPOLE,
@@ -20,7 +21,7 @@ from dynrefine.config.properties.thermodynamics import DielectricConstantSetting
 from dynrefine.files.trajectories import Observed
 from dynrefine.geometry.system import Point
 from dynrefine.properties.base import Conditions, create_observables
-from dynrefine.quantities.whole_dipole import QUANTITY, whole_dipole
+from dynrefine.quantities.whole_dipole import QUANTITY, whole_dipole, within_molecules
 from dynrefine.refinement.objective import evaluate
 from dynrefine.statistics import Shares
 from dynrefine.surfaces.base import Surface
@@ -68,6 +69,30 @@ def dielectric_constant(**settings):
 def test_the_dipole_is_the_sum_over_whole_molecules_in_any_periodic_image(observed):
     found, expected, _ = observed
     np.testing.assert_allclose(found, expected, atol=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("name", "charges"),
+    [
+        ("CH3OH", {"C": -2, "O": -2, "H": 1}),  # of which neither half is neutral
+        ("CH3CN", {"C": 0, "N": -3, "H": 1}),
+        ("C6H6", {"C": -1, "H": 1}),
+    ],
+)
+def test_molecules_are_followed_along_their_bonds(name, charges):
+    generator, cell = np.random.default_rng(9), 3.0 * TRICLINIC
+    corners = np.stack(np.meshgrid(*[np.arange(3)] * 3, indexing="ij"), axis=-1).reshape(-1, 3) / 3.0 @ cell
+    one = molecule(name)
+    own = np.array([charges[symbol] for symbol in one.get_chemical_symbols()], float)
+    turned = np.stack([one.positions @ rotation(generator).T for _ in corners])
+    positions = (corners[:, None] + turned).reshape(-1, 3)
+    positions += generator.integers(-2, 3, positions.shape) @ cell
+    numbers = jnp.asarray(np.tile(one.numbers, len(corners)), jnp.int32)
+    point = Point(jnp.asarray(positions), jnp.zeros_like(positions), jnp.asarray(cell))
+    vectors = np.asarray(jax.jit(within_molecules)(numbers, point)).reshape(*turned.shape)
+    heaviest = int(np.argmax(one.numbers))
+    np.testing.assert_allclose(vectors, turned - turned[:, heaviest, None], atol=1e-10)
+    np.testing.assert_allclose(own @ vectors, own @ turned, atol=1e-9)
 
 
 def test_what_is_learned_is_added_and_no_derivative_is_lost():

@@ -72,11 +72,16 @@ def observing():
     )
     loss = checked(model, model.initial_parameters(None), system, positions, everything, KELVIN, capacity=96)
     charged = {"dipole": Surface(PointCharges((1.0, -1.0)), {})}
+    hydrogen_fluoride = jnp.tile(jnp.array([1, 9], jnp.int32), 16)  # whose bonds have any length
     names = "pair_distributions", "cell", "whole_dipole", "volume", "density", "potential_energy"
     scales, starts = jnp.array([0.99, 1.0, 1.005, 1.02])[:, None, None], loss.starts
     return replace(
         loss,
-        simulation=replace(loss.simulation, at_start=Observer.of(names, charged)),
+        simulation=replace(
+            loss.simulation,
+            at_start=Observer.of(names, charged),
+            system=replace(loss.simulation.system, numbers=hydrogen_fluoride),
+        ),
         starts=Point(scales * starts.positions, starts.velocities, scales * starts.cell),
     )
 

@@ -218,7 +218,8 @@ def test_the_share_of_broken_molecules_is_over_all_chunks():
         for chosen in ([0, 1], [2, 0], [3])
     ]
     # one in five
-    assert share_of_broken(chunks, ["O", "H"]) == pytest.approx((20.0, 20.0))
+    for hydrogen in ("H", "D"):
+        assert share_of_broken(chunks, ["O", hydrogen]) == pytest.approx((20.0, 20.0))
     for nothing_to_break in ("Ar", "H"):
         alone = made_up_ensemble([0] * 9, 8.0 * np.eye(3), positions)
         assert share_of_broken([alone], [nothing_to_break]) is None

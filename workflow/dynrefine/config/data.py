@@ -6,9 +6,11 @@ from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlparse
 
+from ase.data import atomic_numbers
 from pydantic import BeforeValidator, Field, model_validator
 
 from dynrefine.config.base import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt, Section
+from dynrefine.datasets.isotopes import element_of
 
 
 class CampaignSettings(Section):
@@ -31,6 +33,11 @@ class Element(Section):
         description="Formal charge, e: the fixed part of the dipole; a molecule's add up to its own.",
         examples=[-2],
     )
+
+    @property
+    def number(self) -> int:
+        """The atomic number, that of hydrogen for its isotopes."""
+        return atomic_numbers[element_of(self.symbol)]
 
 
 WATER = (Element(symbol="O", mass=15.999, charge=-2), Element(symbol="H", mass=1.008, charge=1))

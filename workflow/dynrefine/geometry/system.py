@@ -14,18 +14,22 @@ from dynrefine.config.data import Element
 from dynrefine.units import BOLTZMANN, KINETIC
 
 
-@partial(jax.tree_util.register_dataclass, data_fields=["species", "masses"], meta_fields=["kinds"])
+@partial(
+    jax.tree_util.register_dataclass, data_fields=["species", "numbers", "masses"], meta_fields=["kinds"]
+)
 @dataclass(frozen=True)
 class System:
     """The atoms; equal for all replicas of a state.
 
     Attributes:
         species: element index of each atom, int32 [N].
+        numbers: atomic numbers, int32 [N].
         masses: u [N].
         kinds: how many elements there are; static under jit.
     """
 
     species: jax.Array
+    numbers: jax.Array
     masses: jax.Array
     kinds: int
 
@@ -63,8 +67,10 @@ def system_of(species: Int[np.ndarray, " N"], elements: Sequence[Element], dtype
         elements: of the configuration.
         dtype: of the masses.
     """
+    numbers = np.array([element.number for element in elements])[species]
     masses = np.array([element.mass for element in elements])[species]
-    return System(jnp.asarray(species, jnp.int32), jnp.asarray(masses, dtype), len(elements))
+    kinds, numbers = (jnp.asarray(each, jnp.int32) for each in (species, numbers))
+    return System(kinds, numbers, jnp.asarray(masses, dtype), len(elements))
 
 
 def with_masses(elements: Sequence[Element], masses: Mapping[str, float]) -> list[Element]:

@@ -5,10 +5,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from ase.data import covalent_radii
+from jaxtyping import Array, Bool, Float, Int
 
+from dynrefine.datasets.pairs import BONDED, NONMETALS
 from dynrefine.geometry.coordinates import to_cartesian, to_fractional
-from dynrefine.geometry.neighbours import NeighbourList
+from dynrefine.geometry.neighbours import NeighbourList, lengths
 from dynrefine.geometry.system import Point, System
 from dynrefine.quantities.base import Quantity
 
@@ -16,30 +19,70 @@ from dynrefine.quantities.base import Quantity
 def whole_dipole(
     surfaces: Mapping[str, Any], system: System, point: Point, neighbours: NeighbourList
 ) -> Float[Array, " 3"]:
-    """M = Σ q_i (x_i - x_c(i)) + Σ Δμ_i in e Å, c(i) the centre of atom i in its nearest image.
+    """M = Σ q_i (x_i - x_h(i)) + Σ Δμ_i in e Å, along the bonds from h(i), the heaviest atom of i's molecule.
 
-    Centres are the atoms of the element with the lowest formal charge; every other atom belongs to the nearest one.
-    Where each has neutral company, as the oxygen of water has, this is the dipole Σ q_i x_i + Σ Δμ_i of whole
-    molecules; company that bears a charge adds its dipole about its centre. Where there is no dipole surface, charges
-    are those of the potential.
+    Of neutral molecules this is the dipole; one that bears a charge adds its dipole about its heaviest atom. Where
+    there is no dipole surface, charges are those of the potential.
     """
     architecture, parameters = surfaces["dipole" if "dipole" in surfaces else "potential"]
     geometry = point.positions, point.cell, neighbours
     charges = architecture.atomic_charges(parameters, system.species, point.positions.dtype)
-    return charges @ from_centres(charges, point) + architecture.learned_dipole(
+    return charges @ within_molecules(system.numbers, point) + architecture.learned_dipole(
         parameters, system.species, *geometry
     )
 
 
-def from_centres(charges: Float[Array, " N"], point: Point) -> Float[Array, "N 3"]:
-    """The vector to each atom from its centre, Å; zero for the centres themselves."""
-    fractional = to_fractional(point.positions.T, point.cell)
-    separation = fractional[:, :, None] - fractional[:, None, :]
-    vectors = to_cartesian(separation - jnp.round(separation), point.cell)
-    is_centre = charges == jnp.min(charges)
-    squared = jnp.where(is_centre, jnp.sum(jax.lax.stop_gradient(vectors) ** 2, axis=0), jnp.inf)
-    nearest = jnp.where(is_centre, jnp.arange(len(charges)), jnp.argmin(squared, axis=1))
-    return vectors[:, jnp.arange(len(charges)), nearest].T
+def within_molecules(numbers: Int[Array, " N"], point: Point) -> Float[Array, "N 3"]:
+    """The vector to each atom from the heaviest of its molecule, Å; zero for that and for atoms without bonds."""
+    fractions = to_fractional(point.positions.T, point.cell)
+    separation = fractions[:, :, None] - fractions[:, None, :]
+    images = jnp.round(separation)
+    nearest = jax.lax.stop_gradient(to_cartesian(separation - images, point.cell))
+    bonded = _bonds(numbers, lengths(nearest))
+    heaviest, shifts = _followed(numbers, images.astype(jnp.int32), bonded)
+    along_bonds = fractions + shifts.astype(fractions.dtype) - fractions[:, heaviest]
+    return to_cartesian(along_bonds, point.cell).T
+
+
+def _bonds(numbers: Int[Array, " N"], distances: Float[Array, "N N"]) -> Bool[Array, "N N"]:
+    """Whether atoms are bonded: nonmetals that are near, but hydrogen to the nearest of the others alone."""
+    nonmetal = np.zeros(len(covalent_radii), bool)
+    nonmetal[NONMETALS] = True
+    radii, hydrogen = jnp.asarray(covalent_radii, distances.dtype)[numbers], numbers == 1
+    heavier = jnp.asarray(nonmetal)[numbers] & ~hydrogen
+    near = distances < BONDED * (radii[:, None] + radii[None])
+    to_heavier = jnp.where(heavier[None], distances, jnp.inf)
+    nearest = (to_heavier == jnp.min(to_heavier, axis=1, keepdims=True)) & heavier[None]
+    owned = hydrogen[:, None] & nearest
+    return (heavier[:, None] & heavier[None] & near) | owned | owned.T
+
+
+def _followed(
+    numbers: Int[Array, " N"], images: Int[Array, "3 N N"], bonded: Bool[Array, "N N"]
+) -> tuple[Int[Array, " N"], Int[Array, "3 N"]]:
+    """The heaviest atom of each one's molecule, and in which image the atom is as one comes from there along bonds.
+
+    Arguments:
+        numbers: atomic.
+        images: of the second atom of a pair that is nearest to the first, in cell vectors.
+        bonded: which pairs are.
+    """
+    count = len(numbers)
+    order = jnp.argsort(-numbers)  # ranks of atoms, the heaviest first; of equal ones the first
+    ranks = jnp.zeros(count, jnp.int32).at[order].set(jnp.arange(count, dtype=jnp.int32))
+    linked = bonded | jnp.eye(count, dtype=bool)
+
+    def step(found: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array, jax.Array]:
+        ranks, shifts, _ = found
+        of_linked = jnp.where(linked, ranks[None], count)
+        via = jnp.argmin(of_linked, axis=1)
+        lower = ranks[via] < ranks
+        through = shifts[:, via] - images[:, jnp.arange(count), via]
+        return jnp.where(lower, ranks[via], ranks), jnp.where(lower[None], through, shifts), lower.any()
+
+    begun = ranks, jnp.zeros((3, count), jnp.int32), jnp.asarray(True)
+    ranks, shifts, _ = jax.lax.while_loop(lambda found: found[2], step, begun)
+    return order[ranks], shifts
 
 
 QUANTITY = Quantity(whole_dipole, "e Å", surfaces=("dipole",))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float
 
+from dynrefine.datasets.isotopes import element_of
 from dynrefine.datasets.pairs import from_nearest
 from dynrefine.files.ensembles import Ensemble
 from dynrefine.statistics import standard_error
@@ -18,7 +19,7 @@ def share_of_broken(ensembles: Sequence[Ensemble], symbols: Sequence[str]) -> tu
         ensembles: chunks of a state.
         symbols: of the elements.
     """
-    atoms = [symbols[kind] for kind in ensembles[0].species]
+    atoms = [element_of(symbols[kind]) for kind in ensembles[0].species]
     if "H" not in atoms or set(atoms) == {"H"}:
         return None
     positions, cells = (
