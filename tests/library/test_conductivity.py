@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from systems import autoregressive
 
 from dynrefine.config.properties.transport import ConductivitySettings
 from dynrefine.files.trajectories import Observed
@@ -27,12 +28,9 @@ def conductivity_of(**settings):
 
 def wandering(independent: int, seed: int) -> np.ndarray:
     """Ornstein-Uhlenbeck velocities of 60 starting points [60, 301, independent, 3]."""
-    generator, retained = np.random.default_rng(seed), np.exp(-INTERVAL / LIFETIME)
-    noise = generator.normal(0.0, SPREAD, (301, 60, independent, 3))
-    series = [noise[0]]
-    for kick in noise[1:]:
-        series.append(retained * series[-1] + np.sqrt(1.0 - retained**2) * kick)
-    return np.stack(series, axis=1)
+    retained = float(np.exp(-INTERVAL / LIFETIME))
+    series = autoregressive(np.random.default_rng(seed), 60 * independent * 3, 301, retained)
+    return SPREAD * np.moveaxis(series.reshape(60, independent, 3, 301), -1, 1)
 
 
 def observed(velocities: np.ndarray) -> Observed:

@@ -81,13 +81,7 @@ def conductivity(
         for both in chunk.series["velocities"]
     ]
     lags = round(limit / interval)
-    integrals = [
-        np.trapezoid(
-            [np.mean(np.sum(one[lag:] * one[: len(one) - lag], axis=1)) for lag in range(lags + 1)],
-            dx=interval,
-        )
-        for one in currents
-    ]
+    integrals = [np.trapezoid(autocorrelation(one[:, None], lags), dx=interval) for one in currents]
     volume = np.linalg.det(ensembles[0].cells[0].astype(float))
     # C²/(J m³) times m²/s, from e, Å³ and Å²/fs
     factor = 1.602176634e-19**2 / (3.0 * 1.380649e-23 * kelvin * 1e-30 * volume) * 1e-20 / 1e-15

@@ -122,22 +122,22 @@ def _charge(features: np.ndarray, dipoles: np.ndarray, cells: np.ndarray, main: 
     grid = np.arange(-6.0, 6.0, 0.02)
     inverse = np.linalg.inv(cells)
     errors = [
-        np.mean(_wrapped(dipoles - charge * features[:, :, main], cells, inverse) ** 2) for charge in grid
+        np.mean(wrapped(dipoles - charge * features[:, :, main], cells, inverse) ** 2) for charge in grid
     ]
     charges = np.zeros(features.shape[2])
     charges[main] = grid[int(np.argmin(errors))]
     for _ in range(3):
-        left = _wrapped(dipoles - features @ charges, cells, inverse)
+        left = wrapped(dipoles - features @ charges, cells, inverse)
         change, *_ = np.linalg.lstsq(features.reshape(-1, len(charges)), left.ravel(), rcond=None)
         charges += change
-    left = _wrapped(dipoles - features @ charges, cells, inverse)
+    left = wrapped(dipoles - features @ charges, cells, inverse)
     whole = np.mean((features @ charges) ** 2)
     if whole == 0.0 or np.mean(left**2) > (1.0 - _LEAST_DESCRIBED) * (whole + np.mean(left**2)):
         return None
     return float(charges[main])
 
 
-def _wrapped(dipoles: np.ndarray, cells: np.ndarray, inverse: np.ndarray) -> np.ndarray:
+def wrapped(dipoles: np.ndarray, cells: np.ndarray, inverse: np.ndarray) -> np.ndarray:
     """Dipoles on the branch nearest to nought: they are defined modulo e times the cell vectors."""
     fractional = np.einsum("fi,fij->fj", dipoles, inverse)
     return np.einsum("fi,fij->fj", fractional - np.round(fractional), cells)

@@ -5,12 +5,14 @@ and the electrons of its Wannier centres, which are the formal charge q. With ot
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
 from ase import Atoms
 
-from dynrefine.datasets.conventions import LOCAL_DIPOLE, formal_charges
+from dynrefine.datasets.conventions import LOCAL_DIPOLE
+from dynrefine.datasets.dipoles import wrapped
 from dynrefine.datasets.isotopes import element_of
 from dynrefine.errors import CampaignError
 
@@ -33,13 +35,17 @@ def require_fitting_charges(frames: Sequence[Atoms], charges: Mapping[str, float
         CampaignError: they are not, in most of the frames that have both.
     """
     both = [frame for frame in frames if LOCAL_DIPOLE in frame.arrays and "dipole" in frame.calc.results]
-    chosen = both[:: max(1, len(both) // _FRAMES)]
-    if not chosen or _missed(chosen, charges) <= 1.0:
+    if not both:
         return
-    fitting = min(_neutral(chosen), key=lambda each: _missed(chosen, each), default=None)
+    chosen = _Dipoles.of(both[:: max(1, len(both) // _FRAMES)])
+    by_element = {element_of(symbol): charge for symbol, charge in charges.items()}
+    if chosen.missed_with([by_element[symbol] for symbol in chosen.symbols]) <= 1.0:
+        return
+    fitting = min(chosen.neutral(), key=chosen.missed_with, default=None)
     remedy = "correct elements[*].charge"
-    if fitting is not None and _missed(chosen, fitting) <= 1.0:
-        remedy += f": {', '.join(f'{symbol} {charge:+d}' for symbol, charge in fitting.items())} would do"
+    if fitting is not None and chosen.missed_with(fitting) <= 1.0:
+        told = (f"{symbol} {charge:+d}" for symbol, charge in zip(chosen.symbols, fitting, strict=True))
+        remedy += f": {', '.join(told)} would do"
     raise CampaignError(
         f"{name}: formal charges times positions and the dipoles around atoms (local_dipole) do not add up to the "
         "dipole of the cell, expected to modulo e times its vectors, since the charge of an atom is that of its core "
@@ -47,24 +53,51 @@ def require_fitting_charges(frames: Sequence[Atoms], charges: Mapping[str, float
     )
 
 
-def _missed(frames: Sequence[Atoms], charges: Mapping[str, float]) -> float:
-    """How far sum and dipole of a frame are apart, in units of what they may be, the median."""
-    return float(np.median([_distance(frame, charges) / np.sqrt(len(frame)) for frame in frames])) / _LARGEST
+@dataclass(frozen=True)
+class _Dipoles:
+    """What formal charges add up to the dipoles of frames from.
 
+    Attributes:
+        symbols: of the elements.
+        counts: of their atoms [F, E].
+        positions: sums over these, Å [F, E, 3].
+        missing: the dipoles of the cells less those around atoms, e Å [F, 3].
+        cells: Å [F, 3, 3].
+    """
 
-def _distance(frame: Atoms, charges: Mapping[str, float]) -> float:
-    """Of the sum from the dipole of the cell, modulo e times its vectors, e Å."""
-    sums = formal_charges(frame, charges) @ frame.positions + frame.arrays[LOCAL_DIPOLE].sum(axis=0)
-    fractional = (sums - frame.calc.results["dipole"]) @ np.linalg.inv(frame.cell.array)
-    return float(np.linalg.norm((fractional - np.round(fractional)) @ frame.cell.array))
+    symbols: list[str]
+    counts: np.ndarray
+    positions: np.ndarray
+    missing: np.ndarray
+    cells: np.ndarray
 
+    @classmethod
+    def of(cls, frames: Sequence[Atoms]) -> "_Dipoles":
+        """Those of frames that have both."""
+        symbols = sorted({symbol for frame in frames for symbol in frame.get_chemical_symbols()})
+        among = [[frame.symbols == symbol for symbol in symbols] for frame in frames]
+        sums = [
+            [frame.positions[own].sum(axis=0) for own in each]
+            for frame, each in zip(frames, among, strict=True)
+        ]
+        missing = [frame.calc.results["dipole"] - frame.arrays[LOCAL_DIPOLE].sum(axis=0) for frame in frames]
+        return cls(
+            symbols,
+            np.array([[own.sum() for own in each] for each in among]),
+            np.array(sums),
+            np.array(missing),
+            np.array([frame.cell.array for frame in frames]),
+        )
 
-def _neutral(frames: Sequence[Atoms]) -> Iterator[dict[str, int]]:
-    """Charges of the elements that leave all frames neutral; none where there are too many to be tried."""
-    symbols = sorted({element_of(symbol) for frame in frames for symbol in frame.get_chemical_symbols()})
-    if len(symbols) > _ELEMENTS:
-        return
-    counts = np.array([[np.sum(frame.symbols == symbol) for symbol in symbols] for frame in frames])
-    for charges in product(_CHARGES, repeat=len(symbols)):
-        if not (counts @ charges).any():
-            yield dict(zip(symbols, charges, strict=True))
+    def missed_with(self, charges: Sequence[float]) -> float:
+        """How far sums and dipoles are apart with these charges, in units of what they may be, the median."""
+        apart = np.einsum("e,fex->fx", charges, self.positions) - self.missing
+        distances = np.linalg.norm(wrapped(apart, self.cells, np.linalg.inv(self.cells)), axis=1)
+        return float(np.median(distances / np.sqrt(self.counts.sum(axis=1)))) / _LARGEST
+
+    def neutral(self) -> Iterator[tuple[int, ...]]:
+        """Charges that leave all frames neutral; none where there are too many elements to be tried."""
+        if len(self.symbols) <= _ELEMENTS:
+            for charges in product(_CHARGES, repeat=len(self.symbols)):
+                if not (self.counts @ charges).any():
+                    yield charges

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 from dynrefine.config.properties.transport import ConductivitySettings
 from dynrefine.files.trajectories import Observed
 from dynrefine.properties.base import Conditions
-from dynrefine.properties.green_kubo import OfFlux, Window
+from dynrefine.properties.green_kubo import OfFlux
 from dynrefine.units import BOLTZMANN, CONDUCTIVITY
 
 
@@ -38,10 +38,9 @@ class IonicConductivity(OfFlux):
         cls, settings: ConductivitySettings, measured: np.ndarray | None, conditions: Conditions
     ) -> "IonicConductivity":
         """The property that the configuration section `conductivity` describes."""
-        window = Window.of(settings.window, settings.limit, conditions.interval)
         prefactor = CONDUCTIVITY / (conditions.volume * BOLTZMANN * conditions.temperature)
-        details = cls.details_of(settings, window)
-        return cls(window, settings.measured, prefactor, details, np.array(conditions.charges, float))
+        charges = np.array(conditions.charges, float)
+        return cls.of(settings, conditions.interval, prefactor, charges=charges)
 
     def flux(self, observed: Observed) -> Float[Array, "*leading frames 3"]:
         """The current of the cell, e Å/fs."""

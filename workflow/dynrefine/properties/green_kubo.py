@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import jax.numpy as jnp
 import numpy as np
@@ -106,15 +106,24 @@ class OfFlux(GreenKubo):
     quantities: ClassVar[tuple[tuple[str, str], tuple[str, str]]]
 
     @classmethod
-    def details_of(cls, settings: FluxSettings, window: Window) -> dict[str, Detail]:
-        """What is told beside the coefficient."""
-        (target,), (limit, coefficient) = settings.measured, cls.quantities
-        return {
+    def of(cls, settings: FluxSettings, interval: float, prefactor: float, **own: Any) -> Self:
+        """The coefficient that a section of the configuration describes.
+
+        Arguments:
+            settings: the section.
+            interval: between frames, fs.
+            prefactor: a.
+            own: further attributes.
+        """
+        window, (target,) = Window.of(settings.window, settings.limit, interval), settings.measured
+        limit, coefficient = cls.quantities
+        details = {
             cls.correlation: Detail.curve(("lag", "fs"), (cls.correlation, "relative"), window.lags),
             "running integral": Detail.curve(limit, coefficient, window.lags, target),
             **details_of_limit(limit, coefficient),
             "Helfand": Detail.number(coefficient, target, settings.target_error),
         }
+        return cls(window, settings.measured, prefactor, details, **own)
 
     def flux(self, observed: Observed) -> Float[Array, "*leading frames components"]:
         """J along the trajectories."""

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 from dynrefine.config.properties.transport import ViscositySettings
 from dynrefine.files.trajectories import Observed
 from dynrefine.properties.base import Conditions
-from dynrefine.properties.green_kubo import OfFlux, Window
+from dynrefine.properties.green_kubo import OfFlux
 from dynrefine.units import BAR, BOLTZMANN, VISCOSITY
 
 
@@ -30,9 +30,8 @@ class ShearViscosity(OfFlux):
         cls, settings: ViscositySettings, measured: np.ndarray | None, conditions: Conditions
     ) -> "ShearViscosity":
         """The property that the configuration section `viscosity` describes."""
-        window = Window.of(settings.window, settings.limit, conditions.interval)
         prefactor = VISCOSITY * BAR**2 * conditions.volume / (BOLTZMANN * conditions.temperature)
-        return cls(window, settings.measured, prefactor, cls.details_of(settings, window))
+        return cls.of(settings, conditions.interval, prefactor)
 
     def flux(self, observed: Observed) -> Float[Array, "*leading frames 5"]:
         """The shear components of the pressure tensor, bar."""

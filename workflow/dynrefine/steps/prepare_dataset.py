@@ -18,10 +18,8 @@ def prepare_dataset(job: Job, settings: PrepareDataset) -> None:
     stated = [Conventions(**chosen.conventions_of(file), charges=charges) for file in chosen.files]
     files = [*zip(job.inputs.frames, stated, strict=True), *((path, None) for path in job.inputs.labelled)]
     sources = read_sources(files, settings.symbols)
-    frames, name = (
-        [frame for source in sources for frame in source.frames],
-        ", ".join(path for path, _ in files),
-    )
+    frames = [frame for source in sources for frame in source.frames]
+    name = ", ".join(path for path, _ in files)
     kept, table = check_frames(
         frames,
         settings.symbols,
