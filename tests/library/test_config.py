@@ -304,7 +304,12 @@ def test_a_wrong_key_gets_one_sentence(sections, sentence):
         (
             {"validation": {"properties": {"van_hove": {"time": 301}}}},
             "validation.properties.van_hove.time is 301 fs, expected a multiple of trajectory.sampling_interval, 2 "
-            "fs, and at most twice validation.length, 2000 fs: change it.",
+            "fs, and at most twice validation.length less two sampling intervals, 1996 fs: change it.",
+        ),
+        (
+            {"validation": {"properties": {"van_hove": {"time": 1998}}}},
+            "validation.properties.van_hove.time is 1998 fs, expected a multiple of trajectory.sampling_interval, 2 "
+            "fs, and at most twice validation.length less two sampling intervals, 1996 fs: change it.",
         ),
         (
             {"validation": {"properties": {"structure_factor": {"range": [4, 2]}}}},
@@ -564,7 +569,10 @@ DOWNLOAD = {"url": "https://example.org/frames.extxyz", "path": "data/frames.ext
         (
             minimal,
             {"validation": {"properties": {"vaporisation_enthalpy": {}}}},
-            ["vaporisation_enthalpy is given where elements lists 2 elements", "one, since the vapour"],
+            [
+                "vaporisation_enthalpy is given where elements lists O, H",
+                "one element whose vapour is of single atoms",
+            ],
         ),
         (
             water,

@@ -51,10 +51,12 @@ def sentences(*changes):
 INFRARED = ("objective", "observables", "infrared")
 OWN_DIPOLE = ("surfaces", "dipole")
 ARGON = "workflow/data/targets/argon_structure_factor_85K.csv"
-SHORT = {"kind": "intermediate_scattering", "momentum_transfer": 2, "window": 40}
+SHORT = {"kind": "intermediate_scattering", "momentum_transfer": 2, "window": 36}
 PATH_INTEGRALS = ("validation", "path_integrals")
 STRUCTURE = ("validation", "properties", "rdf")
 UNMEASURED = (*STRUCTURE, "target"), None
+STATE = {"temperature": 300, "density": 0.997}
+STANDING = ("validation", "properties", "diffusion"), None
 
 
 def elements(*rows):
@@ -159,7 +161,7 @@ HEAVY = [(("ensemble", "masses"), None)]
                 )
             ],
             f"validation.properties.scattering.target is '{ARGON}', measured from 0.0294 to 11.7474 fs, expected "
-            "all lags from 0 to validation.properties.scattering.window, 40 fs: shorten the window, or give another "
+            "all lags from 0 to validation.properties.scattering.window, 36 fs: shorten the window, or give another "
             "file.",
         ),
         (
@@ -199,11 +201,52 @@ HEAVY = [(("ensemble", "masses"), None)]
                     [{"temperature": 280, "density": 0.9999}, {"temperature": 350, "density": 0.9737}],
                 ),
                 UNMEASURED,
+                STANDING,
             ],
-            "objective.observables.infrared.target is one measurement, "
-            "workflow/data/targets/water_infrared_298K.csv, "
-            "for the states 280K, 350K, expected a measurement of each temperature: give those of all states but one "
-            "in objective.observables.infrared.targets, such as {350K: file}.",
+            "objective.observables.infrared.target is workflow/data/targets/water_infrared_298K.csv at each of the "
+            "states 280K, 350K, expected one for each temperature: give those of all states but one in "
+            "objective.observables.infrared.targets, such as {350K: ...}.",
+        ),
+        (
+            [
+                (("validation", "states"), [STATE, STATE | {"temperature": 340}]),
+                (("validation", "properties", "diffusion", "viscosity"), 0.85),
+            ],
+            "validation.properties.diffusion.viscosity is 0.85 at each of the states 300K, 340K, expected one for "
+            "each temperature: give those of all states but one in validation.properties.diffusion.viscosities, such "
+            "as {340K: ...}.",
+        ),
+        (
+            [
+                (("states",), [STATE, STATE | {"temperature": 340}]),
+                ((*INFRARED, "targets"), {"340K": "workflow/data/targets/water_infrared_298K.csv"}),
+                UNMEASURED,
+                (("objective", "observables", "diffusion"), {"element": "O", "target": 2.3, "window": 36}),
+                STANDING,
+            ],
+            "objective.observables.diffusion.target is 2.3 at each of the states 300K, 340K, expected one for each "
+            "temperature: give those of all states but one in objective.observables.diffusion.targets, such as "
+            "{340K: ...}.",
+        ),
+        (
+            [((*INFRARED, "window"), 60), (("trajectory", "length"), 40)],
+            "objective.observables.infrared.window is 60 fs, expected at most twice validation.length, 40 fs: shorten "
+            "the window or lengthen the trajectories.",
+        ),
+        (
+            [
+                (
+                    ("validation", "properties", "scattering"),
+                    SHORT | {"radiation": "xray", "lengths": {"H": 6.7}},
+                )
+            ],
+            "validation.properties.scattering.lengths is given where radiation is xray, expected neutron, which "
+            "nuclei scatter: remove it, or change radiation.",
+        ),
+        (
+            [(("validation", "properties", "scattering"), SHORT | {"part": "self", "lengths": {"H": 6.7}})],
+            "validation.properties.scattering.lengths is given where part is self, expected none, since atoms count "
+            "by their incoherent cross sections: remove it; deuterium is the element D.",
         ),
         (
             [((*INFRARED, "targets"), {"310K": "x.csv"})],
@@ -269,12 +312,12 @@ def test_each_state_may_have_measurements_and_weights_of_its_own(folder):
     shutil.copy(ROOT / "workflow/data/targets/water_infrared_298K.csv", "hot.csv")
     states = [{"temperature": 300, "density": 0.997}, {"temperature": 350, "density": 0.9737}]
     own = (*INFRARED, "targets"), {"350K": "hot.csv"}
-    config = load_config(toy((("states",), states), own, UNMEASURED))
+    config = load_config(toy((("states",), states), own, UNMEASURED, STANDING))
     check_files(config)
     infrared = config.objective.observables.infrared
     assert infrared.of_state("350K_0.9737", "350K").target == "hot.csv"
     assert infrared.of_state("300K").target.endswith("298K.csv")
-    assert infrared.target_files == [infrared.target, "hot.csv"]
+    assert infrared.target_files == {"target": infrared.target, "targets.350K": "hot.csv"}
     numbers = {"target": 2.3, "target_error": 0.1, "weight": 1.0, "viscosity": 0.85}
     mappings = {"targets": 7.0, "target_errors": 7.0, "weights": 7.0, "viscosities": 7.0}
     own = {name: {"350K": value} for name, value in mappings.items()}
@@ -344,11 +387,29 @@ def test_columns_that_a_table_lacks_are_not_numbers(tmp_path):
         ((*INFRARED, "target"), "frequency_THz,a", "expected wavenumbers in cm⁻¹"),
         ((*INFRARED, "target"), "wavelength (µm),a", "expected wavenumbers in cm⁻¹"),
         ((*STRUCTURE, "target"), "distance_nm,g", "expected distances in Å"),
+        (
+            ("validation", "properties", "vibrations", "target"),
+            "frequency_THz,g",
+            "expected wavenumbers in cm⁻¹",
+        ),
+        (
+            ("validation", "properties", "structure_factor", "target"),
+            "Q_1/nm,S",
+            "expected momentum transfers in 1/Å",
+        ),
     ],
 )
 def test_abscissae_in_another_unit_are_told_by_their_names(folder, path, header, said):
     Path("target.csv").write_text(f"{header}\n0,1\n5000,2\n", encoding="utf-8")
     assert any(said in sentence for sentence in sentences((path, "target.csv")))
+
+
+def test_a_file_is_read_where_only_states_have_one(folder):
+    judged = *STRUCTURE, "targets"
+    (sentence,) = sentences(UNMEASURED, (judged, {"300K": "missing.csv"}))
+    assert sentence.startswith(
+        "validation.properties.rdf.targets.300K is 'missing.csv', expected an existing"
+    )
 
 
 def test_a_measured_structure_out_of_reach_is_refused(folder):

@@ -8,10 +8,8 @@ from dynrefine.config.properties.transport import DiffusionSettings, EinsteinDif
 from dynrefine.files.trajectories import Observed
 from dynrefine.properties.base import Conditions, create_observables, settled
 from dynrefine.properties.correlation import velocity_autocorrelation
-from dynrefine.properties.diffusion import (
-    finite_size_correction,
-    running_diffusion,
-)
+from dynrefine.properties.diffusion import running_diffusion
+from dynrefine.properties.finite_size import finite_size_correction, lattice_constant
 from dynrefine.refinement.validation import evaluate_details
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")
@@ -81,7 +79,7 @@ def test_the_slope_of_einstein_is_that_of_plain_loops(velocities):
     np.testing.assert_allclose(statistic, np.stack(list(displacements.values()), axis=1), rtol=1e-9)
     np.testing.assert_array_equal(observable.detail(statistic[0])["mean square displacement"], statistic[0])
     slopes = 1e4 * (displacements[10] - displacements[5]) / (5 * INTERVAL) / 6.0
-    corrected = slopes + finite_size_correction(94.4, 0.3, 1000.0)
+    corrected = slopes + finite_size_correction(94.4, 0.3, 10.0 * np.eye(3))
     np.testing.assert_allclose(observable.predict(statistic)[:, 0], corrected, rtol=1e-9)
     assert observable.loss(statistic[0]) == pytest.approx((corrected[0] / 2.0 - 1.0) ** 2)
     # A series shorter than the window, as the adjoint may see it, holds the lags it has.
@@ -119,7 +117,7 @@ def test_the_observable_is_the_integral_for_its_element(velocities):
     # In an infinite cell of a liquid of this viscosity it is faster, at the same statistics.
     settings = settings.model_copy(update={"viscosity": 0.3})
     observable = create_observables({"diffusion": settings}, {"diffusion": None}, conditions)["diffusion"]
-    corrected = expected + finite_size_correction(94.4, 0.3, 1000.0)
+    corrected = expected + finite_size_correction(94.4, 0.3, 10.0 * np.eye(3))
     assert observable.predict(mean)[0] == pytest.approx(corrected, rel=1e-12)
     assert observable.loss(mean) == pytest.approx((corrected / 3.0 - 1.0) ** 2, rel=1e-9)
     told = {name: np.asarray(values) for name, values in observable.detail(mean).items()}
@@ -172,11 +170,37 @@ def test_ballistic_particles_diffuse_with_time():
 def test_the_finite_size_correction_of_water():
     # ξ kT / (6 π η L) at 298.15 K, 0.89 mPa s and 12.42 Å:
     # 2.837297 · 4.11640e-21 J / (6π · 8.9e-4 Pa s · 1.242e-9 m) = 5.6054e-10 m²/s.
-    assert finite_size_correction(298.15, 0.89, 12.42**3) == pytest.approx(0.56054, rel=1e-4)
+    assert finite_size_correction(298.15, 0.89, 12.42 * np.eye(3)) == pytest.approx(0.56054, rel=1e-4)
 
 
 def test_the_finite_size_correction_falls_with_edge_and_viscosity():
-    reference = finite_size_correction(300.0, 1.0, 1000.0)
-    assert finite_size_correction(300.0, 1.0, 8000.0) == pytest.approx(reference / 2)
-    assert finite_size_correction(300.0, 2.0, 1000.0) == pytest.approx(reference / 2)
-    assert finite_size_correction(600.0, 1.0, 1000.0) == pytest.approx(2 * reference)
+    cell = 10.0 * np.eye(3)
+    reference = finite_size_correction(300.0, 1.0, cell)
+    assert finite_size_correction(300.0, 1.0, 2.0 * cell) == pytest.approx(reference / 2)
+    assert finite_size_correction(300.0, 2.0, cell) == pytest.approx(reference / 2)
+    assert finite_size_correction(600.0, 1.0, cell) == pytest.approx(2 * reference)
+
+
+# Energies of Wigner's crystals, -E in e²/(2 a), by Coldwell-Horsfall & Maradudin, J. Math. Phys. 1, 395 (1960), where a is
+# the radius of the sphere of an electron's volume.
+@pytest.mark.parametrize(
+    ("cell", "energy"),
+    [
+        (np.eye(3), 1.760119),
+        (1.0 - 2.0 * np.eye(3), 1.791860),
+        (1.0 - np.eye(3), 1.791749),
+    ],
+    ids=["simple", "body-centred", "face-centred"],
+)
+def test_the_lattice_constant_is_that_of_a_wigner_crystal(cell, energy):
+    found = lattice_constant(12.0 * cell)
+    assert found == pytest.approx(energy * (4.0 * np.pi / 3.0) ** (1.0 / 3.0), rel=2e-6)
+
+
+def test_the_lattice_constant_does_not_depend_on_the_choice_of_the_cell():
+    long = np.diag([10.0, 10.0, 20.0])
+    turned = np.linalg.qr(np.random.default_rng(3).normal(size=(3, 3)))[0]
+    skewed = np.array([[1, 0, 0], [1, 1, 0], [-1, 2, 1]]) @ long @ turned
+    assert lattice_constant(skewed) == pytest.approx(lattice_constant(long), rel=1e-10)
+    # in a long cell images are beside and hardly before it: less is missing
+    assert lattice_constant(long) < 0.85 * lattice_constant(np.eye(3))

@@ -13,7 +13,7 @@ from dynrefine.config.properties.transport import DiffusionSettings
 from dynrefine.config.steps import EvaluateObjective, RunTrajectories, SampleEnsemble
 from dynrefine.config.surfaces.lennard_jones import LennardJonesSettings
 from dynrefine.files.models import create_model
-from dynrefine.properties.diffusion import finite_size_correction
+from dynrefine.properties.finite_size import finite_size_correction
 from dynrefine.refinement.gathering import observables_of
 from dynrefine.refinement.objective import evaluate
 from dynrefine.sampling.canonical import sample_ensemble
@@ -73,8 +73,8 @@ def test_liquid_diffuses_as_in_the_literature():
 
     def corrected(coefficient, atoms):
         viscosity = 3.24 * VISCOSITY
-        volume = atoms / 0.8442 * 3.4**3
-        return coefficient + finite_size_correction(kelvin, viscosity, volume)
+        edge = (atoms / 0.8442) ** (1.0 / 3.0) * 3.4
+        return coefficient + finite_size_correction(kelvin, viscosity, edge * np.eye(3))
 
     value, own_error = corrected(found.prediction[0], 256), found.prediction_error[0]
     expected = corrected(0.0325 * DIFFUSION, 1372)

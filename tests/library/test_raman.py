@@ -86,6 +86,7 @@ def test_a_vibration_scatters_at_its_wavenumber_and_the_area_is_one():
     assert observable.abscissa[np.argmax(found)] == pytest.approx(1500.0, abs=10.0)
     inside = (observable.abscissa >= 1000.0) & (observable.abscissa <= 2000.0)
     assert 10.0 * found[inside].sum() == pytest.approx(1.0)
+    assert np.isnan(observable.loss(observable.statistic(swinging(np.diag([1.0, 0.0, 0.5]))).mean(axis=0)))
 
 
 def test_only_the_shape_counts_where_it_is_measured():

@@ -152,7 +152,7 @@ def test_each_pair_counts_for_the_two_places_next_to_its_distance():
     series[0, :, 1, 0], series[0, :, 2, 0] = [2.2, 3.4], 7.8
     own = van_hove(INTERVAL, ("O", "H", "H"), radiation="xray", bin=1.0)
     found = own.statistic(observed(series))[0] * own.shells / np.linalg.det(CELL)
-    pairs = 2 * (2 * 8 * 1 + 1 * 1)  # 8 and 1 electrons, in both orders
+    pairs = (8 + 1 + 1) ** 2  # electrons
     # atoms 0 -> 1: 0 at the origin, 1 then at 3.4; 1 -> 0: 1 was at 2.2; 1 -> 2: 5.6; 2 -> 1: 4.4; 0 -> 2 at 7.8
     expected = np.zeros(10)
     for distance, weight in ((3.4, 8), (2.2, 8), (5.6, 1), (4.4, 1), (7.8, 8), (7.8, 8)):

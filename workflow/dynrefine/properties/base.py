@@ -41,6 +41,11 @@ class Conditions:
     cell: Float[np.ndarray, "3 3"] | None = None
     charges: tuple[int, ...] = ()
 
+    @property
+    def mean_cell(self) -> Float[np.ndarray, "3 3"]:
+        """Cell vectors as rows, Å."""
+        return np.eye(3) * self.volume ** (1.0 / 3.0) if self.cell is None else self.cell
+
 
 @dataclass(frozen=True)
 class Detail:

@@ -1,6 +1,5 @@
 """Self-diffusion from the velocity autocorrelation (Green-Kubo), with the finite-size correction beside it."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,11 +9,9 @@ from dynrefine.config.properties.transport import DiffusionSettings, SelfDiffusi
 from dynrefine.files.trajectories import Observed
 from dynrefine.properties.base import Conditions, Detail, relative_loss
 from dynrefine.properties.correlation import running_integral, velocity_autocorrelation
+from dynrefine.properties.finite_size import finite_size_correction
 from dynrefine.properties.green_kubo import GreenKubo, Window, details_of_limit
-from dynrefine.units import BOLTZMANN, DIFFUSION, ELECTRONVOLT
-
-# Cubic lattice sum of Yeh & Hummer, J. Phys. Chem. B 108, 15873 (2004), eq. 12.
-_YEH_HUMMER = 2.837297
+from dynrefine.units import DIFFUSION
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +96,7 @@ def correction_of(settings: SelfDiffusionSettings, conditions: Conditions) -> fl
     """What is added to the coefficient of the finite cell, 1e-9 m²/s: nothing where no viscosity is given."""
     if settings.viscosity is None:
         return 0.0
-    return finite_size_correction(conditions.temperature, settings.viscosity, conditions.volume)
+    return finite_size_correction(conditions.temperature, settings.viscosity, conditions.mean_cell)
 
 
 def running_diffusion(
@@ -115,22 +112,6 @@ def running_diffusion(
         1e-9 m²/s.
     """
     return DIFFUSION * running_integral(correlation, interval) / 3.0
-
-
-def finite_size_correction(kelvin: float, viscosity: float, volume: float) -> float:
-    """What periodic images take from D in a cubic cell: ξ kT / (6 π η L).
-
-    Arguments:
-        kelvin: temperature, K.
-        viscosity: of the liquid, mPa s.
-        volume: of the cell, Å³.
-
-    Returns:
-        to be added to the simulated D, 1e-9 m²/s. Source: Yeh & Hummer, J. Phys. Chem. B 108, 15873 (2004).
-    """
-    edge = volume ** (1.0 / 3.0) * 1e-10
-    energy = BOLTZMANN * kelvin * ELECTRONVOLT
-    return 1e9 * _YEH_HUMMER * energy / (6.0 * math.pi * 1e-3 * viscosity * edge)
 
 
 PROPERTY = SelfDiffusion

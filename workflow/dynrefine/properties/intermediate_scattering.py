@@ -61,8 +61,8 @@ class IntermediateScattering:
             measured: lag (fs) and the function.
             conditions: of the state.
         """
-        cell = np.eye(3) * conditions.volume ** (1.0 / 3.0) if conditions.cell is None else conditions.cell
-        vectors, lengths = shell(cell, settings.momentum_transfer, settings.width, settings.vectors)
+        wanted = settings.momentum_transfer, settings.width, settings.vectors
+        vectors, lengths = shell(conditions.mean_cell, *wanted)
         depth = round(settings.window / conditions.interval)
         lags, q = conditions.interval * np.arange(depth + 1), float(lengths.mean())
         details = {"momentum transfer": Detail.number(("mean length of q", "1/Å"))}

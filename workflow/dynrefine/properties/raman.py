@@ -21,7 +21,7 @@ from jaxtyping import Array, Float
 
 from dynrefine.config.properties.spectra import RamanSettings
 from dynrefine.files.trajectories import Observed
-from dynrefine.properties.base import Conditions, Detail, weighted_loss
+from dynrefine.properties.base import Conditions, Detail
 from dynrefine.properties.correlation import autocorrelation, cosine_transform, hann_window
 from dynrefine.properties.spectra import as_simulated, band_weights, maxima_of, measured_maxima, wavenumbers
 from dynrefine.units import BOLTZMANN, PHOTON, WAVENUMBER
@@ -121,7 +121,8 @@ class Raman:
 
     def loss(self, mean: Float[Array, " {self.depth}+1"]) -> Float[Array, ""]:
         """Σ over bands of their weight times the mean squared difference relative to the mean squared target."""
-        return weighted_loss(self.predict(mean), self.target, self.weights)
+        weights, target = (jnp.asarray(each, mean.dtype) for each in (self.weights, self.target))
+        return jnp.sum(weights * (self.predict(mean) - target) ** 2)
 
 
 def reduction(settings: RamanSettings, wavenumber: np.ndarray, kelvin: float) -> np.ndarray:

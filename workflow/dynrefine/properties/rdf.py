@@ -1,7 +1,13 @@
-"""Radial distribution function g(r) of a pair of elements."""
+"""Radial distribution function g(r) of a pair of elements.
+
+Its first maximum is the highest mean of g over any shell as wide as a bin, so that it does not depend on where bins
+begin; that of the measured curve is found in the same way.
+"""
 
 from dataclasses import dataclass
+from typing import TypeVar, cast
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
@@ -11,25 +17,28 @@ from dynrefine.files.trajectories import Observed
 from dynrefine.properties.base import Conditions, Detail, weighted_loss
 from dynrefine.quantities.pair_distributions import BINS, SHELLS, pairs_of
 
+Values = TypeVar("Values", np.ndarray, jax.Array)
+
 
 @dataclass(frozen=True, eq=False)
 class RadialDistribution:
-    """g(r) of one pair of elements, one in an ideal gas of the same density.
+    """g(r) of one pair of elements, in units of the mean density.
 
     Attributes:
         abscissa: middles of the bins, Å.
-        target: measured g there; NaN where nothing was measured.
+        target: measured g, the mean over each; NaN where nothing was measured.
         weights: of the squared differences in the loss; NaN where nothing was measured at all.
-        counted: which bins count: those in the range, of what was measured, if anything was.
+        counted: which shells as wide as a bin, beginning with each bin of the quantity, may hold the maximum: those
+            with their middle in the range, of what was measured, if anything was.
         pair: number of the pair in the quantity.
         fine: bins of the quantity in one of these.
-        details: the height of the first maximum, of what counts.
+        details: the height of the first maximum.
     """
 
     abscissa: Float[np.ndarray, " W"]
     target: Float[np.ndarray, " W"]
     weights: Float[np.ndarray, " W"]
-    counted: Bool[np.ndarray, " W"]
+    counted: Bool[np.ndarray, " shells"]
     pair: int
     fine: int
     details: dict[str, Detail]
@@ -52,39 +61,59 @@ class RadialDistribution:
         fine = round(settings.bin / FINEST_BIN)
         bins = min(round(settings.longest / settings.bin), BINS // fine)
         abscissa = settings.bin * (np.arange(bins) + 0.5)
-        target, error = measured_at(abscissa, measured)
-        counted = within(abscissa, settings.ends)
-        highest = _highest(measured, settings.ends)
+        finely, errors = measured_at(FINEST_BIN * (np.arange(bins * fine) + 0.5), measured)
+        shells = shell_means(finely, fine)
+        target, error = shells[::fine], shell_means(errors, fine)[::fine]
+        counted = within(FINEST_BIN * (np.arange(len(shells)) + 0.5 * fine), settings.ends)
+        highest = np.nan, np.nan
+        if settings.synthetic and measured is not None:  # the teacher's are means over these bins already
+            target, error = measured[:, 1], measured[:, 2]
+        elif measured is not None:
+            counted &= np.isfinite(shells)
+            highest = _highest(shells, shell_means(errors, fine), counted)
         kinds = sorted(conditions.elements.index(symbol) for symbol in settings.pair)
         return cls(
             abscissa,
             target,
-            loss_weights(target, error, counted),
-            counted & np.isfinite(target) if measured is not None else counted,
+            loss_weights(target, error, within(abscissa, settings.ends)),
+            counted,
             pairs_of(len(conditions.elements)).index((kinds[0], kinds[1])),
             fine,
             {"first maximum": Detail.number(("first maximum of g(r)", "1"), *highest)},
         )
 
-    def statistic(self, observed: Observed) -> Float[Array, "*leading W"]:
-        """g(r) in these bins."""
-        fine = observed.at_start["pair_distributions"][..., self.pair, :]
-        shells = SHELLS[: self.fine * len(self.abscissa)].reshape(len(self.abscissa), self.fine)
-        shares = jnp.asarray(shells / shells.sum(axis=1, keepdims=True), fine.dtype)
-        parts = fine[..., : shells.size].reshape(*fine.shape[:-1], *shells.shape)
-        return jnp.sum(parts * jnp.broadcast_to(shares, parts.shape), axis=-1)
+    def statistic(self, observed: Observed) -> Float[Array, "*leading bins"]:
+        """g(r) in the bins of the quantity, as far as these reach."""
+        return observed.at_start["pair_distributions"][..., self.pair, : self.fine * len(self.abscissa)]
 
-    def predict(self, mean: Float[Array, "*leading W"]) -> Float[Array, "*leading W"]:
+    def predict(self, mean: Float[Array, "*leading bins"]) -> Float[Array, "*leading W"]:
         """g(r)."""
-        return mean
+        return shell_means(mean, self.fine)[..., :: self.fine]
 
-    def detail(self, mean: Float[Array, " W"]) -> dict[str, Array]:
+    def detail(self, mean: Float[Array, " bins"]) -> dict[str, Array]:
         """What is shown beside it, of the distances that count: some measurements leave bonds out."""
-        return {"first maximum": jnp.max(mean, where=self.counted, initial=0.0)[None]}
+        return {"first maximum": jnp.max(shell_means(mean, self.fine), where=self.counted, initial=0.0)[None]}
 
-    def loss(self, mean: Float[Array, " W"]) -> Float[Array, ""]:
+    def loss(self, mean: Float[Array, " bins"]) -> Float[Array, ""]:
         """Σ w (g - measured)² / Σ w (measured - 1)²: one without structure; w = 1/error² where that is known."""
-        return weighted_loss(mean, self.target, self.weights)
+        return weighted_loss(self.predict(mean), self.target, self.weights)
+
+
+def shell_means(values: Values, width: int) -> Values:
+    """Means over shells of some bins of the quantity each, weighted by their volumes, one shell from each bin on.
+
+    Arguments:
+        values: in the bins of the quantity, from the first one on [..., bins].
+        width: of a shell, bins.
+
+    Returns:
+        [..., bins - width + 1].
+    """
+    count = values.shape[-1] - width + 1
+    volumes = np.broadcast_to(SHELLS[: values.shape[-1]].astype(values.dtype), values.shape)
+    inside = [slice(first, first + count) for first in range(width)]
+    total = sum(values[..., each] * volumes[..., each] for each in inside)
+    return cast(Values, total / sum(volumes[..., each] for each in inside))
 
 
 def within(distances: Float[np.ndarray, " N"], ends: tuple[float, float]) -> Bool[np.ndarray, " N"]:
@@ -92,13 +121,14 @@ def within(distances: Float[np.ndarray, " N"], ends: tuple[float, float]) -> Boo
     return (distances >= ends[0]) & (distances <= ends[1])
 
 
-def _highest(measured: np.ndarray | None, ends: tuple[float, float]) -> tuple[float, float]:
-    """The highest g that was measured between these distances, and its standard error."""
-    rows = np.empty((0, 3)) if measured is None else measured[within(measured[:, 0], ends)]
-    if not len(rows):
+def _highest(
+    values: Float[np.ndarray, " shells"], errors: Float[np.ndarray, " shells"], counted: np.ndarray
+) -> tuple[float, float]:
+    """The highest of the values that count, and its standard error; NaN where none does."""
+    if not counted.any():
         return np.nan, np.nan
-    _, value, error = rows[np.argmax(rows[:, 1])][:3]
-    return float(value), float(error)
+    place = np.flatnonzero(counted)[np.argmax(values[counted])]
+    return float(values[place]), float(errors[place])
 
 
 def measured_at(

@@ -1,8 +1,8 @@
 """Distinct part of the van Hove function: g(r,t), which is g(r) at t = 0 and one when all is forgotten.
 
-g(r,t) = V Σ_{i≠j} a_i a_j <δ(r - |x_j(t) - x_i(0)|)> / (4πr² Σ_{i≠j} a_i a_j), where a are scattering lengths, or
-form factors at q = 0 (van Hove, Phys. Rev. 95, 249 (1954)). A pair counts for the two r next to its distance, the
-nearer one more, so that the counts are continuous and the gradient has its part through the trajectories.
+g(r,t) = V Σ_{i≠j} a_i a_j <δ(r - |x_j(t) - x_i(0)|)> / (4πr² (Σ_i a_i)²), where a are scattering lengths, or form
+factors at q = 0 (van Hove, Phys. Rev. 95, 249 (1954)). A pair counts for the two r next to its distance, the nearer one
+more, so that the counts are continuous and the gradient has its part through the trajectories.
 """
 
 import math
@@ -87,10 +87,10 @@ class VanHove:
         dtype, frames = positions.dtype, positions.shape[1]
         if self.lag >= frames:
             return jnp.zeros((len(positions), len(self.abscissa)), dtype)
-        products = np.outer(self.amplitudes, self.amplitudes)
+        products = np.outer(self.amplitudes, self.amplitudes) / self.amplitudes.sum() ** 2
         np.fill_diagonal(products, 0.0)
         origins = origins_of(frames - self.lag, self.origins)
-        weights = jnp.asarray(products / (products.sum() * len(origins)), dtype)
+        weights = jnp.asarray(products / len(origins), dtype)
 
         def of_one(start: tuple[jax.Array, jax.Array]) -> jax.Array:
             positions, cell = start

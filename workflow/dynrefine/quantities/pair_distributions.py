@@ -32,7 +32,11 @@ def pairs_of(kinds: int) -> list[tuple[int, int]]:
 def pair_distributions(
     surfaces: Mapping[str, Any], system: System, point: Point, neighbours: NeighbourList
 ) -> Float[Array, "pairs bins"]:
-    """g(r) of each pair of elements, as `pairs_of` orders them; one in an ideal gas of the same density."""
+    """g(r) of each pair of elements, as `pairs_of` orders them, in units of the mean density.
+
+    Far away it is 1 - ρkTκ/N of like atoms (Lebowitz & Percus, Phys. Rev. 122, 1675 (1961)), in a liquid one to some
+    0.1/N; relative to the density of the others it would be 1/N too high.
+    """
     dtype, pairs = point.positions.dtype, pairs_of(system.kinds)
     numbers = np.zeros((system.kinds, system.kinds), np.int32)
     for number, (first, second) in enumerate(pairs):
@@ -46,14 +50,13 @@ def pair_distributions(
     def count(counts: jax.Array, image: jax.Array) -> tuple[jax.Array, None]:
         away = jnp.broadcast_to(image[:, None, None], nearest.shape)
         distance = lengths(to_cartesian(nearest + away, point.cell))
-        is_nearest = jnp.all(image == 0)
-        counted = (distance < FARTHEST) & ~(itself & is_nearest)
+        counted = (distance < FARTHEST) & ~itself
         places = jnp.where(counted, rows + (distance / FINEST_BIN).astype(jnp.int32), BINS * len(pairs))
-        return counts.at[places].add(jnp.where(is_nearest, 1.0, 2.0).astype(dtype)), None
+        return counts.at[places].add(jnp.where(jnp.all(image == 0), 1.0, 2.0).astype(dtype)), None
 
     counts, _ = jax.lax.scan(count, jnp.zeros(BINS * len(pairs) + 1, dtype), jnp.asarray(_IMAGES, dtype))
     atoms = jnp.stack([jnp.sum(system.species == kind) for kind in range(system.kinds)]).astype(dtype)
-    ordered = jnp.stack([(atoms[i] - 1.0 if i == j else 2.0 * atoms[j]) * atoms[i] for i, j in pairs])
+    ordered = jnp.stack([(1.0 if i == j else 2.0) * atoms[i] * atoms[j] for i, j in pairs])
     density = jnp.maximum(ordered, 1.0) / point.volume
     return counts[:-1].reshape(len(pairs), BINS) / (density[:, None] * jnp.asarray(SHELLS, dtype)[None, :])
 

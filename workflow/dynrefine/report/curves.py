@@ -95,7 +95,7 @@ def _weighted_bands(bands: Sequence[Band]) -> str:
     if not bands:
         return ""
     parts = [f"{band.range[0]:g} to {band.range[1]:g} with weight {band.weight:g}" for band in bands]
-    return f"The objective compares {listed(parts)}."
+    return f"The loss compares {listed(parts)}."
 
 
 def _values_by_iteration(results: Results) -> Iterator[Picture]:

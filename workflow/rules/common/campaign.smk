@@ -37,7 +37,11 @@ DOWNLOADED_FILES, DOWNLOADED_FOLDERS = (
 )
 TARGET_FILES, ALL_TARGET_FILES = (
     [
-        *(path for settings in properties.values() for path in settings.target_files),
+        *(
+            path
+            for settings in properties.values()
+            for path in settings.target_files.values()
+        ),
         *(
             campaign.synthetic_targets[f"{name}_{state}"]
             for name, settings in properties.items()

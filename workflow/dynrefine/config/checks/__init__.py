@@ -15,7 +15,7 @@ from dynrefine.config.checks.dynamics import (
 )
 from dynrefine.config.checks.optimiser import optimiser
 from dynrefine.config.checks.potentials import potentials
-from dynrefine.config.checks.properties import judges, properties, shared_targets
+from dynrefine.config.checks.properties import judges, properties, shared_measurements
 from dynrefine.config.checks.surfaces import learning_rates, surfaces
 from dynrefine.config.model import Config
 
@@ -30,7 +30,7 @@ def unsuitable_values(config: Config) -> Iterator[str]:
         learning_rates(config),
         optimiser(config),
         states(config),
-        shared_targets(config),
+        shared_measurements(config),
         pressures(config),
         times(config),
         error_bars("ensemble", config.ensemble),

@@ -1,8 +1,10 @@
 """What does not suit of properties where they stand."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from dynrefine.config.base import sentence
+from dynrefine.config.dynamics import State
 from dynrefine.config.model import Config
 from dynrefine.config.properties.base import Place, PropertySettings
 
@@ -21,22 +23,26 @@ def properties(config: Config) -> Iterator[str]:
         yield from settings.unsuitable(place)
 
 
-def shared_targets(config: Config) -> Iterator[str]:
-    """One measurement of several temperatures."""
-    labels = config.states_by_label()
-    temperatures = {state.short_label for state in config.states}
+def shared_measurements(config: Config) -> Iterator[str]:
+    """One measurement of several temperatures; at states that only judge, a target is that of no other state."""
     for settings, place in placed(config):
-        own = settings.own_targets
-        shared = [
-            label for label, state in labels.items() if label not in own and state.short_label not in own
-        ]
-        if len(temperatures) > 1 and settings.target_files and len(shared) > 1:
-            yield sentence(
-                f"{place.key}.target is one measurement, {settings.target_files[0]}, for the states "
-                f"{', '.join(shared)}",
-                "a measurement of each temperature",
-                f"give those of all states but one in {place.key}.targets, such as {{{shared[-1]}: file}}",
-            )
+        for own, setting in settings.by_state.items():
+            value = getattr(settings, setting, None)
+            if setting not in settings.at_one_temperature or not value:
+                continue
+            states = config.states_by_label() if setting == "target" else config.all_states()
+            shared = _without(getattr(settings, own), states)
+            if len({states[label].short_label for label in shared}) > 1:
+                yield sentence(
+                    f"{place.key}.{setting} is {value} at each of the states {', '.join(shared)}",
+                    "one for each temperature",
+                    f"give those of all states but one in {place.key}.{own}, such as {{{shared[-1]}: ...}}",
+                )
+
+
+def _without(own: Mapping[str, Any], states: Mapping[str, State]) -> list[str]:
+    """The states of which nothing is given under one of their names."""
+    return [label for label, state in states.items() if not {label, state.short_label} & own.keys()]
 
 
 def judges(config: Config) -> Iterator[str]:

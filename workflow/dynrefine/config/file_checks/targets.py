@@ -25,13 +25,8 @@ def unsuitable_targets(config: Config) -> Iterator[str]:
 def curves(config: Config) -> Iterator[tuple[str, str, PropertySettings]]:
     """The key, the path and the settings of each measured curve."""
     for settings, place in placed(config):
-        if settings.target_files:
-            keys = [
-                f"{place.key}.target",
-                *(f"{place.key}.targets.{state}" for state in settings.own_targets),
-            ]
-            for key, path in zip(keys, settings.target_files, strict=True):
-                yield key, path, settings
+        for key, path in settings.target_files.items():
+            yield f"{place.key}.{key}", path, settings
 
 
 def _read(key: str, path: str) -> tuple[list[str], np.ndarray] | str:

@@ -30,10 +30,22 @@ class Place:
 
     @property
     def length(self) -> tuple[str, float]:
-        """The key of the length of the trajectories that the property is computed of, and that length, fs."""
-        if self.fitted:
-            return "trajectory.length", self.config.trajectory.length
-        return "validation.length", self.config.validation.length
+        """The key of the length of the shortest trajectories that the property is computed of, and that length, fs."""
+        judging = "validation.length", self.config.validation.length
+        refining = "trajectory.length", self.config.trajectory.length
+        return min(refining, judging, key=lambda each: each[1]) if self.fitted else judging
+
+    def longest_lag(self, tapered: bool = False) -> tuple[str, float]:
+        """The longest lag of the trajectories' 2n - 1 frames, as people read it, and in fs.
+
+        Arguments:
+            tapered: whether two more lags do no harm, since a window takes their weight.
+        """
+        key, length = self.length
+        if tapered:
+            return f"twice {key}, {2.0 * length:g} fs", 2.0 * length
+        lag = 2.0 * (length - self.interval)
+        return f"twice {key} less two sampling intervals, {lag:g} fs", lag
 
 
 @dataclass(frozen=True)
@@ -58,6 +70,9 @@ class PropertySettings(Section):
     at_start: ClassVar[tuple[str, ...]] = ()
     surfaces: ClassVar[tuple[str, ...]] = ()
     by_state: ClassVar[dict[str, str]] = {"weights": "weight"}  # settings that states may have of their own
+    at_one_temperature: ClassVar[tuple[str, ...]] = (
+        "target",
+    )  # settings that another temperature has otherwise
     of_charges: ClassVar[bool] = False  # whether it depends on formal charges, which add up to zero
     of_positions: ClassVar[bool] = False  # whether it is a mean over positions and cells, as beads have them
 
@@ -141,10 +156,9 @@ class PropertySettings(Section):
         return ()
 
     @property
-    def target_files(self) -> list[str]:
-        """The files of all measurements."""
-        file = self.target_file
-        return [file, *self.own_targets.values()] if file is not None else []
+    def target_files(self) -> dict[str, str]:
+        """The files of all measurements, by their keys in the section."""
+        return {}
 
     def measured_as(self, measured: np.ndarray) -> Self:
         """The settings with what a file holds; a curve is read when it is compared."""
@@ -175,6 +189,12 @@ class JudgingCurve(PropertySettings):
     def target_file(self) -> str | None:
         """The file of the measurement."""
         return self.target
+
+    @property
+    def target_files(self) -> dict[str, str]:
+        """The files of all measurements, by their keys in the section."""
+        own = {} if self.target is None else {"target": self.target}
+        return own | {f"targets.{state}": path for state, path in self.targets.items()}
 
 
 class JudgingNumber(PropertySettings):
@@ -219,7 +239,7 @@ class Band(Section):
 class Correlated(PropertySettings):
     """What is computed of a correlation function along the trajectories."""
 
-    whole_window: ClassVar[bool] = False  # whether it needs the last lag too: no taper takes its weight
+    tapered: ClassVar[bool] = False  # whether the last lags of its window have no weight
 
     window: PositiveFloat = Field(
         400.0, description="Longest lag of the correlation, fs; at most twice the trajectory's length."
@@ -228,19 +248,17 @@ class Correlated(PropertySettings):
     def unsuitable(self, place: Place) -> Iterator[str]:
         """A window shorter than the sampling interval, or longer than what the trajectories hold."""
         yield from super().unsuitable(place)
-        interval, (length_key, length) = place.interval, place.length
+        interval, (expected, longest) = place.interval, place.longest_lag(self.tapered)
         if self.window < interval:
             yield sentence(
                 f"{place.key}.window is {self.window:g} fs",
                 f"at least trajectory.sampling_interval, {interval:g} fs",
                 "lengthen the window or record more often",
             )
-        missing = 2 * interval if self.whole_window else 0.0  # the series hold no lag beyond
-        if self.window > 2 * length - missing:
+        if self.window > longest:
             yield sentence(
                 f"{place.key}.window is {self.window:g} fs",
-                f"at most twice {length_key}{' less two sampling intervals' if missing else ''}, "
-                f"{2 * length - missing:g} fs",
+                f"at most {expected}",
                 "shorten the window or lengthen the trajectories",
             )
 

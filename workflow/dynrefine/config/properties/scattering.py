@@ -52,6 +52,16 @@ class IntermediateScatteringSettings(Correlated, Scattering, JudgingCurve):
         """Those that are named."""
         return (*super().elements, *((self.element,) if self.element is not None else ()))
 
+    def unsuitable(self, place: Place) -> Iterator[str]:
+        """Coherent lengths where cross sections, which are of natural elements, weight the atoms."""
+        yield from super().unsuitable(place)
+        if self.lengths and self.part == "self":
+            yield sentence(
+                f"{place.key}.lengths is given where part is self",
+                "none, since atoms count by their incoherent cross sections",
+                "remove it; deuterium is the element D",
+            )
+
     def unsuitable_target(self, measured: Measurement) -> Iterator[str]:
         """An abscissa in another unit than fs, and lags that were not measured."""
         yield from another_unit(measured, "times in fs", _NO_FEMTOSECONDS)
@@ -87,14 +97,13 @@ class VanHoveSettings(Distances, Scattering):
     def unsuitable(self, place: Place) -> Iterator[str]:
         """A time that was not recorded, or lies beyond the trajectories."""
         yield from super().unsuitable(place)
-        (length_key, length), interval = place.length, place.interval
-        if self.time > 2 * length or not math.isclose(
+        interval, (expected, longest) = place.interval, place.longest_lag()
+        if self.time > longest or not math.isclose(
             round(self.time / interval) * interval, self.time, abs_tol=1e-6
         ):
             yield sentence(
                 f"{place.key}.time is {self.time:g} fs",
-                f"a multiple of trajectory.sampling_interval, {interval:g} fs, and at most twice {length_key}, "
-                f"{2 * length:g} fs",
+                f"a multiple of trajectory.sampling_interval, {interval:g} fs, and at most {expected}",
                 "change it",
             )
 

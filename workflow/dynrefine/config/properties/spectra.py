@@ -30,6 +30,8 @@ _NO_WAVENUMBERS = ("thz", "ev", "mev", "um", "µm", "μm", "micron", "wavelength
 class Bands(Correlated):
     """Spectra that are compared band by band."""
 
+    tapered: ClassVar[bool] = True
+
     resolution: PositiveFloat = Field(
         20.0, description="Distance of the wavenumbers at which spectra are compared, cm⁻¹."
     )
@@ -120,6 +122,11 @@ class InfraredSettings(Bands, JudgingCurve):
         "differs beyond the best such scale, pure number. Laboratories differ by 0.05 to 0.1.",
     )
 
+    @property
+    def family(self) -> str:
+        """Infrared absorption, however wide the window."""
+        return "infrared absorption"
+
     @classmethod
     def example(cls) -> dict[str, Any]:
         return {"target": "workflow/data/targets/water_infrared_298K.csv"}
@@ -143,6 +150,11 @@ class RamanSettings(Bands, JudgingCurve):
     )
     laser: PositiveFloat = Field(532.0, description="Wavelength of the light, for stokes, nm.")
 
+    @property
+    def family(self) -> str:
+        """Raman scattering between these polarisers."""
+        return f"{self.component} Raman scattering"
+
     @classmethod
     def example(cls) -> dict[str, Any]:
         return {"target": "raman.csv", "bands": [{"range": [2800.0, 3800.0]}]}
@@ -152,6 +164,7 @@ class VibrationsSettings(Correlated, JudgingCurve):
     """Vibrational density of states, by the velocity autocorrelation."""
 
     along: ClassVar[tuple[str, ...]] = ("velocities",)
+    tapered: ClassVar[bool] = True
 
     element: str | None = Field(
         None, description="Element whose atoms vibrate; null: all atoms.", examples=["H"]
@@ -177,8 +190,9 @@ class VibrationsSettings(Correlated, JudgingCurve):
             )
 
     def unsuitable_target(self, measured: Measurement) -> Iterator[str]:
-        """A range that was not measured."""
-        return beyond_measured(measured, self.range, "cm⁻¹")
+        """An abscissa in another unit than cm⁻¹, and a range that was not measured."""
+        yield from another_unit(measured, "wavenumbers in cm⁻¹", _NO_WAVENUMBERS)
+        yield from beyond_measured(measured, self.range, "cm⁻¹")
 
     @classmethod
     def example(cls) -> dict[str, Any]:

@@ -22,6 +22,20 @@ FINEST_BIN, FARTHEST = 0.01, 15.0  # Å: how the distances of pairs are counted
 
 # words in the name of an abscissa that tell another unit than Å
 _NO_ANGSTROMS = ("nm", "bohr", "pm", "au")
+_NO_INVERSE_ANGSTROMS = (
+    "nm",
+    "1/nm",
+    "nm^-1",
+    "nm-1",
+    "nm⁻¹",
+    "1/bohr",
+    "bohr",
+    "deg",
+    "degrees",
+    "2theta",
+    "theta",
+    "au",
+)
 
 
 class Distances(JudgingCurve):
@@ -82,6 +96,11 @@ class RadialDistributionSettings(Distances):
     )
 
     @property
+    def family(self) -> str:
+        """The structure around atoms of one of the elements by those of the other."""
+        return f"g(r) of {' and '.join(sorted(self.pair))}"
+
+    @property
     def elements(self) -> tuple[str, ...]:
         """The pair."""
         return tuple(self.pair)
@@ -120,6 +139,16 @@ class Scattering(PropertySettings):
         """Those whose scattering lengths are given."""
         return tuple(self.lengths)
 
+    def unsuitable(self, place: Place) -> Iterator[str]:
+        """Lengths where nothing depends on them."""
+        yield from super().unsuitable(place)
+        if self.lengths and self.radiation == "xray":
+            yield sentence(
+                f"{place.key}.lengths is given where radiation is xray",
+                "neutron, which nuclei scatter",
+                "remove it, or change radiation",
+            )
+
 
 class StructureFactorSettings(Scattering, JudgingCurve):
     """Structure factor S(Q), or interference function F(Q), of neutron or X-ray diffraction."""
@@ -150,8 +179,9 @@ class StructureFactorSettings(Scattering, JudgingCurve):
         yield from exchanged_ends(place.key, self.range)
 
     def unsuitable_target(self, measured: Measurement) -> Iterator[str]:
-        """A range that was not measured."""
-        return beyond_measured(measured, self.range, "1/Å")
+        """An abscissa in another unit than 1/Å, and a range that was not measured."""
+        yield from another_unit(measured, "momentum transfers in 1/Å", _NO_INVERSE_ANGSTROMS)
+        yield from beyond_measured(measured, self.range, "1/Å")
 
     @classmethod
     def example(cls) -> dict[str, Any]:

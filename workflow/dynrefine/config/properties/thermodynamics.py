@@ -8,11 +8,27 @@ from pydantic import Field
 from dynrefine.config.base import PositiveFloat, sentence
 from dynrefine.config.properties.base import JudgingNumber, Place
 
+_MOLECULAR = (
+    "H",
+    "D",
+    "T",
+    "N",
+    "O",
+    "F",
+    "P",
+    "S",
+    "Cl",
+    "Se",
+    "Br",
+    "I",
+)  # elements whose vapour is of molecules
+
 
 class PressureSettings(JudgingNumber):
     """Pressure at the state's density, bar; where it is as measured, so is the density at that pressure."""
 
     at_start: ClassVar[tuple[str, ...]] = ("virial_pressure",)
+    at_one_temperature: ClassVar[tuple[str, ...]] = ()
 
     target: float | None = Field(
         None,
@@ -80,11 +96,18 @@ class FluctuationSettings(ScaledNumber):
     """What properties from fluctuations of volume and enthalpy need."""
 
     at_start: ClassVar[tuple[str, ...]] = ("potential_energy", "volume")
+    by_state: ClassVar[dict[str, str]] = ScaledNumber.by_state | {"quantum_corrections": "quantum_correction"}
+    at_one_temperature: ClassVar[tuple[str, ...]] = ("target", "quantum_correction")
 
     quantum_correction: float = Field(
         0.0,
         description="Added to the simulated value, whose nuclei are classical, before it is compared; in the unit "
         "of the property.",
+    )
+    quantum_corrections: dict[str, float] = Field(
+        {},
+        description="Corrections at states that have their own, by the names of the states.",
+        examples=[{}],
     )
 
 
@@ -129,11 +152,11 @@ class VaporisationEnthalpySettings(ScaledNumber):
     def unsuitable(self, place: Place) -> Iterator[str]:
         """Molecules, whose vapour has energies of its own."""
         yield from super().unsuitable(place)
-        elements = place.config.elements
-        if len(elements) > 1:
+        symbols = [element.symbol for element in place.config.elements]
+        if len(symbols) > 1 or any(symbol in _MOLECULAR for symbol in symbols):
             yield sentence(
-                f"{place.key} is given where elements lists {len(elements)} elements",
-                "one, since the vapour is taken for one of single atoms",
+                f"{place.key} is given where elements lists {', '.join(symbols)}",
+                "one element whose vapour is of single atoms, as a noble gas has it",
                 "remove it",
             )
 

@@ -15,7 +15,7 @@ class SelfDiffusionSettings(Correlated, JudgingNumber):
 
     along: ClassVar[tuple[str, ...]] = ("velocities",)
     by_state: ClassVar[dict[str, str]] = JudgingNumber.by_state | {"viscosities": "viscosity"}
-    whole_window: ClassVar[bool] = True
+    at_one_temperature: ClassVar[tuple[str, ...]] = ("target", "viscosity")
 
     target: PositiveFloat | None = Field(
         None, description="Measured self-diffusion coefficient, 1e-9 m²/s; null: none.", examples=[2.299]
@@ -102,8 +102,6 @@ class EinsteinDiffusionSettings(SelfDiffusionSettings):
 
 class FluxSettings(Correlated, JudgingNumber):
     """Transport coefficients by the Green-Kubo integral of a flux of the cell."""
-
-    whole_window: ClassVar[bool] = True
 
     window: PositiveFloat = Field(
         2000.0,
