@@ -230,8 +230,8 @@ HEAVY = [(("ensemble", "masses"), None)]
         ),
         (
             [((*INFRARED, "window"), 60), (("trajectory", "length"), 40)],
-            "objective.observables.infrared.window is 60 fs, expected at most twice validation.length, 40 fs: shorten "
-            "the window or lengthen the trajectories.",
+            "objective.observables.infrared.window is 60 fs, expected at most twice validation.length, 40 fs: "
+            "shorten the window or lengthen the trajectories.",
         ),
         (
             [

@@ -181,7 +181,7 @@ def test_the_finite_size_correction_falls_with_edge_and_viscosity():
     assert finite_size_correction(600.0, 1.0, cell) == pytest.approx(2 * reference)
 
 
-# Energies of Wigner's crystals, -E in e²/(2 a), by Coldwell-Horsfall & Maradudin, J. Math. Phys. 1, 395 (1960), where a is
+# Energies of Wigner's crystals, -E in e²/(2 a), by Coldwell-Horsfall & Maradudin, J. Math. Phys. 1, 395 (1960); a is
 # the radius of the sphere of an electron's volume.
 @pytest.mark.parametrize(
     ("cell", "energy"),

@@ -31,8 +31,8 @@ def finite_size_correction(kelvin: float, viscosity: float, cell: Float[np.ndarr
 def lattice_constant(cell: Float[np.ndarray, "3 3"]) -> float:
     """ξ of a lattice, 2.837297 of a cube, by Ewald's sum; long cells have less, very long ones a negative one.
 
-    The mean of the Oseen tensor over directions is the Coulomb potential but for a factor, so that ξ / V^(1/3) is what
-    a unit charge lacks of potential through its images and their background.
+    The mean of the Oseen tensor over directions is the Coulomb potential but for a factor, so that ξ / V^(1/3) is
+    what a unit charge lacks of potential through its images and their background.
 
     Arguments:
         cell: cell vectors as rows.

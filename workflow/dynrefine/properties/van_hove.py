@@ -1,8 +1,8 @@
 """Distinct part of the van Hove function: g(r,t), which is g(r) at t = 0 and one when all is forgotten.
 
 g(r,t) = V Σ_{i≠j} a_i a_j <δ(r - |x_j(t) - x_i(0)|)> / (4πr² (Σ_i a_i)²), where a are scattering lengths, or form
-factors at q = 0 (van Hove, Phys. Rev. 95, 249 (1954)). A pair counts for the two r next to its distance, the nearer one
-more, so that the counts are continuous and the gradient has its part through the trajectories.
+factors at q = 0 (van Hove, Phys. Rev. 95, 249 (1954)). A pair counts for the two r next to its distance, the nearer
+one more, so that the counts are continuous and the gradient has its part through the trajectories.
 """
 
 import math

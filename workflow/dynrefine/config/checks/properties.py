@@ -24,13 +24,15 @@ def properties(config: Config) -> Iterator[str]:
 
 
 def shared_measurements(config: Config) -> Iterator[str]:
-    """One measurement of several temperatures; at states that only judge, a target is that of no other state."""
+    """One measurement of several temperatures; at states that the refinement does not see, there is no target."""
+    seen = config.states_by_label()
     for settings, place in placed(config):
+        at = (seen if place.fitted else {}) | config.judged_states()
         for own, setting in settings.by_state.items():
             value = getattr(settings, setting, None)
             if setting not in settings.at_one_temperature or not value:
                 continue
-            states = config.states_by_label() if setting == "target" else config.all_states()
+            states = {label: state for label, state in at.items() if setting != "target" or label in seen}
             shared = _without(getattr(settings, own), states)
             if len({states[label].short_label for label in shared}) > 1:
                 yield sentence(

@@ -30,7 +30,7 @@ class Place:
 
     @property
     def length(self) -> tuple[str, float]:
-        """The key of the length of the shortest trajectories that the property is computed of, and that length, fs."""
+        """The key of the length of the shortest trajectories that the property is computed of, and it, fs."""
         judging = "validation.length", self.config.validation.length
         refining = "trajectory.length", self.config.trajectory.length
         return min(refining, judging, key=lambda each: each[1]) if self.fitted else judging
