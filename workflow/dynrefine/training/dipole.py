@@ -12,7 +12,7 @@ from dynrefine.files.parity import Parity
 from dynrefine.geometry.coordinates import inverse
 from dynrefine.geometry.frames import LabelledFrames
 from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours
-from dynrefine.training.base import Task, evaluated_by, frames_with
+from dynrefine.training.base import Task, evaluated_by, frames_with, relative_error
 
 
 def nearest_branch(difference: jax.Array, cells: jax.typing.ArrayLike) -> jax.Array:
@@ -77,7 +77,7 @@ def dipole_errors(
 
     Returns:
         by quantity the value and its unit: root mean square error of a component, standard deviation of the labels,
-        and their ratio.
+        and their ratio where these differ.
     """
     predicted, labelled = evaluated
     error = float(np.sqrt(np.mean((predicted - labelled) ** 2)))
@@ -85,7 +85,7 @@ def dipole_errors(
     return {
         "dipole": (error, "e Å"),
         "spread of the labels": (spread, "e Å"),
-        "dipole, relative to the spread": (100 * error / spread, "%"),
+        **relative_error("dipole, relative to the spread", error, spread),
     }
 
 
