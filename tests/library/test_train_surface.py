@@ -8,10 +8,12 @@ import pytest
 from dynrefine.campaign.job import Job
 from dynrefine.config.data import Element
 from dynrefine.config.steps import TrainSurface
+from dynrefine.config.surfaces.embedded_atoms import EmbeddedAtomSettings
 from dynrefine.config.surfaces.lennard_jones import LennardJonesSettings
 from dynrefine.config.surfaces.training import PotentialTrainingSettings
 from dynrefine.datasets.arrays import from_arrays
 from dynrefine.datasets.writing import write_frames
+from dynrefine.errors import CampaignError
 from dynrefine.geometry.frames import LabelledFrames
 from dynrefine.steps import train_surface as step
 
@@ -84,3 +86,12 @@ def test_a_checkpoint_stays_until_the_model_is_written(job, tmp_path, monkeypatc
     step.train_surface(job, SETTINGS)
     assert (tmp_path / "model.npz").exists()
     assert not (tmp_path / "model_checkpoint.npz").exists()
+
+
+def test_elements_that_no_training_frame_holds_are_named(job):
+    """Their features have neither mean nor spread, and a network that nothing has taught."""
+    surface = EmbeddedAtomSettings(cutoff=4.0, radial_functions=2, angular_momentum=0, hidden_layers=[2])
+    others = [Element(symbol=symbol, mass=80.0, charge=0) for symbol in ("Kr", "Xe")]
+    settings = SETTINGS.model_copy(update={"elements": [ARGON, *others], "surface": surface})
+    with pytest.raises(CampaignError, match=r"no frame for the training holds Kr, Xe, expected.*add frames"):
+        step.train_surface(job, settings)

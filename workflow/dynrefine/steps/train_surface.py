@@ -1,9 +1,11 @@
 """The training of a surface."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from dynrefine.campaign.job import Job
 from dynrefine.campaign.provenance import config_hash
@@ -11,8 +13,10 @@ from dynrefine.config.steps import TrainSurface
 from dynrefine.datasets.arrays import parts_to_arrays
 from dynrefine.datasets.fetching import checksum
 from dynrefine.datasets.reading import read_frames
+from dynrefine.errors import CampaignError
 from dynrefine.files.models import create_model, free_parameters, save_model
 from dynrefine.files.parity import save_parity
+from dynrefine.geometry.frames import LabelledFrames
 from dynrefine.geometry.frames_with_neighbours import parts_with_neighbours
 from dynrefine.registry import plug_in
 from dynrefine.training import tables
@@ -29,6 +33,7 @@ def train_surface(job: Job, settings: TrainSurface) -> None:
     model = create_model(settings.surface, settings.elements, jax.random.key(job.drawing_seed)).cast(dtype)
     read = {part: read_frames(getattr(job.inputs, part)) for part in _PARTS}
     labelled, metadata = task.prepared(parts_to_arrays(read, symbols), len(symbols))
+    _require_elements(labelled["train"], symbols)
     data, places = parts_with_neighbours(labelled, model.architecture.cutoff, dtype)
     model = model.with_constants_fitted(data[places["train"]])
     loss_of_labels = task.loss_of(settings.training)
@@ -54,6 +59,16 @@ def train_surface(job: Job, settings: TrainSurface) -> None:
     save_parity(job.outputs.parity, pairs)
     save_model(output, model)
     checkpoint.remove()
+
+
+def _require_elements(training: LabelledFrames, symbols: Sequence[str]) -> None:
+    """Make sure that the training frames hold each element: of one that they lack nothing is learned."""
+    missing = [symbol for place, symbol in enumerate(symbols) if not np.any(training.species == place)]
+    if missing:
+        raise CampaignError(
+            f"no frame for the training holds {', '.join(missing)}, expected each of elements in one at least: add "
+            "frames with it to the data set, or remove it from elements."
+        )
 
 
 def _fingerprint(job: Job, settings: TrainSurface) -> str:
