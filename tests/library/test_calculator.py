@@ -206,6 +206,16 @@ def test_a_flat_cell_is_refused(calculator):
         atoms.get_potential_energy()
 
 
+@pytest.mark.parametrize("periodic", [(True, True, False), (True, False, False)], ids=["two", "one"])
+def test_images_along_a_vector_that_is_not_given_are_refused(calculator, periodic):
+    atoms = box()
+    atoms.set_cell([5.0, 0.0, 0.0] if periodic[1] else np.zeros(3))
+    atoms.pbc = periodic
+    atoms.calc = calculator
+    with pytest.raises(CampaignError, match="is flat.*set atoms.cell"):
+        atoms.get_potential_energy()
+
+
 def test_atoms_many_cells_apart_are_refused(calculator):
     atoms = box()
     atoms.positions[0] += 100 * CUBIC[0]

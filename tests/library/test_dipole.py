@@ -13,7 +13,7 @@ from dynrefine.errors import CampaignError
 from dynrefine.geometry.frames import LabelledFrames
 from dynrefine.geometry.frames_with_neighbours import with_neighbours
 from dynrefine.training import local_dipole
-from dynrefine.training.dipole import dipole_loss, nearest_branch, prepared
+from dynrefine.training.dipole import TASK, dipole_errors, dipole_loss, nearest_branch, prepared
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")
 
@@ -201,6 +201,32 @@ def test_the_dipoles_around_atoms_add_up_and_their_loss_is_a_mean_of_squares(box
     assert said["dipole around O"] == (pytest.approx(np.sqrt(np.mean(errors[oxygens] ** 2))), "e Å")
     relative = 100 * said["dipole around O"][0] / np.std((local + errors)[oxygens])
     assert said["dipole around O, relative to its spread"] == (pytest.approx(relative), "%")
+
+
+def test_errors_and_parity_are_blind_to_how_frames_are_wrapped(box):
+    system, positions, model = box
+    generator = np.random.default_rng(14)
+    shaken = np.asarray(positions) + generator.normal(0.0, 0.05, (3, *positions.shape))
+    images = generator.integers(-1, 2, shaken.shape) @ TRICLINIC
+    labels = generator.normal(0.0, 0.3, (3, 3))
+
+    def judged(positions):
+        frames = LabelledFrames.unlabelled(system.species, positions, TRICLINIC)
+        frames.dipoles[:] = labels
+        evaluated = TASK.evaluate(model, with_neighbours(frames, model.architecture.cutoff, jnp.float64))
+        (pairs,) = TASK.parity(evaluated, frames)
+        errors = TASK.errors(evaluated, frames, ["O", "H"])
+        return [value for value, _ in errors.values()], pairs.labelled, pairs.predicted
+
+    for found, expected in zip(judged(shaken + images), judged(shaken), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+def test_a_single_label_has_no_spread_that_an_error_could_be_part_of():
+    one = np.array([[1.0, 2.0, 3.0]])
+    frames = LabelledFrames.unlabelled(np.array([0]), one[None], np.eye(3))
+    found = dipole_errors((one + 0.1, one), frames, ["O"])
+    assert found == {"dipole": (pytest.approx(0.1), "e Å"), "spread of the labels": (0.0, "e Å")}
 
 
 def test_frames_without_dipoles_around_atoms_are_named():

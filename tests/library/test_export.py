@@ -9,12 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from ase import Atoms
-from systems import CUBIC, DIPOLE, POTENTIAL, TRICLINIC, all_neighbours, random_model, water_box
+from systems import CUBIC, DIPOLE, ELEMENTS, POTENTIAL, TRICLINIC, all_neighbours, random_model, water_box
 
 from dynrefine.ase import DynrefineCalculator
 from dynrefine.config.data import Element
+from dynrefine.config.surfaces.flexible_water import FlexibleWaterSettings
 from dynrefine.config.surfaces.lennard_jones import LennardJonesSettings
 from dynrefine.errors import CampaignError
+from dynrefine.export.__main__ import main
 from dynrefine.export.potential_file import read_program, write_exported
 from dynrefine.files.arrays import read_arrays
 from dynrefine.files.models import EXPORTED, Model, create_model, read_surfaces, save_model
@@ -24,6 +26,14 @@ from dynrefine.surfaces.base import energy_forces_stress
 pytestmark = pytest.mark.usefixtures("fast_compilation")
 
 ARGON = [Element(symbol="Ar", mass=39.948, charge=0)]
+UNTRAINED = {
+    "lennard_jones": LennardJonesSettings(kind="lennard_jones", sigma=0.9, epsilon=1.0, cutoff=4.0)
+} | {
+    electrostatics: FlexibleWaterSettings(
+        kind="flexible_water", cutoff=3.0, electrostatics=electrostatics, reciprocal_vectors=[4, 4, 4]
+    )
+    for electrostatics in ("damped_shifted_force", "ewald")
+}
 
 
 @dataclass(frozen=True)
@@ -115,16 +125,19 @@ def test_the_program_is_compiled_for_accelerators_too(exported):
     assert [str(shape) for shape in program.in_avals[1].shape] == ["N", "3"]
 
 
-def test_a_potential_without_data_set_is_exported(tmp_path):
-    settings = LennardJonesSettings(kind="lennard_jones", sigma=3.4, epsilon=1.0, cutoff=7.0)
-    model = create_model(settings, ARGON, jax.random.key(0)).cast(jnp.float64)
-    write_exported(tmp_path / "argon.npz", {"potential": model})
-    assert read_surfaces(tmp_path / "argon.npz")["potential"].architecture == model.architecture
-    positions, cell = jnp.asarray(np.random.default_rng(0).uniform(0, 15, (8, 3))), 15.0 * jnp.eye(3)
-    neighbours = all_neighbours(positions, cell, 7.0)
-    frame = jnp.zeros(8, jnp.int32), positions, cell
-    energy, *_ = read_program(tmp_path / "argon.npz").call(*frame, neighbours.indices, neighbours.shifts)
-    expected = model.architecture.energy(model.parameters, *frame, neighbours)
+@pytest.mark.parametrize("settings", UNTRAINED.values(), ids=UNTRAINED)
+def test_potentials_without_data_set_are_exported(settings, tmp_path):
+    elements = ARGON if settings.kind == "lennard_jones" else ELEMENTS
+    model = create_model(settings, elements, jax.random.key(0)).cast(jnp.float64)
+    write_exported(tmp_path / "potential.npz", {"potential": model})
+    assert read_surfaces(tmp_path / "potential.npz")["potential"].architecture == model.architecture
+    system, positions = water_box(3, TRICLINIC)
+    species = system.species if elements is ELEMENTS else jnp.zeros(9, jnp.int32)
+    frame = species, positions, jnp.asarray(TRICLINIC)
+    neighbours = all_neighbours(*frame[1:], model.architecture.cutoff)
+    assert not neighbours.overflow
+    energy, *_ = read_program(tmp_path / "potential.npz").call(*frame, neighbours.indices, neighbours.shifts)
+    expected = jax.jit(model.architecture.energy)(model.parameters, *frame, neighbours)
     assert float(energy) == pytest.approx(float(expected), rel=1e-12)
 
 
@@ -151,3 +164,12 @@ def test_the_command_writes_the_same_file(exported, surfaces, tmp_path):
     missing = subprocess.run([*command[:3], "none.npz", "-o", "out.npz"], capture_output=True, text=True)
     assert missing.returncode == 1
     assert missing.stderr.startswith("error: none.npz does not exist")
+
+
+@pytest.mark.parametrize("name", ["potential.json", "potential.nqx"])
+def test_surfaces_beside_a_file_of_the_potential_alone_are_refused(monkeypatch, capsys, name):
+    arguments = ["export", "potential.npz", "--surface", "dipole.npz", "-o", name]
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.raises(SystemExit):
+        main()
+    assert "leave out --surface" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """Flexible water: OpenMM's energies and forces, Madelung's constant, derivatives, and what must not change it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -7,15 +8,21 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
+from ase import Atoms
 from systems import ELEMENTS, all_neighbours, cast, rotation, water_box
 
-from dynrefine.config.surfaces.flexible_water import FlexibleWaterSettings
-from dynrefine.files.models import flat_parameters
+from dynrefine.ase import DynrefineCalculator
+from dynrefine.config.dynamics import NeighbourSettings
+from dynrefine.config.surfaces.flexible_water import FlexibleWaterSettings, waves_per_length
+from dynrefine.errors import CampaignError
+from dynrefine.files.models import create_model, flat_parameters, save_model
 from dynrefine.geometry.system import Point
+from dynrefine.ipi.bead_forces import BeadForces
 from dynrefine.quantities.whole_dipole import whole_dipole
-from dynrefine.surfaces.base import Surface, energy_forces_stress
-from dynrefine.surfaces.electrostatics import Ewald
+from dynrefine.surfaces.base import Surface, energy_forces_stress, require_no_wider
+from dynrefine.surfaces.electrostatics import DampedShiftedForce, Ewald
 from dynrefine.surfaces.flexible_water import FlexibleWater
+from dynrefine.surfaces.joined import JoinedSurfaces
 from dynrefine.units import COULOMB, KILOJOULE_PER_MOLE
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")
@@ -199,3 +206,32 @@ def test_single_precision_keeps_its_digits():
     assert energy.dtype == approximate.dtype == jnp.float32
     # positions rounded to 5e-7 Å times the force constant of a bond, 53 eV/Å²
     np.testing.assert_allclose(approximate, forces, atol=1e-4)
+
+
+def test_a_cell_is_as_wide_as_its_waves_are_slow():
+    """In units of that width at which the slowest wave beyond the ellipsoid is 2α² times the cutoff."""
+    own = Ewald(4.0, 0.8, (6, 7, 5))
+    directions = np.random.default_rng(4).normal(size=(200_000, 3))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    waves = 2.0 * np.pi * (directions * own.waves) @ np.linalg.inv(CELL).T
+    slowest = np.linalg.norm(waves, axis=1).min()
+    assert own.relative_width(CELL) == pytest.approx(2.0 * 0.8**2 * 4.0 / slowest, rel=1e-4)
+    assert own.relative_width(np.diag([6.0, 7.0, 10.0])) == pytest.approx(2.0 * waves_per_length(0.8, 4.0))
+
+
+def test_cells_that_the_waves_do_not_suffice_for_are_refused(tmp_path):
+    settings = FlexibleWaterSettings(kind="flexible_water", electrostatics="ewald", cutoff=4.0)
+    model = create_model(settings, ELEMENTS, jax.random.key(0)).cast(jnp.float64)
+    save_model(tmp_path / "water.npz", model)
+    species, positions = small_box()
+    wide = np.diag([6.0, 6.0, 13.0])  # 10.6 waves are needed, there are 8
+    atoms = Atoms("OHH" * 8, np.asarray(positions), cell=wide, pbc=True)
+    atoms.calc = DynrefineCalculator(tmp_path / "water.npz")
+    with pytest.raises(CampaignError, match=r"a cell is 1\.32 times as wide .*reciprocal_vectors"):
+        atoms.get_potential_energy()
+    joined = replace(model, architecture=JoinedSurfaces(model.architecture, ()))
+    for potential in (model, joined):
+        with pytest.raises(CampaignError, match=r"a cell is 1\.32 times as wide"):
+            BeadForces(potential, species, NeighbourSettings())(wide[None], np.asarray(positions)[None])
+    require_no_wider(model.architecture, np.stack([CELL, np.diag([6.0, 6.0, 10.5])]))
+    require_no_wider(DampedShiftedForce(4.0, 0.2), 100.0 * wide)

@@ -3,16 +3,21 @@
 import socket
 import threading
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.constraints import FixAtoms
 from systems import CUBIC, POTENTIAL, TRICLINIC, random_model, water_box
 
 from dynrefine.ase import DynrefineCalculator
+from dynrefine.config.data import Element
 from dynrefine.config.dynamics import NeighbourSettings
+from dynrefine.config.surfaces.lennard_jones import LennardJonesSettings
 from dynrefine.errors import CampaignError
-from dynrefine.files.models import save_model
+from dynrefine.export.ipi import evaluation
+from dynrefine.files.models import create_model, save_model
 from dynrefine.ipi.bead_forces import BeadForces
 from dynrefine.ipi.protocol import Labels, serve
 from dynrefine.units import BOHR, HARTREE
@@ -128,3 +133,26 @@ def test_forces_that_are_not_finite_are_an_error(model):
     forces = BeadForces(model, np.array([0, 1, 1] * MOLECULES), NeighbourSettings())
     with pytest.raises(CampaignError, match="blew up"):
         forces(CUBIC[None], jnp.full((1, 3 * MOLECULES, 3), np.nan))
+
+
+@pytest.mark.usefixtures("fast_compilation")
+def test_isolated_atoms_are_where_ipi_moves_them(tmp_path):
+    """And not where a constraint in the file holds them; periodic or not, they are as many as in the file."""
+    argon = [Element(symbol="Ar", mass=39.948, charge=0)]
+    settings = LennardJonesSettings(
+        kind="lennard_jones", sigma=3.4, epsilon=1.0, cutoff=7.0, tail_correction=False
+    )
+    save_model(tmp_path / "argon.npz", create_model(settings, argon, jax.random.key(0)))
+    calculator = DynrefineCalculator(tmp_path / "argon.npz")
+    pairs = np.array([[[0.0, 0.0, 0.0], [0.0, 0.0, distance]] for distance in (3.8, 4.5)])
+    held = Atoms("Ar2", pairs[0], constraint=FixAtoms([0, 1]))
+    found = evaluation(calculator, held)(np.zeros((2, 3, 3)), pairs)
+    for positions, energy in zip(pairs, found.energies, strict=True):
+        free = Atoms("Ar2", positions)
+        free.calc = calculator
+        assert energy == free.get_potential_energy()
+    assert found.energies[0] != found.energies[1]
+    for periodic in (False, True):
+        held.pbc = periodic
+        with pytest.raises(CampaignError, match="i-PI moves 3 atoms, expected 2 as in the file"):
+            evaluation(calculator, held)(20.0 * np.eye(3)[None], np.zeros((1, 3, 3)))

@@ -1,6 +1,7 @@
 """A potential as LAMMPS asks for it: atoms with explicit periodic copies, and a bundle of lammps-jax."""
 
 import json
+from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import product
 from typing import NamedTuple
@@ -10,13 +11,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from ase.neighborlist import primitive_neighbor_list
-from systems import POTENTIAL, TRICLINIC, all_neighbours, random_model, water_box
+from systems import ELEMENTS, POTENTIAL, TRICLINIC, all_neighbours, random_model, water_box
 
 from dynrefine.config.data import Element
+from dynrefine.config.surfaces.flexible_water import FlexibleWaterSettings
 from dynrefine.config.surfaces.lennard_jones import LennardJonesSettings
 from dynrefine.errors import CampaignError
+from dynrefine.export import lammps
 from dynrefine.export.lammps import Room, energy_of_rows, write_bundle
-from dynrefine.files.models import create_model
+from dynrefine.files.models import Model, create_model
 from dynrefine.surfaces.base import energy_forces_stress
 
 pytestmark = pytest.mark.usefixtures("fast_compilation")
@@ -95,6 +98,32 @@ def test_energies_are_relative_to_isolated_atoms(water):
     ]
     expected = float(periodic) - 3 * float(alone[0]) - 6 * float(alone[1])
     assert float(energy(places, all_species, Graph(neighbours))) == pytest.approx(expected, abs=1e-9)
+
+
+def test_a_potential_of_molecules_has_no_isolated_atoms_and_is_refused():
+    settings = FlexibleWaterSettings(kind="flexible_water", cutoff=4.0)
+    model = create_model(settings, ELEMENTS, jax.random.key(0)).cast(jnp.float64)
+    with pytest.raises(CampaignError, match="flexible_water gives isolated atoms no finite energy"):
+        energy_of_rows(model)
+
+
+@dataclass(frozen=True)
+class Isolated:
+    """An energy that is not a number where an atom has a neighbour."""
+
+    cutoff: float = 3.0
+
+    def energy(self, parameters, species, positions, cell, neighbours):
+        """Interface of a potential."""
+        return jnp.where(jnp.any(neighbours.filled), jnp.nan, 0.0) * jnp.sum(positions)
+
+
+@pytest.mark.parametrize("require", [lammps._require_no_messages, lammps._require_reactions])
+def test_what_is_not_a_number_is_refused(require):
+    parameters = {"trainable": {"scale": jnp.ones(())}, "constants": {}}
+    settings = {"kind": "isolated", "elements": [element.model_dump() for element in ELEMENTS]}
+    with pytest.raises(CampaignError, match="potential isolated"):
+        require(Model(Isolated(), parameters, settings))
 
 
 @needs_lammps_jax

@@ -204,3 +204,26 @@ def test_liquid_has_the_energy_and_pressure_of_the_literature():
     energies = np.asarray(chain.energies).mean(axis=1) / atoms / EPSILON
     for found, expected in ((energies, -5.7456), (pressures, 0.82386)):
         assert abs(found.mean() - expected) < 3.0 * found.std(ddof=1) / np.sqrt(chains)
+
+
+def test_padding_has_no_part_in_the_tail():
+    own = potential("switched", tail_correction=True)
+    cell, positions = skewed_liquid()
+
+    @jax.jit
+    def found(species, positions, neighbours):
+        frame = own.initial_parameters(None), species, positions, jnp.asarray(cell), neighbours
+        return own.energy(*frame), own.strain_derivative_and_pullback(*frame)[0], own.atomic_energies(*frame)
+
+    def evaluated(species, positions):
+        neighbours = all_neighbours(positions, jnp.asarray(cell), own.cutoff, present=species >= 0)
+        return found(species, positions, neighbours)
+
+    species, positions = jnp.zeros(12, jnp.int32), jnp.asarray(positions)
+    *expected, shares = evaluated(species, positions)
+    padded = jnp.append(species, jnp.full(4, -1, jnp.int32)), jnp.pad(positions, ((0, 4), (0, 0)))
+    *values, of_atoms = evaluated(*padded)
+    for one, other in zip(values, expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-12)
+    np.testing.assert_allclose(of_atoms, jnp.append(shares, jnp.zeros(4)), atol=1e-12)
+    assert np.sum(shares) == pytest.approx(float(expected[0]), rel=1e-12)

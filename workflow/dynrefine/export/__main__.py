@@ -38,6 +38,10 @@ def main() -> None:
     lammps.add_argument("--neighbours", type=int, help="room for neighbours of each, those in the skin too")
     lammps.add_argument("--platform", choices=["cpu", "cuda"], default="cpu")
     options = parser.parse_args()
+    if options.surface and options.output.suffix in (".json", ".nqx"):
+        parser.error(
+            f"a {options.output.suffix} holds the potential alone: leave out --surface, or write an .npz"
+        )
     configure_numerics("float64")
     surfaces = read_surfaces(options.potential)
     surfaces |= {path.stem: read_model(path) for path in options.surface}

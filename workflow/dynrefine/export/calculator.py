@@ -21,7 +21,7 @@ from dynrefine.export.verlet_list import VerletList
 from dynrefine.files.models import Model, common_symbols, read_model, read_surfaces
 from dynrefine.geometry.cell import volume
 from dynrefine.geometry.neighbours import NeighbourList
-from dynrefine.surfaces.base import energy_forces_stress
+from dynrefine.surfaces.base import energy_forces_stress, require_no_wider
 
 _TOLERANCE = 1e-5  # eV per atom that the energy of isolated atoms may change with the size of their box
 
@@ -99,7 +99,7 @@ class DynrefineCalculator(Calculator):
         """Energy, forces and stress in any case, the dipole where it is asked for; called by ASE.
 
         Raises:
-            CampaignError: an element is not one of the potential, or the cell is flat.
+            CampaignError: an element is not one of the potential, or the cell is flat or too wide for it.
         """
         super().calculate(atoms, properties, system_changes)
         atoms = self.atoms
@@ -139,6 +139,8 @@ class DynrefineCalculator(Calculator):
 
     def _labels(self, atoms: Atoms, frame: "_Frame") -> dict[str, Any]:
         """Energy, forces and, where the cell has a volume, stress."""
+        if atoms.pbc.all():
+            require_no_wider(self.potential.architecture, frame.cell)
         energy, forces, stress = self._evaluated(frame)
         if not atoms.pbc.all():
             self._require_no_box(float(energy), frame, atoms.pbc)

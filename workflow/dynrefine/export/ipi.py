@@ -24,23 +24,34 @@ def evaluation(calculator: DynrefineCalculator, atoms: Atoms) -> Evaluation:
         atoms: in the order of i-PI's.
 
     Raises:
-        CampaignError: an element is not one of the potential.
+        CampaignError: an element is not one of the potential, or, of an evaluation, there are other numbers of atoms.
     """
     species = calculator.species(atoms)
-    if atoms.pbc.all():
-        return BeadForces(
-            calculator.potential, species, NeighbourSettings(), float(calculator.offsets[species].sum())
-        )
 
     def one_by_one(cells: np.ndarray, positions: np.ndarray) -> Labels:
         energies, forces = [], []
         for each in positions:
-            atoms.set_positions(each)
+            atoms.positions[:] = each  # whatever the file says of fixed atoms: i-PI moves them
             energies.append(calculator.get_potential_energy(atoms))
             forces.append(calculator.get_forces(atoms))
         return Labels(np.array(energies), np.stack(forces), np.zeros_like(cells))
 
-    return one_by_one
+    offset = float(calculator.offsets[species].sum())
+    labels = (
+        BeadForces(calculator.potential, species, NeighbourSettings(), offset)
+        if atoms.pbc.all()
+        else one_by_one
+    )
+
+    def of_these_atoms(cells: np.ndarray, positions: np.ndarray) -> Labels:
+        if positions.shape[1] != len(atoms):
+            raise CampaignError(
+                f"i-PI moves {positions.shape[1]} atoms, expected {len(atoms)} as in the file of atoms: give the "
+                "file that i-PI begins with."
+            )
+        return labels(cells, positions)
+
+    return of_these_atoms
 
 
 def main() -> None:

@@ -32,7 +32,8 @@ def write_bundle(path: str | Path, potential: Model, room: Room, platform: str) 
         platform: "cpu" or "cuda".
 
     Raises:
-        CampaignError: lammps-jax is not installed, or the potential needs the neighbours of periodic copies.
+        CampaignError: lammps-jax is not installed, or the potential has no energy of isolated atoms or needs the
+            neighbours of periodic copies.
     """
     try:
         from lammps_jax.export import export_model
@@ -66,6 +67,9 @@ def energy_of_rows(potential: Model) -> Callable[[jax.Array, jax.Array, Any], ja
     Returns:
         a function of positions [N, 3] in Å, species [N], and a graph whose `neighbors` are int32 [K, N], N where
         there is none.
+
+    Raises:
+        CampaignError: isolated atoms have no finite energy.
     """
     architecture, parameters = potential.architecture, potential.parameters
     wide = 10.0 * architecture.cutoff * jnp.eye(3, dtype=potential.dtype)
@@ -83,6 +87,11 @@ def energy_of_rows(potential: Model) -> Callable[[jax.Array, jax.Array, Any], ja
     of_elements = jnp.stack(
         [isolated(jnp.asarray(place, jnp.int32)) for place in range(len(potential.settings["elements"]))]
     )
+    if not bool(jnp.isfinite(of_elements).all()):
+        raise CampaignError(
+            f"potential {potential.settings['kind']} gives isolated atoms no finite energy, expected one for copies, "
+            "which have no neighbours in LAMMPS: use the ASE calculator or i-PI."
+        )
 
     def energy(positions: jax.Array, species: jax.Array, graph: Any) -> jax.Array:
         neighbours = _without_images(graph.neighbors.T, architecture.cutoff)
@@ -114,7 +123,8 @@ def _require_reactions(potential: Model) -> None:
     forces = jax.jit(jax.grad(energy_of_rows(potential)))(
         positions / 3**0.5, jnp.zeros(2, jnp.int32), atom_sees_copy
     )
-    if float(jnp.abs(forces.sum(axis=0)).max()) > _TOLERANCE * float(jnp.abs(forces).max()):
+    # what is not a number is not within the tolerance
+    if not float(jnp.abs(forces.sum(axis=0)).max()) <= _TOLERANCE * float(jnp.abs(forces).max()):
         raise CampaignError(
             f"potential {potential.settings['kind']} takes the force on an atom from its own neighbours alone, and "
             "copies have none in LAMMPS: use the pair style of LAMMPS for it, or the ASE calculator."
@@ -130,7 +140,7 @@ def _require_no_messages(potential: Model) -> None:
         float(energy(positions, jnp.zeros(3, jnp.int32), _Pairs(jnp.array([[one, other, 3]], jnp.int32))))
         for one, other in ((1, 2), (1, 3), (3, 2))
     )
-    if abs(chain - first - second) > _TOLERANCE * (abs(first) + abs(second)):
+    if not abs(chain - first - second) <= _TOLERANCE * (abs(first) + abs(second)):
         raise CampaignError(
             f"potential {potential.settings['kind']} passes messages: an atom sees the neighbours of its neighbours, "
             "and copies have none in LAMMPS; use the ASE calculator or i-PI."

@@ -109,13 +109,14 @@ def _surrounding_cell(
     positions: np.ndarray, cell: np.ndarray, periodic: np.ndarray, room: float
 ) -> np.ndarray:
     """The cell; where there are no images, its vectors are across the others and `room` (Å) longer than the atoms."""
+    absent = np.any(periodic & ~cell.any(axis=1))  # which would be completed as if there were no images
     if periodic.all():
         completed = cell
     else:
         completed = complete_cell(np.where(periodic[:, None], cell, 0.0))
         extents = np.ptp(positions @ completed.T, axis=0) + room
         completed = np.where(periodic[:, None], completed, completed * extents[:, None])
-    if volume(completed) < 1e-6:
+    if absent or volume(completed) < 1e-6:
         raise CampaignError(
             f"the cell {np.round(cell, 3).tolist()} is flat, expected three independent vectors where there are "
             "periodic images: set atoms.cell, or atoms.pbc = False for isolated atoms."

@@ -15,7 +15,7 @@ from dynrefine.errors import CampaignError
 from dynrefine.files.models import Model
 from dynrefine.geometry.list_validity import is_valid
 from dynrefine.ipi.protocol import Labels
-from dynrefine.surfaces.base import energy_forces_stress
+from dynrefine.surfaces.base import energy_forces_stress, require_no_wider
 
 logger = logging.getLogger(__name__)
 
@@ -53,8 +53,9 @@ class BeadForces:
             positions: [B, N, 3], Å.
 
         Raises:
-            CampaignError: an energy is not finite, or lists cannot be made long enough.
+            CampaignError: an energy is not finite, a cell is too wide, or lists cannot be made long enough.
         """
+        require_no_wider(self._potential.architecture, cells)
         potential, reach = (
             self._potential,
             (self._potential.architecture.cutoff, self._settings.neighbour_skin),

@@ -6,8 +6,9 @@ potential, `dipole` and `dipole_derivative` of a dipole surface. Parameters are 
 "constants": ...}, of which the first part is trained and refined. A surface may begin with other parameters than
 random ones (`first_parameters`) and take constants from the training frames (`fitted_constants`). One that is a sum
 over atoms may tell what each contributes (`atomic_energies`, `atomic_dipole_derivatives`), which gradient.locality
-needs. A potential may have `forces_and_pullback` and `strain_derivative_and_pullback` of its own, where that is
-faster than to differentiate its energy automatically.
+needs. One whose sums suffice for cells of some width tells how near cells come to it (`relative_width`). A potential
+may have `forces_and_pullback` and `strain_derivative_and_pullback` of its own, where that is faster than to
+differentiate its energy automatically.
 """
 
 from collections.abc import Mapping
@@ -16,10 +17,14 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
+from dynrefine.errors import CampaignError
 from dynrefine.geometry.neighbours import NeighbourList
 from dynrefine.surfaces.forward_mode import jvp
+
+_WIDEST = 1.1  # in units of the width that a surface's sums suffice for: at constant pressure cells breathe
 
 
 class Surface(NamedTuple):
@@ -32,6 +37,22 @@ class Surface(NamedTuple):
 
     architecture: Any
     parameters: Mapping[str, Any]
+
+
+def require_no_wider(architecture: Any, cells: np.ndarray) -> None:
+    """Make sure that what a surface sums suffices for cells [..., 3, 3], Å.
+
+    Raises:
+        CampaignError: one of them is too wide.
+    """
+    if not hasattr(architecture, "relative_width"):
+        return
+    found = float(np.max(architecture.relative_width(np.asarray(cells, float))))
+    if found > _WIDEST:
+        raise CampaignError(
+            f"a cell is {found:.2f} times as wide as the reciprocal_vectors of the potential suffice for, expected "
+            f"{_WIDEST} at most: take a smaller cell, or a potential made with as many times more of them."
+        )
 
 
 def energy_forces_stress(

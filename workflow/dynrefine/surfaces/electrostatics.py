@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import erfc
 
+from dynrefine.config.surfaces.flexible_water import waves_per_length
 from dynrefine.geometry.coordinates import inverse
 from dynrefine.geometry.neighbours import NeighbourList
 from dynrefine.surfaces.pair_sums import sum_over_pairs
@@ -52,6 +53,10 @@ class DampedShiftedForce:
         energy = erfc(self.alpha * distance) / distance - at_end - slope * (distance - self.cutoff)
         return jnp.where(inside, COULOMB * energy, 0.0)
 
+    def relative_width(self, cells: np.ndarray) -> np.ndarray:
+        """Of cells [..., 3, 3], zero: they may be as wide as they like [...]."""
+        return np.zeros(cells.shape[:-2])
+
     @property
     def _at_end(self) -> tuple[float, float]:
         """erfc(αr)/r and its slope at the cutoff, 1/Å and 1/Å²."""
@@ -75,6 +80,15 @@ class Ewald:
     cutoff: float
     alpha: float
     waves: tuple[int, int, int]
+
+    def relative_width(self, cells: np.ndarray) -> np.ndarray:
+        """Width of cells [..., 3, 3], Å, in units of the widest one that the waves suffice for [...].
+
+        The least of the waves on the ellipsoid has 2π over the greatest singular value of the cell vectors, each by
+        its number of waves.
+        """
+        of_wave = np.linalg.norm(cells / np.array(self.waves)[:, None], ord=2, axis=(-2, -1))
+        return waves_per_length(self.alpha, self.cutoff) * of_wave
 
     def energy(
         self, charges: jax.Array, positions: jax.Array, cell: jax.Array, neighbours: NeighbourList
@@ -104,7 +118,7 @@ class Ewald:
         )
         along = [jnp.outer(phase, n) for phase, n in zip(phases.T, (first, second, third), strict=True)]
         both = along[0][:, :, None] + along[1][:, None, :]
-        both = both.reshape(len(charges), -1)
+        both = both.reshape(charges.shape[0], -1)
         cosines, sines = jnp.cos(both).T * charges[None], jnp.sin(both).T * charges[None]
         real = _product(cosines, jnp.cos(along[2])) - _product(sines, jnp.sin(along[2]))
         imaginary = _product(sines, jnp.cos(along[2])) + _product(cosines, jnp.sin(along[2]))

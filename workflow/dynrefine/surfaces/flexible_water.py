@@ -10,12 +10,13 @@ may come in any order, wrapped or not, and the energy is a function of the posit
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from dynrefine.config.data import Element
 from dynrefine.config.surfaces.flexible_water import FlexibleWaterSettings
@@ -72,6 +73,11 @@ class FlexibleWater:
         """Distance of atoms beyond which their sites do not see each other, Å."""
         gamma_is_one = dict(self.start)["gamma"] == 1.0
         return self.lennard_jones.cutoff + (0.0 if gamma_is_one else 2.0 * _FARTHEST_SITE)
+
+    @property
+    def relative_width(self) -> Callable[[np.ndarray], np.ndarray]:
+        """That of the electrostatics."""
+        return self.electrostatics.relative_width
 
     @classmethod
     def from_settings(cls, settings: FlexibleWaterSettings, elements: Sequence[Element]) -> "FlexibleWater":

@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from dynrefine.config.data import Element
 from dynrefine.config.surfaces.joined import JoinedSettings
@@ -77,6 +78,11 @@ class JoinedSurfaces:
         """Those of the potential [N], where it has any, eV."""
         of_potential = self.potential.atomic_energies
         return lambda parameters, *arguments: of_potential(_own(parameters, "potential"), *arguments)
+
+    @property
+    def relative_width(self) -> Callable[[np.ndarray], np.ndarray]:
+        """That of the potential, where it has one."""
+        return self.potential.relative_width
 
     @property
     def forces_and_pullback(self) -> Pullback:

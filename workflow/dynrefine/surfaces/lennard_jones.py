@@ -71,7 +71,7 @@ class LennardJones:
         """Potential energy, eV; arguments as for any potential. The list holds each pair from both sides."""
         trainable = parameters["trainable"]
         energy = sum_over_pairs(self.pair_energy, trainable, None, positions, cell, neighbours)
-        return energy + self.tail(trainable, positions.shape[0], cell) if self.tail_correction else energy
+        return energy + self.tail(trainable, _atoms(species, cell), cell) if self.tail_correction else energy
 
     def atomic_energies(
         self,
@@ -84,8 +84,10 @@ class LennardJones:
         """Half of the energy of the pairs of each atom, and its share of the tail [N], eV."""
         trainable, vectors = parameters["trainable"], displacements(positions, cell, neighbours)
         energies = 0.5 * jnp.sum(self.pair_energy(trainable, dot(vectors, vectors)), axis=1)
-        atoms = positions.shape[0]
-        return energies + self.tail(trainable, atoms, cell) / atoms if self.tail_correction else energies
+        if not self.tail_correction:
+            return energies
+        atoms = _atoms(species, cell)
+        return energies + jnp.where(species >= 0, self.tail(trainable, atoms, cell) / atoms, 0.0)
 
     def forces_and_pullback(
         self,
@@ -125,7 +127,7 @@ class LennardJones:
         """
         trainable = parameters["trainable"]
         force, derivative, along_pairs = self._pairs(trainable, positions, cell, neighbours)
-        tail = partial(self._tail_along_strain, atoms=len(positions), cell=cell)
+        tail = partial(self._tail_along_strain, atoms=_atoms(species, cell), cell=cell)
         if self.tail_correction:
             derivative += tail(trainable) * jnp.eye(3, dtype=cell.dtype)
 
@@ -191,7 +193,7 @@ class LennardJones:
         falling = (end - squared) ** 2 * (end + 2.0 * squared - 3.0 * start) / (end - start) ** 3
         return jnp.where(squared > start, falling, 1.0)
 
-    def tail(self, trainable: Parameters, atoms: int | jax.Array, cell: jax.Array) -> jax.Array:
+    def tail(self, trainable: Parameters, atoms: jax.Array, cell: jax.Array) -> jax.Array:
         """What the truncation takes away where g(r) = 1, eV: 2π N ρ ∫ [u_full(r) - u(r)] r² dr.
 
         Source: Allen & Tildesley, Computer Simulation of Liquids, 2nd ed. (2017), section 2.8. Where u jumps at the
@@ -213,11 +215,16 @@ class LennardJones:
             missing += jnp.sum(weights * taken)
         return 2.0 * math.pi * atoms**2 / volume * missing
 
-    def _tail_along_strain(self, trainable: Parameters, atoms: int, cell: jax.Array) -> jax.Array:
+    def _tail_along_strain(self, trainable: Parameters, atoms: jax.Array, cell: jax.Array) -> jax.Array:
         """The derivative of the tail by a strain along one axis, eV; it depends on the volume alone."""
         one = jnp.ones((), cell.dtype)
         _, slope = jax.jvp(lambda scale: self.tail(trainable, atoms, scale * cell), (one,), (one,))
         return slope / 3.0
+
+
+def _atoms(species: jax.Array, cell: jax.Array) -> jax.Array:
+    """How many there are without padding, in the precision of the cell."""
+    return jnp.sum(species >= 0).astype(cell.dtype)
 
 
 def _untruncated(trainable: Parameters, squared: jax.Array) -> jax.Array:

@@ -56,6 +56,11 @@ def evaluated_by(
     return evaluate
 
 
+def relative_error(name: str, error: float, spread: float) -> dict[str, tuple[float, str]]:
+    """An error as part of the spread of the labels, under its name; nothing where all labels are the same."""
+    return {name: (100 * error / spread, "%")} if spread > 0.0 else {}
+
+
 @dataclass(frozen=True)
 class Task:
     """What a surface is fitted to, and how the result is judged.

@@ -12,7 +12,7 @@ from dynrefine.files.parity import Parity
 from dynrefine.geometry.coordinates import inverse
 from dynrefine.geometry.frames import LabelledFrames
 from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours
-from dynrefine.training.base import Task, evaluated_by, frames_with
+from dynrefine.training.base import Task, evaluated_by, frames_with, relative_error
 
 
 def nearest_branch(difference: jax.Array, cells: jax.typing.ArrayLike) -> jax.Array:
@@ -37,7 +37,8 @@ def compared(
 ) -> tuple[jax.Array, jax.Array]:
     """What is learned of the dipole [F, 3] in e Å, as predicted and as labelled.
 
-    Formal charges make no part of it where the surface tells what it adds to theirs.
+    Formal charges make no part of it where the surface tells what it adds to theirs: their dipole jumps by whole
+    quanta where frames are wrapped, which says nothing of the surface.
     """
     learned = getattr(architecture, "learned_dipole", architecture.dipole)
     predicted = data.evaluate(partial(learned, parameters))
@@ -49,14 +50,6 @@ def dipole_loss(architecture: Any, parameters: Mapping[str, Any], data: FramesWi
     residuals = dipole_residuals(architecture, parameters, data)
     atoms = jnp.sum(data.frames.species >= 0, axis=1)
     return jnp.mean(jnp.sum(residuals**2, axis=1) / (3 * atoms).astype(residuals.dtype))
-
-
-def totals(
-    architecture: Any, parameters: Mapping[str, Any], data: FramesWithNeighbours
-) -> tuple[jax.Array, jax.Array]:
-    """Dipoles of the cells [F, 3] in e Å, as predicted and as labelled, on the branch of the predictions."""
-    predicted = data.evaluate(partial(architecture.dipole, parameters))
-    return predicted, predicted - dipole_residuals(architecture, parameters, data)
 
 
 prepared = frames_with(
@@ -72,12 +65,12 @@ def dipole_errors(
     """Errors of the dipole surface on labelled frames.
 
     Arguments:
-        evaluated: predictions and labels, as `totals` gives them.
+        evaluated: predictions and labels, as `compared` gives them.
         frames, symbols: of these; the labels are already known.
 
     Returns:
         by quantity the value and its unit: root mean square error of a component, standard deviation of the labels,
-        and their ratio.
+        and their ratio where these differ.
     """
     predicted, labelled = evaluated
     error = float(np.sqrt(np.mean((predicted - labelled) ** 2)))
@@ -85,14 +78,14 @@ def dipole_errors(
     return {
         "dipole": (error, "e Å"),
         "spread of the labels": (spread, "e Å"),
-        "dipole, relative to the spread": (100 * error / spread, "%"),
+        **relative_error("dipole, relative to the spread", error, spread),
     }
 
 
 def parity(evaluated: tuple[np.ndarray, np.ndarray], frames: LabelledFrames) -> list[Parity]:
-    """Labelled and predicted dipole components, for a parity plot."""
+    """Labelled and predicted components of what is learned of the dipole, for a parity plot."""
     predicted, labelled = evaluated
     return [Parity("dipoles", "e Å", labelled.ravel(), predicted.ravel())]
 
 
-TASK = Task(prepared, lambda settings: dipole_loss, evaluated_by(totals), dipole_errors, parity, compared)
+TASK = Task(prepared, lambda settings: dipole_loss, evaluated_by(compared), dipole_errors, parity, compared)

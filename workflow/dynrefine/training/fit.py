@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -15,7 +14,7 @@ import optax
 from dynrefine.config.surfaces.training import TrainingSettings
 from dynrefine.dynamics.mapping import FRAMES_AT_ONCE, for_each
 from dynrefine.errors import CampaignError
-from dynrefine.files.arrays import ArrayFile, read_arrays, write_arrays
+from dynrefine.training.checkpoint import Checkpoint, FitState
 from dynrefine.training.soap import soap
 
 logger = logging.getLogger(__name__)
@@ -67,37 +66,23 @@ class Schedule:
         return max(frames // self.batch_size, 1)
 
 
-@dataclass(frozen=True)
-class FitState:
-    """Everything needed to go on fitting."""
-
-    trainable: Any
-    optimiser: Any
-    best: Any
-    best_loss: float
-    best_epoch: int
-    curve: np.ndarray  # rows: epoch, training loss, validation loss
-
-
 def fit(
     loss: Loss,
     trainable: Any,
-    training: Any,
-    validation: Any,
+    data: Mapping[str, Any],
     schedule: Schedule,
-    checkpoint: Path,
-    fingerprint: str,
+    checkpoint: Checkpoint,
 ) -> tuple[Any, np.ndarray]:
     """Fit trainable parameters; a run that was killed goes on from its checkpoint with the same result.
+
+    The checkpoint is left to whoever writes the result, and removes it then.
 
     Arguments:
         loss: (trainable, frames) -> scalar, the mean over the frames.
         trainable: the first parameters.
-        training: tree of arrays with a common first axis, the frames.
-        validation: the same for the validation frames.
+        data: {"train", "validation"}, trees of arrays with the frame as common first axis.
         schedule: how long and how fast.
-        checkpoint: path of a file that is kept until the fit is done.
-        fingerprint: of data and settings; a checkpoint with another one is not used.
+        checkpoint: to go on from, and written after each validation.
 
     Returns:
         the parameters of the lowest validation loss, and the learning curve [rows, 3]: epoch, training loss,
@@ -106,6 +91,7 @@ def fit(
     Raises:
         CampaignError: the loss became infinite or not a number.
     """
+    training, validation = data["train"], data["validation"]
     frames = len(jax.tree.leaves(training)[0])
     optimiser = schedule.steps(frames)
     run_epochs = _epoch_runner(loss, optimiser, schedule, frames)
@@ -113,7 +99,7 @@ def fit(
     state = FitState(
         trainable, optimiser.init(trainable), trainable, np.inf, 0, np.zeros((0, 3), dtype=np.float64)
     )
-    state = _read_checkpoint(checkpoint, state, fingerprint)
+    state = checkpoint.read(state)
     while True:
         epoch = int(state.curve[-1, 0]) if len(state.curve) else 0
         if epoch >= schedule.epochs or epoch - state.best_epoch >= schedule.patience:
@@ -136,9 +122,8 @@ def fit(
             best_epoch=epoch + count if better else state.best_epoch,
             curve=np.vstack([state.curve, [epoch + count, *errors]]),
         )
-        _write_checkpoint(checkpoint, state, fingerprint)
+        checkpoint.write(state)
         logger.info("epoch %d: training loss %.6g, validation loss %.6g", epoch + count, *errors)
-    checkpoint.unlink(missing_ok=True)
     return state.best, state.curve
 
 
@@ -175,36 +160,3 @@ def _epoch_runner(
         return trainable, state, losses
 
     return run
-
-
-def _write_checkpoint(path: Path, state: FitState, fingerprint: str) -> None:
-    arrays = {"curve": state.curve}
-    for name in ("trainable", "optimiser", "best"):
-        for index, leaf in enumerate(jax.tree.leaves(getattr(state, name))):
-            arrays[f"{name}/{index:04d}"] = np.asarray(leaf)
-    metadata = {"fingerprint": fingerprint, "best_loss": state.best_loss, "best_epoch": state.best_epoch}
-    write_arrays(path, "checkpoint", ArrayFile(arrays, dict.fromkeys(arrays, "1"), metadata))
-
-
-def _read_checkpoint(path: Path, fresh: FitState, fingerprint: str) -> FitState:
-    if not path.exists():
-        return fresh
-    content = read_arrays(path, "checkpoint")
-    if content.metadata["fingerprint"] != fingerprint:
-        logger.info("the checkpoint %s belongs to other data or settings: fitting from the beginning", path)
-        return fresh
-
-    def restore(name: str, template: Any) -> Any:
-        leaves = [jnp.asarray(array) for _, array in sorted(content.group(name).items())]
-        return jax.tree.unflatten(jax.tree.structure(template), leaves)
-
-    logger.info("going on from %s at epoch %d", path, content.arrays["curve"][-1, 0])
-    metadata: Mapping[str, Any] = content.metadata
-    return FitState(
-        restore("trainable", fresh.trainable),
-        restore("optimiser", fresh.optimiser),
-        restore("best", fresh.best),
-        metadata["best_loss"],
-        metadata["best_epoch"],
-        content.arrays["curve"],
-    )

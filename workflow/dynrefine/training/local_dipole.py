@@ -11,7 +11,7 @@ import numpy as np
 from dynrefine.files.parity import Parity
 from dynrefine.geometry.frames import LabelledFrames
 from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours
-from dynrefine.training.base import Task, evaluated_by, frames_with
+from dynrefine.training.base import Task, evaluated_by, frames_with, relative_error
 
 Evaluated = tuple[np.ndarray, np.ndarray]  # dipoles as `compared` gives them
 
@@ -60,9 +60,8 @@ def errors(
         chosen = np.asarray(frames.species) == element
         error = float(np.sqrt(np.mean((predicted - labelled)[chosen] ** 2)))
         spread = float(np.std(labelled[chosen]))
-        found[f"dipole around {symbol}"] = (error, "e Å")
-        if spread > 0.0:
-            found[f"dipole around {symbol}, relative to its spread"] = (100 * error / spread, "%")
+        found |= {f"dipole around {symbol}": (error, "e Å")}
+        found |= relative_error(f"dipole around {symbol}, relative to its spread", error, spread)
     return found
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from dynrefine.files.parity import Parity
 from dynrefine.geometry.frames import LabelledFrames
 from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours
-from dynrefine.training.base import Task, evaluated_by, frames_with
+from dynrefine.training.base import Task, evaluated_by, frames_with, relative_error
 
 Evaluated = tuple[np.ndarray, np.ndarray]  # polarizabilities as `compared` gives them
 
@@ -66,8 +66,7 @@ def errors(
         error = float(np.sqrt(np.mean((predicted - labelled) ** 2)))
         spread = float(np.sqrt(np.mean((labelled - labelled.mean(axis=0)) ** 2)))
         found |= {name: (error, "Å³"), f"spread of the labels, {name}": (spread, "Å³")}
-        if spread > 0.0:
-            found[f"{name}, relative to the spread"] = (100 * error / spread, "%")
+        found |= relative_error(f"{name}, relative to the spread", error, spread)
     return found
 
 

@@ -11,7 +11,7 @@ from dynrefine.config.data import Element
 from dynrefine.config.model import Config
 from dynrefine.config.surfaces.base import SurfaceSettings
 from dynrefine.config.surfaces.embedded_atoms import DescriptorSettings
-from dynrefine.config.surfaces.flexible_water import FlexibleWaterSettings
+from dynrefine.config.surfaces.flexible_water import FlexibleWaterSettings, waves_per_length
 from dynrefine.config.surfaces.lennard_jones import LennardJonesPairs
 from dynrefine.config.surfaces.nequix import NequixSettings
 from dynrefine.datasets.isotopes import element_of
@@ -128,7 +128,7 @@ def _waves(key: str, potential: SurfaceSettings, config: Config) -> Iterator[str
         if state.atoms is None:
             continue
         edge = cubic_edge(state.atoms * config.mean_mass(), state.density)
-        needed = math.ceil(potential.alpha**2 * potential.cutoff * edge / math.pi)
+        needed = math.ceil(waves_per_length(potential.alpha, potential.cutoff) * edge)
         if min(potential.reciprocal_vectors) < needed:
             yield sentence(
                 f"{key}.reciprocal_vectors is {potential.reciprocal_vectors}",

@@ -42,6 +42,11 @@ WATER_MODELS: Mapping[str, Mapping[str, float]] = {
 _SPC_FW = WATER_MODELS["spc_fw"]
 
 
+def waves_per_length(alpha: float, cutoff: float) -> float:
+    """By width of the cell, 1/Å, until they are as small as what the cutoff, Å, leaves out in real space."""
+    return alpha**2 * cutoff / math.pi
+
+
 class FlexibleWaterSettings(LennardJonesPairs):
     symbols: ClassVar[tuple[str, ...] | None] = ("O", "H")
     serves_as: ClassVar[tuple[str, ...]] = ("dipole",)
