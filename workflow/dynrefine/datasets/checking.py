@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from ase import Atoms
 
-from dynrefine.datasets.arrays import require_elements
 from dynrefine.datasets.conventions import LOCAL_DIPOLE, Conventions
+from dynrefine.datasets.isotopes import require_elements
 from dynrefine.datasets.judging import unit_faults
 from dynrefine.datasets.limits import limits_of, measured, require_few_dropped
 from dynrefine.datasets.sources import Source, mixed_levels
