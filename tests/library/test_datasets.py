@@ -20,7 +20,7 @@ from dynrefine.datasets.checking import check_frames
 from dynrefine.datasets.fetching import fetch
 from dynrefine.datasets.reading import dipole_from_wannier, read_frames, with_labels
 from dynrefine.datasets.splitting import series_and_index, split_by_blocks, summary
-from dynrefine.datasets.writing import write_frames
+from dynrefine.datasets.writing import geometry_key, write_frames
 from dynrefine.errors import CampaignError
 from dynrefine.geometry import frames_with_neighbours
 from dynrefine.geometry.frames import LabelledFrames
@@ -180,6 +180,65 @@ def test_doubtful_frames_are_left_out_with_a_reason():
     assert reasons[5] == "the geometry of an earlier frame"
     assert reasons[6] == "self-consistency not converged"
     assert (table.verdict == "kept").sum() == 5
+
+
+def at_temperatures(series: dict[str, tuple[int, float]]) -> list[Atoms]:
+    """Frames whose energies alone are known and spread by 1 meV/atom around a level of each series."""
+    frames = []
+    for name, (count, level) in series.items():
+        for index in range(count):
+            frame = water(len(frames), name)
+            energy = -468.0 + 3.0 * (level + 0.001 * np.random.default_rng(index).normal())
+            frame.info["source"] = f"{name}_{index}"
+            frames.append(with_labels(frame, {"energy": energy}))
+    return frames
+
+
+def test_frames_of_a_rare_temperature_are_kept():
+    frames = at_temperatures({"300K": (90, 0.0), "350K": (10, 0.02)})
+    frames[5] = changed(frames[5], energy=frames[5].get_potential_energy() + 3.0 * 0.02)
+    kept, table = check_frames(frames, ELEMENTS, force_limit=30.0, needed=["energy"])
+    assert table.frame[table.verdict == "removed"].tolist() == [5]  # at 300 K this is an outlier
+    assert len(kept) == 99
+
+
+def test_a_rare_temperature_within_a_series_is_refused_not_left_out():
+    frames = at_temperatures({"300K": (54, 0.0), "350K": (3, 0.02)})
+    for index, frame in enumerate(frames):
+        frame.info["source"] = f"all_{index}"
+    message = r"57 frames have energy more than 8 deviations .* another temperature .* of one series .* energy_limit"
+    with pytest.raises(CampaignError, match=f"the data set: 3 of {message}"):
+        check_frames(frames, ELEMENTS, force_limit=30.0, needed=["energy"])
+    # two frames may be outliers
+    assert len(check_frames(frames[:56], ELEMENTS, force_limit=30.0, needed=["energy"])[0]) == 54
+
+
+def test_short_series_are_compared_with_each_other():
+    """They spread by the 5 meV/atom that few frames do not tell."""
+    series = {f"run{number}": (3, 0.0) for number in range(4)} | {"hot": (1, 0.03), "broken": (1, 0.05)}
+    table = check_frames(at_temperatures(series), ELEMENTS, force_limit=30.0, needed=["energy"])[1]
+    assert table.source[table.verdict == "removed"].tolist() == ["broken_0"]
+    assert table.energy_deviation[12] == pytest.approx(0.03 / 0.005, rel=0.1)
+
+
+def test_a_geometry_is_kept_whose_first_copy_is_left_out():
+    frames = at_temperatures({"300K": (4, 0.0)})
+    frames[2], frames[3] = frames[0].copy(), frames[0].copy()
+    frames[2].calc = frames[3].calc = frames[0].calc
+    frames[0].info["scf_converged"] = False
+    table = check_frames(frames, ELEMENTS, force_limit=30.0, needed=["energy"])[1]
+    assert table.reason.tolist() == [
+        "self-consistency not converged",
+        "",
+        "",
+        "the geometry of an earlier frame",
+    ]
+
+
+def test_coordinates_that_are_zero_but_for_rounding_are_zero():
+    frame = Atoms("H", [[0.0, 0.0, 1.0]], cell=[5, 5, 5], pbc=True)
+    other = Atoms("H", [[-1e-16, -4e-7, 1.0]], cell=[5, 5, 5], pbc=True)
+    assert geometry_key(frame) == geometry_key(other) == "b2632cfd62"
 
 
 def test_shortest_distance_is_that_of_the_nearest_image():

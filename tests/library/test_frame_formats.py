@@ -182,6 +182,12 @@ def test_virials_are_read_as_stresses_of_the_opposite_sign(path, numbers):
     same_labels(read_frames(path), WATER[:2])
 
 
+def test_nine_numbers_that_are_called_stress_and_are_a_virial_have_no_order(path):
+    how = Conventions(keys={"virial": "stress"}, stress_order="xx yy zz xy yz xz")
+    for found, frame in zip(read_frames(path, how), WATER, strict=False):
+        np.testing.assert_allclose(found.get_stress(), -frame.get_stress() / frame.get_volume(), rtol=1e-5)
+
+
 def test_a_stress_and_a_virial_that_differ_are_refused(path):
     path.write_text(path.read_text(encoding="utf-8").replace("stress=", 'virial="1 0 0 0 1 0 0 0 1" stress='))
     assert "has a stress and a virial that differ" in sentence_of(path)
@@ -308,6 +314,14 @@ def test_mixed_types_are_read_from_their_own_array(tmp_path):
     assert "real_atom_types.npy holds the type 2, expected whole numbers from 0 to 1" in sentence_of(folder)
 
 
+def test_stated_atoms_are_refused_where_types_are_mixed(tmp_path):
+    folder = deepmd(tmp_path / "water", WATER, mixed=True)
+    assert sentence_of(folder, conventions=Conventions(atoms="H32O16")) == (
+        "water/set.000 holds real_atom_types.npy, which tells the atoms of each frame, expected none where atoms "
+        "(H32O16) is stated: state atoms for the files alone that need it, not for this one or the data set."
+    )
+
+
 def test_sets_are_read_in_the_order_of_their_numbers(tmp_path):
     folder = deepmd(tmp_path / "water", WATER[:12], parts=(0, 1, 2, 10))
     same_labels(read_frames(folder), WATER[:12])
@@ -386,6 +400,13 @@ def test_dipoles_of_wannier_centres_are_completed_where_that_is_stated(tmp_path)
     folder = deepmd(tmp_path / "water", WATER, dipole=sums)
     same_labels(read_frames(folder, Conventions(wannier=True, charges={"O": -2, "H": 1})), WATER)
     same_labels(read_frames(folder, Conventions(wannier=True, charges={"O": -2, "D": 1})), WATER)
+
+
+def test_an_element_without_a_formal_charge_is_told(tmp_path):
+    folder = deepmd(tmp_path / "water", WATER)
+    how = Conventions(wannier=True, charges={"O": -2})
+    said = "water, frame 0 (water_0) holds H, expected only O: add H to the elements or remove the frame."
+    assert sentence_of(folder, conventions=how, elements=["O"]) == said
 
 
 def test_types_may_lie_in_the_folder_above(tmp_path):
@@ -482,6 +503,20 @@ def test_dipoles_of_molecules_are_those_around_oxygens_and_of_their_hydrogens(tm
         arrays.local_dipoles[0], np.append(around, np.zeros((4, 3)), axis=0), atol=1e-12
     )
     np.testing.assert_allclose(arrays.dipoles[0], (around + bonds).sum(axis=0), atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("size", "nopbc", "said"),
+    [
+        (0.0, False, "has an atomic_dipole of zero for every atom, expected that of each molecule"),
+        (0.4, True, "has a molecular dipole in a cell without volume, periodic [False, False, False]"),
+    ],
+)
+def test_dipoles_of_molecules_that_tell_none_are_refused(tmp_path, size, nopbc, said):
+    dipoles = [size * (frame.numbers == 8)[:, None] * np.ones(3) for frame in WATER]
+    folder = deepmd(tmp_path / "water", WATER, nopbc=nopbc, atomic_dipole=dipoles)
+    how = Conventions(molecular=True, charges={"O": -2, "H": 1})
+    assert f"water, frame 0 (water_0) {said}" in sentence_of(folder, conventions=how)
 
 
 def test_frames_of_another_surface_may_lack_energies():

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,15 +10,21 @@ from ase import Atoms
 from ase.build import molecule
 
 from dynrefine import units
+from dynrefine.campaign.job import Job
+from dynrefine.config import load_config
 from dynrefine.config.labelling import CP2KSettings
+from dynrefine.config.steps import LabelFrames, parameters_of
 from dynrefine.datasets.conventions import formal_charges
-from dynrefine.datasets.reading import read_frames
+from dynrefine.datasets.reading import read_frames, read_geometries
+from dynrefine.datasets.sources import read_sources
+from dynrefine.datasets.writing import write_frames
 from dynrefine.errors import CampaignError
 from dynrefine.labelling import label_batch, settings_hash
 from dynrefine.labelling.cp2k import CP2K, stages
 from dynrefine.labelling.cp2k_input import input_text
 from dynrefine.labelling.cp2k_output import parse_output, version
 from dynrefine.labelling.wannier_centres import local_dipoles, read_centres
+from dynrefine.steps import label_frames as step
 
 REPOSITORY = Path(__file__).parents[2]
 PRINTED = (Path(__file__).parent / "cp2k_water_pair.out").read_text()
@@ -179,6 +186,52 @@ def test_killed_batch_resumes_and_net_force_is_removed(tmp_path):
         assert frame.info["net_force_removed"] == pytest.approx(np.abs(net_force).max(), abs=1e-5)
         np.testing.assert_allclose(frame.get_forces().sum(axis=0), 0.0, atol=len(frame) * 5e-6)
         assert frame.info["label_settings_hash"] == settings_hash(springs)
+
+
+def labelled_in_batches(folder: Path, count: int, batches: int) -> list[Path]:
+    """The files of a campaign with so many geometries and batches, beside those of earlier ones."""
+    frames = [water_pair() for _ in range(count)]
+    for index, frame in enumerate(frames):
+        frame.positions += 0.1 * index
+        frame.info["source"] = f"of{count}_{index}"
+    write_frames(folder / "geometries.extxyz", frames)
+    settings = parameters_of("label_frames", load_config(REPOSITORY / "tests/config/toy.yaml"))
+    settings["labelling"]["batches"] = batches
+    files = [folder / f"batch_{batch:03d}.extxyz" for batch in range(batches)]
+    for batch, file in enumerate(files):
+        inputs = SimpleNamespace(geometries=str(folder / "geometries.extxyz"))
+        resources = {"command": "springs"}
+        job = Job(inputs, SimpleNamespace(frames=str(file)), {"batch": f"{batch:03d}"}, resources=resources)
+        step.label_frames(job, LabelFrames.model_validate(settings))
+    return files
+
+
+def test_what_is_labelled_stays_so_when_geometries_and_batches_are_added(tmp_path, monkeypatch):
+    springs = Springs(stop_at=99)
+    monkeypatch.setitem(step.ENGINES, "cp2k", lambda settings, command, folder: springs)
+    for count, batches in ((3, 2), (5, 3), (2, 4)):
+        files = labelled_in_batches(tmp_path, count, batches)
+        sources = read_sources([(str(file), None) for file in files], ["O", "H"])
+        named = [frame.info["source"] for source in sources for frame in source.frames]
+        assert named == [f"of{count}_{index}" for index in range(count)]
+    assert springs.calls == 5
+    assert len(sources) == 2  # four batches of two geometries: two of none
+
+
+def test_labels_of_geometries_are_passed_over(tmp_path):
+    path = tmp_path / "geometries.extxyz"
+    path.write_text(
+        '2\nLattice="4 0 0 0 4 0 0 0 4" Properties=species:S:1:pos:R:3:force:R:3 pbc="T T T" energies=1.0 '
+        'virial="1 2 3 4 5 6 7 8 9" polarizability="1 2" scf_converged=F\nCA 0 0 0 9 9 9\nH 1 0 0 9 9 9\n'
+    )
+    with pytest.raises(CampaignError, match="names an atom 'CA'"):
+        read_geometries(path, ["C", "Ca", "H"])
+    [frame] = read_geometries(path, ["C", "H"], {"CA": "C"})
+    assert frame.info == {"source": "geometries_0"}
+    assert frame.arrays.keys() == {"numbers", "positions"} and frame.calc is None
+    np.testing.assert_array_equal(frame.positions, [[0, 0, 0], [1, 0, 0]])
+    with pytest.raises(CampaignError, match="frame 0 .* holds C, expected only O, H"):
+        read_geometries(path, ["O", "H"], {"CA": "C"})
 
 
 @pytest.mark.slow

@@ -86,8 +86,13 @@ class DownloadFrames(Section):
     sha256: str | dict[str, str]
 
 
-class LabelFrames(Section):
+class _LabelsOfAtoms(Section):
+    symbols: dict[str, str]
+
+
+class LabelFrames(_OfElements):
     labelling: BatchSettings
+    dataset: _LabelsOfAtoms
 
 
 class PrepareDataset(_OfElements):

@@ -7,7 +7,7 @@ from ase import Atoms
 from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
 
 from dynrefine.datasets.conventions import ATOMIC_POLARIZABILITY, LOCAL_DIPOLE, POLARIZABILITY, with_labels
-from dynrefine.datasets.isotopes import atoms_of, symbol_among, symbols_of
+from dynrefine.datasets.isotopes import atoms_of, require_elements, symbol_among, symbols_of
 from dynrefine.errors import CampaignError
 from dynrefine.geometry.frames import LabelledFrames
 
@@ -83,17 +83,6 @@ def from_arrays(frames: LabelledFrames, elements: Sequence[str], series: str) ->
         series: what the frames have in common, such as the trajectory they are from.
     """
     return [_frame(frames, elements, index, f"{series}_{index}") for index in range(len(frames))]
-
-
-def require_elements(frames: Sequence[Atoms], elements: Sequence[str], name: str = "the data set") -> None:
-    """Raise where a frame holds an element that is not among those of the potential."""
-    for index, frame in enumerate(frames):
-        unknown = sorted({each for each in symbols_of(frame) if symbol_among(each, elements) is None})
-        if unknown:
-            raise CampaignError(
-                f"{name}, frame {index} ({frame.info.get('source', 'without a source')}) holds {unknown[0]}, "
-                f"expected only {', '.join(elements)}: add {unknown[0]} to the elements or remove the frame."
-            )
 
 
 def _species(frame: Atoms, elements: Sequence[str]) -> np.ndarray:

@@ -1,6 +1,6 @@
 """What the labels of a file mean, as the user states it, and frames in Å, eV and e by it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -104,7 +104,7 @@ def dipole_from_wannier(frame: Atoms, charges: Mapping[str, float]) -> Atoms:
     return with_labels(frame, labels | {"dipole": formal @ frame.positions - 2.0 * labels["dipole"]})
 
 
-def _with_local_dipoles(frame: Atoms, raw: Atoms, conventions: Conventions) -> Atoms:
+def _with_local_dipoles(frame: Atoms, raw: Atoms, conventions: Conventions, name: str) -> Atoms:
     """The frame with the dipole around each atom where that is told, and the sum where the file has no total."""
     if LOCAL_DIPOLE in raw.arrays:
         frame.new_array(LOCAL_DIPOLE, raw.arrays[LOCAL_DIPOLE])
@@ -114,7 +114,14 @@ def _with_local_dipoles(frame: Atoms, raw: Atoms, conventions: Conventions) -> A
     if conventions.wannier:
         frame.new_array(LOCAL_DIPOLE, -2.0 * given)
     elif conventions.molecular:
-        around = _of_formal_charges(frame, conventions.charges, np.any(given != 0.0, axis=1))
+        _require_cell(frame, "molecular dipole", name)
+        centres = np.any(given != 0.0, axis=1)
+        if not centres.any():
+            raise CampaignError(
+                f"{name} has an atomic_dipole of zero for every atom, expected that of each molecule for one of its "
+                "atoms: correct the frame or remove it."
+            )
+        around = _of_formal_charges(frame, conventions.charges, centres)
         frame.new_array(LOCAL_DIPOLE, given - around)
     labels = frame.calc.results if frame.calc else {}
     return with_labels(frame, {"dipole": given.sum(axis=0)} | labels)
@@ -131,8 +138,13 @@ def _of_formal_charges(frame: Atoms, charges: Mapping[str, float], centres: np.n
 
 def formal_charges(frame: Atoms, charges: Mapping[str, float]) -> np.ndarray:
     """The formal charge of each atom [N], e, by that of its element ({"O": -2, "H": 1})."""
+    return charges_of(frame.get_chemical_symbols(), charges)
+
+
+def charges_of(symbols: Iterable[str], charges: Mapping[str, float]) -> np.ndarray:
+    """The formal charge of each of these elements, e, D and T being hydrogen."""
     by_element = {element_of(symbol): charge for symbol, charge in charges.items()}
-    return np.array([by_element[symbol] for symbol in frame.get_chemical_symbols()])
+    return np.array([by_element[symbol] for symbol in symbols])
 
 
 def _with_polarizability(frame: Atoms, raw: Atoms, conventions: Conventions, name: str) -> Atoms:
@@ -191,7 +203,7 @@ def in_internal_units(frame: Atoms, conventions: Conventions, name: str) -> Atom
         result.info.pop(label, None)
     if labels:
         result = with_labels(result, labels)
-    result = _with_local_dipoles(result, frame, conventions)
+    result = _with_local_dipoles(result, frame, conventions, name)
     result = _with_polarizability(result, frame, conventions, name)
     if conventions.wannier and result.calc and "dipole" in result.calc.results:
         result = dipole_from_wannier(result, conventions.charges)
@@ -221,11 +233,7 @@ def _converted(
         stresses["stress"] = _voigt(labels.pop("stress"), conventions.stress_order, name)
     if "virial" in labels:
         virial = _voigt(labels.pop("virial"), conventions.stress_order, name)
-        if not frame.pbc.all() or frame.cell.rank < 3 or frame.get_volume() < 1e-3:
-            raise CampaignError(
-                f"{name} has a virial in a cell without volume, periodic {frame.pbc.tolist()}: expected three "
-                "periodic directions and a volume; complete the cell or leave the virial out."
-            )
+        _require_cell(frame, "virial", name)
         # a positive virial is a pressure, a positive stress of ASE a tension
         stresses["virial"] = -virial / frame.get_volume()
     if len(stresses) == 2:
@@ -240,6 +248,14 @@ def _converted(
     return labels
 
 
+def _require_cell(frame: Atoms, label: str, name: str) -> None:
+    if not frame.pbc.all() or frame.cell.rank < 3 or frame.get_volume() < 1e-3:
+        raise CampaignError(
+            f"{name} has a {label} in a cell without volume, periodic {frame.pbc.tolist()}: expected three "
+            f"periodic directions and a volume; complete the cell or leave the {label} out."
+        )
+
+
 def _raw(frame: Atoms, label: str, key: str | None, name: str) -> np.ndarray | None:
     """A label as the file has it, under the name that is stated or its own."""
     places = [frame.calc.results if frame.calc else {}, frame.info, frame.arrays]
@@ -252,7 +268,7 @@ def _raw(frame: Atoms, label: str, key: str | None, name: str) -> np.ndarray | N
                 f"{', '.join(known) or 'its labels, of which it has none'}; correct {label}_key."
             )
         return None
-    if label == "stress" and np.shape(value) == (6,) and value is places[0].get(key or label):
+    if np.shape(value) == (6,) and value is places[0].get(key or label):
         return voigt_6_to_full_3x3_stress(value)  # ASE has put nine numbers in its own order
     sizes = {"energy": (1,), "forces": (3 * len(frame),), "dipole": (3,)}.get(label, (6, 9))
     try:

@@ -122,6 +122,7 @@ def _read_system(
             f"coord.npy ({_coordinates(sets[0])}); add the file."
         )
     if formula:
+        _require_one_composition(sets, formula)
         stated = string2symbols(formula)
         names = sorted(set(stated))
         kinds = np.array([names.index(symbol) for symbol in stated])
@@ -132,6 +133,15 @@ def _read_system(
     periodic = not (system / "nopbc").exists()
     for part in sets:
         yield from _read_set(part, _System(types.parent, kinds, names, symbols, periodic))
+
+
+def _require_one_composition(sets: Sequence[Path], formula: str) -> None:
+    mixed = [part for part in sets if (part / "real_atom_types.npy").exists()]
+    if mixed:
+        raise CampaignError(
+            f"{mixed[0]} holds real_atom_types.npy, which tells the atoms of each frame, expected none where atoms "
+            f"({formula}) is stated: state atoms for the files alone that need it, not for this one or the data set."
+        )
 
 
 def _coordinates(part: Path) -> str:

@@ -6,17 +6,18 @@ from jaxtyping import Float
 _OF_NORMAL = 1.4826  # standard deviation of a normal distribution over the median distance from its median
 
 
-def robust_deviations(values: Float[np.ndarray, " S"]) -> Float[np.ndarray, " S"]:
+def robust_deviations(values: Float[np.ndarray, " S"], least_spread: float = 0.0) -> Float[np.ndarray, " S"]:
     """Distances from the median in standard deviations, which outliers do not widen.
 
     The float32 energies of some data sets may agree to the last digit: no spread, no outliers.
 
     Arguments:
         values: NaN where one is not known, which has no distance.
+        least_spread: standard deviation that is taken where that of the values is smaller, in their unit.
     """
     known = values[~np.isnan(values)]
     if not len(known):
         return np.zeros_like(values)
     median = np.median(known)
-    spread = _OF_NORMAL * np.median(np.abs(known - median))
+    spread = max(_OF_NORMAL * np.median(np.abs(known - median)), least_spread)
     return np.abs(values - median) / spread if spread > 0.0 else np.zeros_like(values)

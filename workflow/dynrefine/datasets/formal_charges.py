@@ -11,9 +11,8 @@ from itertools import product
 import numpy as np
 from ase import Atoms
 
-from dynrefine.datasets.conventions import LOCAL_DIPOLE
+from dynrefine.datasets.conventions import LOCAL_DIPOLE, charges_of
 from dynrefine.datasets.dipoles import wrapped
-from dynrefine.datasets.isotopes import element_of
 from dynrefine.errors import CampaignError
 
 # e Å, for each atom: independent errors add up by the root. Wannier centres and Berry phases of CP2K differ by 0.003.
@@ -38,8 +37,7 @@ def require_fitting_charges(frames: Sequence[Atoms], charges: Mapping[str, float
     if not both:
         return
     chosen = _Dipoles.of(both[:: max(1, len(both) // _FRAMES)])
-    by_element = {element_of(symbol): charge for symbol, charge in charges.items()}
-    if chosen.missed_with([by_element[symbol] for symbol in chosen.symbols]) <= 1.0:
+    if chosen.missed_with(charges_of(chosen.symbols, charges)) <= 1.0:
         return
     fitting = min(chosen.neutral(), key=chosen.missed_with, default=None)
     remedy = "correct elements[*].charge"
@@ -89,7 +87,7 @@ class _Dipoles:
             np.array([frame.cell.array for frame in frames]),
         )
 
-    def missed_with(self, charges: Sequence[float]) -> float:
+    def missed_with(self, charges: Sequence[float] | np.ndarray) -> float:
         """How far sums and dipoles are apart with these charges, in units of what they may be, the median."""
         apart = np.einsum("e,fex->fx", charges, self.positions) - self.missing
         distances = np.linalg.norm(wrapped(apart, self.cells, np.linalg.inv(self.cells)), axis=1)

@@ -1,10 +1,12 @@
 """Elements from the labels of atoms in files; deuterium and tritium are hydrogen of other mass."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 from ase import Atoms
 from ase.data import atomic_numbers
+
+from dynrefine.errors import CampaignError
 
 ISOTOPES = {"D": ("H", 2.014), "T": ("H", 3.016)}  # symbol: element, mass in u
 _TOLERANCE = 0.02  # of a mass that tells an isotope, u
@@ -74,6 +76,17 @@ def symbol_among(symbol: str, elements: Collection[str]) -> str | None:
         return symbol
     same = [each for each in elements if element_of(each) == element_of(symbol)]
     return same[0] if len(same) == 1 else None
+
+
+def require_elements(frames: Sequence[Atoms], elements: Collection[str], name: str = "the data set") -> None:
+    """Raise where a frame holds an element that is not among those of the potential."""
+    for index, frame in enumerate(frames):
+        unknown = sorted({each for each in symbols_of(frame) if symbol_among(each, elements) is None})
+        if unknown:
+            raise CampaignError(
+                f"{name}, frame {index} ({frame.info.get('source', 'without a source')}) holds {unknown[0]}, "
+                f"expected only {', '.join(elements)}: add {unknown[0]} to the elements or remove the frame."
+            )
 
 
 def _matches(symbol: str, elements: Collection[str]) -> bool:

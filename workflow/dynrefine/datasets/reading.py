@@ -1,6 +1,6 @@
 """Frames from files of any format ASE reads and from folders in DeePMD's npy layout."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from ase import Atoms
@@ -9,9 +9,10 @@ from ase.io import read
 from dynrefine.datasets.conventions import Conventions, dipole_from_wannier, in_internal_units, with_labels
 from dynrefine.datasets.deepmd import read_deepmd
 from dynrefine.datasets.extended_xyz import looks_like_xyz, read_extended_xyz
+from dynrefine.datasets.isotopes import require_elements
 from dynrefine.errors import CampaignError
 
-__all__ = ["Conventions", "dipole_from_wannier", "read_frames", "with_labels"]
+__all__ = ["Conventions", "dipole_from_wannier", "read_frames", "read_geometries", "with_labels"]
 
 _ASE = Conventions()
 
@@ -29,9 +30,42 @@ def read_frames(
         elements: the elements that may occur, where they are known.
 
     Raises:
-        CampaignError: the file is missing, broken, empty or of no known format.
+        CampaignError: the file is missing, broken, empty or of no known format, or holds another element.
     """
-    path = Path(path)
+    return [
+        in_internal_units(frame, conventions, f"{path}, frame {index} ({frame.info['source']})")
+        for index, frame in enumerate(_as_written(Path(path), conventions, elements))
+    ]
+
+
+def read_geometries(
+    path: str | Path, elements: Collection[str], symbols: Mapping[str, str] | None = None
+) -> list[Atoms]:
+    """Read positions and cells, Å, with the names of the frames; labels are passed over, whatever they are.
+
+    Arguments:
+        path: as that of `read_frames`.
+        elements: the elements that may occur.
+        symbols: chemical symbols of the file's labels of atoms.
+
+    Raises:
+        CampaignError: as `read_frames`, but for labels.
+    """
+    return [
+        Atoms(
+            frame.get_chemical_symbols(),
+            frame.positions,
+            masses=frame.get_masses() if frame.has("masses") else None,
+            cell=frame.cell,
+            pbc=frame.pbc,
+            info={"source": frame.info["source"]},
+        )
+        for frame in _as_written(Path(path), Conventions(symbols=symbols or {}), elements)
+    ]
+
+
+def _as_written(path: Path, conventions: Conventions, elements: Collection[str] | None) -> list[Atoms]:
+    """Frames with names, what they hold as in the file."""
     if not path.exists():
         raise CampaignError(
             f"{path} does not exist: expected a file of frames; correct the path or make the file."
@@ -46,10 +80,9 @@ def read_frames(
         raise CampaignError(f"{path} holds no frames: expected at least one; give another file.")
     for index, frame in enumerate(frames):
         frame.info.setdefault("source", f"{path.stem}_{index}")
-    return [
-        in_internal_units(frame, conventions, f"{path}, frame {index} ({frame.info['source']})")
-        for index, frame in enumerate(frames)
-    ]
+    if elements is not None:
+        require_elements(frames, elements, str(path))
+    return frames
 
 
 def _read_other(path: Path) -> list[Atoms]:

@@ -39,12 +39,15 @@ def read_sources(
     """Read the files of a data set; frames of different files never bear the same name.
 
     Arguments:
-        files: the path of each and the conventions by which it is read, none of frames that the campaign labelled.
+        files: the path of each and the conventions by which it is read, none of frames that the campaign labelled,
+            which may be none.
         elements: the elements that may occur.
 
     Raises:
         CampaignError: a file cannot be read.
     """
+    # of fewer geometries than batches some batches have none
+    files = [(path, how) for path, how in files if how is not None or Path(path).stat().st_size > 0]
     sources = [Source(path, read_frames(path, how or Conventions(), elements), how) for path, how in files]
     taken: set[str] = set()
     for source, folder in zip(sources, _telling_folders([path for path, _ in files]), strict=True):

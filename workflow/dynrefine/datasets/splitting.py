@@ -14,7 +14,7 @@ from dynrefine.errors import CampaignError
 
 def series_and_index(frame: Atoms) -> tuple[str, int]:
     """The series a frame belongs to and its place in it: "340K_12" is ("340K", 12); 0 where none is given."""
-    source = str(frame.info["source"])
+    source = str(frame.info.get("source", ""))
     numbered = re.fullmatch(r"(.*)_(\d+)", source)
     return (numbered[1], int(numbered[2])) if numbered else (source, 0)
 

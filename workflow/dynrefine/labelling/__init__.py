@@ -59,7 +59,7 @@ def label_batch(frames: Sequence[Atoms], engine: Engine, folder: str | Path) -> 
     Arguments:
         frames: geometries, Å, periodic in three directions; `info["source"]` names each in messages.
         engine: what labels them.
-        folder: keeps one file per labelled frame.
+        folder: keeps one file per labelled frame; batches may share it.
 
     Returns:
         the frames with energy (eV), forces (eV/Å, net force removed), stress (eV/Å³) and dipole (e Å) in
@@ -72,13 +72,15 @@ def label_batch(frames: Sequence[Atoms], engine: Engine, folder: str | Path) -> 
     labelled = []
     for index, frame in enumerate(frames):
         path = Path(folder) / f"{geometry_key(frame)}_{settings_hash(engine)}.extxyz"
+        source = frame.info.get("source", f"frame_{index}")
         if not path.exists():
-            source = frame.info.get("source", f"frame_{index}")
             try:
                 write_frames(path, [_label(frame, source, engine)])
             except CampaignError as error:
                 raise CampaignError(f"frame {index} ({source}): {error}") from error
-        labelled += read_frames(path)
+        [known] = read_frames(path)
+        known.info["source"] = source  # it may have had another name when it was labelled
+        labelled.append(known)
     return labelled
 
 
