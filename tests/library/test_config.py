@@ -653,6 +653,56 @@ def test_a_value_of_the_wrong_kind_is_told_with_what_is_expected(sections, fragm
     assert (found, expected[: len(fragments[1])]) == tuple(fragments)
 
 
+SAMPLERS = "canonical, isobaric or the dotted name of a module that Python finds"
+TASKS = "dipole, local_dipole, polarizability, potential or the dotted name of a module that Python finds"
+OUTSIDE = "the dotted name of a module that Python finds, no.such and no.such_settings"
+DIPOLE = {"surface": {"kind": "dipole"}}
+
+
+@pytest.mark.parametrize(
+    ("sections", "found", "expected"),
+    [
+        ({"ensemble": {"kind": "npt"}}, "ensemble.kind is 'npt'", SAMPLERS),
+        ({"ensemble": {"kind": "reuse"}}, "ensemble.kind is 'reuse'", SAMPLERS),
+        (
+            {"ensemble": {"kind": "no.such"}},
+            "ensemble.kind is 'no.such'",
+            "the dotted name of a module that Python finds, no.such",
+        ),
+        (
+            {"surfaces": {"dipole": DIPOLE | {"task": "local_dipol"}}},
+            "surfaces.dipole.task is 'local_dipol'",
+            TASKS,
+        ),
+        ({"surfaces": {"dipole": DIPOLE | {"task": "no.such"}}}, "surfaces.dipole.task is 'no.such'", TASKS),
+        ({"surfaces": {"charges": DIPOLE}}, "surfaces.charges.task is 'charges'", TASKS),
+        ({"potential": {"kind": "no.such"}}, "potential.kind is 'no.such'", OUTSIDE),
+        (
+            {"surfaces": {"dipole": {"surface": {"kind": "no.such"}}}},
+            "surfaces.dipole.surface.kind is 'no.such'",
+            OUTSIDE,
+        ),
+        (
+            {"validation": {"properties": {"own": {"kind": "no.such"}}}},
+            "validation.properties.own.kind is 'no.such'",
+            OUTSIDE,
+        ),
+    ],
+)
+def test_names_of_modules_that_there_are_not_are_told(sections, found, expected):
+    assert problems(**sections) == [
+        f"{found}, expected {expected}: correct it, or install the package that holds it."
+    ]
+
+
+def test_options_are_for_samplers_outside_the_library():
+    assert problems(ensemble={"options": {"moves": 6}}) == [
+        "ensemble.options is {'moves': 6} where ensemble.kind is canonical, expected none, since they are for "
+        "samplers outside the library: remove it, or correct the kind."
+    ]
+    load_config(minimal(ensemble={"kind": "os.path", "options": {"kind": "of.move"}}))
+
+
 def test_all_problems_are_told_at_once():
     assert len(problems(precision="float16", optimiser={"name": "adamw"}, extra=1)) == 3
 
