@@ -763,14 +763,15 @@ def test_validation_differs_from_refinement_only_where_it_says_so():
 
 def test_missing_files_and_small_cells_are_told(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    config = load_config(minimal(potential={"cutoff": 9.0}, dipole={"cutoff": 4.0}))
+    thin = [{"temperature": 300, "density": 0.2493}]  # of the molecule in its cell of 120 Å³
+    config = load_config(minimal(states=thin, potential={"cutoff": 9.0}, dipole={"cutoff": 4.0}))
     with pytest.raises(CampaignError, match="dataset.files.0. is 'frames.extxyz', expected an existing file"):
         check_files(config)
     Path("target.csv").write_text(SPECTRUM)
     Path("frames.extxyz").write_text(MOLECULE)
     with pytest.raises(CampaignError, match="potential.cutoff is 9 Å, expected at most 8.00 Å"):
         check_files(config)
-    small = minimal(potential={"cutoff": 7.0}, dipole={"cutoff": 4.0})
+    small = minimal(states=thin, potential={"cutoff": 7.0}, dipole={"cutoff": 4.0})
     check_files(load_config(small))
     structure = {"rdf": {"pair": ["O", "O"], "longest": 6.1}}
     with pytest.raises(
@@ -837,8 +838,9 @@ def test_cutoffs_suit_the_cell_of_each_state(tmp_path, monkeypatch):
     Path("frames.extxyz").write_text(
         '1\nLattice="4 0 0 0 5 0 0 3 6" Properties=species:S:1:pos:R:3\nO 0 0 0\n'
     )
+    # An oxygen atom at 0.2214 g/cm³ has 120 Å³.
     # Faces of the repeated cell are 8 Å, 5 · 12 / sqrt(12² + 6²) = 4.47 Å and 12 Å apart.
-    repeated = [{"temperature": 300, "density": 1, "supercell": [2, 1, 2]}]
+    repeated = [{"temperature": 300, "density": 0.2214, "supercell": [2, 1, 2]}]
     with pytest.raises(CampaignError) as caught:
         check_files(load_config(minimal(states=repeated, potential={"cutoff": 9.0}, dipole={"cutoff": 9.0})))
     assert str(caught.value).splitlines() == [
