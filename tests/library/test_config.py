@@ -278,7 +278,7 @@ def test_a_wrong_key_gets_one_sentence(sections, sentence):
         ),
         (
             {"validation": {"properties": {"long": {"kind": "difusion"}}}},
-            "long.kind is 'difusion', expected one of "
+            "validation.properties.long.kind is 'difusion', expected one of "
             + ", ".join(PROPERTIES)
             + " or the dotted name of a module "
             "outside the library: correct it.",
@@ -489,6 +489,14 @@ DOWNLOAD = {"url": "https://example.org/frames.extxyz", "path": "data/frames.ext
         *(
             (
                 minimal,
+                {"dataset": {"files": [{"url": url, "sha256": 64 * "0"}]}},
+                [f"dataset.files[0].url is '{url}'", "an address that ends in the name of a file"],
+            )
+            for url in ("https://example.org/", "https://example.org")
+        ),
+        *(
+            (
+                minimal,
                 {section: {"learning_rate": 1e-3, "final_learning_rate": 2e-3}},
                 [f"{section}.final_learning_rate is 0.002", f"at most {section}.learning_rate, 0.001"],
             )
@@ -635,6 +643,24 @@ def test_settings_at_their_limits_are_accepted(campaign, sections):
         ({"ensemble": {"timestep": [1]}}, ["ensemble.timestep is [1]", "a number"]),
         ({"ensemble": {"timestep": float("inf")}}, ["ensemble.timestep is inf", "a finite number"]),
         ({"precision": "half"}, ["precision is 'half'", "'float32' or 'float64'"]),
+        ({"optimiser": {"shrink_noise": "maybe"}}, ["optimiser.shrink_noise is 'maybe'", "true or false ("]),
+        ({"optimiser": {"shrink_noise": [1]}}, ["optimiser.shrink_noise is [1]", "true or false ("]),
+        ({"gradient": {"depth": "ato"}}, ["gradient.depth is 'ato'", "a number or 'auto' (How far back"]),
+        ({"gradient": {"depth": -1}}, ["gradient.depth is -1", "a number above 0 or 'auto' (How far back"]),
+        (
+            {"dataset": {"files": [{"path": "a", "sha256": "xyz"}]}},
+            [
+                "dataset.files[0].sha256 is 'xyz'",
+                "a text that matches ^[0-9a-fA-F]{64}$ or a section of keys (",
+            ],
+        ),
+        (
+            {"dataset": {"files": [{"path": "a", "sha256": {"a/b.npy": "xyz"}}]}},
+            [
+                "dataset.files[0].sha256.a/b.npy is 'xyz'",
+                "a text that matches ^[0-9a-fA-F]{64}$: correct it.",
+            ],
+        ),
         ({"states": 300}, ["states is 300", "a list"]),
         ({"states": []}, ["states is []", "at least 1 entries"]),
         (
@@ -701,6 +727,22 @@ def test_options_are_for_samplers_outside_the_library():
         "samplers outside the library: remove it, or correct the kind."
     ]
     load_config(minimal(ensemble={"kind": "os.path", "options": {"kind": "of.move"}}))
+
+
+def test_checksums_in_capitals_are_those_in_small_letters():
+    digest = 32 * "aB"
+    for given, read in ((digest, digest.lower()), ({"type.raw": digest}, {"type.raw": digest.lower()})):
+        config = load_config(minimal(dataset={"files": [{"path": "frames.extxyz", "sha256": given}]}))
+        assert config.dataset.files[0].sha256 == read
+
+
+@pytest.mark.parametrize("name", ["model_config", "copy", "_own"])
+def test_properties_may_be_called_as_something_that_models_have(name, recwarn):
+    properties = {name: {"kind": "vibrations", "window": 300}}
+    (own,) = (
+        load_config(minimal(validation={"properties": properties})).validation.properties.chosen().items()
+    )
+    assert (own[0], own[1].window, len(recwarn)) == (name, 300.0, 0)
 
 
 def test_all_problems_are_told_at_once():

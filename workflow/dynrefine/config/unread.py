@@ -6,10 +6,9 @@ from typing import Any
 
 from dynrefine.config.base import sentence
 from dynrefine.config.keys import all_keys, as_keys
-from dynrefine.config.messages import key_path
+from dynrefine.config.messages import Location, key_path
 from dynrefine.registry import is_found
 
-Location = tuple[str | int, ...]
 Leaves = Sequence[tuple[Location, Any]]
 
 # Where modules outside the library are chosen, and the folder whose modules they stand beside.
