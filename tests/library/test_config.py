@@ -1,5 +1,7 @@
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -346,6 +348,8 @@ def test_a_campaign_without_a_data_set_says_what_it_lacks(sections, sentence):
 
 
 INFRARED = {"target": "target.csv"}
+DIPOLE = {"surface": {"kind": "dipole"}}
+RISING = {"learning_rate": 1e-3, "final_learning_rate": 2e-3}
 BAND = {"observables": {"infrared": INFRARED | {"bands": [{"range": [900, 900]}]}}}
 TWICE = [{"temperature": 300.2, "density": 1.0}, {"temperature": 299.9, "density": 1.0}]
 WATER = [{"symbol": "O", "mass": 15.999, "charge": 0}, {"symbol": "H", "mass": 1.008, "charge": 0}]
@@ -497,10 +501,29 @@ DOWNLOAD = {"url": "https://example.org/frames.extxyz", "path": "data/frames.ext
         *(
             (
                 minimal,
-                {section: {"learning_rate": 1e-3, "final_learning_rate": 2e-3}},
+                {section: RISING},
                 [f"{section}.final_learning_rate is 0.002", f"at most {section}.learning_rate, 0.001"],
             )
             for section in ("training", "dipole_training")
+        ),
+        (
+            minimal,
+            {"surfaces": {"dipole": DIPOLE | {"training": RISING}}},
+            [
+                "surfaces.dipole.training.final_learning_rate is 0.002",
+                "at most surfaces.dipole.training.learn",
+            ],
+        ),
+        (
+            minimal,
+            {
+                "teacher": {"training": RISING},
+                "validation": {"properties": {"pressure": {"synthetic": True, "scale": 1000}}},
+            },
+            [
+                "teacher.training.final_learning_rate is 0.002",
+                "at most teacher.training.learning_rate, 0.001",
+            ],
         ),
         (
             minimal,
@@ -682,7 +705,6 @@ def test_a_value_of_the_wrong_kind_is_told_with_what_is_expected(sections, fragm
 SAMPLERS = "canonical, isobaric or the dotted name of a module that Python finds"
 TASKS = "dipole, local_dipole, polarizability, potential or the dotted name of a module that Python finds"
 OUTSIDE = "the dotted name of a module that Python finds, no.such and no.such_settings"
-DIPOLE = {"surface": {"kind": "dipole"}}
 
 
 @pytest.mark.parametrize(
@@ -743,6 +765,41 @@ def test_properties_may_be_called_as_something_that_models_have(name, recwarn):
         load_config(minimal(validation={"properties": properties})).validation.properties.chosen().items()
     )
     assert (own[0], own[1].window, len(recwarn)) == (name, 300.0, 0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "potential"),
+    [
+        ({}, "GTH-PBE"),
+        ({"functional": "PBE"}, "GTH-PBE"),
+        ({"functional": "BLYP"}, "GTH-BLYP"),
+        ({"functional": "BLYP", "potential": "GTH-OLYP"}, "GTH-OLYP"),
+    ],
+)
+def test_pseudopotentials_are_those_of_the_functional(settings, potential):
+    assert load_config(minimal(labelling={"settings": settings})).labelling.settings.potential == potential
+
+
+@pytest.mark.parametrize(
+    ("dataset", "code", "said"),
+    [
+        ([], 0, "nothing is wrong with it\n"),
+        (["absent.extxyz"], 1, "dataset.files[0] is 'absent.extxyz', expected an existing file: correct "),
+    ],
+)
+def test_the_check_of_a_configuration_sees_its_files(tmp_path, dataset, code, said):
+    values = minimal(dataset={"files": dataset}) if dataset else argon()
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(values))
+    done = subprocess.run(
+        [sys.executable, "-m", "dynrefine.config", "mine.yaml"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "workflow")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    told = done.stderr if code else done.stdout.removeprefix("mine.yaml: ")
+    assert done.returncode == code and told.startswith(said)
 
 
 def test_all_problems_are_told_at_once():
