@@ -575,6 +575,22 @@ DOWNLOAD = {"url": "https://example.org/frames.extxyz", "path": "data/frames.ext
         ),
         (
             minimal,
+            {"ensemble": {"chunks": 1, "replicas": 2}, "gradient": {"replicas": 1}},
+            [
+                "gradient.replicas is 1 where ensemble.chunks is 1",
+                "trajectories of two chains or more to follow",
+            ],
+        ),
+        (
+            minimal,
+            {"ensemble": {"chunks": 2, "replicas": 1}, "gradient": {"depth": "auto"}},
+            [
+                "ensemble.replicas is 1 where gradient.depth is 'auto'",
+                "2 or more, since the pilot's error is",
+            ],
+        ),
+        (
+            minimal,
             {"ensemble": {"replicas": 4, "samples_per_replica": 3}, "gradient": {"replicas": 13}},
             ["gradient.replicas is 13", "at most the 12 trajectories of a chunk"],
         ),
@@ -643,6 +659,8 @@ def test_settings_that_do_not_suit_each_other_get_one_sentence(campaign, section
         (minimal, {"trajectory": {"temperature_bounds": [0.99, 1.01]}}),
         (minimal, {"ensemble": {"chunks": 1, "replicas": 2}, "validation": {"chunks": 2, "replicas": 1}}),
         (minimal, {"ensemble": {"replicas": 4, "samples_per_replica": 3}, "gradient": {"replicas": 12}}),
+        (minimal, {"ensemble": {"chunks": 2, "replicas": 1}, "gradient": {"replicas": 1}}),
+        (minimal, {"ensemble": {"chunks": 1, "replicas": 2}, "gradient": {"replicas": 2, "depth": "auto"}}),
         (minimal, {"gradient": {"check": {"steps": 8}}}),
         (minimal, {"objective": {"observables": {"infrared": INFRARED | {"window": 400}}}}),
     ],
