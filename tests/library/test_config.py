@@ -644,6 +644,38 @@ def test_settings_that_do_not_suit_each_other_get_one_sentence(campaign, section
 
 
 @pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("infrared", INFRARED),
+        ("viscosity", {"target": 0.9, "window": 300}),
+        ("conductivity", {"target": 8.5, "window": 300}),
+        ("diffusion", {"element": "O", "target": 2.3, "window": 300, "viscosity": 0.9}),
+        ("diffusion", {"element": "O", "target": 2.3, "window": 300, "viscosities": {"300K": 0.9}}),
+        ("einstein_diffusion", {"element": "O", "target": 2.3, "window": 40, "viscosity": 0.9}),
+    ],
+)
+def test_what_the_mean_volume_is_a_factor_of_is_not_fitted_at_constant_pressure(name, settings):
+    held = {
+        "states": [{"temperature": 300, "density": 0.997, "pressure": 1.0}],
+        "ensemble": {"kind": "isobaric"},
+    }
+    density = {"density": {"target": 0.997}}
+    assert problems(**held, objective={"observables": density | {name: settings}}) == [
+        f"objective.observables.{name} is given where ensemble.kind is isobaric, expected canonical, since its "
+        "gradient takes the mean volume as fixed: set ensemble.kind: canonical, fit the density, or move it to "
+        "validation.properties."
+    ]
+    judging = {"validation": {"properties": {name: settings}}}
+    load_config(minimal(**held, **judging, objective={"observables": density}))
+
+
+def test_self_diffusion_that_is_not_corrected_is_fitted_at_constant_pressure():
+    values = argon(ensemble={"kind": "isobaric"})
+    values["states"][0]["pressure"] = 1.8
+    load_config(values)
+
+
+@pytest.mark.parametrize(
     ("campaign", "sections"),
     [
         (argon, {"potential": argon()["potential"] | {"cutoff": 9.5, "switching_width": 9.4}}),
