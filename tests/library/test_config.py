@@ -1,5 +1,7 @@
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -278,7 +280,7 @@ def test_a_wrong_key_gets_one_sentence(sections, sentence):
         ),
         (
             {"validation": {"properties": {"long": {"kind": "difusion"}}}},
-            "long.kind is 'difusion', expected one of "
+            "validation.properties.long.kind is 'difusion', expected one of "
             + ", ".join(PROPERTIES)
             + " or the dotted name of a module "
             "outside the library: correct it.",
@@ -346,6 +348,8 @@ def test_a_campaign_without_a_data_set_says_what_it_lacks(sections, sentence):
 
 
 INFRARED = {"target": "target.csv"}
+DIPOLE = {"surface": {"kind": "dipole"}}
+RISING = {"learning_rate": 1e-3, "final_learning_rate": 2e-3}
 BAND = {"observables": {"infrared": INFRARED | {"bands": [{"range": [900, 900]}]}}}
 TWICE = [{"temperature": 300.2, "density": 1.0}, {"temperature": 299.9, "density": 1.0}]
 WATER = [{"symbol": "O", "mass": 15.999, "charge": 0}, {"symbol": "H", "mass": 1.008, "charge": 0}]
@@ -489,10 +493,37 @@ DOWNLOAD = {"url": "https://example.org/frames.extxyz", "path": "data/frames.ext
         *(
             (
                 minimal,
-                {section: {"learning_rate": 1e-3, "final_learning_rate": 2e-3}},
+                {"dataset": {"files": [{"url": url, "sha256": 64 * "0"}]}},
+                [f"dataset.files[0].url is '{url}'", "an address that ends in the name of a file"],
+            )
+            for url in ("https://example.org/", "https://example.org")
+        ),
+        *(
+            (
+                minimal,
+                {section: RISING},
                 [f"{section}.final_learning_rate is 0.002", f"at most {section}.learning_rate, 0.001"],
             )
             for section in ("training", "dipole_training")
+        ),
+        (
+            minimal,
+            {"surfaces": {"dipole": DIPOLE | {"training": RISING}}},
+            [
+                "surfaces.dipole.training.final_learning_rate is 0.002",
+                "at most surfaces.dipole.training.learn",
+            ],
+        ),
+        (
+            minimal,
+            {
+                "teacher": {"training": RISING},
+                "validation": {"properties": {"pressure": {"synthetic": True, "scale": 1000}}},
+            },
+            [
+                "teacher.training.final_learning_rate is 0.002",
+                "at most teacher.training.learning_rate, 0.001",
+            ],
         ),
         (
             minimal,
@@ -541,6 +572,22 @@ DOWNLOAD = {"url": "https://example.org/frames.extxyz", "path": "data/frames.ext
             minimal,
             {"ensemble": {"chunks": 1, "replicas": 1}},
             ["ensemble has one chunk of one replica", "two or more in all for error bars"],
+        ),
+        (
+            minimal,
+            {"ensemble": {"chunks": 1, "replicas": 2}, "gradient": {"replicas": 1}},
+            [
+                "gradient.replicas is 1 where ensemble.chunks is 1",
+                "trajectories of two chains or more to follow",
+            ],
+        ),
+        (
+            minimal,
+            {"ensemble": {"chunks": 2, "replicas": 1}, "gradient": {"depth": "auto"}},
+            [
+                "ensemble.replicas is 1 where gradient.depth is 'auto'",
+                "2 or more, since the pilot's error is",
+            ],
         ),
         (
             minimal,
@@ -597,6 +644,38 @@ def test_settings_that_do_not_suit_each_other_get_one_sentence(campaign, section
 
 
 @pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("infrared", INFRARED),
+        ("viscosity", {"target": 0.9, "window": 300}),
+        ("conductivity", {"target": 8.5, "window": 300}),
+        ("diffusion", {"element": "O", "target": 2.3, "window": 300, "viscosity": 0.9}),
+        ("diffusion", {"element": "O", "target": 2.3, "window": 300, "viscosities": {"300K": 0.9}}),
+        ("einstein_diffusion", {"element": "O", "target": 2.3, "window": 40, "viscosity": 0.9}),
+    ],
+)
+def test_what_the_mean_volume_is_a_factor_of_is_not_fitted_at_constant_pressure(name, settings):
+    held = {
+        "states": [{"temperature": 300, "density": 0.997, "pressure": 1.0}],
+        "ensemble": {"kind": "isobaric"},
+    }
+    density = {"density": {"target": 0.997}}
+    assert problems(**held, objective={"observables": density | {name: settings}}) == [
+        f"objective.observables.{name} is given where ensemble.kind is isobaric, expected canonical, since its "
+        "gradient takes the mean volume as fixed: set ensemble.kind: canonical, fit the density, or move it to "
+        "validation.properties."
+    ]
+    judging = {"validation": {"properties": {name: settings}}}
+    load_config(minimal(**held, **judging, objective={"observables": density}))
+
+
+def test_self_diffusion_that_is_not_corrected_is_fitted_at_constant_pressure():
+    values = argon(ensemble={"kind": "isobaric"})
+    values["states"][0]["pressure"] = 1.8
+    load_config(values)
+
+
+@pytest.mark.parametrize(
     ("campaign", "sections"),
     [
         (argon, {"potential": argon()["potential"] | {"cutoff": 9.5, "switching_width": 9.4}}),
@@ -612,6 +691,8 @@ def test_settings_that_do_not_suit_each_other_get_one_sentence(campaign, section
         (minimal, {"trajectory": {"temperature_bounds": [0.99, 1.01]}}),
         (minimal, {"ensemble": {"chunks": 1, "replicas": 2}, "validation": {"chunks": 2, "replicas": 1}}),
         (minimal, {"ensemble": {"replicas": 4, "samples_per_replica": 3}, "gradient": {"replicas": 12}}),
+        (minimal, {"ensemble": {"chunks": 2, "replicas": 1}, "gradient": {"replicas": 1}}),
+        (minimal, {"ensemble": {"chunks": 1, "replicas": 2}, "gradient": {"replicas": 2, "depth": "auto"}}),
         (minimal, {"gradient": {"check": {"steps": 8}}}),
         (minimal, {"objective": {"observables": {"infrared": INFRARED | {"window": 400}}}}),
     ],
@@ -635,6 +716,24 @@ def test_settings_at_their_limits_are_accepted(campaign, sections):
         ({"ensemble": {"timestep": [1]}}, ["ensemble.timestep is [1]", "a number"]),
         ({"ensemble": {"timestep": float("inf")}}, ["ensemble.timestep is inf", "a finite number"]),
         ({"precision": "half"}, ["precision is 'half'", "'float32' or 'float64'"]),
+        ({"optimiser": {"shrink_noise": "maybe"}}, ["optimiser.shrink_noise is 'maybe'", "true or false ("]),
+        ({"optimiser": {"shrink_noise": [1]}}, ["optimiser.shrink_noise is [1]", "true or false ("]),
+        ({"gradient": {"depth": "ato"}}, ["gradient.depth is 'ato'", "a number or 'auto' (How far back"]),
+        ({"gradient": {"depth": -1}}, ["gradient.depth is -1", "a number above 0 or 'auto' (How far back"]),
+        (
+            {"dataset": {"files": [{"path": "a", "sha256": "xyz"}]}},
+            [
+                "dataset.files[0].sha256 is 'xyz'",
+                "a text that matches ^[0-9a-fA-F]{64}$ or a section of keys (",
+            ],
+        ),
+        (
+            {"dataset": {"files": [{"path": "a", "sha256": {"a/b.npy": "xyz"}}]}},
+            [
+                "dataset.files[0].sha256.a/b.npy is 'xyz'",
+                "a text that matches ^[0-9a-fA-F]{64}$: correct it.",
+            ],
+        ),
         ({"states": 300}, ["states is 300", "a list"]),
         ({"states": []}, ["states is []", "at least 1 entries"]),
         (
@@ -651,6 +750,106 @@ def test_a_value_of_the_wrong_kind_is_told_with_what_is_expected(sections, fragm
     (sentence,) = problems(**sections)
     found, expected = sentence.split(", expected ", 1)
     assert (found, expected[: len(fragments[1])]) == tuple(fragments)
+
+
+SAMPLERS = "canonical, isobaric or the dotted name of a module that Python finds"
+TASKS = "dipole, local_dipole, polarizability, potential or the dotted name of a module that Python finds"
+OUTSIDE = "the dotted name of a module that Python finds, no.such and no.such_settings"
+
+
+@pytest.mark.parametrize(
+    ("sections", "found", "expected"),
+    [
+        ({"ensemble": {"kind": "npt"}}, "ensemble.kind is 'npt'", SAMPLERS),
+        ({"ensemble": {"kind": "reuse"}}, "ensemble.kind is 'reuse'", SAMPLERS),
+        (
+            {"ensemble": {"kind": "no.such"}},
+            "ensemble.kind is 'no.such'",
+            "the dotted name of a module that Python finds, no.such",
+        ),
+        (
+            {"surfaces": {"dipole": DIPOLE | {"task": "local_dipol"}}},
+            "surfaces.dipole.task is 'local_dipol'",
+            TASKS,
+        ),
+        ({"surfaces": {"dipole": DIPOLE | {"task": "no.such"}}}, "surfaces.dipole.task is 'no.such'", TASKS),
+        ({"surfaces": {"charges": DIPOLE}}, "surfaces.charges.task is 'charges'", TASKS),
+        ({"potential": {"kind": "no.such"}}, "potential.kind is 'no.such'", OUTSIDE),
+        (
+            {"surfaces": {"dipole": {"surface": {"kind": "no.such"}}}},
+            "surfaces.dipole.surface.kind is 'no.such'",
+            OUTSIDE,
+        ),
+        (
+            {"validation": {"properties": {"own": {"kind": "no.such"}}}},
+            "validation.properties.own.kind is 'no.such'",
+            OUTSIDE,
+        ),
+    ],
+)
+def test_names_of_modules_that_there_are_not_are_told(sections, found, expected):
+    assert problems(**sections) == [
+        f"{found}, expected {expected}: correct it, or install the package that holds it."
+    ]
+
+
+def test_options_are_for_samplers_outside_the_library():
+    assert problems(ensemble={"options": {"moves": 6}}) == [
+        "ensemble.options is {'moves': 6} where ensemble.kind is canonical, expected none, since they are for "
+        "samplers outside the library: remove it, or correct the kind."
+    ]
+    load_config(minimal(ensemble={"kind": "os.path", "options": {"kind": "of.move"}}))
+
+
+def test_checksums_in_capitals_are_those_in_small_letters():
+    digest = 32 * "aB"
+    for given, read in ((digest, digest.lower()), ({"type.raw": digest}, {"type.raw": digest.lower()})):
+        config = load_config(minimal(dataset={"files": [{"path": "frames.extxyz", "sha256": given}]}))
+        assert config.dataset.files[0].sha256 == read
+
+
+@pytest.mark.parametrize("name", ["model_config", "copy", "_own"])
+def test_properties_may_be_called_as_something_that_models_have(name, recwarn):
+    properties = {name: {"kind": "vibrations", "window": 300}}
+    (own,) = (
+        load_config(minimal(validation={"properties": properties})).validation.properties.chosen().items()
+    )
+    assert (own[0], own[1].window, len(recwarn)) == (name, 300.0, 0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "potential"),
+    [
+        ({}, "GTH-PBE"),
+        ({"functional": "PBE"}, "GTH-PBE"),
+        ({"functional": "BLYP"}, "GTH-BLYP"),
+        ({"functional": "BLYP", "potential": "GTH-OLYP"}, "GTH-OLYP"),
+    ],
+)
+def test_pseudopotentials_are_those_of_the_functional(settings, potential):
+    assert load_config(minimal(labelling={"settings": settings})).labelling.settings.potential == potential
+
+
+@pytest.mark.parametrize(
+    ("dataset", "code", "said"),
+    [
+        ([], 0, "nothing is wrong with it\n"),
+        (["absent.extxyz"], 1, "dataset.files[0] is 'absent.extxyz', expected an existing file: correct "),
+    ],
+)
+def test_the_check_of_a_configuration_sees_its_files(tmp_path, dataset, code, said):
+    values = minimal(dataset={"files": dataset}) if dataset else argon()
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(values))
+    done = subprocess.run(
+        [sys.executable, "-m", "dynrefine.config", "mine.yaml"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "workflow")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    told = done.stderr if code else done.stdout.removeprefix("mine.yaml: ")
+    assert done.returncode == code and told.startswith(said)
 
 
 def test_all_problems_are_told_at_once():
@@ -713,14 +912,15 @@ def test_validation_differs_from_refinement_only_where_it_says_so():
 
 def test_missing_files_and_small_cells_are_told(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    config = load_config(minimal(potential={"cutoff": 9.0}, dipole={"cutoff": 4.0}))
+    thin = [{"temperature": 300, "density": 0.2493}]  # of the molecule in its cell of 120 Å³
+    config = load_config(minimal(states=thin, potential={"cutoff": 9.0}, dipole={"cutoff": 4.0}))
     with pytest.raises(CampaignError, match="dataset.files.0. is 'frames.extxyz', expected an existing file"):
         check_files(config)
     Path("target.csv").write_text(SPECTRUM)
     Path("frames.extxyz").write_text(MOLECULE)
     with pytest.raises(CampaignError, match="potential.cutoff is 9 Å, expected at most 8.00 Å"):
         check_files(config)
-    small = minimal(potential={"cutoff": 7.0}, dipole={"cutoff": 4.0})
+    small = minimal(states=thin, potential={"cutoff": 7.0}, dipole={"cutoff": 4.0})
     check_files(load_config(small))
     structure = {"rdf": {"pair": ["O", "O"], "longest": 6.1}}
     with pytest.raises(
@@ -787,8 +987,9 @@ def test_cutoffs_suit_the_cell_of_each_state(tmp_path, monkeypatch):
     Path("frames.extxyz").write_text(
         '1\nLattice="4 0 0 0 5 0 0 3 6" Properties=species:S:1:pos:R:3\nO 0 0 0\n'
     )
+    # An oxygen atom at 0.2214 g/cm³ has 120 Å³.
     # Faces of the repeated cell are 8 Å, 5 · 12 / sqrt(12² + 6²) = 4.47 Å and 12 Å apart.
-    repeated = [{"temperature": 300, "density": 1, "supercell": [2, 1, 2]}]
+    repeated = [{"temperature": 300, "density": 0.2214, "supercell": [2, 1, 2]}]
     with pytest.raises(CampaignError) as caught:
         check_files(load_config(minimal(states=repeated, potential={"cutoff": 9.0}, dipole={"cutoff": 9.0})))
     assert str(caught.value).splitlines() == [

@@ -11,6 +11,8 @@ import yaml
 
 from dynrefine.config import check_files, load_config
 from dynrefine.config.properties.transport import DiffusionSettings
+from dynrefine.datasets.reading import read_frames
+from dynrefine.datasets.writing import write_frames
 from dynrefine.errors import CampaignError
 from dynrefine.files.tables import read_measured
 
@@ -467,17 +469,41 @@ def test_a_dangling_link_in_the_place_of_the_results_is_told(folder):
     ]
 
 
-def test_the_cell_of_a_cutoff_is_read_in_the_unit_of_the_file(folder):
-    """Snakemake's configuration is checked against the first frame as the readers of frames see it."""
-    lines = (ROOT / "workflow/data/water16/frames.extxyz").read_text(encoding="utf-8").splitlines()[:50]
-    Path("one.extxyz").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    cutoff = (("potential", "cutoff"), 16.0)
-    (sentence,) = sentences((("dataset", "files"), ["one.extxyz"]), cutoff)
-    assert sentence.startswith(
-        "potential.cutoff is 16 Å, expected at most 15.66 Å, 2 widths of that state's cell"
-    )
-    in_nanometres = {"path": "one.extxyz", "units": {"positions": "nm"}}
-    check_files(load_config(toy((("dataset", "files"), [in_nanometres]), cutoff)))
+WATERS = ROOT / "workflow/data/water16/frames.extxyz"
+WIDE = ("potential", "cutoff"), 16.0
+TOO_WIDE = (
+    "potential.cutoff is 16 Å, expected at most 15.66 Å, 2 widths of that state's cell: lower it or enlarge "
+    "states[0].supercell."
+)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.1])
+def test_the_cell_of_a_cutoff_is_that_at_the_density_of_the_state(folder, scale):
+    """Sampling begins at that density, whatever the density of the frames and the unit of their cells."""
+    frame = read_frames(WATERS)[0]
+    frame.set_cell(scale * frame.cell, scale_atoms=True)
+    write_frames(Path("one.extxyz"), [frame])
+    files = ("dataset", "files"), ["one.extxyz"]
+    assert sentences(files, WIDE) == [TOO_WIDE]
+    check_files(load_config(toy(files, WIDE, (("states", 0, "density"), 0.9))))
+
+
+def test_the_smallest_cell_of_several_files_counts(folder):
+    frame = read_frames(WATERS)[0]
+    write_frames(Path("large.extxyz"), [frame * (2, 2, 2)])
+    write_frames(Path("small.extxyz"), [frame])
+    for files in (["large.extxyz", "small.extxyz"], ["small.extxyz", "large.extxyz"]):
+        assert sentences((("dataset", "files"), files), WIDE) == [TOO_WIDE]
+    check_files(load_config(toy((("dataset", "files"), ["large.extxyz"]), WIDE)))
+
+
+def test_geometries_to_label_are_checked_as_frames_are(folder):
+    geometries = [(("dataset",), None), (("labelling",), {"geometries": "geometries.extxyz"})]
+    write_frames(Path("geometries.extxyz"), read_frames(WATERS)[:1])
+    check_files(load_config(toy(*geometries)))
+    assert sentences(*geometries, WIDE) == [TOO_WIDE]
+    (sentence,) = sentences(*geometries, *elements(("O", 15.999, -2), ("H", 1.008, 2)))
+    assert sentence.startswith("elements gives the first frame of geometries.extxyz the charge +32 e")
 
 
 def test_paths_that_the_locale_cannot_write_are_told(folder, monkeypatch):

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -39,8 +40,16 @@ def is_found(folder: str, name: str) -> bool:
     """Whether there is a module of this name; it is not imported, the packages it lies in are."""
     try:
         return importlib.util.find_spec(path_of(folder, name)) is not None
-    except ModuleNotFoundError:
+    except ImportError:
         return False
+
+
+def modules_with(folder: str, constant: str) -> list[str]:
+    """The names of the modules in a folder of the library that assign a constant; none of them is imported."""
+    texts = {
+        path.stem: path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob(f"{folder}/*.py")
+    }
+    return sorted(name for name, text in texts.items() if f"\n{constant} = " in text)
 
 
 def path_of(folder: str, name: str) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlparse
 
 from ase.data import atomic_numbers
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from dynrefine.config.base import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt, Section
 from dynrefine.datasets.isotopes import element_of
@@ -120,7 +120,7 @@ class LabelConventions(Section):
     )
 
 
-Checksum = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Checksum = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$", to_lower=True)]
 FileInFolder = Annotated[str, Field(pattern=r"^\w[\w.-]*(/\w[\w.-]*)*$")]
 
 
@@ -158,9 +158,10 @@ class FrameFile(LabelConventions):
 
 
 def _with_path(file: Any) -> Any:
-    """A file with the path of its download, which is named after its address."""
+    """A file with the path of its download, which is named after its address where that has a name."""
     if isinstance(file, dict) and isinstance(file.get("url"), str) and not file.get("path"):
-        return {**file, "path": f"resources/{PurePosixPath(urlparse(file['url']).path).name}"}
+        name = PurePosixPath(urlparse(file["url"]).path).name
+        return {**file, "path": f"resources/{name}"} if name else file
     return file
 
 

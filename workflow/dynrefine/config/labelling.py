@@ -1,8 +1,8 @@
 """Settings of the labelling of frames by a program of electronic structure."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from dynrefine.config.base import NonNegativeFloat, PositiveFloat, PositiveInt, Section
 
@@ -15,7 +15,10 @@ class CP2KSettings(Section):
         "D3", description="Dispersion correction (D3: Grimme's pair potential, cutoff 15 Å)."
     )
     basis: str = Field("TZV2P-GTH", description="Gaussian basis set, by its name in CP2K's files.")
-    potential: str = Field("GTH-PBE", description="Family of pseudopotentials, by its name in CP2K's files.")
+    potential: str = Field(
+        "GTH-PBE",
+        description="Family of pseudopotentials, by its name in CP2K's files; absent with BLYP: GTH-BLYP.",
+    )
     cutoff: PositiveFloat = Field(1000.0, description="Plane-wave cutoff of the density grid, Ry.")
     relative_cutoff: PositiveFloat = Field(
         50.0, description="Cutoff of the grid a Gaussian of exponent 1 is mapped on, Ry."
@@ -32,6 +35,14 @@ class CP2KSettings(Section):
         description="Whether the dipole around each atom is a label too: minus twice the sum of the displacements of "
         "the Wannier centres that are nearer to it than to other atoms but hydrogens.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_functional(cls, values: Any) -> Any:
+        """CP2K has pseudopotentials made with BLYP; those for revPBE are made with PBE."""
+        if isinstance(values, dict) and values.get("functional") == "BLYP":
+            return {"potential": "GTH-BLYP", **values}
+        return values
 
 
 class BatchSettings(Section):

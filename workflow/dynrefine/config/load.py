@@ -1,6 +1,6 @@
 """Reading a configuration; whatever is wrong with it is told in sentences, all at once."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +9,9 @@ from pydantic import ValidationError
 
 from dynrefine.config.checks import unsuitable_values
 from dynrefine.config.checks.results import unusable_results
-from dynrefine.config.keys import all_keys, as_keys
-from dynrefine.config.messages import key_path, sentences
+from dynrefine.config.messages import sentences
 from dynrefine.config.model import Config
+from dynrefine.config.unread import unreadable_values
 from dynrefine.errors import CampaignError
 
 
@@ -22,7 +22,7 @@ def load_config(source: str | Path | Mapping[str, Any]) -> Config:
         CampaignError: one sentence for every key that is unknown, missing or unsuitable.
     """
     values = source if isinstance(source, Mapping) else read_yaml(Path(source))
-    _raise_if_any(_truths_for_numbers(values))
+    _raise_if_any(unreadable_values(values))
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
@@ -119,37 +119,3 @@ class _OneOfEachKey(yaml.SafeLoader):
             if isinstance(key_node, yaml.ScalarNode):
                 lines[key] = line
         return super().construct_mapping(node, deep)
-
-
-def _truths_for_numbers(values: Mapping[str, Any]) -> Iterator[str]:
-    """A sentence for each true or false where a number is expected: Python would take them for 1 and 0."""
-    for location, value in _leaves(values, ()):
-        if not isinstance(value, bool):
-            continue
-        pattern = as_keys(location)
-        keys = [all_keys().get(pattern), all_keys().get(pattern[:-1])]
-        field = next((key.field for key in keys if key is not None), None)
-        if field is not None and not _may_hold(field, "boolean") and _may_hold(field, "number", "integer"):
-            yield (
-                f"{key_path(location)} is {str(value).lower()}, expected a number (YAML takes yes, no, on and off "
-                "for true and false): correct it."
-            )
-
-
-def _leaves(value: Any, location: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Any]]:
-    if isinstance(value, Mapping):
-        for name, each in value.items():
-            yield from _leaves(each, (*location, str(name)))
-    elif isinstance(value, list):
-        for index, each in enumerate(value):
-            yield from _leaves(each, (*location, index))
-    else:
-        yield location, value
-
-
-def _may_hold(field: Mapping[str, Any], *types: str) -> bool:
-    """Whether the schema of a key, or of the entries of its list or section, allows one of these types."""
-    inner = [field.get("items"), field.get("additionalProperties"), *field.get("anyOf", ())]
-    return field.get("type") in types or any(
-        _may_hold(each, *types) for each in inner if isinstance(each, Mapping)
-    )

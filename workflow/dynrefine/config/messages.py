@@ -1,10 +1,12 @@
 """Sentences for what pydantic finds wrong with a configuration."""
 
 import difflib
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from dynrefine.config.keys import Key, all_keys, as_keys
 from dynrefine.config.surfaces import OUTSIDE
@@ -14,6 +16,8 @@ _EXPECTED = {
     "greater_than_equal": "a number of at least {ge:g}",
     "less_than": "a number below {lt:g}",
     "less_than_equal": "a number of at most {le:g}",
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
     "int_parsing": "a whole number",
     "int_type": "a whole number",
     "int_from_float": "a whole number",
@@ -32,9 +36,12 @@ _EXPECTED = {
 }
 
 
-# What pydantic has in a location where the name of an entry is wrong.
+Location = tuple[str | int, ...]
+
+# What pydantic has in a location where the name of an entry is wrong, and for each alternative of what a key may be.
 _NAME = "[key]"
-_RENAMED: dict[tuple[str | int, ...], str] = {
+_ALTERNATIVE = re.compile(r"constrained-\w+|(literal|dict)\[.+\]")
+_RENAMED: dict[Location, str] = {
     ("validation", "diffusion"): (
         "validation.properties.diffusion, where measured is called target and measured_error target_error, and for "
         "the Einstein relation validation.properties.einstein_diffusion (of a fitted property: under another name, "
@@ -45,23 +52,29 @@ _RENAMED: dict[tuple[str | int, ...], str] = {
 
 
 def sentences(error: ValidationError) -> Iterator[str]:
-    """One sentence for each problem: the key, the value found, what was expected, the remedy."""
+    """One sentence for each key with a problem: the value found, what was expected, the remedy."""
+    found: dict[Location, list[ErrorDetails]] = {}
     for problem in error.errors():
-        yield _sentence(problem["type"], problem["loc"], problem["input"], problem.get("ctx", {}))
+        location = tuple(part for part in problem["loc"] if not _ALTERNATIVE.fullmatch(str(part)))
+        found.setdefault(location, []).append(problem)
+    for location, problems in found.items():
+        if not any(other[: len(location)] == location for other in found.keys() - {location}):
+            yield _sentence(location, problems)
 
 
-def key_path(location: tuple[str | int, ...]) -> str:
+def key_path(location: Location) -> str:
     """A key as it is written in messages: states[0].temperature."""
     location = _without_kinds(tuple(part for part in location if part != _NAME))
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
     return path.removeprefix(".")
 
 
-def _sentence(kind: str, location: tuple[str | int, ...], value: Any, context: dict[str, Any]) -> str:
+def _sentence(location: Location, problems: list[ErrorDetails]) -> str:
+    """What is said of a key: several problems are those of what it may be."""
+    kind, value = problems[0]["type"], problems[0]["input"]
+    expected = " or ".join(dict.fromkeys(map(_expected, problems)))
     if kind == "union_tag_invalid":
-        location, value, kind = (*location, "kind"), context["tag"], "literal_error"
-        tags = context["expected_tags"].replace(", ", " or ")
-        context = {"expected": tags.replace(f"'{OUTSIDE}'", OUTSIDE)}
+        location, value = (*location, "kind"), problems[0]["ctx"]["tag"]
     path = key_path(location)
     keys = all_keys()
     if kind == "extra_forbidden":
@@ -70,11 +83,17 @@ def _sentence(kind: str, location: tuple[str | int, ...], value: Any, context: d
     meaning = f" ({key.description.rstrip('.')})" if key else ""
     if kind == "missing":
         return f"{path} is missing{meaning}: add it, for instance as in config/reference.yaml."
-    expected = _EXPECTED.get(kind, kind.replace("_", " ")).format(**context)
     return f"{path} is {_shown(value)}, expected {expected}{meaning}: correct it."
 
 
-def _unknown_key(location: tuple[str | int, ...], value: Any, keys: dict[tuple[str, ...], Key]) -> str:
+def _expected(problem: ErrorDetails) -> str:
+    kind, context = problem["type"], problem.get("ctx", {})
+    if kind == "union_tag_invalid":
+        return context["expected_tags"].replace(", ", " or ").replace(f"'{OUTSIDE}'", OUTSIDE)
+    return _EXPECTED.get(kind, kind.replace("_", " ")).format(**context)
+
+
+def _unknown_key(location: Location, value: Any, keys: dict[tuple[str, ...], Key]) -> str:
     name, parents = str(location[-1]), as_keys(location[:-1])
     siblings = sorted(key[-1] for key in keys if key[:-1] == parents and key[-1] != "*")
     found = f"{key_path(location)} (value {_shown(value)}) is not a known key"
@@ -90,7 +109,7 @@ def _unknown_key(location: tuple[str | int, ...], value: Any, keys: dict[tuple[s
     return f"{found}, expected one of {', '.join(siblings)}: rename or remove it."
 
 
-def _without_kinds(location: tuple[str | int, ...]) -> tuple[str | int, ...]:
+def _without_kinds(location: Location) -> Location:
     keys, places = all_keys(), as_keys(location)
     return tuple(
         part for end, part in enumerate(location, 1) if not getattr(keys.get(places[:end]), "is_kind", False)

@@ -130,6 +130,13 @@ class Config(Section):
         polarizability = TrainedSurface(surface=PolarizabilitySettings())
         return {"dipole": dipole, "polarizability": polarizability} | self.surfaces
 
+    def trainings(self) -> dict[str, TrainingSettings]:
+        """The settings of all trainings, by their keys."""
+        own = {"training": self.training, "dipole_training": self.dipole_training}
+        taught = self.teacher.training if self.teacher else None
+        beside = {f"surfaces.{name}.training": each.training for name, each in self.surfaces.items()}
+        return own | beside | ({"teacher.training": taught} if taught else {})
+
     def surfaces_beside(self, properties: Mapping[str, PropertySettings]) -> dict[str, TrainedSurface]:
         """The surfaces that properties need beside the potential, which may serve as some of them, by name."""
         trained = self.trained_surfaces()

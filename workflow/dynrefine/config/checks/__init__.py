@@ -13,6 +13,7 @@ from dynrefine.config.checks.dynamics import (
     states,
     times,
 )
+from dynrefine.config.checks.modules import modules
 from dynrefine.config.checks.optimiser import optimiser
 from dynrefine.config.checks.potentials import potentials
 from dynrefine.config.checks.properties import judges, properties, shared_measurements
@@ -23,6 +24,7 @@ from dynrefine.config.model import Config
 def unsuitable_values(config: Config) -> Iterator[str]:
     """A sentence for each pair of settings that cannot both hold."""
     return chain(
+        modules(config),
         potentials(config),
         surfaces(config),
         data(config),

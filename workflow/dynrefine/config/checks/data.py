@@ -56,7 +56,13 @@ def _frames(place: str, dataset: DatasetSettings) -> Iterator[str]:
 
 def _download(key: str, file: FrameFile | ModelFile) -> Iterator[str]:
     """What is said of a file that may be brought from elsewhere."""
-    if not file.path:
+    if file.url is not None and not file.path:
+        yield sentence(
+            f"{key}.url is '{file.url}'",
+            "an address that ends in the name of a file",
+            f"correct it, or name the file in {key}.path, such as resources/frames.extxyz",
+        )
+    elif not file.path:
         yield sentence(f"{key} is empty", "a path or a url", "give one of them")
     elif file.url is not None and not file.path.startswith("resources/"):
         yield sentence(f"{key}.path is '{file.path}'", "a path in resources/", "leave it out")

@@ -164,6 +164,7 @@ def followed(config: Config) -> Iterator[str]:
             f"at most the {sampling.replicas * begun} trajectories of a chunk",
             "lower it or raise ensemble.replicas",
         )
+    yield from _single_chains(config)
     trajectory, steps = config.trajectory, config.gradient.check.steps
     fewest = round(2.0 * trajectory.sampling_interval / trajectory.timestep)
     observed = any(settings.along for settings in config.objective.observables.chosen().values())
@@ -172,6 +173,23 @@ def followed(config: Config) -> Iterator[str]:
             f"gradient.check.steps is {steps}",
             f"at least {fewest}, two sampling intervals, since no force acts before the first frame",
             "raise it",
+        )
+
+
+def _single_chains(config: Config) -> Iterator[str]:
+    """Gradients of one chain where there are several: their error, which is that between chains, would be zero."""
+    sampling, gradient = config.ensemble, config.gradient
+    if sampling.chunks == gradient.replicas == 1 < sampling.replicas:
+        yield sentence(
+            "gradient.replicas is 1 where ensemble.chunks is 1",
+            "trajectories of two chains or more to follow, whose differences are the error of the gradient",
+            "raise one of them",
+        )
+    if gradient.depth == "auto" and sampling.replicas == 1 < sampling.chunks:
+        yield sentence(
+            "ensemble.replicas is 1 where gradient.depth is 'auto'",
+            "2 or more, since the pilot's error is the difference between the chains of a chunk",
+            "raise it, lower ensemble.chunks instead, or give the depth in fs",
         )
 
 

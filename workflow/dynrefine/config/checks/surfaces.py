@@ -117,11 +117,10 @@ def _without_frames(config: Config) -> Iterator[str]:
 
 def learning_rates(config: Config) -> Iterator[str]:
     """Rates that rise."""
-    for section in ("training", "dipole_training"):
-        rates = getattr(config, section)
+    for key, rates in config.trainings().items():
         if rates.final_learning_rate > rates.learning_rate:
             yield sentence(
-                f"{section}.final_learning_rate is {rates.final_learning_rate:g}",
-                f"at most {section}.learning_rate, {rates.learning_rate:g}",
+                f"{key}.final_learning_rate is {rates.final_learning_rate:g}",
+                f"at most {key}.learning_rate, {rates.learning_rate:g}",
                 "lower it",
             )

@@ -1,65 +1,69 @@
 """What the first frames say of the settings: the size of the cells, and their charge."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from ase import Atoms
 
 from dynrefine.config.checks.properties import placed
+from dynrefine.config.dynamics import State
 from dynrefine.config.model import Config
 from dynrefine.config.properties.base import Place, PropertySettings
 from dynrefine.config.properties.scattering import IntermediateScatteringSettings
-from dynrefine.datasets.conversion import factor
 from dynrefine.datasets.deepmd import read_deepmd
 from dynrefine.datasets.extended_xyz import first_frame, looks_like_xyz
 from dynrefine.datasets.isotopes import symbol_among, symbols_of
 from dynrefine.errors import CampaignError
-from dynrefine.geometry.cell import cubic_edge, face_distances
+from dynrefine.geometry.cell import cubic_edge, face_distances, scaled_to_density
 
 LARGEST_DISTANCE = 1.5  # in widths of the cell: how far all images of a pair are counted
 LARGEST_CUTOFF = 2.0  # in widths of the cell: beyond it an atom sees more than its second images
 
 
 def first_frames(config: Config) -> Iterator[Atoms]:
-    """The first frame of each file, in Å, its path in `info`; of those that can be read before the first job."""
+    """The first frame of each file and of the geometries to label, of those that can be read before the first job.
+
+    The path is in its `info`; the unit of its positions is that of the file.
+    """
     dataset = config.dataset
     if dataset is None:
         return
     elements = [element.symbol for element in config.elements]
-    for file in dataset.files:
-        path = Path(file.path)
-        named = dataset.symbols | file.symbols
+    files: list[tuple[str, dict[str, str], str | None]] = [
+        (file.path, dataset.symbols | file.symbols, file.atoms or dataset.atoms) for file in dataset.files
+    ]
+    if config.labelling.geometries is not None:
+        files.append((config.labelling.geometries, {}, None))
+    for name, named, formula in files:
+        path = Path(name)
         try:
             if path.is_dir():
-                frame = next(read_deepmd(path, elements, named, file.atoms or dataset.atoms))
+                frame = next(read_deepmd(path, elements, named, formula))
             elif path.is_file() and looks_like_xyz(path):
                 frame = first_frame(path, elements, named)
             else:
                 continue
         except (CampaignError, StopIteration):
             continue  # what is wrong with the file is told when all of it is read
-        unit = dataset.conventions_of(file)["units"].get("positions") or "angstrom"
-        frame.set_cell(factor("positions", unit) * frame.cell.array)
-        frame.info["path"] = file.path
+        frame.info["path"] = name
         yield frame
 
 
 def oversized_cutoffs(config: Config, first: Sequence[Atoms]) -> Iterator[str]:
     """A sentence for each distance or wave that is too long for the cell of a state.
 
+    Sampling begins with the commonest composition of all frames, which first frames do not tell: what suits the
+    smallest of their cells, each at the density of the state, suits that of the others too.
+
     Arguments:
         config: the campaign.
-        first: frames of each file, of which the first with a cell is taken.
+        first: frames of each file.
     """
-    cell = next((frame.cell.array for frame in first if frame.cell.rank == 3), None)
     for key, state in config.states_by_key().items():
-        if state.atoms is not None:
-            heights = [cubic_edge(state.atoms * config.mean_mass(), state.density)]
-        elif cell is not None:
-            heights = face_distances(cell * np.asarray(state.supercell)[:, None]).tolist()
-        else:
+        heights = _heights(config, state, first)
+        if heights is None:
             continue
         enlarged = f"enlarge {key}.{'supercell' if state.atoms is None else 'atoms'}"
         for settings, place in placed(config):
@@ -86,10 +90,7 @@ def charged_compositions(config: Config, first: Sequence[Atoms]) -> Iterator[str
         return
     charges = {element.symbol: element.charge for element in config.elements}
     for frame in first:
-        symbols = symbols_of(frame)
-        known = [each for symbol in symbols if (each := symbol_among(symbol, charges)) is not None]
-        if not known or len(known) < len(symbols):
-            continue
+        known = _symbols(frame, charges)
         total = sum(charges[symbol] for symbol in known)
         if total:
             counts = {symbol: known.count(symbol) for symbol in charges if symbol in known}
@@ -102,6 +103,28 @@ def charged_compositions(config: Config, first: Sequence[Atoms]) -> Iterator[str
                 "elements[*].charge."
             )
             return
+
+
+def _heights(config: Config, state: State, first: Sequence[Atoms]) -> list[float] | None:
+    """Distances between opposite faces of the cell of a state, Å; of the smallest where frames have several."""
+    if state.atoms is not None:
+        return [cubic_edge(state.atoms * config.mean_mass(), state.density)]
+    masses = {element.symbol: element.mass for element in config.elements}
+    found = []
+    for frame in first:
+        symbols = _symbols(frame, masses)
+        if symbols and frame.cell.rank == 3:
+            mass = sum(masses[symbol] for symbol in symbols)
+            cell = scaled_to_density(frame.cell.array, mass, state.density)
+            found.append(face_distances(cell * np.asarray(state.supercell)[:, None]).tolist())
+    return min(found, key=np.min) if found else None
+
+
+def _symbols(frame: Atoms, elements: Collection[str]) -> list[str]:
+    """Those of the elements that the atoms of a frame are; none where one is of no element."""
+    found = [symbol_among(symbol, elements) for symbol in symbols_of(frame)]
+    known = [symbol for symbol in found if symbol is not None]
+    return known if len(known) == len(found) else []
 
 
 def _too_long(

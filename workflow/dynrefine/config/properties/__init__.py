@@ -9,10 +9,12 @@ from pydantic import (
     ModelWrapValidatorHandler,
     PrivateAttr,
     SerializerFunctionWrapHandler,
+    ValidationError,
     create_model,
     model_serializer,
     model_validator,
 )
+from pydantic_core import InitErrorDetails
 
 from dynrefine.config.base import Section
 from dynrefine.config.properties.base import PropertySettings
@@ -86,9 +88,13 @@ class _Observables(Section):
             if "." in str(name) or (isinstance(each, dict) and each.get("kind") is not None)
         }
         result = handler({name: each for name, each in values.items() if str(name) not in named})
-        fields: dict[str, Any] = {name: (_settings_of(name, each), ...) for name, each in named.items()}
+        # fields by number, since a property may be called as something that models have
+        fields: dict[str, Any] = {
+            f"named_{index}": (_settings_of(name, each), Field(alias=name))
+            for index, (name, each) in enumerate(named.items())
+        }
         read = create_model("Named", __base__=Section, **fields).model_validate(named)
-        result._named.update({name: getattr(read, name) for name in named})
+        result._named.update(zip(named, dict(read).values(), strict=True))
         return result
 
     def chosen(self) -> dict[str, PropertySettings]:
@@ -113,7 +119,8 @@ def _settings_of(name: str, section: Any) -> type[PropertySettings]:
     """The class of the settings of a section.
 
     Raises:
-        CampaignError: there is no such property, or its name cannot stand in files.
+        CampaignError: its name cannot stand in files, or there is no such module.
+        ValidationError: there is no such property.
     """
     if not re.fullmatch(r"[\w.-]+", name):
         raise CampaignError(
@@ -123,10 +130,11 @@ def _settings_of(name: str, section: Any) -> type[PropertySettings]:
     if kind in PROPERTIES:
         return PROPERTIES[kind]
     if "." not in str(kind):
-        raise CampaignError(
-            f"{name}.kind is '{kind}', expected one of {', '.join(PROPERTIES)} or the dotted name of a module "
-            "outside the library: correct it."
+        expected = f"one of {', '.join(PROPERTIES)} or the dotted name of a module outside the library"
+        problem = InitErrorDetails(
+            type="literal_error", loc=(name, "kind"), input=kind, ctx={"expected": expected}
         )
+        raise ValidationError.from_exception_data("Observables", [problem])
     return settings_class("properties", kind)
 
 

@@ -99,6 +99,11 @@ class PropertySettings(Section):
         return ()
 
     @property
+    def of_volume(self) -> bool:
+        """Whether the mean volume is a factor of it, which its gradient takes as fixed."""
+        return False
+
+    @property
     def target_file(self) -> str | None:
         """The file of the measurement, where it is read from one."""
         return None
@@ -126,6 +131,12 @@ class PropertySettings(Section):
                 f"{place.key}.synthetic is true where there is no teacher",
                 "a section teacher, which makes the target",
                 "add it, or give a target",
+            )
+        if place.fitted and self.of_volume and place.config.ensemble.kind == "isobaric":
+            yield sentence(
+                f"{place.key} is given where ensemble.kind is isobaric",
+                "canonical, since its gradient takes the mean volume as fixed",
+                "set ensemble.kind: canonical, fit the density, or move it to validation.properties",
             )
         for symbol in self.elements:
             symbols = [element.symbol for element in place.config.elements]

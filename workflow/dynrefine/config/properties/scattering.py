@@ -75,7 +75,7 @@ class IntermediateScatteringSettings(Correlated, Scattering, JudgingCurve):
 
     @classmethod
     def example(cls) -> dict[str, Any]:
-        return {"momentum_transfer": 2.0, "target": "scattering.csv"}
+        return {"momentum_transfer": 2.0, "target": "scattering.csv", "window": 300.0}
 
 
 class VanHoveSettings(Distances, Scattering):

@@ -127,6 +127,11 @@ class InfraredSettings(Bands, JudgingCurve):
         """Infrared absorption, however wide the window."""
         return "infrared absorption"
 
+    @property
+    def of_volume(self) -> bool:
+        """The absorption is that of the dipole in a volume."""
+        return True
+
     @classmethod
     def example(cls) -> dict[str, Any]:
         return {"target": "workflow/data/targets/water_infrared_298K.csv"}

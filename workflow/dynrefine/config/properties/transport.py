@@ -43,6 +43,11 @@ class SelfDiffusionSettings(Correlated, JudgingNumber):
         """The one that diffuses."""
         return (self.element,)
 
+    @property
+    def of_volume(self) -> bool:
+        """Where it is corrected for the size of the cell."""
+        return self.viscosity is not None or bool(self.viscosities)
+
 
 class DiffusionSettings(SelfDiffusionSettings):
     """Self-diffusion coefficient, 1e-9 m²/s, by the Green-Kubo integral."""
@@ -112,6 +117,11 @@ class FluxSettings(Correlated, JudgingNumber):
         description="Upper limit of the integral, fs; at most the window. auto: the first from which on nothing that "
         "the rest of the window adds is larger than its standard error.",
     )
+
+    @property
+    def of_volume(self) -> bool:
+        """Correlations of fluxes are multiplied or divided by it."""
+        return True
 
     def unsuitable(self, place: Place) -> Iterator[str]:
         """An upper limit outside the window."""
