@@ -209,7 +209,8 @@ class _FramesAndLimits(Section):
     )
     energy_limit: PositiveFloat = Field(
         8.0,
-        description="Frames with an energy farther from the median are left out, robust standard deviations.",
+        description="Frames with an energy farther from the median of their series are left out, robust standard "
+        "deviations.",
     )
     net_force_limit: PositiveFloat = Field(
         0.1,
