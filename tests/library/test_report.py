@@ -8,6 +8,7 @@ import pytest
 import yaml
 from finished_campaign import ROLES, ROOT, FinishedCampaign
 
+from dynrefine.config import load_config
 from dynrefine.config.dynamics import State, state_labels
 from dynrefine.config.model import Config
 from dynrefine.config.optimiser import RefinedSurfaceSettings
@@ -193,6 +194,15 @@ def test_a_measured_value_is_judged_though_there_is_another_estimate_of_it():
 def test_a_property_that_its_loss_determines_does_not_count_as_not_fitted():
     diffusion = loss(2.00, 2.20, name="diffusion", fitted=False, measured=(2.30, 0.01))
     assert judge([loss(0.52, 0.31, name="diffusion loss"), diffusion], (41.2, 41.2)).further == ()
+
+
+def test_a_spectrum_that_is_fitted_does_not_count_as_not_fitted_where_another_window_judges_it():
+    properties = load_config(ROOT / "config/water.yaml").all_properties()
+    fitted, judging = (
+        loss(0.52, 0.31, name=f"{name} loss", family=properties[name].family or name, fitted=fits)
+        for name, fits in (("infrared", True), ("infrared_2ps", False))
+    )
+    assert judge([fitted, judging], (41.2, 41.2)).further == ()
 
 
 def test_the_page_holds_verdict_and_numbers(page):
