@@ -18,10 +18,11 @@ from dynrefine.report.chapters import levels_of_theory
 from dynrefine.report.comparison import Change, changes, judge
 from dynrefine.report.curves import _passed_through, spectra_chapter
 from dynrefine.report.figures import dataset_figure, save_figure, to_svg, training_figure
-from dynrefine.report.formatting import duration, number, percent, value_with_error
+from dynrefine.report.formatting import duration, measured_beside, number, percent, value_with_error
 from dynrefine.report.page import render_page, write_page
 from dynrefine.report.quantum import quantum_chapter
 from dynrefine.report.results import read_timings
+from dynrefine.report.tables import properties_table
 
 NOT_A_NUMBER = float("nan")
 
@@ -67,6 +68,29 @@ def headings(page):
 )
 def test_errors_are_written_in_the_last_digits(value, error, text):
     assert value_with_error(value, error) == text
+
+
+@pytest.mark.parametrize(
+    ("measured", "error", "simulated_error", "text"),
+    [
+        (1644.3254, NOT_A_NUMBER, 1.507, "1644.3"),
+        (2.299, 0.0, 0.0041, "2.299"),
+        (3.1234e-5, 0.0, 1.2e-8, "3.1234\u00a0×\u00a010⁻⁵"),
+        (-1234567.0, 0.0, 220.0, "−1.2346\u00a0×\u00a010⁶"),
+        (1.0, 0.0, 119.0, "1.00"),
+        (17153.3, NOT_A_NUMBER, 709.3, "17200"),
+        (0.0, 0.0, 0.02, "0"),
+        (2.299, 0.005, 0.1, "2.299(5)"),
+        (2.299, 0.0, NOT_A_NUMBER, "2.30"),
+        (NOT_A_NUMBER, NOT_A_NUMBER, 0.1, "–"),
+    ],
+)
+def test_what_was_measured_is_written_to_the_digits_of_what_was_simulated(
+    measured, error, simulated_error, text
+):
+    assert measured_beside(measured, error, simulated_error) == text
+    refined = loss(measured, measured, simulated_error, unit="", measured=(measured, error))
+    assert properties_table([refined]).rows[0][5] == text
 
 
 def test_numbers_are_written_for_people():
