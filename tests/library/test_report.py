@@ -368,6 +368,23 @@ def test_curves_are_drawn_with_the_name_of_the_potential_they_belong_to(campaign
             assert not any(is_part_of(values, other.columns["prediction"]) for values in named), name
 
 
+def test_a_range_that_counts_is_drawn_alone(improved, monkeypatch):
+    rdf = {"pair": ["O", "O"], "target": "workflow/data/targets/water_rdf_OO_295K.csv", "range": [2.35, 5]}
+    settings = improved.campaign.model_dump()
+    settings["validation"]["properties"] = {"rdf": rdf}
+    results = replace(improved, campaign=Config.model_validate(settings))
+    figures, to_svg = [], blocks.to_svg
+    monkeypatch.setattr(blocks, "to_svg", lambda figure, text: figures.append(figure) or to_svg(figure, text))
+    spectra_chapter(results)
+    spectrum, structure = (
+        next(figure.axes for figure in figures if figure.axes[-1].get_xlabel().startswith(name))
+        for name in ("wavenumber", "distance")
+    )
+    assert [axes.get_xlim() for axes in structure] == [pytest.approx((2.35, 4.95))] * 2
+    bands = [band.range for band in results.campaign.all_properties()["infrared"].bands]
+    assert len(spectrum) == 2 * len(bands)
+
+
 def test_quantum_nuclei_stand_beside_classical_ones(tmp_path, page, monkeypatch):
     """Those of the refined potential; without path integrals there is no such chapter."""
     results = FinishedCampaign(tmp_path, quantum=True).read()

@@ -109,6 +109,11 @@ class Results:
         settings = self.campaign.all_properties().get(name.partition(":")[0])
         return "synthetic" if settings is not None and settings.synthetic else "measured"
 
+    def drawn_ranges(self, name: str) -> Sequence[Sequence[float]]:
+        """The parts of a curve that are drawn, by its name; all of it where there are none."""
+        settings = self.campaign.all_properties().get(name)
+        return settings.drawn_ranges if settings is not None else []
+
     def before_and_after(self) -> Iterator[tuple[Curve, Curve]]:
         """Each curve with the initial potential, and the same with the refined one."""
         initial, refined = (self.curves[stage] for stage in STAGES)
