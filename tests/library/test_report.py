@@ -14,7 +14,7 @@ from dynrefine.config.model import Config
 from dynrefine.config.optimiser import RefinedSurfaceSettings
 from dynrefine.files.history import Entry, History
 from dynrefine.report import blocks
-from dynrefine.report.chapters import levels_of_theory
+from dynrefine.report.chapters import _training, levels_of_theory
 from dynrefine.report.comparison import Change, changes, judge
 from dynrefine.report.curves import _passed_through, spectra_chapter
 from dynrefine.report.figures import dataset_figure, save_figure, to_svg, training_figure
@@ -521,6 +521,19 @@ def test_levels_of_theory_of_data_sets_are_told(level, said):
     assert said in text and (level == "PBE0") == text.endswith("dipole (PBE0).")
     alone = campaign.model_copy(update={"surfaces": {}})
     assert levels_of_theory(alone, ["potential", "dipole"]) == ""
+
+
+def test_frames_that_were_left_out_are_told_of_each_data_set(improved):
+    said = "For the dipole alone 12 frames were read, 1 were left out: the geometry of an earlier frame (1)."
+    both = _training(improved)
+    assert both.text.startswith(
+        "127 frames were read, 2 were left out: a force above 20 eV/Å (2). For the dipole alone"
+    )
+    assert said in both.text
+    own = _training(replace(improved, frames=pd.DataFrame(), summary=pd.DataFrame()))
+    assert own.text.startswith(said) and len(own.blocks) == len(both.blocks) - 2
+    one = _training(replace(improved, own_frames={}))
+    assert one.text.endswith("(2).")
 
 
 def test_the_same_results_give_the_same_figure(improved):
