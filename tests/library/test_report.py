@@ -1,12 +1,14 @@
 import re
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
 from finished_campaign import ROLES, ROOT, FinishedCampaign
+from jinja2 import Template
 
 from dynrefine.config import load_config
 from dynrefine.config.dynamics import State, state_labels
@@ -534,6 +536,20 @@ def test_frames_that_were_left_out_are_told_of_each_data_set(improved):
     assert own.text.startswith(said) and len(own.blocks) == len(both.blocks) - 2
     one = _training(replace(improved, own_frames={}))
     assert one.text.endswith("(2).")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("natural", "8 iterations of the natural gradient, with steps of at most 2.5 meV/Å."),
+        ("adam", "8 iterations of adam with learning rate 0.001."),
+    ],
+)
+def test_the_summary_of_snakemake_names_what_sets_the_length_of_steps(name, said):
+    optimiser = {"name": name, "iterations": 8, "force_change": 2.5, "learning_rate": 1e-3}
+    params = SimpleNamespace(settings={"configuration": {"optimiser": optimiser}})
+    caption = Template((ROOT / "workflow/report/summary.rst").read_text(encoding="utf-8"))
+    assert caption.render(snakemake=SimpleNamespace(params=params)).strip().endswith(said)
 
 
 def test_the_same_results_give_the_same_figure(improved):
