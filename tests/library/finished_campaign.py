@@ -127,6 +127,7 @@ class FinishedCampaign:
                 name: self.folder / f"{name}.csv"
                 for name in ("history", "frames", "summary", "gradient_check", "total_derivative", "horizon")
             },
+            "own_frames": [self.folder / "dataset_dipole/frames.csv"],
             "covariance": [],
             "left_open": [],
             "sensitivities": [],
@@ -320,6 +321,10 @@ class FinishedCampaign:
                 "split": split,
             }
         ).to_csv(self.folder / "frames.csv", index=False)
+        own = pd.DataFrame({"frame": range(12), "reason": "", "verdict": "kept"})
+        own.loc[7, ["reason", "verdict"]] = "the geometry of an earlier frame", "removed"
+        (self.folder / "dataset_dipole").mkdir(exist_ok=True)
+        own.to_csv(self.folder / "dataset_dipole/frames.csv", index=False)
         summary = [("train", 92), ("validation", 15), ("test", 20)]
         columns = ["frames", "atoms", "energy", "energy_spread", "force", "density", "pressure", "dipoles"]
         pd.DataFrame(

@@ -138,7 +138,10 @@ def test_a_job_that_asks_for_a_gpu_where_there_is_none_says_so(workstation, monk
     [
         ("adjoint_gradient", "lower ensemble.replicas and raise ensemble.chunks"),
         ("run_validation", "lower validation.replicas and raise validation.chunks"),
-        ("train_surface", "lower the batch_size of training or dipole_training"),
+        ("gradient_of_observable", "lower ensemble.replicas and raise ensemble.chunks"),
+        ("measure_sensitivities", "lower validation.replicas and raise validation.chunks"),
+        ("validate", "lower validation.replicas."),
+        ("train_surface", "lower the batch_size of training, dipole_training or surfaces.<name>.training"),
     ],
 )
 def test_where_memory_does_not_suffice_the_key_to_lower_is_named(rule, key):

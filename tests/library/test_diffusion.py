@@ -125,7 +125,9 @@ def test_the_observable_is_the_integral_for_its_element(velocities):
     np.testing.assert_allclose(told["velocity autocorrelation"], argon / argon[0], rtol=1e-9)
     assert told["in the finite cell"] == pytest.approx([expected])
     # What is measured is that of an infinite cell: less the correction, in the figure of the integral.
-    np.testing.assert_allclose(observable.details["running integral"].target, 3.0 - corrected + expected)
+    integral = observable.details["running integral"]
+    np.testing.assert_allclose(integral.target, 3.0 - corrected + expected)
+    assert integral.quantities[1] == ("self-diffusion in the finite cell", "1e-9 m²/s")
     # A series shorter than the window, as the adjoint may see it, holds the lags it has.
     short = observable.statistic(Observed({"velocities": velocities[:, :31]}, {}))
     assert short.shape == statistic.shape

@@ -12,6 +12,7 @@ from ase.io import write
 
 from dynrefine.config import check_files, load_config
 from dynrefine.config.keys import all_keys, sections_in
+from dynrefine.config.load import read_together
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -66,6 +67,14 @@ def test_the_campaign_of_another_liquid_is_sound(tmp_path, monkeypatch):
     check_files(config)
     charges = {element.symbol: element.charge for element in config.elements}
     assert charges["C"] + charges["O"] + 4 * charges["H"] == 0
+
+
+def test_the_ablation_is_a_sound_campaign(tmp_path):
+    text = (DOCS / "getting_started.md").read_text(encoding="utf-8")
+    lines = text.partition("config/water.yaml ablation.yaml\n\n")[2].partition("\n\n")[0]
+    (tmp_path / "ablation.yaml").write_text(lines, encoding="utf-8")
+    config = load_config(read_together([ROOT / "config/water.yaml", tmp_path / "ablation.yaml"]))
+    assert list(config.objective.observables.chosen()) == ["pressure"] and not config.optimiser.surfaces
 
 
 def test_files_of_the_equations_exist():

@@ -38,6 +38,13 @@ def test_conda_and_pip_install_the_same_versions(path):
     assert {name: pip.get(name) for name in shared} == shared
 
 
+@pytest.mark.parametrize("environment", ["dynrefine.yaml", "dynrefine-cuda.yaml"])
+def test_campaigns_can_be_run_from_the_environments_of_conda(environment):
+    """The Snakefile reads the configuration with the library, so that both stand in one environment."""
+    listed = set(re.findall(r"^  - ([\w-]+) =", (ENVIRONMENTS / environment).read_text(), flags=re.MULTILINE))
+    assert {"snakemake-minimal", "snakemake-executor-plugin-slurm", "pygments", "jax"} <= listed
+
+
 # The imports of scripts, in a process that finds only some packages.
 IMPORTS = """
 import ast, importlib.metadata, sys

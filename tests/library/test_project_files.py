@@ -23,6 +23,14 @@ def test_hooks_have_the_versions_of_the_environment():
     assert versions == {name: f"v{pins[name]}" for name in ("ruff", "snakefmt")}
 
 
+def test_a_measured_number_has_the_same_uncertainty_in_all_campaigns():
+    """The self-diffusion of water, by Mills."""
+    names = [f"config/{name}.yaml" for name in ("config", "water")]
+    texts = [(ROOT / name).read_text(encoding="utf-8") for name in names]
+    errors = [re.search(r"target: 2\.299\b.*\n +target_error: (\S+)", text) for text in texts]
+    assert [error and error[1] for error in errors] == ["0.005"] * len(names)
+
+
 def test_the_citation_is_of_this_version():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert citation["version"] == dynrefine.__version__

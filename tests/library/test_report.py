@@ -1,26 +1,30 @@
 import re
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
 from finished_campaign import ROLES, ROOT, FinishedCampaign
+from jinja2 import Template
 
+from dynrefine.config import load_config
 from dynrefine.config.dynamics import State, state_labels
 from dynrefine.config.model import Config
 from dynrefine.config.optimiser import RefinedSurfaceSettings
 from dynrefine.files.history import Entry, History
 from dynrefine.report import blocks
-from dynrefine.report.chapters import levels_of_theory
+from dynrefine.report.chapters import _training, levels_of_theory
 from dynrefine.report.comparison import Change, changes, judge
 from dynrefine.report.curves import _passed_through, spectra_chapter
 from dynrefine.report.figures import dataset_figure, save_figure, to_svg, training_figure
-from dynrefine.report.formatting import duration, number, percent, value_with_error
+from dynrefine.report.formatting import duration, measured_beside, number, percent, value_with_error
 from dynrefine.report.page import render_page, write_page
 from dynrefine.report.quantum import quantum_chapter
 from dynrefine.report.results import read_timings
+from dynrefine.report.tables import properties_table
 
 NOT_A_NUMBER = float("nan")
 
@@ -66,6 +70,29 @@ def headings(page):
 )
 def test_errors_are_written_in_the_last_digits(value, error, text):
     assert value_with_error(value, error) == text
+
+
+@pytest.mark.parametrize(
+    ("measured", "error", "simulated_error", "text"),
+    [
+        (1644.3254, NOT_A_NUMBER, 1.507, "1644.3"),
+        (2.299, 0.0, 0.0041, "2.299"),
+        (3.1234e-5, 0.0, 1.2e-8, "3.1234\u00a0×\u00a010⁻⁵"),
+        (-1234567.0, 0.0, 220.0, "−1.2346\u00a0×\u00a010⁶"),
+        (1.0, 0.0, 119.0, "1.00"),
+        (17153.3, NOT_A_NUMBER, 709.3, "17200"),
+        (0.0, 0.0, 0.02, "0"),
+        (2.299, 0.005, 0.1, "2.299(5)"),
+        (2.299, 0.0, NOT_A_NUMBER, "2.30"),
+        (NOT_A_NUMBER, NOT_A_NUMBER, 0.1, "–"),
+    ],
+)
+def test_what_was_measured_is_written_to_the_digits_of_what_was_simulated(
+    measured, error, simulated_error, text
+):
+    assert measured_beside(measured, error, simulated_error) == text
+    refined = loss(measured, measured, simulated_error, unit="", measured=(measured, error))
+    assert properties_table([refined]).rows[0][5] == text
 
 
 def test_numbers_are_written_for_people():
@@ -193,6 +220,15 @@ def test_a_measured_value_is_judged_though_there_is_another_estimate_of_it():
 def test_a_property_that_its_loss_determines_does_not_count_as_not_fitted():
     diffusion = loss(2.00, 2.20, name="diffusion", fitted=False, measured=(2.30, 0.01))
     assert judge([loss(0.52, 0.31, name="diffusion loss"), diffusion], (41.2, 41.2)).further == ()
+
+
+def test_a_spectrum_that_is_fitted_does_not_count_as_not_fitted_where_another_window_judges_it():
+    properties = load_config(ROOT / "config/water.yaml").all_properties()
+    fitted, judging = (
+        loss(0.52, 0.31, name=f"{name} loss", family=properties[name].family or name, fitted=fits)
+        for name, fits in (("infrared", True), ("infrared_2ps", False))
+    )
+    assert judge([fitted, judging], (41.2, 41.2)).further == ()
 
 
 def test_the_page_holds_verdict_and_numbers(page):
@@ -334,6 +370,23 @@ def test_curves_are_drawn_with_the_name_of_the_potential_they_belong_to(campaign
             assert not any(is_part_of(values, other.columns["prediction"]) for values in named), name
 
 
+def test_a_range_that_counts_is_drawn_alone(improved, monkeypatch):
+    rdf = {"pair": ["O", "O"], "target": "workflow/data/targets/water_rdf_OO_295K.csv", "range": [2.35, 5]}
+    settings = improved.campaign.model_dump()
+    settings["validation"]["properties"] = {"rdf": rdf}
+    results = replace(improved, campaign=Config.model_validate(settings))
+    figures, to_svg = [], blocks.to_svg
+    monkeypatch.setattr(blocks, "to_svg", lambda figure, text: figures.append(figure) or to_svg(figure, text))
+    spectra_chapter(results)
+    spectrum, structure = (
+        next(figure.axes for figure in figures if figure.axes[-1].get_xlabel().startswith(name))
+        for name in ("wavenumber", "distance")
+    )
+    assert [axes.get_xlim() for axes in structure] == [pytest.approx((2.35, 4.95))] * 2
+    bands = [band.range for band in results.campaign.all_properties()["infrared"].bands]
+    assert len(spectrum) == 2 * len(bands)
+
+
 def test_quantum_nuclei_stand_beside_classical_ones(tmp_path, page, monkeypatch):
     """Those of the refined potential; without path integrals there is no such chapter."""
     results = FinishedCampaign(tmp_path, quantum=True).read()
@@ -470,6 +523,33 @@ def test_levels_of_theory_of_data_sets_are_told(level, said):
     assert said in text and (level == "PBE0") == text.endswith("dipole (PBE0).")
     alone = campaign.model_copy(update={"surfaces": {}})
     assert levels_of_theory(alone, ["potential", "dipole"]) == ""
+
+
+def test_frames_that_were_left_out_are_told_of_each_data_set(improved):
+    said = "For the dipole alone 12 frames were read, 1 were left out: the geometry of an earlier frame (1)."
+    both = _training(improved)
+    assert both.text.startswith(
+        "127 frames were read, 2 were left out: a force above 20 eV/Å (2). For the dipole alone"
+    )
+    assert said in both.text
+    own = _training(replace(improved, frames=pd.DataFrame(), summary=pd.DataFrame()))
+    assert own.text.startswith(said) and len(own.blocks) == len(both.blocks) - 2
+    one = _training(replace(improved, own_frames={}))
+    assert one.text.endswith("(2).")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("natural", "8 iterations of the natural gradient, with steps of at most 2.5 meV/Å."),
+        ("adam", "8 iterations of adam with learning rate 0.001."),
+    ],
+)
+def test_the_summary_of_snakemake_names_what_sets_the_length_of_steps(name, said):
+    optimiser = {"name": name, "iterations": 8, "force_change": 2.5, "learning_rate": 1e-3}
+    params = SimpleNamespace(settings={"configuration": {"optimiser": optimiser}})
+    caption = Template((ROOT / "workflow/report/summary.rst").read_text(encoding="utf-8"))
+    assert caption.render(snakemake=SimpleNamespace(params=params)).strip().endswith(said)
 
 
 def test_the_same_results_give_the_same_figure(improved):

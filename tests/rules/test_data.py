@@ -1,6 +1,7 @@
 """Frames that are downloaded, and frames that are labelled by a program that stands in for CP2K."""
 
 import hashlib
+import re
 import sys
 import threading
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from dynrefine.datasets.reading import read_frames
 from dynrefine.datasets.writing import write_frames
 
 PRINTED = ROOT / "tests/library/cp2k_water_pair.out"
+PREPARED = [f"results/toy/{folder}/train.extxyz" for folder in ("dataset", "dataset_dipole")]
 ENERGY = "-34.439456441342621"  # Hartree, as printed
 HARTREE = 27.211386245988  # eV
 # Prints what CP2K printed for a pair of water molecules, the energy less the first coordinate (Hartree, Å).
@@ -124,11 +126,10 @@ def prepared(tmp_path_factory):
                 }
             },
         )
-        targets = [f"results/toy/{folder}/train.extxyz" for folder in ("dataset", "dataset_dipole")]
-        ran = campaign.run(*targets, cores=2)
+        ran = campaign.run(*PREPARED, cores=2)
     expected = {"download_frames": 1, "download_folder": 1, "label_frames": 2}
     assert ran == expected | {"prepare_dataset": 1, "prepare_own_dataset": 1}
-    assert campaign.planned(*targets) == {}
+    assert campaign.planned(*PREPARED) == {}
     return campaign
 
 
@@ -146,6 +147,12 @@ def test_a_downloaded_folder_makes_the_data_set_of_another_surface(prepared):
     assert len(frames) == 12 and frames.energy.isna().all() and (frames.verdict == "kept").all()
     frame = read_frames(prepared.results / "dataset_dipole/test.extxyz")[0]
     np.testing.assert_allclose(frame.arrays["local_dipole"], -2.0 * displacements(frame), atol=1e-6)
+
+
+def test_files_of_the_same_checksums_elsewhere_run_nothing_again(prepared):
+    settings = (prepared.folder / "toy.yaml").read_text()
+    (prepared.folder / "moved.yaml").write_text(re.sub(r"http://127.0.0.1:\d+", "elsewhere", settings))
+    assert prepared.planned(*PREPARED, configuration="moved.yaml") == {}
 
 
 def test_each_geometry_gets_its_own_label(prepared):

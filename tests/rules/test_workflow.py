@@ -150,6 +150,13 @@ def test_a_teacher_keeps_the_surfaces_that_its_student_refines(stand_in):
         assert ("pretraining/dipole.npz" in inputs) == seen
 
 
+def test_the_report_reads_the_measurements_of_what_judges_and_the_frames_of_each_data_set(stand_in):
+    told = stand_in.snakemake("--dry-run", "--forceall", configuration="config/water.yaml").stdout
+    (inputs,) = re.findall(r"rule write_report:\n\s+input: (.*)", told)
+    assert "targets/water_rdf_OO_295K.csv" in inputs
+    assert "results/water/dataset_dipole/frames.csv" in inputs
+
+
 def test_independent_ensembles_are_simulated_on_both_sides_of_each_parameter_asked_for(stand_in):
     planned = stand_in.planned(configuration="config/argon.yaml")
     assert planned["check_total_derivative"] == 1

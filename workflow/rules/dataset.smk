@@ -14,6 +14,7 @@ rule download_frames:
     resources:
         mem_mb=growing(500),
         runtime=growing(30),
+        url=address,  # a resource, since a file of the same checksum is the same wherever it comes from
     params:
         settings=download,
         code=code("download_frames"),
@@ -82,7 +83,11 @@ rule prepare_dataset:
         mem_mb=growing(2000),
         runtime=growing(20),
     params:
-        settings=settings_of("prepare_dataset", needed=["energy", "forces"]),
+        settings=settings_of(
+            "prepare_dataset",
+            dataset=without_addresses(campaign.dataset),
+            needed=["energy", "forces"],
+        ),
         seed=seed("prepare_dataset"),
         code=code("prepare_dataset"),
     script:

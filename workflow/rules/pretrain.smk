@@ -53,7 +53,7 @@ rule train_surface:
         "../../envs/dynrefine.yaml"
     threads: 1
     resources:
-        mem_mb=growing(4000),
+        mem_mb=growing(8000),
         runtime=growing(120),
         gpu=0,
     params:

@@ -54,13 +54,17 @@ rule write_report:
         surface_parities=of_surfaces("parity.npz"),
         frames=with_dataset("<results>/dataset/frames.csv"),
         summary=with_dataset("<results>/dataset/summary.csv"),
+        own_frames=expand(
+            "<results>/dataset_{surface}/frames.csv",
+            surface=[name for name in TRAINED if name in OWN_DATASETS],
+        ),
         gradient_check="<results>/check_gradient/gradient_check.csv",
         total_derivative=TOTAL_DERIVATIVE,
         horizon=HORIZON,
         covariance=COVARIANCE,
         sensitivities=SENSITIVITIES,
         left_open=LEFT_OPEN,
-        targets=TARGET_FILES,
+        targets=ALL_TARGET_FILES,
         teacher=(
             "<results>/validation/teacher/properties.csv" if campaign.teacher else []
         ),

@@ -110,10 +110,15 @@ def memory_sentence(error: BaseException, rule: str) -> str | None:
 
 def _remedy(rule: str) -> str:
     if rule == "train_surface":
-        return "lower the batch_size of training or dipole_training, or take a device with more memory"
-    if rule in ("sample_validation", "run_validation"):
+        return (
+            "lower the batch_size of training, dipole_training or surfaces.<name>.training, or take a device with "
+            "more memory"
+        )
+    if rule == "validate":  # which holds all chunks of a state
+        return "lower validation.replicas"
+    if rule in ("sample_validation", "run_validation", "measure_sensitivities"):
         return "lower validation.replicas and raise validation.chunks as much"
-    if rule in ("sample_ensemble", "run_trajectories", "adjoint_gradient"):
+    if rule in ("sample_ensemble", "run_trajectories", "adjoint_gradient", "gradient_of_observable"):
         return "lower ensemble.replicas and raise ensemble.chunks as much"
     if rule == "gradient_horizon":
         return "lower gradient.horizon.replicas"

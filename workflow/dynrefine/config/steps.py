@@ -82,7 +82,6 @@ class EvaluationSettings(_OfElements):
 
 
 class DownloadFrames(Section):
-    url: str
     sha256: str | dict[str, str]
 
 

@@ -45,9 +45,10 @@ class SelfDiffusion(GreenKubo):
         target, correction = settings.measured, correction_of(settings, conditions)
         limit, coefficient = cls.quantities
         correlation = ("velocity autocorrelation", "relative")
+        in_cell = ("self-diffusion in the finite cell", coefficient[1])
         details = {
             "velocity autocorrelation": Detail.curve(("lag", "fs"), correlation, window.lags),
-            "running integral": Detail.curve(limit, coefficient, window.lags, float(target[0]) - correction),
+            "running integral": Detail.curve(limit, in_cell, window.lags, float(target[0]) - correction),
         }
         if settings.limit is not None:
             details |= details_of_limit(limit, coefficient)

@@ -64,7 +64,8 @@ def step(
     if not np.isfinite(total).all():
         raise CampaignError(
             "the gradient of the objective is not finite: look for the cause in the gradient files of this "
-            "iteration, and lower gradient.depth or optimiser.learning_rate."
+            "iteration, and lower gradient.depth, or shorten the steps (optimiser.force_change of the natural "
+            "gradient, otherwise optimiser.learning_rate)."
         )
     everything, restore = flat_parameters(potential.parameters["trainable"])
     refined = np.flatnonzero(gradient.scales)

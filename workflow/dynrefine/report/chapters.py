@@ -8,7 +8,7 @@ import pandas as pd
 from dynrefine.config.model import Config
 from dynrefine.files.history import TIME_PER_STEP
 from dynrefine.report import tables
-from dynrefine.report.blocks import Chapter, Tile, listed, picture
+from dynrefine.report.blocks import Chapter, Folded, Picture, Tile, listed, picture
 from dynrefine.report.comparison import Change
 from dynrefine.report.curves import refinement_chapter, spectra_chapter
 from dynrefine.report.determination import determination_chapter
@@ -163,22 +163,30 @@ def _horizon(results: Results) -> Chapter:
 
 
 def _training(results: Results) -> Chapter:
-    if not len(results.frames):
+    if not results.trainings and not len(results.frames):
         return Chapter("training", "Data set and training", "", [])
-    reasons = results.frames.reason[results.frames.verdict == "removed"].value_counts()
-    removed = [f"{reason} ({count})" for reason, count in reasons.items()]
-    text = f"{len(results.frames)} frames were read, "
-    text += f"{reasons.sum()} were left out: {listed(removed)}." if removed else "none were left out."
-    text += levels_of_theory(results.campaign, list(results.trainings))
-    blocks = [
-        tables.dataset_table(results.summary),
-        picture(dataset_figure(results.frames), "Every frame, by the part of the data set it belongs to."),
-        tables.training_table({name: training.errors for name, training in results.trainings.items()}),
-    ]
+    read = [_frames_read(results.frames)] if len(results.frames) else []
+    read += [f"For the {name} alone {_frames_read(frames)}" for name, frames in results.own_frames.items()]
+    text = " ".join(read) + levels_of_theory(results.campaign, list(results.trainings))
+    blocks: list[Picture | tables.Table | Folded] = []
+    if len(results.frames):
+        caption = "Every frame, by the part of the data set it belongs to."
+        blocks = [tables.dataset_table(results.summary), picture(dataset_figure(results.frames), caption)]
+    if results.trainings:
+        errors = {name: training.errors for name, training in results.trainings.items()}
+        blocks.append(tables.training_table(errors))
     for name, training in results.trainings.items():
         caption = f"Training of the {name}: learning curve, and predictions against labels."
         blocks.append(picture(training_figure(training.learning_curve, training.parity), caption))
     return Chapter("training", "Data set and training", text, blocks)
+
+
+def _frames_read(frames: pd.DataFrame) -> str:
+    """How many frames of a data set were read, and why some were left out, as a sentence."""
+    reasons = frames.reason[frames.verdict == "removed"].value_counts()
+    removed = [f"{reason} ({count})" for reason, count in reasons.items()]
+    left_out = f"{reasons.sum()} were left out: {listed(removed)}." if removed else "none were left out."
+    return f"{len(frames)} frames were read, {left_out}"
 
 
 def levels_of_theory(campaign: Config, surfaces: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dynrefine.files.tables import BROKEN_MOLECULES, rows_of
-from dynrefine.report.formatting import number, value_with_error, with_unit
+from dynrefine.report.formatting import measured_beside, number, value_with_error, with_unit
 
 SIGNIFICANT = 2.0  # standard errors
 ALARMING = 4.0  # standard errors by which a temperature may miss the wanted one by chance
@@ -65,6 +65,11 @@ class Change:
         return self.is_loss or (not self.is_condition and bool(np.isfinite(self.measured[0])))
 
     @property
+    def measured_text(self) -> str:
+        """The measured value as it is written beside the refined one."""
+        return measured_beside(*self.measured, self.after[1])
+
+    @property
     def standard_errors(self) -> float:
         """The change of the value in standard errors of that change; not a number without errors."""
         return _over_errors(self.after[0] - self.before[0], self.before[1], self.after[1])
@@ -93,7 +98,7 @@ class Change:
             f"from {value_with_error(*self.before)} to {with_unit(value_with_error(*self.after), self.unit)}"
         )
         if self.is_compared and not self.is_loss:
-            values += f" (measured {value_with_error(*self.measured)})"
+            values += f" (measured {self.measured_text})"
         size = f"{abs(self.standard_errors):.1f} standard errors"
         if not np.isfinite(self.standard_errors):
             return f"{subject} went {values}, with no error bar to judge it by"

@@ -55,7 +55,7 @@ def spectra_chapter(results: Results) -> Chapter:
         if _is_number(initial):
             continue
         bands = properties[initial.name].compared_bands if initial.name in properties else []
-        ranges = [band.range for band in bands]
+        ranges = results.drawn_ranges(initial.name)
         title = _title(initial, results)
         reference = results.reference(initial.name)
         below = f", and below the difference from what is {reference}" if is_measured(initial) else ""

@@ -6,7 +6,7 @@ import pandas as pd
 from dynrefine.files.tables import rows_of
 from dynrefine.report.blocks import Chapter, listed, picture
 from dynrefine.report.figures import covariance_figure
-from dynrefine.report.formatting import number, unit_name, value_with_error
+from dynrefine.report.formatting import measured_beside, number, unit_name, value_with_error
 from dynrefine.report.results import Results
 from dynrefine.report.tables import Table
 
@@ -150,7 +150,7 @@ def _numbers_table(
             unit_name(row.unit),
             value_with_error(row.value, row.standard_error),
             *(number(getattr(row, column), 2) for column in errors.values()),
-            value_with_error(row.target, row.target_error),
+            measured_beside(row.target, row.target_error, row.standard_error),
         )
         for row in rows_of(numbers)
     ]

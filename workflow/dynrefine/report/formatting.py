@@ -31,11 +31,17 @@ def value_with_error(value: float, error: float) -> str:
     size = _exponent(max(abs(value), error))
     if not -4 < size < 5:
         return f"{value_with_error(value / 10.0**size, error / 10.0**size)}\u00a0×\u00a0{_power_of_ten(size)}"
-    _, (leading, _), exponent = Decimal(f"{error:.1e}").as_tuple()
-    decimals = -int(exponent) - (0 if leading == 1 else 1)
+    decimals = _decimals(error)
     rounded = f"{round(value, decimals):.{max(decimals, 0)}f}"
     last_digits = round(error, decimals) * 10.0 ** max(decimals, 0)
     return f"{_signed(rounded)}({last_digits:.0f})"
+
+
+def measured_beside(measured: float, error: float, simulated_error: float) -> str:
+    """A measured value with its error; without one, to the last digit of a simulated value, at least three digits."""
+    if not math.isfinite(measured) or measured == 0.0 or error > 0.0 or not 0.0 < simulated_error < math.inf:
+        return value_with_error(measured, error)
+    return number(measured, max(3, _exponent(measured) + 1 + _decimals(simulated_error)))
 
 
 def percent(before: float, after: float) -> str:
@@ -74,6 +80,12 @@ def in_words(name: str) -> str:
 
 def _exponent(value: float) -> int:
     return math.floor(math.log10(abs(value)))
+
+
+def _decimals(error: float) -> int:
+    """Of a value with such an error: two digits of one that begins with 1, one of any other."""
+    _, (leading, _), exponent = Decimal(f"{error:.1e}").as_tuple()
+    return -int(exponent) - (0 if leading == 1 else 1)
 
 
 def _power_of_ten(exponent: int) -> str:

@@ -51,5 +51,6 @@ def _pictures(results: Results, quantum: QuantumNuclei) -> list[Picture]:
             f"{in_words(curve.name)}, {results.state_names[curve.state]}: with classical and with quantum nuclei. "
             "Bands are one standard error to both sides."
         )
-        pictures.append(picture(spectrum_figure(both), caption))
+        figure = spectrum_figure(both, results.drawn_ranges(curve.name))
+        pictures.append(picture(figure, caption))
     return pictures

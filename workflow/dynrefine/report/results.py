@@ -66,6 +66,7 @@ class Results:
         quantum: with path integrals; none where none were asked for.
         trainings: of each surface; none without a data set.
         frames: of the data set, a row each; no rows without one.
+        own_frames: the same of the data sets that surfaces have for themselves, by the names of these.
         summary: of the data set by part and series.
         gradient_check: comparisons of the gradient.
         total_derivative: the gradient beside independent ensembles; no rows where none were asked for.
@@ -88,6 +89,7 @@ class Results:
     quantum: QuantumNuclei | None
     trainings: dict[str, Training]
     frames: pd.DataFrame
+    own_frames: dict[str, pd.DataFrame]
     summary: pd.DataFrame
     gradient_check: pd.DataFrame
     total_derivative: pd.DataFrame
@@ -108,6 +110,11 @@ class Results:
         """What a property is compared with, "measured" or "synthetic", by the name of its curve."""
         settings = self.campaign.all_properties().get(name.partition(":")[0])
         return "synthetic" if settings is not None and settings.synthetic else "measured"
+
+    def drawn_ranges(self, name: str) -> Sequence[Sequence[float]]:
+        """The parts of a curve that are drawn, by its name; all of it where there are none."""
+        settings = self.campaign.all_properties().get(name)
+        return settings.drawn_ranges if settings is not None else []
 
     def before_and_after(self) -> Iterator[tuple[Curve, Curve]]:
         """Each curve with the initial potential, and the same with the refined one."""
@@ -147,6 +154,7 @@ def read_results(files: Files, settings: WriteReport) -> Results:
             )
         },
         frames=_table_if_any(files["frames"]),
+        own_frames={_surface_of(path): pd.read_csv(path) for path in files["own_frames"]},
         summary=_table_if_any(files["summary"]),
         gradient_check=pd.read_csv(files["gradient_check"]),
         total_derivative=_table_if_any(files["total_derivative"]),
@@ -228,6 +236,11 @@ def read_citation(path: str | Path) -> str:
     """The comments a measured property begins with, in one line."""
     lines = Path(path).read_text(encoding="utf-8").splitlines()
     return " ".join(line.removeprefix("#").strip() for line in lines if line.startswith("#"))
+
+
+def _surface_of(path: str | Path) -> str:
+    """The surface that has a data set for itself, by a file of that."""
+    return Path(path).parent.name.removeprefix("dataset_")
 
 
 def _quantum(properties: str, curves: str, energies: str) -> QuantumNuclei:

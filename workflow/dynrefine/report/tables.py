@@ -60,7 +60,7 @@ def properties_table(changes: Iterable[Change], compared: Sequence[str] = ("init
             unit_name(change.unit),
             value_with_error(*change.before),
             value_with_error(*change.after),
-            _measured(change),
+            change.measured_text + (" (wanted)" if change.is_condition else ""),
             _signed_ratio(change.standard_errors),
             _OUTCOMES[change.outcome] if change.is_compared else "",
         )
@@ -303,11 +303,6 @@ def timings_table(timings: pd.DataFrame) -> Table:
         "reading compiled programs from the cache; steps of all replicas count, compilation does not."
     )
     return Table(header, rows, (False, True, False, *(True for _ in header[3:])), caption)
-
-
-def _measured(change: Change) -> str:
-    measured = value_with_error(*change.measured)
-    return f"{measured} (wanted)" if change.is_condition else measured
 
 
 def _signed_ratio(value: float) -> str:

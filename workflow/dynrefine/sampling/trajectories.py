@@ -136,6 +136,7 @@ def _require_bounds(trajectories: Trajectories, settings: TrajectorySettings, ke
     if coldest < low or hottest > high:
         raise CampaignError(
             f"a trajectory ran at {hottest if hottest > high else coldest:.0f} K, outside the {low:.0f} to "
-            f"{high:.0f} K of trajectory.temperature_bounds: the potential left its data; lower "
-            "optimiser.learning_rate, or train on more frames (labelling.geometries)."
+            f"{high:.0f} K of trajectory.temperature_bounds: the potential left its data; shorten "
+            "the steps (optimiser.force_change of the natural gradient, otherwise optimiser.learning_rate), or train "
+            "on more frames (labelling.geometries)."
         )

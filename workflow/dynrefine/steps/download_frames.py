@@ -9,8 +9,9 @@ from dynrefine.datasets.fetching import fetch
 
 def download_frames(job: Job, settings: DownloadFrames) -> None:
     """Download a file of frames, or the files of a folder, and verify their checksums."""
+    url = job.resources["url"]
     if isinstance(settings.sha256, str):
-        fetch(settings.url, settings.sha256, job.outputs.frames)
+        fetch(url, settings.sha256, job.outputs.frames)
         return
     for path, checksum in settings.sha256.items():
-        fetch(f"{settings.url.rstrip('/')}/{path}", checksum, Path(job.outputs.frames, path))
+        fetch(f"{url.rstrip('/')}/{path}", checksum, Path(job.outputs.frames, path))

@@ -8,7 +8,20 @@ from dynrefine.datasets.deepmd import files_of
 def download(wildcards):
     """The settings of the download of a file."""
     file = DOWNLOADS[f"resources/{wildcards.file}"]
-    return settings_of("download_frames", url=file.url, sha256=file.sha256)
+    return settings_of("download_frames", sha256=file.sha256)
+
+
+def address(wildcards):
+    """Where a file is downloaded from."""
+    return DOWNLOADS[f"resources/{wildcards.file}"].url
+
+
+def without_addresses(dataset):
+    """A data set that is the same wherever its files come from."""
+    if dataset is None:
+        return None
+    files = [file.model_copy(update={"url": None}) for file in dataset.files]
+    return dataset.model_copy(update={"files": files})
 
 
 def frames_of(dataset):
@@ -40,7 +53,8 @@ def contents_of_surface(wildcards):
 
 def own_dataset_settings(wildcards):
     """The settings of the preparation of a surface's own data set; its training tells which labels it lacks."""
-    return settings_of("prepare_dataset", dataset=own_dataset(wildcards), needed=[])
+    dataset = without_addresses(own_dataset(wildcards))
+    return settings_of("prepare_dataset", dataset=dataset, needed=[])
 
 
 def own_dataset_seed(wildcards):

@@ -167,6 +167,11 @@ class PropertySettings(Section):
         return ()
 
     @property
+    def drawn_ranges(self) -> Sequence[Sequence[float]]:
+        """First and last abscissa of the parts of a curve that are drawn; all of it where there are none."""
+        return [band.range for band in self.compared_bands]
+
+    @property
     def target_files(self) -> dict[str, str]:
         """The files of all measurements, by their keys in the section."""
         return {}

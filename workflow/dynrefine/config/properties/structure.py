@@ -1,7 +1,7 @@
 """Settings of the structure of a liquid."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -58,6 +58,11 @@ class Distances(JudgingCurve):
         """First and last distance that count, Å."""
         first, last = self.range or (0.0, self.longest)
         return first, last
+
+    @property
+    def drawn_ranges(self) -> Sequence[Sequence[float]]:
+        """What counts, where it is not all: bonds within molecules are many times higher than what is around them."""
+        return [self.range] if self.range else []
 
     def unsuitable(self, place: Place) -> Iterator[str]:
         """Bins that are too wide, and a range the wrong way round."""
