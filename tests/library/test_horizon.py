@@ -91,7 +91,7 @@ def test_parameters_are_counted_in_their_units_and_wild_gradients_shortened(pilo
     observed, ends = pilot.trajectories(6.0)
     rows, _ = pilot.gradient(6.0, observed, ends, pilot.cotangents(observed))
     shares = pilot.shares_of_rows
-    expected, plain = statistics(shortened(3.0 * rows, 1.0), shares), statistics(3.0 * rows, shares)
+    expected, plain = statistics(shortened(3.0 * rows, shares, 1.0), shares), statistics(3.0 * rows, shares)
     found = measure(pilot, [6.0], 1e-9, np.full(1, 3.0), outlier_limit=1.0)
     for column in ("gradient_norm", "gradient_norm_error", "spread", "signal_to_noise"):
         np.testing.assert_allclose(found[column], expected[column], rtol=1e-12)

@@ -232,8 +232,9 @@ def test_both_parts_and_their_errors_are_those_of_plain_loops(samples):
         shares = single / sum(single)
         rows = [scales * row for chunk in state for row in chunk.trajectory]
         own = np.array([shares[0], shares[1], shares[3], shares[4]])
-        limit = 2.5 * np.median([np.sqrt(np.sum(row**2)) for row in rows])
-        rows = [row * min(1.0, limit / np.sqrt(np.sum(row**2))) for row in rows]
+        lengths = [np.sqrt(np.sum(row**2)) / share for row, share in zip(rows, own, strict=True)]
+        limit = 2.5 * np.median(lengths)
+        rows = [row * min(1.0, limit / length) for row, length in zip(rows, lengths, strict=True)]
         energies = [row for chunk in state for row in chunk.energy_gradients]
         coefficients = [c for chunk in state for c in chunk.coefficients]
         mean = sum(share * row for share, row in zip(shares, energies, strict=True))
@@ -298,9 +299,17 @@ def test_blocks_are_as_short_as_memory_allows():
 
 def test_a_trajectory_that_chaos_blew_up_counts_no_more_than_a_long_one():
     rows = np.array([[3.0, 4.0], [0.0, 2.0], [1.0, 0.0], [-2.0, 0.0], [3e6, 4e6]])  # median length 2
-    np.testing.assert_allclose(shortened(rows, 1.5), [[1.8, 2.4], *rows[1:4], [1.8, 2.4]])
-    np.testing.assert_array_equal(shortened(rows, np.inf), rows)
-    np.testing.assert_array_equal(shortened(0 * rows, 2.0), 0 * rows)
+    equal = np.ones(5)
+    np.testing.assert_allclose(shortened(rows, equal, 1.5), [[1.8, 2.4], *rows[1:4], [1.8, 2.4]])
+    np.testing.assert_array_equal(shortened(rows, equal, np.inf), rows)
+    np.testing.assert_array_equal(shortened(0 * rows, equal, 2.0), 0 * rows)
+
+
+def test_a_gradient_is_no_outlier_because_its_weight_is_large():
+    gradients = np.array([[3.0], [-2.0], [1.0], [2.0], [1e6]])  # median length 2
+    weights = np.array([0.7, 0.1, 0.1, 0.0, 0.1])
+    expected = weights[:, None] * [[3.0], [-2.0], [1.0], [2.0], [5.0]]  # of those that count 2.5
+    np.testing.assert_allclose(shortened(weights[:, None] * gradients, weights, 2.0), expected)
 
 
 @pytest.mark.parametrize(

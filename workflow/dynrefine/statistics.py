@@ -114,14 +114,25 @@ def _sums_by_chain(values: np.ndarray, chains: np.ndarray) -> np.ndarray:
     return sums
 
 
-def shortened(rows: Float[np.ndarray, "S P"], outlier_limit: float) -> Float[np.ndarray, "S P"]:
-    """Rows, those longer than `outlier_limit` medians of all lengths shortened to that.
+def shortened(
+    rows: Float[np.ndarray, "S P"], weights: Float[np.ndarray, " S"], outlier_limit: float
+) -> Float[np.ndarray, "S P"]:
+    """Rows of samples, those longer than `outlier_limit` medians of all lengths shortened to that.
 
-    Chaos makes the gradients of a few trajectories longer than all others together, by factors of thousands.
+    Chaos makes the gradients of a few trajectories longer than all others together, by factors of thousands. Lengths
+    are those without the weights: a row is no outlier because its sample counts for much.
+
+    Arguments:
+        rows: of the samples, each with its weight in it.
+        weights: of these; a row without any is zero.
+        outlier_limit: in medians of the lengths.
     """
-    lengths = np.linalg.norm(rows, axis=1)
+    counted = weights > 0.0
+    lengths = np.linalg.norm(rows[counted], axis=1) / weights[counted]
     limit = outlier_limit * np.median(lengths)
-    return rows * np.minimum(1.0, limit / np.maximum(lengths, np.finfo(float).tiny))[:, None]
+    result = rows.copy()
+    result[counted] *= np.minimum(1.0, limit / np.maximum(lengths, np.finfo(float).tiny))[:, None]
+    return result
 
 
 def standard_error(values: np.ndarray, axis: int = 0) -> np.ndarray:

@@ -147,7 +147,7 @@ def measure(
                 raise
             logger.info("no gradient from %g fs on: %s", depth, error)
             break
-        own_rows = shortened(scales * gradients, outlier_limit)
+        own_rows = shortened(scales * gradients, pilot.shares_of_rows, outlier_limit)
         measured = statistics(own_rows, pilot.shares_of_rows, pilot.chains_of_rows)
         rows.append({"depth_fs": depth, **measured, "reversal_error_angstrom": reversal})
     table = pd.DataFrame(rows)

@@ -55,14 +55,15 @@ def gather_gradient(
         states: for each state its chunks, whose rows add up to the gradient.
         anchor: weighted gradient of the anchor [P].
         scales: units in which the parameters are counted [P].
-        outlier_limit: length to which rows of the trajectory part are shortened, in medians of their lengths.
+        outlier_limit: length to which the gradients of trajectories are shortened before they are weighted, in
+            medians of their lengths.
     """
     trajectories, ensembles = [], []
     for chunks in states:
         rows = scales * np.concatenate([chunk.trajectory for chunk in chunks]).astype(float)
         followed = np.concatenate([chunk.trajectory_weights for chunk in chunks])
         chains = numbered_through([chunk.trajectory_chains for chunk in chunks])
-        rows = shortened(rows, outlier_limit)
+        rows = shortened(rows, followed, outlier_limit)
         trajectories.append(sum_with_error(rows, followed / followed.sum(), chains))
         shares = np.concatenate([chunk.ensemble_weights for chunk in chunks])
         coefficients = np.concatenate([chunk.coefficients for chunk in chunks])
