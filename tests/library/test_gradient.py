@@ -273,7 +273,7 @@ def test_chunks_add_up_to_the_whole(pairs, given, whole):
 def test_rows_of_blocks_are_sums_of_those_of_starting_points(pairs, given, whole, together, monkeypatch):
     """As when the parameters are many; the starting points do not fill up the last block, nor the last batch."""
     blocks = Blocks(STARTS, length=3, at_once=together)
-    monkeypatch.setattr(Blocks, "fitting", lambda points, parameters: blocks)
+    monkeypatch.setattr(Blocks, "fitting", lambda points, parameters, chains: blocks)
     if together > 1:
         monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     found = gradient_of(pairs, given)

@@ -104,6 +104,20 @@ def test_a_pilot_that_cannot_be_reversed_at_all_says_so(pilot):
         measure(strict, [2.0, 4.0], 1.0, np.ones(1), 5.0)
 
 
+def test_a_pilot_of_a_single_chain_says_that_it_cannot_tell(pilot):
+    single = replace(pilot, chains=1)
+    with pytest.raises(
+        CampaignError, match=r"3 starting points of 1 chains.*ensemble\.replicas.*gradient\.depth"
+    ):
+        measure(single, [2.0], 1.0, np.ones(1), 5.0)
+
+
+def test_without_an_error_there_is_no_signal_to_noise():
+    rows = np.ones((4, 2))
+    assert np.isnan(statistics(rows, np.full(4, 0.25), np.zeros(4, int))["signal_to_noise"])
+    assert np.isnan(statistics(0 * rows, np.full(4, 0.25))["signal_to_noise"])
+
+
 def test_signal_and_noise_of_random_rows():
     """Rows of known mean and scatter: the sum has norm |m| S, and error σ sqrt(S P)."""
     count, parameters, scatter = 400, 50, 0.3

@@ -27,9 +27,11 @@ class Estimate:
         """The positive-part James-Stein factor 1 - |error|² / |value|², the share that stands out of the noise.
 
         Multiplied by it, a vector of many uncertain components is nearer to the true one on average (Stein 1956).
+        NaN where the error is not known.
         """
-        squared = float(np.sum(self.value**2))
-        return max(0.0, 1.0 - float(np.sum(self.error**2)) / squared) if squared > 0.0 else 0.0
+        signal, noise = (float(np.sum(each**2)) for each in (self.value, self.error))
+        share = 1.0 - noise / signal if signal > 0.0 else 0.0
+        return share if np.isnan(noise) else max(0.0, share)
 
     @classmethod
     def sum(cls, parts: Iterable["Estimate"]) -> "Estimate":
@@ -94,7 +96,7 @@ def sum_with_error(
 ) -> Estimate:
     """The sum of rows of samples, each with its weight in it, and its standard error.
 
-    The error is that of a weighted mean whose weights have been normalised.
+    The error is that of a weighted mean whose weights have been normalised; NaN for a single sample or chain.
 
     Arguments:
         rows: of the samples.
@@ -104,8 +106,10 @@ def sum_with_error(
     if chains is not None:
         rows, weights = (_sums_by_chain(each, chains) for each in (rows, weights))
     count, total = len(rows), rows.sum(axis=0)
+    if count == 1:
+        return Estimate(total, np.full_like(total, np.nan))
     deviations = rows - weights[:, None] * total
-    return Estimate(total, np.sqrt(count / max(count - 1, 1) * np.sum(deviations**2, axis=0)))
+    return Estimate(total, np.sqrt(count / (count - 1) * np.sum(deviations**2, axis=0)))
 
 
 def _sums_by_chain(values: np.ndarray, chains: np.ndarray) -> np.ndarray:

@@ -37,10 +37,15 @@ class Gradient:
         """The sum of the trajectory and the ensemble part; at an optimum they cancel, and neither is small."""
         return Estimate.sum([self.trajectory, self.ensemble])
 
+    @property
+    def share(self) -> float:
+        """What noise leaves of a step: the resolved share of the uncertain parts, all where no error is known."""
+        resolved = self.uncertain.resolved
+        return 1.0 if np.isnan(resolved) else resolved
+
     def total(self, shrink: bool) -> np.ndarray:
-        """Sum of all parts [P]; with `shrink`, the uncertain ones times the James-Stein factor of their sum."""
-        uncertain = self.uncertain
-        return self.anchor + uncertain.value * (uncertain.resolved if shrink else 1.0)
+        """Sum of all parts [P]; with `shrink`, the uncertain ones times `share`."""
+        return self.anchor + self.uncertain.value * (self.share if shrink else 1.0)
 
 
 def gather_gradient(
