@@ -216,6 +216,17 @@ def test_backpropagation_agrees_and_the_table_says_so(pairs):
     assert reversal["relative_error"] < 1e-11
 
 
+def test_the_references_of_the_check_mend_short_lists(pairs):
+    short = replace(
+        pairs, simulation=replace(pairs.simulation, field=pairs.simulation.field.with_capacity(4))
+    )
+    rows, adjoint = compare_with_backpropagation(short, tolerance=1e-9, precision="float64")
+    assert rows[0]["relative_error"] < 1e-10
+    for row in compare_with_finite_differences(short, adjoint, displacement=1e-4, count=2, seed=0):
+        # The error is displacement² times the third derivative, some ten times the first.
+        assert row["relative_error"] < 1e-6, row
+
+
 def test_a_quantity_that_depends_on_the_potential_has_an_explicit_part(virials):
     rows, adjoint = compare_with_backpropagation(virials, tolerance=1e-9, precision="float64")
     assert rows[0]["relative_error"] < 1e-10
