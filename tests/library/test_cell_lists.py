@@ -11,7 +11,7 @@ from systems import SoftPairs
 
 from dynrefine.config.dynamics import NeighbourSettings
 from dynrefine.dynamics.force_field import force_field
-from dynrefine.dynamics.sufficient_lists import ListFaults, with_sufficient_lists
+from dynrefine.dynamics.sufficient_lists import list_faults, with_sufficient_lists
 from dynrefine.geometry.cell_lists import CellGrid, cell_grid, cell_list
 from dynrefine.geometry.neighbours import displacements, images_per_axis, neighbour_list
 
@@ -117,7 +117,7 @@ def test_a_force_field_divides_large_boxes_and_mends_cells_that_are_too_small():
 
     def run(field):
         found = jax.jit(lambda x: field.neighbours(x, jnp.asarray(cell)))(positions)
-        return found, ListFaults(found.overflow, jnp.asarray(False))
+        return found, list_faults(found, positions, positions, lists.neighbour_skin)
 
     assert run(tight)[0].overflow
     assert pairs(with_sufficient_lists(run, tight)) == pairs_of_ase(positions, cell)

@@ -145,7 +145,7 @@ def adjoint_leg(
     carry, faults = jax.lax.scan(walk_list, carry, (inputs, references), reverse=True)
     positions, velocities, position_cotangent, velocity_cotangent, gradient = carry
     leg = AdjointLeg(gradient, position_cotangent, velocity_cotangent, positions, velocities)
-    return leg, jax.tree.map(jnp.any, faults)
+    return leg, faults.together()
 
 
 def walk_legs_back(

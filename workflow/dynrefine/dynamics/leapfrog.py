@@ -216,4 +216,4 @@ def propagate(
     if references is not None:
         until_kept = references[: times.kept // frames_per_list]
         lists = RecordedLists(until_kept, jnp.asarray(field.capacity, jnp.int32))
-    return Leg(*observed, *kept, lists), jax.tree.map(jnp.any, faults)
+    return Leg(*observed, *kept, lists), faults.together()

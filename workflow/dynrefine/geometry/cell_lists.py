@@ -1,7 +1,7 @@
 """Neighbour lists of large boxes: atoms are sorted into cells, and only nearby cells are searched."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import jax
@@ -68,7 +68,7 @@ def cell_list(
     fractional = to_fractional(positions.T, cell)
     wrapped = fractional - jnp.floor(fractional)
     numbers = _cell_numbers(wrapped, grid)
-    members, rows, crowded = _sorted_into_cells(numbers, grid)
+    members, rows, fullest = _sorted_into_cells(numbers, grid)
     places = jnp.where(members < len(positions), wrapped[:, members], _NOWHERE)
 
     around, images = grid.nearby()
@@ -88,10 +88,11 @@ def cell_list(
 
     bits = jnp.swapaxes(packed(within), 1, 2).reshape(cells * grid.capacity, -1)[rows]
     found, filled, count = places_of_bits(bits.T, capacity)
-    overflow = crowded | jnp.any(count > capacity)
-    return list_of_nearest_images(
-        fractional, candidate_atoms[numbers[:, None], found], filled, overflow, cutoff
-    )
+    most = jnp.max(count)
+    overflow = (fullest > grid.capacity) | (most > capacity)
+    neighbours = candidate_atoms[numbers[:, None], found]
+    found_list = list_of_nearest_images(fractional, neighbours, filled, overflow, cutoff)
+    return replace(found_list, needed=jnp.stack([most, fullest]))
 
 
 def _cell_numbers(wrapped: jax.Array, grid: CellGrid) -> jax.Array:
@@ -106,7 +107,7 @@ def _sorted_into_cells(numbers: jax.Array, grid: CellGrid) -> tuple[jax.Array, j
 
     Returns:
         atoms of each cell, N for its empty places, int32 [C, P]; the place of each atom among all places, int32 [N];
-        and whether a cell holds more atoms than fit.
+        and the atoms in the fullest cell, int32 [].
     """
     atoms = len(numbers)
     order = jnp.argsort(numbers)
@@ -115,4 +116,4 @@ def _sorted_into_cells(numbers: jax.Array, grid: CellGrid) -> tuple[jax.Array, j
     members = jnp.where(ranks < first[1:, None], order[jnp.minimum(ranks, atoms - 1)], atoms)
     rank = jnp.zeros_like(order).at[order].set(jnp.arange(atoms)) - first[numbers]
     rows = numbers * grid.capacity + jnp.minimum(rank, grid.capacity - 1)
-    return members.astype(jnp.int32), rows, jnp.any(jnp.diff(first) > grid.capacity)
+    return members.astype(jnp.int32), rows, jnp.max(jnp.diff(first)).astype(jnp.int32)
