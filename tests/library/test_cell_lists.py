@@ -88,6 +88,11 @@ def test_overflow_is_raised_exactly_when_a_cell_holds_too_many_atoms():
     assert by_cells(positions, cell, grid=CellGrid(counts, int(fullest) - 1)).overflow
 
 
+def test_atoms_that_blew_up_need_no_room():
+    cell = CELLS["cubic"]
+    assert not by_cells(np.full((ATOMS, 3), np.nan), cell).overflow
+
+
 def test_single_precision_and_batches_find_the_same_pairs():
     cell = CELLS["skewed"].astype(np.float32)
     batch = np.stack([random_positions(cell, 1.0, seed) for seed in (1, 2)]).astype(np.float32)

@@ -118,6 +118,13 @@ def test_atoms_that_crowd_ever_more_are_told_by_their_number(field):
     assert [capacity for capacity, _ in attempts[:3]] == [8, 104, 200]
 
 
+def test_atoms_that_fly_about_make_no_lists_as_long_as_they_are_many(field):
+    run, attempts = told(field, [replace(BOTH, needed=jnp.array([100_000, 100_000]))] * 9)
+    with pytest.raises(CampaignError, match="move so fast"):
+        with_sufficient_lists(run, field)
+    assert attempts[-1] == (112, 40)
+
+
 def told(field, faults):
     """The capacities and intervals with which dynamics is run whose faults are these, one after the other."""
     attempts = []

@@ -74,14 +74,16 @@ def with_sufficient_lists(
         if not faults.overflow and not faults.outrun:
             return result
         if faults.overflow:
-            tried, field = field, field.with_more_room(*faults.needed.tolist())
+            # Of atoms that flew about, where lists met them says nothing.
+            needed = (0, 0) if faults.outrun else faults.needed.tolist()
+            tried, field = field, field.with_more_room(*needed)
             logger.info("a neighbour list overflowed: running again with room for %d", field.capacity)
         elif field.rebuild_interval > 1:
             field = replace(field, rebuild_interval=max(field.rebuild_interval // 2, 1))
             logger.info("atoms outran the skin: running again with lists of %d steps", field.rebuild_interval)
         else:
             break
-    if faults.overflow:
+    if faults.overflow and not faults.outrun:
         raise CampaignError(
             f"an atom had {faults.needed[0]} neighbours within cutoff and skin, where the lists had room for "
             f"{tried.capacity} after {_ATTEMPTS} attempts: atoms crowd together, the potential has probably "

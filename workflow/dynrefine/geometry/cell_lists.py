@@ -89,6 +89,8 @@ def cell_list(
     bits = jnp.swapaxes(packed(within), 1, 2).reshape(cells * grid.capacity, -1)[rows]
     found, filled, count = places_of_bits(bits.T, capacity)
     most = jnp.max(count)
+    # Atoms that blew up are nowhere: no room helps, and energies tell.
+    most, fullest = (jnp.where(jnp.isfinite(positions).all(), each, 0) for each in (most, fullest))
     overflow = (fullest > grid.capacity) | (most > capacity)
     neighbours = candidate_atoms[numbers[:, None], found]
     found_list = list_of_nearest_images(fractional, neighbours, filled, overflow, cutoff)
