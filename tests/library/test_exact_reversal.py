@@ -7,7 +7,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from systems import POTENTIAL, TRICLINIC, Box, SoftPairs, box_of, cast, field_of, random_model, water_box
+from systems import (
+    ELEMENTS,
+    POTENTIAL,
+    TRICLINIC,
+    Box,
+    SoftPairs,
+    box_of,
+    cast,
+    field_of,
+    random_model,
+    water_box,
+)
 
 from dynrefine.config.data import Element
 from dynrefine.config.dynamics import NeighbourSettings, State
@@ -176,6 +187,29 @@ def test_lists_are_the_same_on_the_way_back_of_a_part_though_they_were_repaired(
     assert np.all(legs.lists.capacity > 8)
     seeds = jax.tree.map(lambda a: jnp.ones_like(a[:, :, :6]), legs.series)
     assert_undone(pairs, pairs.walk_back(frames, legs, seeds))
+
+
+@pytest.fixture(scope="module")
+def slab():
+    """Atoms in a third of a box so large that it is divided into cells, which are made for a homogeneous liquid."""
+    positions = np.random.default_rng(0).uniform(size=(150, 3)) * [14.4, 14.4, 5.5]
+    system = box_of(np.zeros(150, int), 14.4 * np.eye(3), ELEMENTS, jnp.float64)
+    architecture = SoftPairs(cutoff=2.5)
+    field = force_field([architecture], 14.4 * np.eye(3)[None], 150, NeighbourSettings(neighbour_skin=1.0))
+    starts = thermal(system, positions[None], 300.0)
+    return Liquid(field, architecture.initial_parameters(), system, starts, timestep=0.5)
+
+
+def test_cells_that_were_too_small_are_as_large_on_the_way_back(slab):
+    frames = slab.frames(10)
+    legs = slab.run(frames)
+    assert np.all(legs.lists.per_cell > slab.field.per_cell)
+    assert_undone(slab, slab.walk_back(frames, legs, legs.series))
+    forgotten = replace(legs, lists=replace(legs.lists, per_cell=0 * legs.lists.per_cell))
+    with pytest.raises(
+        CampaignError, match=r"overflowed on the way back, .* \d+ atoms in a cell of the search"
+    ):
+        slab.walk_back(frames, forgotten, legs.series)
 
 
 def test_the_gradient_is_that_in_floating_point(pairs):

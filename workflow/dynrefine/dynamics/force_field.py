@@ -46,9 +46,15 @@ class ForceField:
     grid: CellGrid | None = None
     farther: float | None = None
 
-    def with_capacity(self, capacity: int) -> "ForceField":
-        """The same force field with room for `capacity` neighbours per atom."""
-        return replace(self, capacity=capacity)
+    def with_capacity(self, capacity: int, per_cell: int = 0) -> "ForceField":
+        """The same force field with room for so many neighbours per atom and, if given, atoms per cell."""
+        grid = self.grid and replace(self.grid, capacity=per_cell or self.grid.capacity)
+        return replace(self, capacity=capacity, grid=grid)
+
+    @property
+    def per_cell(self) -> int:
+        """Atoms in a cell of the search that fit; zero where there are no cells."""
+        return self.grid.capacity if self.grid else 0
 
     def with_more_room(self, neighbours: int = 0, per_cell: int = 0) -> "ForceField":
         """The same force field with longer lists, and larger cells where there are any.

@@ -215,5 +215,6 @@ def propagate(
     lists = None
     if references is not None:
         until_kept = references[: times.kept // frames_per_list]
-        lists = RecordedLists(until_kept, jnp.asarray(field.capacity, jnp.int32))
+        room = (jnp.asarray(each, jnp.int32) for each in (field.capacity, field.per_cell))
+        lists = RecordedLists(until_kept, *room)
     return Leg(*observed, *kept, lists), faults.together()

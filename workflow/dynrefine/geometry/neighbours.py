@@ -59,7 +59,7 @@ class NeighbourList:
         return self.nearer or self
 
 
-@partial(jax.tree_util.register_dataclass, data_fields=["references", "capacity"], meta_fields=[])
+@partial(jax.tree_util.register_dataclass, data_fields=["references", "capacity", "per_cell"], meta_fields=[])
 @dataclass(frozen=True)
 class RecordedLists:
     """The neighbour lists of a trajectory, for the way back to use the same.
@@ -67,10 +67,12 @@ class RecordedLists:
     Attributes:
         references: where each was built, in units of 2⁻¹⁶ of the cell, int16 [lists, N, 3].
         capacity: neighbours per atom that fit, int32 [].
+        per_cell: atoms in a cell of the search that fit, int32 []; zero where there are no cells.
     """
 
     references: jax.Array
     capacity: jax.Array
+    per_cell: jax.Array
 
 
 def images_per_axis(cell: np.ndarray, cutoff: float) -> tuple[int, int, int]:
