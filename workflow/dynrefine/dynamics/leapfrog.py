@@ -78,7 +78,7 @@ class ObservationTimes:
         return replace(self, count=count, kept=count)
 
     def per_list(self, rebuild_interval: int) -> int:
-        """ObservationTimes that one neighbour list serves: the largest divisor of their count within the interval.
+        """Frames that one neighbour list serves: the largest divisor of their count within the interval.
 
         Where the way back has to use the same lists, one of them also ends with the kept part.
         """

@@ -11,7 +11,7 @@ import numpy as np
 from dynrefine.geometry.bit_rows import WORD, packed, places_of_bits
 from dynrefine.geometry.cell import face_distances
 from dynrefine.geometry.coordinates import to_cartesian, to_fractional
-from dynrefine.geometry.neighbours import NeighbourList, list_of_nearest_images
+from dynrefine.geometry.neighbours import NeighbourList, list_of_nearest_images, room_for
 
 _FEWEST = 4  # cells along each vector: with three, all of them are nearby
 _NEARBY = np.array(list(product((-1, 0, 1), repeat=3)))
@@ -49,8 +49,7 @@ def cell_grid(atoms: int, cell: np.ndarray, cutoff: float) -> CellGrid | None:
     counts = along_a, along_b, along_c
     if min(counts) < _FEWEST:
         return None
-    mean = atoms / math.prod(counts)
-    return CellGrid(counts, 8 * math.ceil((mean + 2.0 * math.sqrt(mean) + 2.0) / 8))
+    return CellGrid(counts, room_for(atoms / math.prod(counts)))
 
 
 def cell_list(

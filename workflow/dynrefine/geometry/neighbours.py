@@ -94,14 +94,18 @@ def images_per_axis(cell: np.ndarray, cutoff: float) -> tuple[int, int, int]:
 
 
 def expected_capacity(atoms: int, volume: float, cutoff: float) -> int:
-    """A neighbour capacity with room for the fluctuations of a liquid; multiples of 8.
+    """A neighbour capacity for a liquid.
 
     Arguments:
         atoms: atoms in the cell.
         volume: of the cell, Å³.
         cutoff: of the list, skin included, Å.
     """
-    mean = atoms / volume * 4.0 / 3.0 * math.pi * cutoff**3
+    return room_for(atoms / volume * 4.0 / 3.0 * math.pi * cutoff**3)
+
+
+def room_for(mean: float) -> int:
+    """Room for so many atoms on average that fluctuate as in a liquid; multiples of 8."""
     return 8 * math.ceil((mean + 2.0 * math.sqrt(mean) + 2.0) / 8)
 
 
