@@ -11,7 +11,7 @@ from systems import SoftPairs
 
 from dynrefine.config.dynamics import NeighbourSettings
 from dynrefine.dynamics.force_field import force_field
-from dynrefine.dynamics.sufficient_lists import ListFaults, with_sufficient_lists
+from dynrefine.dynamics.sufficient_lists import list_faults, with_sufficient_lists
 from dynrefine.geometry.cell_lists import CellGrid, cell_grid, cell_list
 from dynrefine.geometry.neighbours import displacements, images_per_axis, neighbour_list
 
@@ -88,6 +88,11 @@ def test_overflow_is_raised_exactly_when_a_cell_holds_too_many_atoms():
     assert by_cells(positions, cell, grid=CellGrid(counts, int(fullest) - 1)).overflow
 
 
+def test_atoms_that_blew_up_need_no_room():
+    cell = CELLS["cubic"]
+    assert not by_cells(np.full((ATOMS, 3), np.nan), cell).overflow
+
+
 def test_single_precision_and_batches_find_the_same_pairs():
     cell = CELLS["skewed"].astype(np.float32)
     batch = np.stack([random_positions(cell, 1.0, seed) for seed in (1, 2)]).astype(np.float32)
@@ -117,7 +122,7 @@ def test_a_force_field_divides_large_boxes_and_mends_cells_that_are_too_small():
 
     def run(field):
         found = jax.jit(lambda x: field.neighbours(x, jnp.asarray(cell)))(positions)
-        return found, ListFaults(found.overflow, jnp.asarray(False))
+        return found, list_faults(found, positions, positions, lists.neighbour_skin)
 
     assert run(tight)[0].overflow
     assert pairs(with_sufficient_lists(run, tight)) == pairs_of_ase(positions, cell)

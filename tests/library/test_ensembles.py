@@ -110,6 +110,13 @@ def velocities_of(factor=1.0):
     return velocities * np.sqrt(factor * 0.5 * (3 * MANY - 3) * BOLTZMANN * KELVIN / kinetic)
 
 
+def test_starting_points_between_records_are_an_error():
+    """Records are 20 fs apart: there are no four of them in four times 5 fs."""
+    message = r"4 starting points .* of 1 records, one in 20 fs.*raise ensemble\.decorrelation"
+    with pytest.raises(CampaignError, match=message):
+        sample_free(velocities_of(), decorrelation=0.005, samples_per_replica=4)
+
+
 @pytest.fixture(scope="module")
 def sampled():
     """Chains that go on at the temperature."""

@@ -114,4 +114,6 @@ def test_the_adjoint_is_that_of_backpropagation(start, simulation, leg):
 def test_a_list_without_room_for_what_the_surface_sees_is_told(start, simulation):
     _, point = start
     field = simulation.field.with_capacity(8)
-    assert field.neighbours(point.positions, point.cell).overflow
+    found = field.neighbours(point.positions, point.cell)
+    assert found.overflow
+    assert not field.with_more_room(*found.needed.tolist()).neighbours(point.positions, point.cell).overflow

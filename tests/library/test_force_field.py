@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from systems import ELEMENTS, SoftPairs, field_of
 
+from dynrefine.config.dynamics import NeighbourSettings
+from dynrefine.dynamics.force_field import force_field
 from dynrefine.dynamics.leapfrog import ObservationTimes, Simulation
 from dynrefine.dynamics.replicas import run_legs
 from dynrefine.dynamics.sufficient_lists import ListFaults, list_faults, with_sufficient_lists
@@ -21,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("fast_compilation")
 SKIN, CUTOFF = 1.0, 3.0  # Å
 CELL = 20.0 * np.eye(3)
 FINE, OVERFLOWN, OUTRUN, BOTH = (
-    ListFaults(jnp.array([False, overflow]), jnp.array([outrun, False]))
+    ListFaults(jnp.array([False, overflow]), jnp.array([outrun, False]), jnp.array([[0, 0], [9, 0]]))
     for overflow, outrun in ((False, False), (True, False), (False, True), (True, True))
 )
 
@@ -85,6 +87,44 @@ def test_more_room_is_a_quarter_more_in_lists_and_cells(field, capacity):
     assert replace(longer, capacity=capacity, grid=None).with_more_room().grid is None
 
 
+@pytest.mark.parametrize("divided", [False, True], ids=["all pairs", "cells"])
+def test_a_droplet_gets_the_room_that_it_needs_at_once(divided):
+    """Of 300 atoms in a box a thousand times as large, of whose mean density lists are made at first."""
+    field = force_field(
+        [SoftPairs(CUTOFF)], 60.0 * np.eye(3)[None], 300, NeighbourSettings(neighbour_skin=SKIN)
+    )
+    field = field if divided else replace(field, grid=None)
+    placed = np.random.default_rng(2).uniform(1.0, 7.0, (300, 3))
+    positions = jnp.asarray(placed)
+    find = jax.jit(lambda field: field.neighbours(positions, 60.0 * jnp.eye(3)), static_argnums=0)
+    attempts = []
+
+    def run(field):
+        found = find(field)
+        attempts.append(field.capacity)
+        return found, list_faults(found, positions, positions, SKIN)
+
+    found = with_sufficient_lists(run, field)
+    distances = np.linalg.norm(placed[:, None] - placed, axis=-1)
+    np.testing.assert_array_equal(found.filled.sum(axis=1), (distances < CUTOFF + SKIN).sum(axis=1) - 1)
+    # Cells that are too small hide neighbours: they are enlarged before.
+    assert len(attempts) == 2 + divided and attempts[-1] > 10 * attempts[0]
+
+
+def test_atoms_that_crowd_ever_more_are_told_by_their_number(field):
+    run, attempts = told(field, [replace(OVERFLOWN, needed=jnp.array([100 * n, 0])) for n in range(1, 9)])
+    with pytest.raises(CampaignError, match=r"800 neighbours .* room for 792 after 8 .*neighbour_capacity"):
+        with_sufficient_lists(run, field)
+    assert [capacity for capacity, _ in attempts[:3]] == [8, 104, 200]
+
+
+def test_atoms_that_fly_about_make_no_lists_as_long_as_they_are_many(field):
+    run, attempts = told(field, [replace(BOTH, needed=jnp.array([100_000, 100_000]))] * 9)
+    with pytest.raises(CampaignError, match="move so fast"):
+        with_sufficient_lists(run, field)
+    assert attempts[-1] == (112, 40)
+
+
 def told(field, faults):
     """The capacities and intervals with which dynamics is run whose faults are these, one after the other."""
     attempts = []
@@ -113,6 +153,6 @@ def test_repairs_are_given_up_after_eight_attempts(field):
     run, attempts = told(field, [OVERFLOWN] * 7 + [FINE])
     assert with_sufficient_lists(run, field) == "attempt 8"
     run, attempts = told(field, [OVERFLOWN] * 9)
-    with pytest.raises(CampaignError, match="neighbour lists cannot follow"):
+    with pytest.raises(CampaignError, match="an atom had 9 neighbours"):
         with_sufficient_lists(run, field)
     assert len(attempts) == 8

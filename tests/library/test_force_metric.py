@@ -218,3 +218,23 @@ def test_products_make_the_same_step_as_rows_in_memory(boxes, monkeypatch, tmp_p
     gradient = np.random.default_rng(4).normal(size=len(refined))
     steps = [first_step(natural_step(Ruler(metric, 5e-3), 0.1), gradient) for metric in (dense, products)]
     assert np.linalg.norm(steps[1] - steps[0]) < 1e-5 * np.linalg.norm(steps[0])
+
+
+def test_products_search_for_neighbours_and_compile_once(boxes, monkeypatch):
+    model, frames = boxes
+    directions = np.asarray(drawn_directions(frames, 3, jax.random.key(0), jnp.float64))
+    products = Products(model, frames, directions, np.eye(3), everything(model))
+    change, searches = np.random.default_rng(5).normal(size=len(everything(model))), []
+
+    def search(*arguments):
+        searches.append(arguments)
+        return with_neighbours(*arguments)
+
+    monkeypatch.setattr(force_metric, "with_neighbours", search)
+    first = products.along(change), products.pulled_back(np.ones(3))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jax, "jit", None)  # no program is made anew
+        again = products.along(2.0 * change), products.pulled_back(2.0 * np.ones(3))
+    for one, two in zip(first, again, strict=True):
+        np.testing.assert_allclose(two, 2.0 * one, rtol=1e-12)
+    assert len(searches) == 1

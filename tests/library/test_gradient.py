@@ -216,6 +216,17 @@ def test_backpropagation_agrees_and_the_table_says_so(pairs):
     assert reversal["relative_error"] < 1e-11
 
 
+def test_the_references_of_the_check_mend_short_lists(pairs):
+    short = replace(
+        pairs, simulation=replace(pairs.simulation, field=pairs.simulation.field.with_capacity(4))
+    )
+    rows, adjoint = compare_with_backpropagation(short, tolerance=1e-9, precision="float64")
+    assert rows[0]["relative_error"] < 1e-10
+    for row in compare_with_finite_differences(short, adjoint, displacement=1e-4, count=2, seed=0):
+        # The error is displacement² times the third derivative, some ten times the first.
+        assert row["relative_error"] < 1e-6, row
+
+
 def test_a_quantity_that_depends_on_the_potential_has_an_explicit_part(virials):
     rows, adjoint = compare_with_backpropagation(virials, tolerance=1e-9, precision="float64")
     assert rows[0]["relative_error"] < 1e-10
@@ -273,7 +284,7 @@ def test_chunks_add_up_to_the_whole(pairs, given, whole):
 def test_rows_of_blocks_are_sums_of_those_of_starting_points(pairs, given, whole, together, monkeypatch):
     """As when the parameters are many; the starting points do not fill up the last block, nor the last batch."""
     blocks = Blocks(STARTS, length=3, at_once=together)
-    monkeypatch.setattr(Blocks, "fitting", lambda points, parameters: blocks)
+    monkeypatch.setattr(Blocks, "fitting", lambda points, parameters, chains: blocks)
     if together > 1:
         monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     found = gradient_of(pairs, given)

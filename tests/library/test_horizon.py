@@ -91,7 +91,7 @@ def test_parameters_are_counted_in_their_units_and_wild_gradients_shortened(pilo
     observed, ends = pilot.trajectories(6.0)
     rows, _ = pilot.gradient(6.0, observed, ends, pilot.cotangents(observed))
     shares = pilot.shares_of_rows
-    expected, plain = statistics(shortened(3.0 * rows, 1.0), shares), statistics(3.0 * rows, shares)
+    expected, plain = statistics(shortened(3.0 * rows, shares, 1.0), shares), statistics(3.0 * rows, shares)
     found = measure(pilot, [6.0], 1e-9, np.full(1, 3.0), outlier_limit=1.0)
     for column in ("gradient_norm", "gradient_norm_error", "spread", "signal_to_noise"):
         np.testing.assert_allclose(found[column], expected[column], rtol=1e-12)
@@ -102,6 +102,20 @@ def test_a_pilot_that_cannot_be_reversed_at_all_says_so(pilot):
     strict = replace(pilot, tolerance=0.0)
     with pytest.raises(CampaignError, match="missed its starting point"):
         measure(strict, [2.0, 4.0], 1.0, np.ones(1), 5.0)
+
+
+def test_a_pilot_of_a_single_chain_says_that_it_cannot_tell(pilot):
+    single = replace(pilot, chains=1)
+    with pytest.raises(
+        CampaignError, match=r"3 starting points of 1 chains.*ensemble\.replicas.*gradient\.depth"
+    ):
+        measure(single, [2.0], 1.0, np.ones(1), 5.0)
+
+
+def test_without_an_error_there_is_no_signal_to_noise():
+    rows = np.ones((4, 2))
+    assert np.isnan(statistics(rows, np.full(4, 0.25), np.zeros(4, int))["signal_to_noise"])
+    assert np.isnan(statistics(0 * rows, np.full(4, 0.25))["signal_to_noise"])
 
 
 def test_signal_and_noise_of_random_rows():

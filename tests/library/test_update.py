@@ -84,9 +84,12 @@ class Samples:
     coefficients: np.ndarray
     weights: np.ndarray
 
-    def chunk(self, length=1, chains=1000):
-        """What they contribute, in blocks of this length, from so many chains that take turns."""
-        followed, every = (Blocks(len(rows), length) for rows in (self.trajectory, self.energy_gradients))
+    def chunk(self, chains=1000, width=1):
+        """What they contribute, from so many chains that take turns, so many of them in a block."""
+        followed, every = (
+            Blocks(len(rows), chains=min(chains, len(rows)), width=width)
+            for rows in (self.trajectory, self.energy_gradients)
+        )
 
         def added(blocks, rows):
             return np.array([blocks.sums(column) for column in rows.T]).T
@@ -98,8 +101,8 @@ class Samples:
             ensemble_weights=every.sums(self.weights),
             coefficients=every.sums(self.coefficients)[:, None],
             mean_energy_gradient=self.weights[None] @ self.energy_gradients,
-            trajectory_chains=followed.chains(chains),
-            ensemble_chains=every.chains(chains),
+            trajectory_chains=followed.groups,
+            ensemble_chains=every.groups,
             reversal_error=np.zeros(followed.points),
         )
 
@@ -192,7 +195,7 @@ def test_starting_points_of_one_chain_are_not_taken_for_independent():
         rows = autoregressive(generator, chains, samples, 0.6).T.reshape(-1, 1)
         coefficients = autoregressive(generator, chains, samples, 0.6).T.ravel()
         own = Samples(rows[:-1], rows, coefficients - coefficients.mean(), np.full(len(rows), 1 / len(rows)))
-        found = gather_gradient([[own.chunk(1, chains)]], np.zeros(1), np.ones(1), np.inf)
+        found = gather_gradient([[own.chunk(chains)]], np.zeros(1), np.ones(1), np.inf)
         values.append([found.trajectory.value[0], found.ensemble.value[0]])
         variances.append([found.trajectory.error[0] ** 2, found.ensemble.error[0] ** 2])
     # The variance of 400 values has a relative standard error of sqrt(2/400) = 7 %.
@@ -204,7 +207,7 @@ def test_starting_points_of_one_chain_are_not_taken_for_independent():
 def test_chains_of_different_chunks_are_different(samples):
     """Two chunks of three and four points from two chains and from one: leaving chains apart by hand."""
     first, second = samples[0]
-    chunks = [first.chunk(1, 2), second.chunk(1, 1)]
+    chunks = [first.chunk(2), second.chunk(1)]
     found = gather_gradient([chunks], np.zeros(5), np.ones(5), np.inf).trajectory
     parts = [first.trajectory[::2], first.trajectory[1::2], second.trajectory]
     shares = np.array([2, 1, 4]) / 7
@@ -232,8 +235,9 @@ def test_both_parts_and_their_errors_are_those_of_plain_loops(samples):
         shares = single / sum(single)
         rows = [scales * row for chunk in state for row in chunk.trajectory]
         own = np.array([shares[0], shares[1], shares[3], shares[4]])
-        limit = 2.5 * np.median([np.sqrt(np.sum(row**2)) for row in rows])
-        rows = [row * min(1.0, limit / np.sqrt(np.sum(row**2))) for row in rows]
+        lengths = [np.sqrt(np.sum(row**2)) / share for row, share in zip(rows, own, strict=True)]
+        limit = 2.5 * np.median(lengths)
+        rows = [row * min(1.0, limit / length) for row, length in zip(rows, lengths, strict=True)]
         energies = [row for chunk in state for row in chunk.energy_gradients]
         coefficients = [c for chunk in state for c in chunk.coefficients]
         mean = sum(share * row for share, row in zip(shares, energies, strict=True))
@@ -276,31 +280,53 @@ def test_blocks_of_starting_points_have_the_same_sum_and_on_average_the_same_err
     weights = np.full(60, 1 / 60)
     own = Samples(rows[0], 50.0 + rows[1], coefficients - coefficients.mean(), weights)
     single, paired = (
-        gather_gradient([[own.chunk(length)]], np.zeros(size), np.ones(size), np.inf) for length in (1, 2)
+        gather_gradient([[own.chunk(width=width)]], np.zeros(size), np.ones(size), np.inf) for width in (1, 2)
     )
     for one, two in ((single.trajectory, paired.trajectory), (single.ensemble, paired.ensemble)):
         np.testing.assert_allclose(two.value, one.value, atol=1e-9)
         assert np.mean(two.error**2) == pytest.approx(np.mean(one.error**2), rel=4 * np.sqrt(2 / 29 / size))
 
 
-def test_blocks_are_as_short_as_memory_allows():
-    for points, parameters, length, count in (
-        (100, 2, 1, 100),
-        (100, 60_000, 1, 100),
-        (100, 1_000_000, 7, 15),
-        (100, 10**8, 13, 8),
-        (5, 10**8, 1, 5),
+def test_blocks_are_as_small_as_memory_allows():
+    for chains, points, parameters, count, largest in (
+        (100, 100, 2, 100, 1),
+        (100, 100, 60_000, 100, 1),
+        (100, 100, 1_000_000, 15, 7),
+        (100, 100, 10**8, 8, 13),
+        (5, 5, 10**8, 5, 1),
+        (48, 480, 40_000, 240, 2),  # 419 rows fit, five for each chain of ten points
+        (16, 160, 1_700_000, 8, 20),  # nine fit, for pairs of chains
     ):
-        blocks = Blocks.fitting(points, parameters)
-        assert (blocks.length, blocks.count) == (length, count)
-        assert np.bincount(blocks.numbers).max() == length
+        blocks = Blocks.fitting(points, parameters, chains)
+        assert blocks.count <= max(8, 2**24 // parameters)
+        assert (blocks.count, np.bincount(blocks.numbers).max()) == (count, largest)
+
+
+@pytest.mark.parametrize(
+    ("chains", "points", "parameters"),
+    [(48, 480, 40_000), (48, 480, 268_000), (16, 160, 1_700_000), (8, 16, 3_000_000), (32, 40, 707_569)],
+)
+def test_no_chain_is_in_two_groups_of_blocks(chains, points, parameters):
+    """Or the groups that errors are told from would not be independent."""
+    blocks = Blocks.fitting(points, parameters, chains)
+    of_points = blocks.groups[blocks.numbers]
+    assert len(set(zip(np.arange(points) % chains, of_points, strict=True))) == chains
+    assert of_points.max() + 1 >= min(chains, 8)
 
 
 def test_a_trajectory_that_chaos_blew_up_counts_no_more_than_a_long_one():
     rows = np.array([[3.0, 4.0], [0.0, 2.0], [1.0, 0.0], [-2.0, 0.0], [3e6, 4e6]])  # median length 2
-    np.testing.assert_allclose(shortened(rows, 1.5), [[1.8, 2.4], *rows[1:4], [1.8, 2.4]])
-    np.testing.assert_array_equal(shortened(rows, np.inf), rows)
-    np.testing.assert_array_equal(shortened(0 * rows, 2.0), 0 * rows)
+    equal = np.ones(5)
+    np.testing.assert_allclose(shortened(rows, equal, 1.5), [[1.8, 2.4], *rows[1:4], [1.8, 2.4]])
+    np.testing.assert_array_equal(shortened(rows, equal, np.inf), rows)
+    np.testing.assert_array_equal(shortened(0 * rows, equal, 2.0), 0 * rows)
+
+
+def test_a_gradient_is_no_outlier_because_its_weight_is_large():
+    gradients = np.array([[3.0], [-2.0], [1.0], [2.0], [1e6]])  # median length 2
+    weights = np.array([0.7, 0.1, 0.1, 0.0, 0.1])
+    expected = weights[:, None] * [[3.0], [-2.0], [1.0], [2.0], [5.0]]  # of those that count 2.5
+    np.testing.assert_allclose(shortened(weights[:, None] * gradients, weights, 2.0), expected)
 
 
 @pytest.mark.parametrize(
@@ -315,6 +341,15 @@ def test_a_trajectory_that_chaos_blew_up_counts_no_more_than_a_long_one():
 )
 def test_the_resolved_share_of_a_part(value, error, expected):
     assert Estimate(np.array(value), np.array(error)).resolved == pytest.approx(expected)
+
+
+def test_a_single_chain_tells_no_error_and_noise_shrinks_nothing():
+    gradient = np.array([1.0, -2.0])
+    found = sum_with_error(np.tile(gradient, (3, 1)), np.ones(3), np.zeros(3, int))
+    np.testing.assert_array_equal(found.value, 3.0 * gradient)
+    assert np.isnan(found.error).all() and np.isnan(found.resolved)
+    whole = whole_of(found, Estimate(0 * gradient, 0 * gradient), np.array([10.0, 20.0]))
+    np.testing.assert_array_equal(whole.total(shrink=True), [13.0, 14.0])
 
 
 def test_shrinking_spares_what_is_certain():

@@ -225,6 +225,13 @@ def test_the_share_of_broken_molecules_is_over_all_chunks():
         assert share_of_broken([alone], [nothing_to_break]) is None
 
 
+def test_a_molecule_that_stays_broken_counts_once_in_the_error():
+    """Of three chains one is broken at both of its starting points."""
+    chosen = water_boxes()[[3, 0, 1, 3, 2, 0]]
+    chunk = made_up_ensemble([0] * 3 + [1] * 6, 8.0 * np.eye(3), chosen, chain_positions=chosen[:3])
+    assert share_of_broken([chunk], ["O", "H"]) == pytest.approx((100.0 / 3.0, 100.0 / 3.0))
+
+
 def test_measured_curves_have_the_errors_of_the_file_of_their_state(tmp_path):
     for name, errors in (("one", ",error\n1,0,0.1\n5,1,0.5\n"), ("other", "\n1,0\n5,1\n")):
         (tmp_path / f"{name}.csv").write_text(f"r,g{errors}")

@@ -27,9 +27,11 @@ class Estimate:
         """The positive-part James-Stein factor 1 - |error|² / |value|², the share that stands out of the noise.
 
         Multiplied by it, a vector of many uncertain components is nearer to the true one on average (Stein 1956).
+        NaN where the error is not known.
         """
-        squared = float(np.sum(self.value**2))
-        return max(0.0, 1.0 - float(np.sum(self.error**2)) / squared) if squared > 0.0 else 0.0
+        signal, noise = (float(np.sum(each**2)) for each in (self.value, self.error))
+        share = 1.0 - noise / signal if signal > 0.0 else 0.0
+        return share if np.isnan(noise) else max(0.0, share)
 
     @classmethod
     def sum(cls, parts: Iterable["Estimate"]) -> "Estimate":
@@ -94,7 +96,7 @@ def sum_with_error(
 ) -> Estimate:
     """The sum of rows of samples, each with its weight in it, and its standard error.
 
-    The error is that of a weighted mean whose weights have been normalised.
+    The error is that of a weighted mean whose weights have been normalised; NaN for a single sample or chain.
 
     Arguments:
         rows: of the samples.
@@ -104,8 +106,10 @@ def sum_with_error(
     if chains is not None:
         rows, weights = (_sums_by_chain(each, chains) for each in (rows, weights))
     count, total = len(rows), rows.sum(axis=0)
+    if count == 1:
+        return Estimate(total, np.full_like(total, np.nan))
     deviations = rows - weights[:, None] * total
-    return Estimate(total, np.sqrt(count / max(count - 1, 1) * np.sum(deviations**2, axis=0)))
+    return Estimate(total, np.sqrt(count / (count - 1) * np.sum(deviations**2, axis=0)))
 
 
 def _sums_by_chain(values: np.ndarray, chains: np.ndarray) -> np.ndarray:
@@ -114,14 +118,25 @@ def _sums_by_chain(values: np.ndarray, chains: np.ndarray) -> np.ndarray:
     return sums
 
 
-def shortened(rows: Float[np.ndarray, "S P"], outlier_limit: float) -> Float[np.ndarray, "S P"]:
-    """Rows, those longer than `outlier_limit` medians of all lengths shortened to that.
+def shortened(
+    rows: Float[np.ndarray, "S P"], weights: Float[np.ndarray, " S"], outlier_limit: float
+) -> Float[np.ndarray, "S P"]:
+    """Rows of samples, those longer than `outlier_limit` medians of all lengths shortened to that.
 
-    Chaos makes the gradients of a few trajectories longer than all others together, by factors of thousands.
+    Chaos makes the gradients of a few trajectories longer than all others together, by factors of thousands. Lengths
+    are those without the weights: a row is no outlier because its sample counts for much.
+
+    Arguments:
+        rows: of the samples, each with its weight in it.
+        weights: of these; a row without any is zero.
+        outlier_limit: in medians of the lengths.
     """
-    lengths = np.linalg.norm(rows, axis=1)
+    counted = weights > 0.0
+    lengths = np.linalg.norm(rows[counted], axis=1) / weights[counted]
     limit = outlier_limit * np.median(lengths)
-    return rows * np.minimum(1.0, limit / np.maximum(lengths, np.finfo(float).tiny))[:, None]
+    result = rows.copy()
+    result[counted] *= np.minimum(1.0, limit / np.maximum(lengths, np.finfo(float).tiny))[:, None]
+    return result
 
 
 def standard_error(values: np.ndarray, axis: int = 0) -> np.ndarray:

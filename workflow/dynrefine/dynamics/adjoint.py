@@ -27,6 +27,7 @@ from dynrefine.dynamics.leapfrog import Simulation
 from dynrefine.dynamics.mapping import Blocks, for_each, sum_each
 from dynrefine.dynamics.replicas import DIRECTIONS, compiled
 from dynrefine.dynamics.sufficient_lists import ListFaults, list_faults, with_sufficient_lists
+from dynrefine.errors import CampaignError
 from dynrefine.geometry.neighbours import RecordedLists
 from dynrefine.geometry.system import Point
 from dynrefine.units import ACCELERATION
@@ -145,7 +146,7 @@ def adjoint_leg(
     carry, faults = jax.lax.scan(walk_list, carry, (inputs, references), reverse=True)
     positions, velocities, position_cotangent, velocity_cotangent, gradient = carry
     leg = AdjointLeg(gradient, position_cotangent, velocity_cotangent, positions, velocities)
-    return leg, jax.tree.map(jnp.any, faults)
+    return leg, faults.together()
 
 
 def walk_legs_back(
@@ -166,6 +167,9 @@ def walk_legs_back(
 
     Returns:
         adjoint legs with two leading axes, starting point and direction of time; the gradient has one, the block.
+
+    Raises:
+        CampaignError: the lists do not suffice.
     """
     blocks = blocks or Blocks(len(ends.positions))
     all_legs = compiled(_all_legs, simulation.times.arithmetic, "blocks")
@@ -173,9 +177,18 @@ def walk_legs_back(
     def run(field: ForceField) -> Any:
         return all_legs(replace(simulation, field=field), ends, seeds, lists, blocks)
 
-    if lists is not None:  # they sufficed on the way there
-        return run(simulation.field.with_capacity(int(jnp.max(lists.capacity))))[0]
-    return with_sufficient_lists(run, simulation.field)
+    if lists is None:
+        return with_sufficient_lists(run, simulation.field)
+    # They sufficed on the way there, and have to be the same.
+    field = simulation.field.with_capacity(*(int(jnp.max(each)) for each in (lists.capacity, lists.per_cell)))
+    legs, faults = run(field)
+    if jnp.any(faults.overflow):
+        raise CampaignError(
+            f"neighbour lists overflowed on the way back, with room for {field.capacity} neighbours of an atom and "
+            f"{field.per_cell} atoms in a cell of the search, expected to suffice as on the way there: delete the "
+            "trajectories of this iteration so that they run again, as those of other versions of dynrefine."
+        )
+    return legs
 
 
 def _all_legs(simulation: Simulation, ends: Point, seeds: Any, lists: Any, blocks: Blocks) -> Any:

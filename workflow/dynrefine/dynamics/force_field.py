@@ -1,5 +1,6 @@
 """A potential with the neighbour lists that dynamics needs."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -45,14 +46,25 @@ class ForceField:
     grid: CellGrid | None = None
     farther: float | None = None
 
-    def with_capacity(self, capacity: int) -> "ForceField":
-        """The same force field with room for `capacity` neighbours per atom."""
-        return replace(self, capacity=capacity)
+    def with_capacity(self, capacity: int, per_cell: int = 0) -> "ForceField":
+        """The same force field with room for so many neighbours per atom and, if given, atoms per cell."""
+        grid = self.grid and replace(self.grid, capacity=per_cell or self.grid.capacity)
+        return replace(self, capacity=capacity, grid=grid)
 
-    def with_more_room(self) -> "ForceField":
-        """The same force field with lists, and cells where there are any, that hold a quarter more."""
-        grid = self.grid and replace(self.grid, capacity=_a_quarter_more(self.grid.capacity))
-        return replace(self, capacity=_a_quarter_more(self.capacity), grid=grid)
+    @property
+    def per_cell(self) -> int:
+        """Atoms in a cell of the search that fit; zero where there are no cells."""
+        return self.grid.capacity if self.grid else 0
+
+    def with_more_room(self, neighbours: int = 0, per_cell: int = 0) -> "ForceField":
+        """The same force field with longer lists, and larger cells where there are any.
+
+        Arguments:
+            neighbours: of an atom that a list has to hold, a quarter more than now at least.
+            per_cell: atoms that a cell of the search has to hold, a quarter more than now at least.
+        """
+        grid = self.grid and replace(self.grid, capacity=_more(self.grid.capacity, per_cell))
+        return replace(self, capacity=_more(self.capacity, neighbours), grid=grid)
 
     def neighbours(self, positions: jax.Array, cell: jax.Array) -> NeighbourList:
         """A fresh list for positions [N, 3] in Å."""
@@ -154,9 +166,9 @@ def require_finite(energies: jax.Array, timestep: float) -> None:
         )
 
 
-def _a_quarter_more(capacity: int) -> int:
-    """Rounded up to a multiple of 8."""
-    return 8 * (capacity * 5 // 32 + 1)
+def _more(capacity: int, needed: int) -> int:
+    """A quarter more, or what is needed; multiples of 8."""
+    return 8 * max(capacity * 5 // 32 + 1, math.ceil(needed / 8))
 
 
 def _computed_once(vectors: jax.Array) -> jax.Array:

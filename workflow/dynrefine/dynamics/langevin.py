@@ -164,7 +164,7 @@ def sample_chain(
         numbers = number * lists_per_record + jnp.arange(lists_per_record)
         last, (energies, temperatures, faults) = jax.lax.scan(run_list, point, numbers)
         recorded = last.positions, last.cell, jnp.mean(energies), jnp.mean(temperatures)
-        return last, (recorded, jax.tree.map(jnp.any, faults))
+        return last, (recorded, faults.together())
 
     def equilibrate(number: jax.Array, carry: tuple[Point, ListFaults]) -> tuple[Point, ListFaults]:
         point, faults = carry
@@ -177,4 +177,4 @@ def sample_chain(
     )
     positions, cells, energies, temperatures = recorded
     chain = Chain(positions, last.velocities, cells, energies, temperatures)
-    return chain, faults | jax.tree.map(jnp.any, new_faults)
+    return chain, faults | new_faults.together()

@@ -78,7 +78,7 @@ class ObservationTimes:
         return replace(self, count=count, kept=count)
 
     def per_list(self, rebuild_interval: int) -> int:
-        """ObservationTimes that one neighbour list serves: the largest divisor of their count within the interval.
+        """Frames that one neighbour list serves: the largest divisor of their count within the interval.
 
         Where the way back has to use the same lists, one of them also ends with the kept part.
         """
@@ -215,5 +215,6 @@ def propagate(
     lists = None
     if references is not None:
         until_kept = references[: times.kept // frames_per_list]
-        lists = RecordedLists(until_kept, jnp.asarray(field.capacity, jnp.int32))
-    return Leg(*observed, *kept, lists), jax.tree.map(jnp.any, faults)
+        room = (jnp.asarray(each, jnp.int32) for each in (field.capacity, field.per_cell))
+        lists = RecordedLists(until_kept, *room)
+    return Leg(*observed, *kept, lists), faults.together()

@@ -25,39 +25,52 @@ def rows_fit(probes: int, parameters: int) -> bool:
 
 @dataclass(frozen=True)
 class Blocks:
-    """Starting points in blocks of one length, the last of which may be shorter.
+    """Starting points in blocks, whose gradients are added up: of one each where the parameters are few.
 
-    The gradients of a block are added up: a block is a single starting point where the parameters are few.
+    Blocks have whole chains in common or none, so that errors come of groups of chains that are independent.
 
     Attributes:
         points: starting points.
-        length: of a block.
+        length: points of each chain in a block; the last blocks may have fewer.
         at_once: starting points whose gradients an accelerator has in memory together.
+        chains: that the starting points are from, which take turns.
+        width: chains in a block; the last blocks may have fewer.
     """
 
     points: int
     length: int = 1
     at_once: int = _AT_ONCE
+    chains: int = 1
+    width: int = 1
 
     @classmethod
-    def fitting(cls, points: int, parameters: int) -> "Blocks":
-        """As short as memory allows where each has a gradient of so many parameters."""
-        most = max(_FEWEST, _KEPT // parameters)
-        return cls(points, math.ceil(points / most), max(1, _AT_ONCE // parameters))
+    def fitting(cls, points: int, parameters: int, chains: int) -> "Blocks":
+        """As small as memory allows where each has a gradient of so many parameters; chains are joined last."""
+        most, chains = max(_FEWEST, _KEPT // parameters), min(chains, points)
+        width = math.ceil(chains / most)
+        length = math.ceil(math.ceil(points / chains) / max(most // chains, 1))
+        return cls(points, length, max(1, _AT_ONCE // parameters), chains, width)
 
     @property
     def count(self) -> int:
         """Of blocks."""
-        return math.ceil(self.points / self.length)
+        return int(self.numbers.max()) + 1
 
     @property
     def numbers(self) -> Int[np.ndarray, " S"]:
         """Of each starting point's block."""
-        return np.arange(self.points) // self.length
+        turns, chains = np.divmod(np.arange(self.points), self.chains)
+        return turns // self.length * self._groups + chains // self.width
 
-    def chains(self, count: int) -> Int[np.ndarray, " B"]:
-        """Number of each block's chain, or of its chains together, where so many chains take turns."""
-        return np.arange(0, self.points, self.length) % count // self.length
+    @property
+    def groups(self) -> Int[np.ndarray, " B"]:
+        """Number of the chain of each block, or of its chains together."""
+        return np.arange(self.count) % self._groups
+
+    @property
+    def _groups(self) -> int:
+        """Of chains, independent of each other."""
+        return math.ceil(self.chains / self.width)
 
     def zeros(self, like: Any) -> Any:
         """A row of zeros for each block, of a tree of arrays."""

@@ -10,10 +10,10 @@ import jax.numpy as jnp
 
 from dynrefine.dynamics.fixed_point import FixedPoint
 from dynrefine.dynamics.floating_point import FloatingPoint
-from dynrefine.dynamics.force_field import require_finite
+from dynrefine.dynamics.force_field import ForceField, require_finite
 from dynrefine.dynamics.leapfrog import Leg, Simulation, propagate
 from dynrefine.dynamics.mapping import for_each
-from dynrefine.dynamics.sufficient_lists import with_sufficient_lists
+from dynrefine.dynamics.sufficient_lists import ListFaults, with_sufficient_lists
 from dynrefine.geometry.system import Point
 
 DIRECTIONS = (1.0, -1.0)
@@ -32,14 +32,31 @@ def run_legs(simulation: Simulation, starts: Point) -> Leg:
     Raises:
         CampaignError: neighbour lists cannot follow, or the energy is not finite.
     """
+    return _sufficient_legs(simulation, starts)[1]
+
+
+def with_enough_room(simulation: Simulation, starts: Point) -> Simulation:
+    """The same with neighbour lists that suffice both ways in time from every starting point.
+
+    Raises:
+        CampaignError: as `run_legs`.
+    """
+    return replace(simulation, field=_sufficient_legs(simulation, starts)[0])
+
+
+def _sufficient_legs(simulation: Simulation, starts: Point) -> tuple[ForceField, Leg]:
+    """The legs, and the force field with the lists that sufficed."""
     times = simulation.times
     all_legs = compiled(_all_legs, times.arithmetic)
     represented = times.arithmetic.represented(starts, times.timestep)
-    legs = with_sufficient_lists(
-        lambda field: all_legs(replace(simulation, field=field), represented), simulation.field
-    )
+
+    def run(field: ForceField) -> tuple[tuple[ForceField, Leg], ListFaults]:
+        legs, faults = all_legs(replace(simulation, field=field), represented)
+        return (field, legs), faults
+
+    field, legs = with_sufficient_lists(run, simulation.field)
     require_finite(legs.energies, times.timestep)
-    return legs
+    return field, legs
 
 
 def _all_legs(simulation: Simulation, starts: Point) -> Any:

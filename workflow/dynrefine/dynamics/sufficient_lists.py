@@ -19,26 +19,34 @@ logger = logging.getLogger(__name__)
 _ATTEMPTS = 8
 
 
-@partial(jax.tree_util.register_dataclass, data_fields=["overflow", "outrun"], meta_fields=[])
+@partial(jax.tree_util.register_dataclass, data_fields=["overflow", "outrun", "needed"], meta_fields=[])
 @dataclass(frozen=True)
 class ListFaults:
-    """What went wrong with neighbour lists on the way, bool each.
+    """What went wrong with neighbour lists on the way.
 
     Attributes:
-        overflow: an atom had more neighbours than fit.
-        outrun: an atom moved by more than half the skin while a list served.
+        overflow: whether an atom had more neighbours than fit.
+        outrun: whether an atom moved by more than half the skin while a list served.
+        needed: the most that there should have been room for, `NeighbourList.needed`, int32 [..., 2].
     """
 
     overflow: jax.Array
     outrun: jax.Array
+    needed: jax.Array
 
     def __or__(self, other: "ListFaults") -> "ListFaults":
-        return ListFaults(self.overflow | other.overflow, self.outrun | other.outrun)
+        most = jnp.maximum(self.needed, other.needed)
+        return ListFaults(self.overflow | other.overflow, self.outrun | other.outrun, most)
 
     @classmethod
     def none(cls) -> "ListFaults":
         """No fault so far."""
-        return cls(jnp.asarray(False), jnp.asarray(False))
+        return cls(jnp.asarray(False), jnp.asarray(False), jnp.zeros(2, jnp.int32))
+
+    def together(self) -> "ListFaults":
+        """Those of many lists as of one."""
+        most = jnp.max(self.needed.reshape(-1, 2), axis=0)
+        return ListFaults(jnp.any(self.overflow), jnp.any(self.outrun), most)
 
 
 def list_faults(
@@ -46,7 +54,7 @@ def list_faults(
 ) -> ListFaults:
     """Faults of a list that was built at some positions and served until others [N, 3], Å."""
     farthest = jnp.max(jnp.sum((positions - built_at) ** 2, axis=-1))
-    return ListFaults(neighbours.overflow, farthest > (0.5 * skin) ** 2)
+    return ListFaults(neighbours.overflow, farthest > (0.5 * skin) ** 2, neighbours.needed)
 
 
 Result = TypeVar("Result")
@@ -58,20 +66,29 @@ def with_sufficient_lists(
     """Run dynamics; where a neighbour list did not suffice, make it longer or fresher and run again.
 
     Raises:
-        CampaignError: repeated repairs did not help, as when the atoms have flown apart.
+        CampaignError: repeated repairs did not help, as when the atoms have flown apart or crowd together.
     """
     for _ in range(_ATTEMPTS):
         result, faults = run(field)
-        if bool(jnp.any(faults.overflow)):
-            field = field.with_more_room()
+        faults = faults.together()
+        if not faults.overflow and not faults.outrun:
+            return result
+        if faults.overflow:
+            # Of atoms that flew about, where lists met them says nothing.
+            needed = (0, 0) if faults.outrun else faults.needed.tolist()
+            tried, field = field, field.with_more_room(*needed)
             logger.info("a neighbour list overflowed: running again with room for %d", field.capacity)
-        elif bool(jnp.any(faults.outrun)) and field.rebuild_interval > 1:
+        elif field.rebuild_interval > 1:
             field = replace(field, rebuild_interval=max(field.rebuild_interval // 2, 1))
             logger.info("atoms outran the skin: running again with lists of %d steps", field.rebuild_interval)
-        elif bool(jnp.any(faults.outrun)):
-            break
         else:
-            return result
+            break
+    if faults.overflow and not faults.outrun:
+        raise CampaignError(
+            f"an atom had {faults.needed[0]} neighbours within cutoff and skin, where the lists had room for "
+            f"{tried.capacity} after {_ATTEMPTS} attempts: atoms crowd together, the potential has probably "
+            "collapsed; train on more frames (labelling.geometries), or set neighbour_capacity where they should."
+        )
     raise CampaignError(
         f"atoms move so fast that neighbour lists cannot follow (skin {field.skin} Å, {field.rebuild_interval} "
         f"steps, room for {field.capacity}): the potential has probably blown up; shorten the time step, "

@@ -18,6 +18,7 @@ _UNITS_OF_FIXED_POINT = _UNITS | {
     "velocities": "2⁻³² cell/step",
     "lists/references": "2⁻¹⁶ cell",
     "lists/capacity": "1",
+    "lists/per_cell": "1",
 }
 
 
@@ -114,6 +115,8 @@ def load_trajectories(path: str | Path) -> Trajectories | None:
         return None
     arrays = {name: array for name, array in content.arrays.items() if "/" not in name}
     lists: dict[str, Any] = content.group("lists")
+    if lists:  # older files do not tell the room in cells of the search
+        lists = {"per_cell": np.zeros_like(lists["capacity"])} | lists
     return Trajectories(
         series=content.group("series"),
         at_start=content.group("at_start"),

@@ -1,7 +1,7 @@
 """Neighbour lists of large boxes: atoms are sorted into cells, and only nearby cells are searched."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import jax
@@ -11,7 +11,7 @@ import numpy as np
 from dynrefine.geometry.bit_rows import WORD, packed, places_of_bits
 from dynrefine.geometry.cell import face_distances
 from dynrefine.geometry.coordinates import to_cartesian, to_fractional
-from dynrefine.geometry.neighbours import NeighbourList, list_of_nearest_images
+from dynrefine.geometry.neighbours import NeighbourList, list_of_nearest_images, room_for
 
 _FEWEST = 4  # cells along each vector: with three, all of them are nearby
 _NEARBY = np.array(list(product((-1, 0, 1), repeat=3)))
@@ -49,8 +49,7 @@ def cell_grid(atoms: int, cell: np.ndarray, cutoff: float) -> CellGrid | None:
     counts = along_a, along_b, along_c
     if min(counts) < _FEWEST:
         return None
-    mean = atoms / math.prod(counts)
-    return CellGrid(counts, 8 * math.ceil((mean + 2.0 * math.sqrt(mean) + 2.0) / 8))
+    return CellGrid(counts, room_for(atoms / math.prod(counts)))
 
 
 def cell_list(
@@ -68,7 +67,7 @@ def cell_list(
     fractional = to_fractional(positions.T, cell)
     wrapped = fractional - jnp.floor(fractional)
     numbers = _cell_numbers(wrapped, grid)
-    members, rows, crowded = _sorted_into_cells(numbers, grid)
+    members, rows, fullest = _sorted_into_cells(numbers, grid)
     places = jnp.where(members < len(positions), wrapped[:, members], _NOWHERE)
 
     around, images = grid.nearby()
@@ -88,10 +87,13 @@ def cell_list(
 
     bits = jnp.swapaxes(packed(within), 1, 2).reshape(cells * grid.capacity, -1)[rows]
     found, filled, count = places_of_bits(bits.T, capacity)
-    overflow = crowded | jnp.any(count > capacity)
-    return list_of_nearest_images(
-        fractional, candidate_atoms[numbers[:, None], found], filled, overflow, cutoff
-    )
+    most = jnp.max(count)
+    # Atoms that blew up are nowhere: no room helps, and energies tell.
+    most, fullest = (jnp.where(jnp.isfinite(positions).all(), each, 0) for each in (most, fullest))
+    overflow = (fullest > grid.capacity) | (most > capacity)
+    neighbours = candidate_atoms[numbers[:, None], found]
+    found_list = list_of_nearest_images(fractional, neighbours, filled, overflow, cutoff)
+    return replace(found_list, needed=jnp.stack([most, fullest]))
 
 
 def _cell_numbers(wrapped: jax.Array, grid: CellGrid) -> jax.Array:
@@ -106,7 +108,7 @@ def _sorted_into_cells(numbers: jax.Array, grid: CellGrid) -> tuple[jax.Array, j
 
     Returns:
         atoms of each cell, N for its empty places, int32 [C, P]; the place of each atom among all places, int32 [N];
-        and whether a cell holds more atoms than fit.
+        and the atoms in the fullest cell, int32 [].
     """
     atoms = len(numbers)
     order = jnp.argsort(numbers)
@@ -115,4 +117,4 @@ def _sorted_into_cells(numbers: jax.Array, grid: CellGrid) -> tuple[jax.Array, j
     members = jnp.where(ranks < first[1:, None], order[jnp.minimum(ranks, atoms - 1)], atoms)
     rank = jnp.zeros_like(order).at[order].set(jnp.arange(atoms)) - first[numbers]
     rows = numbers * grid.capacity + jnp.minimum(rank, grid.capacity - 1)
-    return members.astype(jnp.int32), rows, jnp.any(jnp.diff(first) > grid.capacity)
+    return members.astype(jnp.int32), rows, jnp.max(jnp.diff(first)).astype(jnp.int32)

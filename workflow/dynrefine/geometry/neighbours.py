@@ -24,7 +24,7 @@ _SHORTENED = 1.25  # room in shorter lists, as a multiple of what a homogeneous 
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["indices", "shifts", "overflow", "nearer"],
+    data_fields=["indices", "shifts", "overflow", "nearer", "needed"],
     meta_fields=["cutoff"],
 )
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ class NeighbourList:
         overflow: whether an atom had more than K neighbours, bool [].
         cutoff: within which they were found, Å; static under jit.
         nearer: a list of those that the potential sees, where this one is longer.
+        needed: room for so many neighbours of an atom, and so many atoms in a cell of the search, would have sufficed
+            as far as could be seen, int32 [2]; none of a list that was not searched for.
     """
 
     indices: jax.Array
@@ -44,6 +46,7 @@ class NeighbourList:
     overflow: jax.Array
     cutoff: float
     nearer: "NeighbourList | None" = None
+    needed: jax.Array | None = None
 
     @property
     def filled(self) -> jax.Array:
@@ -56,7 +59,7 @@ class NeighbourList:
         return self.nearer or self
 
 
-@partial(jax.tree_util.register_dataclass, data_fields=["references", "capacity"], meta_fields=[])
+@partial(jax.tree_util.register_dataclass, data_fields=["references", "capacity", "per_cell"], meta_fields=[])
 @dataclass(frozen=True)
 class RecordedLists:
     """The neighbour lists of a trajectory, for the way back to use the same.
@@ -64,10 +67,12 @@ class RecordedLists:
     Attributes:
         references: where each was built, in units of 2⁻¹⁶ of the cell, int16 [lists, N, 3].
         capacity: neighbours per atom that fit, int32 [].
+        per_cell: atoms in a cell of the search that fit, int32 []; zero where there are no cells.
     """
 
     references: jax.Array
     capacity: jax.Array
+    per_cell: jax.Array
 
 
 def images_per_axis(cell: np.ndarray, cutoff: float) -> tuple[int, int, int]:
@@ -89,14 +94,18 @@ def images_per_axis(cell: np.ndarray, cutoff: float) -> tuple[int, int, int]:
 
 
 def expected_capacity(atoms: int, volume: float, cutoff: float) -> int:
-    """A neighbour capacity with room for the fluctuations of a liquid; multiples of 8.
+    """A neighbour capacity for a liquid.
 
     Arguments:
         atoms: atoms in the cell.
         volume: of the cell, Å³.
         cutoff: of the list, skin included, Å.
     """
-    mean = atoms / volume * 4.0 / 3.0 * math.pi * cutoff**3
+    return room_for(atoms / volume * 4.0 / 3.0 * math.pi * cutoff**3)
+
+
+def room_for(mean: float) -> int:
+    """Room for so many atoms on average that fluctuate as in a liquid; multiples of 8."""
     return 8 * math.ceil((mean + 2.0 * math.sqrt(mean) + 2.0) / 8)
 
 
@@ -137,8 +146,13 @@ def neighbour_list(
     image, indices = jnp.divmod(found, candidates.shape[1])
     indices = jnp.where(filled, indices, jnp.arange(atoms)[:, None]).astype(jnp.int32)
     shifts = _image_shifts(fractional[:, indices] - fractional[:, :, None], image, images)
+    most = jnp.max(count)
     return NeighbourList(
-        indices, jnp.where(filled, shifts, FAR).astype(jnp.int8), jnp.any(count > capacity), cutoff
+        indices,
+        jnp.where(filled, shifts, FAR).astype(jnp.int8),
+        most > capacity,
+        cutoff,
+        needed=jnp.stack([most, jnp.zeros_like(most)]),
     )
 
 
@@ -183,19 +197,26 @@ def with_nearer(
 ) -> NeighbourList:
     """The same list with another of the neighbours within a shorter cutoff (Å), for the potential."""
     nearer = _shortened(positions, cell, neighbours, cutoff)
-    return replace(neighbours, nearer=nearer, overflow=nearer.overflow)
+    return replace(neighbours, nearer=nearer, overflow=nearer.overflow, needed=nearer.needed)
 
 
 def _shorter_capacity(neighbours: NeighbourList, cutoff: float) -> int:
     """Room in a list shortened to this cutoff, Å; multiples of 8."""
-    share = (cutoff / neighbours.cutoff) ** 3
-    return 8 * math.ceil(_SHORTENED * neighbours.indices.shape[-1] * share / 8)
+    return 8 * math.ceil(_share(neighbours, cutoff) * neighbours.indices.shape[-1] / 8)
+
+
+def _share(neighbours: NeighbourList, cutoff: float) -> float:
+    """Of the room in a list that there is in one shortened to this cutoff, Å."""
+    return _SHORTENED * (cutoff / neighbours.cutoff) ** 3
 
 
 def _shortened(
     positions: jax.Array, cell: jax.Array, neighbours: NeighbourList, cutoff: float
 ) -> NeighbourList:
-    """Those entries of a list that are within a shorter cutoff (Å); overflows where an atom has more."""
+    """Those entries of a list that are within a shorter cutoff (Å); overflows where an atom has more.
+
+    What is needed is the room in the longer list.
+    """
     capacity = _shorter_capacity(neighbours, cutoff)
     x, y, z = displacements(positions, cell, neighbours)
     within = (x**2 + y**2 + z**2 < cutoff**2).T
@@ -204,11 +225,14 @@ def _shortened(
     found = jnp.minimum(found, len(within) - 1)
     indices = jnp.take_along_axis(neighbours.indices, found, axis=1)
     shifts = jnp.take_along_axis(neighbours.shifts, found[None], axis=2)
+    most = jnp.max(count)
+    in_whole = jnp.ceil(most.astype(jnp.float32) / _share(neighbours, cutoff)).astype(jnp.int32)
     return NeighbourList(
         jnp.where(filled, indices, jnp.arange(len(indices))[:, None]).astype(jnp.int32),
         jnp.where(filled, shifts, FAR).astype(jnp.int8),
-        jnp.any(count > capacity) | neighbours.overflow,
+        (most > capacity) | neighbours.overflow,
         cutoff,
+        needed=None if neighbours.needed is None else neighbours.needed.at[0].max(in_whole),
     )
 
 

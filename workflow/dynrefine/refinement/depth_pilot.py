@@ -16,13 +16,19 @@ import numpy as np
 import pandas as pd
 
 from dynrefine.dynamics.leapfrog import Simulation
+from dynrefine.dynamics.mapping import Blocks
 from dynrefine.dynamics.replicas import run_legs
 from dynrefine.dynamics.starting_points import observe_starts
 from dynrefine.errors import CampaignError
 from dynrefine.files.trajectories import Observed, join_directions
 from dynrefine.geometry.system import Point
 from dynrefine.properties.base import Observable, settled
-from dynrefine.refinement.gradient import blocks_of, observed_seeds, trajectory_gradient
+from dynrefine.refinement.gradient import (
+    fitting_blocks,
+    observed_seeds,
+    require_sound,
+    trajectory_gradient,
+)
 from dynrefine.statistics import Shares, shortened, sum_with_error
 
 logger = logging.getLogger(__name__)
@@ -55,14 +61,14 @@ class Pilot:
         return Shares.equal(len(positions), positions.dtype, np.arange(len(positions)) % self.chains)
 
     @property
-    def shares_of_rows(self) -> np.ndarray:
-        """Weight of each row of the gradient in averages [B]."""
-        return blocks_of(self.simulation, self.starts).sums(np.asarray(self.shares.weights))
+    def blocks(self) -> Blocks:
+        """Of the starting points, one for each row of the gradient."""
+        return fitting_blocks(self.simulation, self.starts, self.chains)
 
     @property
-    def chains_of_rows(self) -> np.ndarray:
-        """Number of the chain of each row [B]."""
-        return blocks_of(self.simulation, self.starts).chains(self.chains)
+    def shares_of_rows(self) -> np.ndarray:
+        """Weight of each row of the gradient in averages [B]."""
+        return self.blocks.sums(np.asarray(self.shares.weights))
 
     def simulation_to(self, depth: float) -> Simulation:
         """That of trajectories of this length, fs."""
@@ -99,13 +105,10 @@ class Pilot:
             observed, ends: from `trajectories` of this depth.
             cotangents: from `cotangents` of the longest.
         """
-        rows, distance = trajectory_gradient(
-            self.simulation_to(depth),
-            self.starts,
-            ends,
-            observed_seeds(self.observables, cotangents, self.shares.weights, observed).along,
-            self.tolerance,
-        )
+        own = self.simulation_to(depth)
+        seeds = observed_seeds(self.observables, cotangents, self.shares.weights, observed).along
+        rows, distance = trajectory_gradient(own, self.starts, ends, seeds, self.blocks)
+        require_sound(own, rows, distance, self.tolerance)
         return rows.astype(float), float(distance.max())
 
 
@@ -134,6 +137,9 @@ def measure(
         depth_fs, gradient_norm, gradient_norm_error (norm of the components' standard errors), spread (root mean
         square distance of the starting points' own gradients from their mean), signal_to_noise,
         reversal_error_angstrom, growth_rate_per_fs (of the logarithm of the spread: the Lyapunov slope), chosen.
+
+    Raises:
+        CampaignError: the shortest trajectories cannot be reversed, or the gradient has no error to compare it with.
     """
     longest = pilot.trajectories(depths[-1])
     cotangents = pilot.cotangents(longest[0])
@@ -147,10 +153,16 @@ def measure(
                 raise
             logger.info("no gradient from %g fs on: %s", depth, error)
             break
-        own_rows = shortened(scales * gradients, outlier_limit)
-        measured = statistics(own_rows, pilot.shares_of_rows, pilot.chains_of_rows)
+        own_rows = shortened(scales * gradients, pilot.shares_of_rows, outlier_limit)
+        measured = statistics(own_rows, pilot.shares_of_rows, pilot.blocks.groups)
         rows.append({"depth_fs": depth, **measured, "reversal_error_angstrom": reversal})
     table = pd.DataFrame(rows)
+    if table.signal_to_noise.isna().all():
+        raise CampaignError(
+            f"the error of the pilot's gradient is unknown or zero, from {len(pilot.starts.positions)} starting "
+            f"points of {pilot.chains} chains, expected several chains whose gradients differ: raise "
+            "ensemble.replicas, or set gradient.depth in fs."
+        )
     growth = np.gradient(np.log(table.spread), table.depth_fs) if len(table) > 1 else np.nan
     return table.assign(
         growth_rate_per_fs=growth, chosen=table.depth_fs == longest_resolved(table, threshold)
@@ -159,6 +171,8 @@ def measure(
 
 def statistics(rows: np.ndarray, shares: np.ndarray, chains: np.ndarray | None = None) -> dict[str, float]:
     """Size, error and spread of a gradient that is the sum of rows [B, P] with shares in it [B].
+
+    Signal to noise is NaN where the error is not known, as of a single chain, or zero.
 
     Arguments:
         rows, shares: of the sum.
@@ -170,7 +184,7 @@ def statistics(rows: np.ndarray, shares: np.ndarray, chains: np.ndarray | None =
         "gradient_norm": norm,
         "gradient_norm_error": error,
         "spread": float(np.linalg.norm(apart.error)) * len(rows) ** 0.5,
-        "signal_to_noise": max(norm**2 - error**2, 0.0) ** 0.5 / error,
+        "signal_to_noise": max(norm**2 - error**2, 0.0) ** 0.5 / error if error > 0.0 else np.nan,
     }
 
 

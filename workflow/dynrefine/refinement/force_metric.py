@@ -5,8 +5,9 @@ memory, A Aᵀ is made of blocks of rows, A g is a derivative of the forces alon
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -49,22 +50,28 @@ class Products:
     def along(self, change: Float[np.ndarray, " P"]) -> Float[np.ndarray, " M"]:
         """What a change of the parameters does to each projection."""
         with jax.enable_x64(True):
-            potential, data, directions = self._doubled()
-            whole = jnp.zeros(_size(potential)).at[self.refined].set(change)
-            changes = jax.jit(partial(projected_changes, potential))(data, directions, whole)
-            return np.asarray(changes).ravel()
+            whole = jnp.zeros(_size(self.potential)).at[self.refined].set(change)
+            return np.asarray(self._programs[0](*self._doubled, whole)).ravel()
 
     def pulled_back(self, amounts: Float[np.ndarray, " M"]) -> Float[np.ndarray, " P"]:
         """The sum of the rows times these amounts."""
         with jax.enable_x64(True):
-            potential, data, directions = self._doubled()
+            data, directions = self._doubled
             shares = jnp.asarray(amounts).reshape(directions.shape[:2])
             combined = jnp.einsum("fm,fmni->fni", shares, directions)
-            return np.asarray(jax.jit(partial(pulled_back, potential))(data, combined))[self.refined]
+            return np.asarray(self._programs[1](data, combined))[self.refined]
 
-    def _doubled(self) -> tuple[Model, FramesWithNeighbours, jax.Array]:
+    # A step takes tens of products: what they have in common is searched for and compiled once.
+    @cached_property
+    def _doubled(self) -> tuple[FramesWithNeighbours, jax.Array]:
         data = unlabelled(self.potential, self.frames, jnp.float64)
-        return self.potential.cast(jnp.float64), data, jnp.asarray(self.directions, jnp.float64)
+        return data, jnp.asarray(self.directions, jnp.float64)
+
+    @cached_property
+    def _programs(self) -> tuple[Callable[..., jax.Array], Callable[..., jax.Array]]:
+        """`projected_changes` and `pulled_back` of the potential."""
+        doubled = self.potential.cast(jnp.float64)
+        return jax.jit(partial(projected_changes, doubled)), jax.jit(partial(pulled_back, doubled))
 
 
 def drawn_directions(

@@ -98,8 +98,9 @@ def chunk_gradient(
         CampaignError: a reversed trajectory missed its starting point, or the gradient is not finite.
     """
     followed = starts.first(len(ends[0]))
-    some, every = (blocks_of(simulation, points) for points in (followed, starts))
-    trajectory, distance = trajectory_gradient(simulation, followed, ends, seeds.along, tolerance)
+    some, every = (fitting_blocks(simulation, points, weighing.chains) for points in (followed, starts))
+    trajectory, distance = trajectory_gradient(simulation, followed, ends, seeds.along, some)
+    require_sound(simulation, trajectory, distance, tolerance)
     if seeds.at_start:
         trajectory = trajectory + np.asarray(starting_gradient(simulation, followed, seeds.at_start, some))
     species = simulation.system.species
@@ -112,15 +113,16 @@ def chunk_gradient(
         ensemble_weights=every.sums(weights),
         coefficients=np.stack([every.sums(own) for own in weighing.by_kind(species).T], axis=1),
         mean_energy_gradient=np.asarray(mean),
-        trajectory_chains=some.chains(weighing.chains),
-        ensemble_chains=every.chains(weighing.chains),
+        trajectory_chains=some.groups,
+        ensemble_chains=every.groups,
         reversal_error=distance,
     )
 
 
-def blocks_of(simulation: Simulation, points: Point) -> Blocks:
-    """The blocks in which gradients from starting points are added up."""
-    return Blocks.fitting(len(points.positions), flat_parameters(simulation.parameters["trainable"])[0].size)
+def fitting_blocks(simulation: Simulation, points: Point, chains: int) -> Blocks:
+    """The blocks in which gradients from starting points of so many chains are added up."""
+    size = flat_parameters(simulation.parameters["trainable"])[0].size
+    return Blocks.fitting(len(points.positions), size, chains)
 
 
 def trajectory_gradient(
@@ -128,23 +130,20 @@ def trajectory_gradient(
     starts: Point,
     ends: tuple[Any, ...],
     seeds: Mapping[str, Float[Array, "F frames ..."]],
-    tolerance: float,
+    blocks: Blocks,
 ) -> tuple[Float[np.ndarray, "B P"], Float[np.ndarray, " F"]]:
     """The gradient through trajectories, zero where nothing is observed along them.
 
     Arguments:
-        simulation, ends, tolerance: as for `chunk_gradient`.
+        simulation, ends: as for `chunk_gradient`.
         starts: F starting points.
         seeds: dL/d(series) joined in time, by name.
+        blocks: of the starting points, from `fitting_blocks`.
 
     Returns:
         rows that add up to it, one for each block of starting points, and the distance of each reversed trajectory
         from its start, Å.
-
-    Raises:
-        CampaignError: a reversed trajectory missed its starting point, or the gradient is not finite.
     """
-    blocks = blocks_of(simulation, starts)
     split = {name: split_directions(seed) for name, seed in seeds.items()}
     if not split:
         rows = blocks.zeros(flat_parameters(simulation.parameters["trainable"])[0])
@@ -152,18 +151,34 @@ def trajectory_gradient(
     positions, velocities, *lists = ends
     ends_in_cells = Point(positions, velocities, starts.cell)
     legs = walk_legs_back(simulation, ends_in_cells, split, lists[0] if lists else None, blocks)
-    times = simulation.times
-    distance = times.arithmetic.distances(legs.positions, starts)
-    if times.reversal == "exact":
+    rows = np.asarray(jax.vmap(lambda tree: flat_parameters(tree)[0])(legs.gradient))
+    return rows, simulation.times.arithmetic.distances(legs.positions, starts)
+
+
+def require_sound(
+    simulation: Simulation,
+    rows: Float[np.ndarray, "B P"],
+    distance: Float[np.ndarray, " F"],
+    tolerance: float,
+) -> None:
+    """Make sure that a gradient can be trusted.
+
+    Arguments:
+        simulation: of the trajectories.
+        rows, distance: from `trajectory_gradient`.
+        tolerance: of the reversal, Å.
+
+    Raises:
+        CampaignError: a reversed trajectory missed its starting point, or the gradient is not finite.
+    """
+    if simulation.times.reversal == "exact":
         _require_exact_reversal(distance)
     else:
         _require_reversal(distance, tolerance)
-    rows = np.asarray(jax.vmap(lambda tree: flat_parameters(tree)[0])(legs.gradient))
     if not np.isfinite(rows).all():
         raise CampaignError(
             "the adjoint gradient is not finite: chaos has overwhelmed the trajectories; lower gradient.depth."
         )
-    return rows, distance
 
 
 def _kinds(species: Int[Array, " N"]) -> Float[np.ndarray, "K N"]:
@@ -187,7 +202,7 @@ def energy_gradients(
         CampaignError: they have, and the potential is no sum over atoms.
     """
     size = flat_parameters(parameters["trainable"])[0]
-    blocks = Blocks.fitting(len(points.positions), size.size)
+    blocks = Blocks.fitting(len(points.positions), size.size, weighing.chains)
     add, kinds = _add_energy_gradient, np.ones((1, len(species)))
     if weighing.of_atoms:
         _require_atomic_energies(field)

@@ -16,7 +16,7 @@ import numpy as np
 
 from dynrefine.dynamics.leapfrog import Simulation, propagate
 from dynrefine.dynamics.mapping import for_each
-from dynrefine.dynamics.replicas import both_ways, run_legs
+from dynrefine.dynamics.replicas import both_ways, run_legs, with_enough_room
 from dynrefine.dynamics.starting_points import observe_starts
 from dynrefine.files.models import flat_parameters
 from dynrefine.files.trajectories import Observed, join_directions
@@ -47,6 +47,11 @@ class CheckedLosses:
         """The trainable parameters [P]."""
         return flat_parameters(self.simulation.parameters["trainable"])[0]
 
+    def with_enough_room(self) -> "CheckedLosses":
+        """The same with neighbour lists that suffice: what is differentiated as it stands cannot repair its own."""
+        field = with_enough_room(_floating(self.simulation), self.starts).field
+        return replace(self, simulation=replace(self.simulation, field=field))
+
     def moved_to(self, vector: jax.Array) -> Simulation:
         """The simulation with the trainable parameters of a vector [P]."""
         parameters = self.simulation.parameters
@@ -56,8 +61,7 @@ class CheckedLosses:
     def statistics(self, vector: jax.Array) -> dict[str, jax.Array]:
         """c_s(θ) of every starting point, differentiable by backpropagation step by step in floating point."""
         moved = self.moved_to(vector)
-        floating = replace(moved, times=replace(moved.times, reversal="floating"))
-        leg = partial(propagate, floating, rematerialise=True)
+        leg = partial(propagate, _floating(moved), rematerialise=True)
         legs, _ = for_each(both_ways(leg))(self.starts)
         along = {name: join_directions(array) for name, array in legs.series.items()}
 
@@ -129,6 +133,7 @@ class CheckedLosses:
 
 def backpropagated(losses: CheckedLosses) -> np.ndarray:
     """dL/dθ by backpropagation [K, P]."""
+    losses = losses.with_enough_room()
     of_one = jax.jit(jax.grad(lambda vector, chosen: jnp.vdot(chosen, losses(vector))))
     chosen = np.eye(len(losses.observables), dtype=losses.vector.dtype)
     return np.stack([of_one(losses.vector, each) for each in chosen])
@@ -186,7 +191,7 @@ def compare_with_finite_differences(
         count: parameters of each loss, chosen at random among the tenth with its largest derivatives.
         seed: of the choice.
     """
-    values, rows = jax.jit(losses), []
+    values, rows = jax.jit(losses.with_enough_room()), []
     for number, (name, gradient) in enumerate(zip(losses.observables, adjoint, strict=True)):
         for parameter, direction in _directions(gradient, count, seed).items():
             shift = displacement * direction
@@ -205,6 +210,11 @@ def compare_with_finite_differences(
                 }
             )
     return rows
+
+
+def _floating(simulation: Simulation) -> Simulation:
+    """The same in floating point."""
+    return replace(simulation, times=replace(simulation.times, reversal="floating"))
 
 
 def _directions(gradient: np.ndarray, count: int, seed: int) -> dict[str, np.ndarray]:

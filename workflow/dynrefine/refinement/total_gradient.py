@@ -37,10 +37,15 @@ class Gradient:
         """The sum of the trajectory and the ensemble part; at an optimum they cancel, and neither is small."""
         return Estimate.sum([self.trajectory, self.ensemble])
 
+    @property
+    def share(self) -> float:
+        """What noise leaves of a step: the resolved share of the uncertain parts, all where no error is known."""
+        resolved = self.uncertain.resolved
+        return 1.0 if np.isnan(resolved) else resolved
+
     def total(self, shrink: bool) -> np.ndarray:
-        """Sum of all parts [P]; with `shrink`, the uncertain ones times the James-Stein factor of their sum."""
-        uncertain = self.uncertain
-        return self.anchor + uncertain.value * (uncertain.resolved if shrink else 1.0)
+        """Sum of all parts [P]; with `shrink`, the uncertain ones times `share`."""
+        return self.anchor + self.uncertain.value * (self.share if shrink else 1.0)
 
 
 def gather_gradient(
@@ -55,14 +60,15 @@ def gather_gradient(
         states: for each state its chunks, whose rows add up to the gradient.
         anchor: weighted gradient of the anchor [P].
         scales: units in which the parameters are counted [P].
-        outlier_limit: length to which rows of the trajectory part are shortened, in medians of their lengths.
+        outlier_limit: length to which the gradients of trajectories are shortened before they are weighted, in
+            medians of their lengths.
     """
     trajectories, ensembles = [], []
     for chunks in states:
         rows = scales * np.concatenate([chunk.trajectory for chunk in chunks]).astype(float)
         followed = np.concatenate([chunk.trajectory_weights for chunk in chunks])
         chains = numbered_through([chunk.trajectory_chains for chunk in chunks])
-        rows = shortened(rows, outlier_limit)
+        rows = shortened(rows, followed, outlier_limit)
         trajectories.append(sum_with_error(rows, followed / followed.sum(), chains))
         shares = np.concatenate([chunk.ensemble_weights for chunk in chunks])
         coefficients = np.concatenate([chunk.coefficients for chunk in chunks])

@@ -70,8 +70,13 @@ def step(
     everything, restore = flat_parameters(potential.parameters["trainable"])
     refined = np.flatnonzero(gradient.scales)
     vector = everything[refined]
+    if settings.shrink_noise and np.isnan(gradient.uncertain.resolved):
+        logger.warning(
+            "the gradient is of a single chain and its error unknown, so that noise shrinks no step: raise "
+            "ensemble.replicas or gradient.replicas"
+        )
     if ruler is not None and natural and settings.shrink_noise:
-        ruler = replace(ruler, share=gradient.uncertain.resolved)
+        ruler = replace(ruler, share=gradient.share)
         if ruler.share == 0.0:
             logger.warning(
                 "the gradient does not stand out of its noise and no step is taken: raise ensemble.replicas"

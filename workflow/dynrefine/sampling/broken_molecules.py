@@ -9,11 +9,13 @@ from jaxtyping import Bool, Float
 from dynrefine.datasets.isotopes import element_of
 from dynrefine.datasets.pairs import from_nearest
 from dynrefine.files.ensembles import Ensemble
-from dynrefine.statistics import standard_error
+from dynrefine.statistics import numbered_through, sum_with_error
 
 
 def share_of_broken(ensembles: Sequence[Ensemble], symbols: Sequence[str]) -> tuple[float, float] | None:
     """The starting points in which molecules are broken, %, and its standard error; none where no hydrogen is held.
+
+    A molecule that is broken stays so for many starting points of its chain: chains alone are independent.
 
     Arguments:
         ensembles: chunks of a state.
@@ -26,7 +28,10 @@ def share_of_broken(ensembles: Sequence[Ensemble], symbols: Sequence[str]) -> tu
         np.concatenate([getattr(each, name) for each in ensembles]) for name in ("positions", "cells")
     )
     broken = with_broken_molecules(atoms, positions, cells)
-    return 100.0 * float(broken.mean()), 100.0 * float(standard_error(broken))
+    weights = np.full(len(broken), 1.0 / len(broken))
+    chains = numbered_through([each.chains for each in ensembles])
+    share = sum_with_error((weights * broken)[:, None], weights, chains)
+    return 100.0 * float(share.value[0]), 100.0 * float(share.error[0])
 
 
 def with_broken_molecules(

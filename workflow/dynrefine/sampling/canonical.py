@@ -40,7 +40,8 @@ def sample_ensemble(
         barostat: that holds the pressure; none at constant volume.
 
     Raises:
-        CampaignError: the dynamics blew up, the temperature is not that of the thermostat, or a cell shrank too far.
+        CampaignError: there are fewer records than starting points, the dynamics blew up, the temperature is not that
+            of the thermostat, or a cell shrank too far.
     """
     dtype, sampling, kelvin = potential.dtype, settings.ensemble, settings.state.temperature
     elements = settings.elements
@@ -63,6 +64,7 @@ def sample_ensemble(
         sampled,
         barostat,
     )
+    _require_records(dynamics, samples)
     begun = Point(*(jnp.asarray(each, dtype) for each in (starts.positions, velocities, starts.cells)))
     chains = sample_chains(dynamics, equilibration, begun, noise_key)
     _require_temperature(np.asarray(chains.temperatures), kelvin)
@@ -127,6 +129,15 @@ def sample_chains(
     chains = with_sufficient_lists(run, dynamics.field)
     require_finite(chains.energies, dynamics.thermostat.timestep)
     return chains
+
+
+def _require_records(dynamics: LangevinDynamics, samples: int) -> None:
+    if dynamics.records < samples:
+        raise CampaignError(
+            f"{samples} starting points were asked of a chain of {dynamics.records} records, one in "
+            f"{dynamics.interval:g} fs, expected no more of them than records: raise ensemble.decorrelation, or "
+            "lower ensemble.rebuild_interval or ensemble.timestep."
+        )
 
 
 def _require_temperature(temperatures: np.ndarray, kelvin: float) -> None:
