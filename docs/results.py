@@ -120,8 +120,8 @@ def _spectra(campaign: Config, by_stage: Mapping[str, Path], own: Path) -> None:
             name, settings = longest
             drawn = next((each for each in fitted if isinstance(each, kind)), settings)
             reference = "synthetic" if settings.synthetic else "measured"
-            bands = [band.range for band in drawn.compared_bands]
-            save_figure(own / file, spectrum_figure(_by_stage(name, by_stage), bands, reference))
+            curves = _by_stage(name, by_stage)
+            save_figure(own / file, spectrum_figure(curves, drawn.drawn_ranges, reference))
 
 
 def _bands(campaign: Config, by_stage: Mapping[str, Path], properties: pd.DataFrame) -> pd.DataFrame | None:

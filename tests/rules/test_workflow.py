@@ -135,7 +135,9 @@ def test_what_judges_a_refined_surface_tells_its_errors_again_where_they_are_com
     configuration = stand_in.configure("given.yaml", dipole=own, optimiser={"surfaces": {"dipole": {}}})
     judged = "results/toy/validation/initial/properties.csv"
     stand_in.run(judged, configuration=configuration)
-    edit(stand_in, "dynrefine/training/dipole.py", "(predicted - labelled) ** 2", "(labelled - predicted) ** 2")
+    edit(
+        stand_in, "dynrefine/training/dipole.py", "(predicted - labelled) ** 2", "(labelled - predicted) ** 2"
+    )
     assert stand_in.planned(judged, configuration=configuration) == {"validate": 1}
 
 

@@ -54,7 +54,10 @@ def list_faults(
 ) -> ListFaults:
     """Faults of a list that was built at some positions and served until others [N, 3], Å."""
     farthest = jnp.max(jnp.sum((positions - built_at) ** 2, axis=-1))
-    return ListFaults(neighbours.overflow, farthest > (0.5 * skin) ** 2, neighbours.needed)
+    outrun, unknown = farthest > (0.5 * skin) ** 2, jnp.zeros(2, jnp.int32)
+    return ListFaults(
+        neighbours.overflow, outrun, unknown if neighbours.needed is None else neighbours.needed
+    )
 
 
 Result = TypeVar("Result")
