@@ -14,6 +14,7 @@ from dynrefine.config.properties.thermodynamics import PressureSettings
 from dynrefine.config.properties.transport import DiffusionSettings
 from dynrefine.config.steps import EvaluateObjective
 from dynrefine.files.trajectories import Trajectories
+from dynrefine.properties.finite_size import finite_size_correction
 from dynrefine.refinement import gathering
 from dynrefine.refinement.gathering import evaluate_objective, observables_of
 
@@ -125,8 +126,7 @@ def expected_from(chunks, label, change=0.0, energies=0.0):
     correlations, virials = statistics_of(chunks, label)
     correlation = factors[BEGUN] @ correlations / factors[BEGUN].sum()
     integral = INTERVAL * (np.sum(correlation) - 0.5 * (correlation[0] + correlation[-1]))
-    edge = volume ** (1 / 3) * 1e-10
-    correction = 1e9 * 2.837297 * 1.380649e-23 * kelvin / (6 * np.pi * 1e-3 * VISCOSITIES[label] * edge)
+    correction = finite_size_correction(kelvin, VISCOSITIES[label], CELLS[label])
     ideal = len(SPECIES[label]) * 1.380649e-23 * kelvin / (volume * 1e-30) / 1e5
     predictions = {
         "diffusion": 1e4 / 3 * integral + correction,

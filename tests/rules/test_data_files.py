@@ -84,7 +84,8 @@ def test_states_of_small_densities_have_names_that_rules_know(tmp_path):
     """Two states at one temperature are told apart by their densities."""
     campaign = copy_workflow(tmp_path, "argon")
     states = [{"temperature": 94.4, "density": density, "atoms": 64} for density in (1e-5, 1.374)]
-    campaign.configure("argon.yaml", states=states)
+    fitted = {"diffusion": {"element": "Ar", "target": 2.36, "window": 80}}
+    campaign.configure("argon.yaml", states=states, objective={"observables": fitted})
     assert campaign.planned("results/argon/refinement/000/94K_1e-05/ensemble_00.npz")["sample_ensemble"] == 1
 
 

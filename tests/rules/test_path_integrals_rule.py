@@ -19,6 +19,7 @@ BEADS, RUNS, RECORDS = 3, 2, 10
 SETTINGS = {"beads": BEADS, "runs": RUNS, "timestep": 0.25, "sampling_interval": 0.5}
 QUANTUM = {"path_integrals": {**SETTINGS, "equilibration": 0.005, "length": 0.5e-3 * RECORDS}}
 JOBS = {"sample_path_integrals": RUNS, "judge_path_integrals": 1, "write_report": 1}
+STRUCTURE = {"rdf": {"pair": ["O", "O"]}}
 THERMAL = 300.0 * BOLTZMANN
 
 
@@ -26,7 +27,7 @@ def test_path_integrals_run_at_the_states_that_are_named(toy):
     """Of two states of the validation, one."""
     two = {"states": [{"temperature": kelvin, "density": 0.997} for kelvin in (300, 280)]}
     named = {"path_integrals": {**QUANTUM["path_integrals"], "states": ["300K"]}}
-    configuration = toy.configure("quantum.yaml", validation=two | named)
+    configuration = toy.configure("quantum.yaml", validation=two | named | {"properties": STRUCTURE})
     target = "results/toy/path_integrals/refined/properties.csv"
     assert toy.planned(target, configuration=configuration) == {
         "sample_path_integrals": RUNS,

@@ -126,7 +126,7 @@ def _einstein(velocities: np.ndarray, lags: int, interval: float) -> float:
 def radial_distribution(
     ensembles: Sequence[Ensemble], pair: tuple[int, int], settings: Mapping[str, Any]
 ) -> np.ndarray:
-    """g(r) of each chain in cubic cells, every image counted [R, B].
+    """g(r) of each chain in cubic cells, every image of other atoms counted [R, B].
 
     Arguments:
         ensembles: the chunks of a state.
@@ -143,10 +143,22 @@ def radial_distribution(
             for x in chain:
                 vectors = x[second][None] - x[first][:, None]
                 vectors -= np.round(vectors @ np.linalg.inv(cell)) @ cell
+                others = vectors[np.any(vectors != 0.0, axis=-1)]
                 for image in product((-1, 0, 1), repeat=3):
-                    distance = np.linalg.norm(vectors + np.array(image) @ cell, axis=-1)
-                    count += np.histogram(distance[distance > 0.0], edges)[0]
+                    distance = np.linalg.norm(others + np.array(image) @ cell, axis=-1)
+                    count += np.histogram(distance, edges)[0]
             counts.append(count / len(chain))
-    pairs = first.sum() * second.sum() - np.sum(first & second)
     shells = 4.0 / 3.0 * np.pi * np.diff(edges**3)
-    return np.array(counts) * np.linalg.det(cell) / (pairs * shells)
+    return np.array(counts) * np.linalg.det(cell) / (first.sum() * second.sum() * shells)
+
+
+def first_maximum(ensembles: Sequence[Ensemble], pair: tuple[int, int], settings: Mapping[str, Any]) -> float:
+    """The highest mean of g(r) over a shell as wide as a bin, in steps of 0.01 Å.
+
+    Arguments:
+        ensembles, pair, settings: as for `radial_distribution`.
+    """
+    fine = radial_distribution(ensembles, pair, {**settings, "bin": 0.01}).mean(axis=0)
+    edges, width = 0.01 * np.arange(len(fine) + 1), round(settings["bin"] / 0.01)
+    found = np.concatenate([[0.0], np.cumsum(fine * np.diff(edges**3))])
+    return float(np.max((found[width:] - found[:-width]) / (edges[width:] ** 3 - edges[:-width] ** 3)))

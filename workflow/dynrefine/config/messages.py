@@ -2,11 +2,10 @@
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from dynrefine.config.keys import Key, all_keys, as_keys
 from dynrefine.config.surfaces import OUTSIDE
@@ -37,6 +36,7 @@ _EXPECTED = {
 
 
 Location = tuple[str | int, ...]
+Problem = Mapping[str, Any]  # as pydantic tells it
 
 # What pydantic has in a location where the name of an entry is wrong, and for each alternative of what a key may be.
 _NAME = "[key]"
@@ -53,7 +53,7 @@ _RENAMED: dict[Location, str] = {
 
 def sentences(error: ValidationError) -> Iterator[str]:
     """One sentence for each key with a problem: the value found, what was expected, the remedy."""
-    found: dict[Location, list[ErrorDetails]] = {}
+    found: dict[Location, list[Problem]] = {}
     for problem in error.errors():
         location = tuple(part for part in problem["loc"] if not _ALTERNATIVE.fullmatch(str(part)))
         found.setdefault(location, []).append(problem)
@@ -69,7 +69,7 @@ def key_path(location: Location) -> str:
     return path.removeprefix(".")
 
 
-def _sentence(location: Location, problems: list[ErrorDetails]) -> str:
+def _sentence(location: Location, problems: list[Problem]) -> str:
     """What is said of a key: several problems are those of what it may be."""
     kind, value = problems[0]["type"], problems[0]["input"]
     expected = " or ".join(dict.fromkeys(map(_expected, problems)))
@@ -86,7 +86,7 @@ def _sentence(location: Location, problems: list[ErrorDetails]) -> str:
     return f"{path} is {_shown(value)}, expected {expected}{meaning}: correct it."
 
 
-def _expected(problem: ErrorDetails) -> str:
+def _expected(problem: Problem) -> str:
     kind, context = problem["type"], problem.get("ctx", {})
     if kind == "union_tag_invalid":
         return context["expected_tags"].replace(", ", " or ").replace(f"'{OUTSIDE}'", OUTSIDE)

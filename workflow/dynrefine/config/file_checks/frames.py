@@ -55,7 +55,8 @@ def oversized_cutoffs(config: Config, first: Sequence[Atoms]) -> Iterator[str]:
     """A sentence for each distance or wave that is too long for the cell of a state.
 
     Sampling begins with the commonest composition of all frames, which first frames do not tell: what suits the
-    smallest of their cells, each at the density of the state, suits that of the others too.
+    smallest of their cells, each at the density of the state, suits that of the others too. Geometries to label, which
+    may be few and small, count where there are no other files.
 
     Arguments:
         config: the campaign.
@@ -110,8 +111,9 @@ def _heights(config: Config, state: State, first: Sequence[Atoms]) -> list[float
     if state.atoms is not None:
         return [cubic_edge(state.atoms * config.mean_mass(), state.density)]
     masses = {element.symbol: element.mass for element in config.elements}
+    files = {file.path for file in config.dataset.files} if config.dataset else set()
     found = []
-    for frame in first:
+    for frame in (each for each in first if not files or each.info["path"] in files):
         symbols = _symbols(frame, masses)
         if symbols and frame.cell.rank == 3:
             mass = sum(masses[symbol] for symbol in symbols)

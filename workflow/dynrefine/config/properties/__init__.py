@@ -14,7 +14,6 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
-from pydantic_core import InitErrorDetails
 
 from dynrefine.config.base import Section
 from dynrefine.config.properties.base import PropertySettings
@@ -131,9 +130,12 @@ def _settings_of(name: str, section: Any) -> type[PropertySettings]:
         return PROPERTIES[kind]
     if "." not in str(kind):
         expected = f"one of {', '.join(PROPERTIES)} or the dotted name of a module outside the library"
-        problem = InitErrorDetails(
-            type="literal_error", loc=(name, "kind"), input=kind, ctx={"expected": expected}
-        )
+        problem: Any = {
+            "type": "literal_error",
+            "loc": (name, "kind"),
+            "input": kind,
+            "ctx": {"expected": expected},
+        }
         raise ValidationError.from_exception_data("Observables", [problem])
     return settings_class("properties", kind)
 
