@@ -55,8 +55,8 @@ def oversized_cutoffs(config: Config, first: Sequence[Atoms]) -> Iterator[str]:
     """A sentence for each distance or wave that is too long for the cell of a state.
 
     Sampling begins with the commonest composition of all frames, which first frames do not tell: what suits the
-    smallest of their cells, each at the density of the state, suits that of the others too. Geometries to label, which
-    may be few and small, count where there are no other files.
+    smallest of their cells, each at the density of the state, suits that of the others too. Geometries to label may
+    be few and small: they count where there are no other files.
 
     Arguments:
         config: the campaign.
