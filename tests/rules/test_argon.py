@@ -643,7 +643,14 @@ def test_the_report_has_the_comparisons_of_the_gradient_but_no_training(results)
         "history": results / "refinement/001/history.csv",
         "objectives": [results / f"refinement/{part}/objective.npz" for part in ITERATIONS],
     }
-    of_surfaces = ("surface_learning_curves", "surface_errors", "surface_parities", "frames", "summary")
+    of_surfaces = (
+        "surface_learning_curves",
+        "surface_errors",
+        "surface_parities",
+        "frames",
+        "own_frames",
+        "summary",
+    )
     not_asked_for = (
         "horizon",
         "covariance",
