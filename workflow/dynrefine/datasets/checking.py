@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from ase import Atoms
 
-from dynrefine.datasets.conventions import LOCAL_DIPOLE, Conventions
+from dynrefine.datasets.conventions import LOCAL_DIPOLE, Conventions, is_periodic_box
 from dynrefine.datasets.isotopes import require_elements
 from dynrefine.datasets.judging import unit_faults
 from dynrefine.datasets.limits import limits_of, measured, require_few_dropped
@@ -93,7 +93,7 @@ def _require_sound(frame: Atoms, name: str, needed: Sequence[str]) -> None:
     broken = [label for label, value in numbers.items() if not np.all(np.isfinite(value))]
     if broken:
         raise CampaignError(f"{name} has {broken[0]} that are not finite: label it again or remove it.")
-    if not frame.pbc.all() or frame.cell.rank < 3 or frame.get_volume() < 1e-3:
+    if not is_periodic_box(frame):
         raise CampaignError(
             f"{name} has the cell {frame.cell.array.tolist()} with periodicity {frame.pbc.tolist()}: "
             "expected three periodic directions and a volume; complete the cell or remove the frame."

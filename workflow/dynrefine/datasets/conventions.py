@@ -248,8 +248,13 @@ def _converted(
     return labels
 
 
+def is_periodic_box(frame: Atoms) -> bool:
+    """Whether it is periodic in three directions and has a volume."""
+    return bool(frame.pbc.all()) and frame.cell.rank == 3 and frame.get_volume() >= 1e-3
+
+
 def _require_cell(frame: Atoms, label: str, name: str) -> None:
-    if not frame.pbc.all() or frame.cell.rank < 3 or frame.get_volume() < 1e-3:
+    if not is_periodic_box(frame):
         raise CampaignError(
             f"{name} has a {label} in a cell without volume, periodic {frame.pbc.tolist()}: expected three "
             f"periodic directions and a volume; complete the cell or leave the {label} out."

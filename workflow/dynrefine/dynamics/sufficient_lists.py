@@ -54,10 +54,8 @@ def list_faults(
 ) -> ListFaults:
     """Faults of a list that was built at some positions and served until others [N, 3], Å."""
     farthest = jnp.max(jnp.sum((positions - built_at) ** 2, axis=-1))
-    outrun, unknown = farthest > (0.5 * skin) ** 2, jnp.zeros(2, jnp.int32)
-    return ListFaults(
-        neighbours.overflow, outrun, unknown if neighbours.needed is None else neighbours.needed
-    )
+    assert neighbours.needed is not None  # lists of dynamics are searched for
+    return ListFaults(neighbours.overflow, farthest > (0.5 * skin) ** 2, neighbours.needed)
 
 
 Result = TypeVar("Result")

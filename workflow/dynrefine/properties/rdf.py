@@ -62,15 +62,15 @@ class RadialDistribution:
         bins = min(round(settings.longest / settings.bin), BINS // fine)
         abscissa = settings.bin * (np.arange(bins) + 0.5)
         finely, errors = measured_at(FINEST_BIN * (np.arange(bins * fine) + 0.5), measured)
-        shells = shell_means(finely, fine)
-        target, error = shells[::fine], shell_means(errors, fine)[::fine]
+        shells, errors = shell_means(finely, fine), shell_means(errors, fine)
+        target, error = shells[::fine], errors[::fine]
         counted = within(FINEST_BIN * (np.arange(len(shells)) + 0.5 * fine), settings.ends)
         highest = np.nan, np.nan
         if settings.synthetic and measured is not None:  # the teacher's are means over these bins already
             target, error = measured[:, 1], measured[:, 2]
         elif measured is not None:
             counted &= np.isfinite(shells)
-            highest = _highest(shells, shell_means(errors, fine), counted)
+            highest = _highest(shells, errors, counted)
         kinds = sorted(conditions.elements.index(symbol) for symbol in settings.pair)
         return cls(
             abscissa,

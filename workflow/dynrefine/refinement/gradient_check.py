@@ -7,13 +7,14 @@ exactly what the campaign calls the gradient. All observables are seen along the
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dynrefine.dynamics.force_field import ForceField
 from dynrefine.dynamics.leapfrog import Simulation, propagate
 from dynrefine.dynamics.mapping import for_each
 from dynrefine.dynamics.replicas import both_ways, run_legs, with_enough_room
@@ -49,8 +50,12 @@ class CheckedLosses:
 
     def with_enough_room(self) -> "CheckedLosses":
         """The same with neighbour lists that suffice: what is differentiated as it stands cannot repair its own."""
-        field = with_enough_room(_floating(self.simulation), self.starts).field
-        return replace(self, simulation=replace(self.simulation, field=field))
+        return replace(self, simulation=replace(self.simulation, field=self._sufficient))
+
+    @cached_property
+    def _sufficient(self) -> ForceField:
+        """Found once for all references: it takes a run of all trajectories."""
+        return with_enough_room(_floating(self.simulation), self.starts).field
 
     def moved_to(self, vector: jax.Array) -> Simulation:
         """The simulation with the trainable parameters of a vector [P]."""

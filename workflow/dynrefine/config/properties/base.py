@@ -70,9 +70,7 @@ class PropertySettings(Section):
     at_start: ClassVar[tuple[str, ...]] = ()
     surfaces: ClassVar[tuple[str, ...]] = ()
     by_state: ClassVar[dict[str, str]] = {"weights": "weight"}  # settings that states may have of their own
-    at_one_temperature: ClassVar[tuple[str, ...]] = (
-        "target",
-    )  # settings that another temperature has otherwise
+    at_one_temperature: ClassVar[tuple[str, ...]] = ("target",)  # those of them that temperatures differ in
     of_charges: ClassVar[bool] = False  # whether it depends on formal charges, which add up to zero
     of_positions: ClassVar[bool] = False  # whether it is a mean over positions and cells, as beads have them
 

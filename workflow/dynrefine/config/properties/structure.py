@@ -22,20 +22,9 @@ FINEST_BIN, FARTHEST = 0.01, 15.0  # Å: how the distances of pairs are counted
 
 # words in the name of an abscissa that tell another unit than Å
 _NO_ANGSTROMS = ("nm", "bohr", "pm", "au")
-_NO_INVERSE_ANGSTROMS = (
-    "nm",
-    "1/nm",
-    "nm^-1",
-    "nm-1",
-    "nm⁻¹",
-    "1/bohr",
-    "bohr",
-    "deg",
-    "degrees",
-    "2theta",
-    "theta",
-    "au",
-)
+# and another one than 1/Å
+_NO_INVERSE_ANGSTROMS = ("nm", "1/nm", "nm^-1", "nm-1", "nm⁻¹", "1/bohr", "bohr", "au")
+_ANGLES = ("deg", "degrees", "2theta", "theta")
 
 
 class Distances(JudgingCurve):
@@ -185,7 +174,7 @@ class StructureFactorSettings(Scattering, JudgingCurve):
 
     def unsuitable_target(self, measured: Measurement) -> Iterator[str]:
         """An abscissa in another unit than 1/Å, and a range that was not measured."""
-        yield from another_unit(measured, "momentum transfers in 1/Å", _NO_INVERSE_ANGSTROMS)
+        yield from another_unit(measured, "momentum transfers in 1/Å", _NO_INVERSE_ANGSTROMS + _ANGLES)
         yield from beyond_measured(measured, self.range, "1/Å")
 
     @classmethod

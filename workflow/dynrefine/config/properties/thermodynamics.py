@@ -7,21 +7,10 @@ from pydantic import Field
 
 from dynrefine.config.base import PositiveFloat, sentence
 from dynrefine.config.properties.base import JudgingNumber, Place
+from dynrefine.datasets.isotopes import element_of
 
-_MOLECULAR = (
-    "H",
-    "D",
-    "T",
-    "N",
-    "O",
-    "F",
-    "P",
-    "S",
-    "Cl",
-    "Se",
-    "Br",
-    "I",
-)  # elements whose vapour is of molecules
+# elements whose vapour is of molecules
+_MOLECULAR = ("H", "N", "O", "F", "P", "S", "Cl", "Se", "Br", "I")
 
 
 class PressureSettings(JudgingNumber):
@@ -153,7 +142,7 @@ class VaporisationEnthalpySettings(ScaledNumber):
         """Molecules, whose vapour has energies of its own."""
         yield from super().unsuitable(place)
         symbols = [element.symbol for element in place.config.elements]
-        if len(symbols) > 1 or any(symbol in _MOLECULAR for symbol in symbols):
+        if len(symbols) > 1 or any(element_of(symbol) in _MOLECULAR for symbol in symbols):
             yield sentence(
                 f"{place.key} is given where elements lists {', '.join(symbols)}",
                 "one element whose vapour is of single atoms, as a noble gas has it",
