@@ -88,7 +88,7 @@ def trajectory_rows(campaign: Config, folder: Path) -> tuple[np.ndarray, np.ndar
     (chunks,) = gradients_of_chunks(folder.parents[1])[folder]
     rows = np.concatenate([chunk.trajectory for chunk in chunks]).astype(float)
     weights = np.concatenate([chunk.trajectory_weights for chunk in chunks])
-    return shortened(rows, campaign.optimiser.outlier_limit), weights / weights.sum()
+    return shortened(rows, weights, campaign.optimiser.outlier_limit), weights / weights.sum()
 
 
 def measured(campaign: Config, iteration: int, radii: Sequence[float | None]) -> pd.DataFrame:

@@ -105,6 +105,17 @@ def test_each_script_is_of_a_rule_with_an_environment_and_runs_the_step_of_its_n
         assert f'run_step("{script.stem}", snakemake)' in script.read_text(encoding="utf-8")
 
 
+def test_rules_whose_steps_keep_to_limits_have_them_among_their_resources():
+    limited = {"run_trajectories"}
+    for path in (ROOT / "workflow/dynrefine/steps").glob("*.py"):
+        limited |= {path.stem} if "reversal_tolerance" in path.read_text(encoding="utf-8") else set()
+    rules = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "workflow/rules").glob("*.smk"))
+    with_limits = [
+        rule for rule in re.split(r"^(?:use )?rule ", rules, flags=re.MULTILINE) if "limits=LIMITS" in rule
+    ]
+    assert {re.match(r"\w+", rule)[0] for rule in with_limits} == limited >= {"adjoint_gradient"}
+
+
 @pytest.mark.parametrize("environment", scripts_by_environment())
 def test_scripts_import_what_their_environment_has(environment):
     allowed = " ".join(sorted(packages_of(environment) | {"dynrefine"}))

@@ -4,8 +4,13 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 from dynrefine.campaign.logs import QUIET_VARIABLE
+from dynrefine.config import load_config
+from dynrefine.config.steps import limits_of, parameters_of, settings_of_step
+
+ROOT = Path(__file__).parents[2]
 
 SCRIPT = """
 import logging, os
@@ -62,3 +67,17 @@ def test_the_terminal_hears_nothing_where_a_logger_tells_what_the_log_says(tmp_p
     ended, log = run(tmp_path, 'CampaignError("no frames.")', **{QUIET_VARIABLE: "1"})
     assert (ended.returncode, ended.stderr) == (1, "")
     assert "warning: careful" in log and "error: no frames." in log
+
+
+def test_limits_come_to_a_step_beside_its_parameters():
+    config = load_config(ROOT / "tests/config/argon.yaml")
+    following = config.gradient.model_copy(update={"reversal_tolerance": 0.5})
+    config = config.model_copy(update={"gradient": following})
+    others = {"state": next(iter(config.states)), "surfaces": {}, "observable": None}
+    parameters = parameters_of("adjoint_gradient", config, **others)
+    assert (
+        "reversal_tolerance" not in parameters["gradient"] and "energy_drift" not in parameters["trajectory"]
+    )
+    settings = settings_of_step("adjoint_gradient", parameters, limits_of(config))
+    assert settings.gradient.reversal_tolerance == 0.5
+    assert settings.trajectory == config.trajectory and settings.trajectory.energy_drift == 10.0

@@ -57,6 +57,11 @@ def test_changed_code_runs_its_rule_and_what_follows_again(stand_in):
             {"check_gradient": 1, "write_report": 1},
         ),
         ({"validation": {"length": 60}}, {"run_validation": 2, "validate": 2, "write_report": 1}),
+        # what stops jobs changes nothing of those that ended well
+        (
+            {"trajectory": {"energy_drift": 9.0}, "gradient": {"reversal_tolerance": 0.1}},
+            {"write_report": 1},
+        ),
     ],
 )
 def test_a_changed_setting_runs_only_what_uses_it(stand_in, changes, planned):

@@ -22,6 +22,7 @@ rule check_gradient:
         mem_mb=growing(4000),
         runtime=growing(60),
         gpu=0,
+        limits=LIMITS,
     params:
         settings=settings_of(
             "check_gradient", state=FIRST_STATE, surfaces=OTHER_SURFACES

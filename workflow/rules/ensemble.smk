@@ -45,6 +45,7 @@ rule run_trajectories:
         mem_mb=growing(4000),
         runtime=growing(60),
         gpu=0,
+        limits=LIMITS,
     params:
         settings=settings_of_state(
             "run_trajectories",

@@ -46,6 +46,7 @@ rule adjoint_gradient:
         mem_mb=growing(4000),
         runtime=growing(120),
         gpu=0,
+        limits=LIMITS,
     params:
         settings=settings_of_state(
             "adjoint_gradient", surfaces=OTHER_SURFACES, observable=None
@@ -204,6 +205,7 @@ rule gradient_horizon:
         mem_mb=growing(4000),
         runtime=growing(60),
         gpu=0,
+        limits=LIMITS,
     params:
         settings=settings_of(
             "gradient_horizon",

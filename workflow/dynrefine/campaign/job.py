@@ -21,7 +21,7 @@ from dynrefine.campaign.jax_setup import configure_jax
 from dynrefine.campaign.logs import drop_false_alarms, open_log
 from dynrefine.campaign.performance import Performance, measured
 from dynrefine.campaign.provenance import config_hash
-from dynrefine.config.steps import STEPS
+from dynrefine.config.steps import settings_of_step
 from dynrefine.errors import CampaignError
 from dynrefine.files.arrays import origin
 
@@ -64,7 +64,7 @@ class Job:
 
 
 def run_step(name: str, snakemake: Any) -> None:
-    """Run a step as a job of a campaign: `dynrefine.steps.<name>` with the settings in the parameters of its rule.
+    """Run a step as a job of a campaign: `dynrefine.steps.<name>` with the settings in its rule.
 
     Arguments:
         name: of the step.
@@ -83,7 +83,7 @@ def run_step(name: str, snakemake: Any) -> None:
                 code=params.code,
                 resources=dict(snakemake.resources.items()),
             ),
-            STEPS[name].model_validate(params.settings),
+            settings_of_step(name, params.settings, snakemake.resources.get("limits")),
         )
 
 

@@ -1,5 +1,6 @@
 """What each step of a campaign depends on: these settings are parameters of its rule, and decide its re-runs."""
 
+import json
 from typing import Any
 
 from pydantic import BaseModel
@@ -305,9 +306,13 @@ STEPS: dict[str, type[Section]] = {
     "write_report": WriteReport,
 }
 
+# Settings that can stop a job and change no result. They are resources of rules, not parameters: a campaign that one
+# of them stopped continues with a wider one, and no finished job runs again.
+LIMITS = {"trajectory": {"energy_drift", "temperature_bounds"}, "gradient": {"reversal_tolerance"}}
+
 
 def parameters_of(step: str, config: Config, **others: Any) -> dict[str, Any]:
-    """The parameters of a rule in plain types: of each section what the step depends on, and nothing else.
+    """The parameters of a rule in plain types: of each section what its results depend on, and nothing else.
 
     Arguments:
         step: its name in `STEPS`.
@@ -316,7 +321,19 @@ def parameters_of(step: str, config: Config, **others: Any) -> dict[str, Any]:
     """
     kind = STEPS[step]
     sections = {name: getattr(config, name) for name in kind.model_fields if name not in others}
-    return _narrowed(kind.model_construct(**sections, **others), kind).model_dump()
+    return _narrowed(kind.model_construct(**sections, **others), kind).model_dump(exclude=LIMITS)
+
+
+def limits_of(config: Config) -> str:
+    """The limits of a campaign as a resource of rules, which is a string."""
+    return config.model_dump_json(include=LIMITS)
+
+
+def settings_of_step(step: str, parameters: dict[str, Any], limits: str | None) -> Section:
+    """The settings of a step from the parameters of its rule and the limits among its resources."""
+    of_sections = {} if limits is None else json.loads(limits)
+    found = {name: parameters[name] | of_sections[name] for name in of_sections if name in parameters}
+    return STEPS[step].model_validate(parameters | found)
 
 
 def _narrowed(value: Any, kind: Any) -> Any:

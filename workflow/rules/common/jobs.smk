@@ -1,7 +1,9 @@
 # Settings, seeds and resources of jobs.
 
 from dynrefine.campaign.seeds import derived_seed
-from dynrefine.config.steps import parameters_of
+from dynrefine.config.steps import limits_of, parameters_of
+
+LIMITS = limits_of(campaign)
 
 
 def settings_of(step, of=STUDENT, **others):
