@@ -32,9 +32,9 @@ class Section(BaseModel):
 class TrainableSettings(Section):
     trainable: list[str] = Field(
         [],
-        description="Patterns of the names of parameters in files, such as layers/*: those that match one are free, "
-        "but none that matches a pattern after an exclamation mark, such as !center*; the others stay as they are. "
-        "Without patterns that choose: all are free that none excludes.",
+        description="Patterns of parameter names (as in files), such as layers/*. Parameters that match one are "
+        "free, unless they also match a pattern after an exclamation mark, such as !center*; all others stay fixed. "
+        "Without patterns, or with exclamation marks alone, every parameter that is not excluded is free.",
         examples=[[]],
     )
 

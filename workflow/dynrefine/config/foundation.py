@@ -50,8 +50,8 @@ def section_of(path: str | Path) -> dict[str, Any]:
         known = [chemical_symbols[number] for number in sorted(said["atomic_numbers"])]
     except (ValueError, KeyError, TypeError) as error:
         raise CampaignError(
-            f"{path} does not begin as a network of nequix does ({error}), expected a file that "
-            "nequix.model.save_model wrote (.nqx): give another."
+            f"{path} does not begin like a network of nequix ({error}), expected a file written by "
+            "nequix.model.save_model (.nqx): give another."
         ) from error
     foundation = {"path": str(path), "sha256": hashlib.sha256(content).hexdigest()}
     return {"kind": "nequix", "foundation": foundation, **own, "known_elements": known}

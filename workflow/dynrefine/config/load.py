@@ -86,7 +86,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise CampaignError(f"{path} is a folder: give the path of a configuration in YAML.") from None
     except UnicodeDecodeError:
         raise CampaignError(
-            f"{path} is not in UTF-8, perhaps in UTF-16: expected a configuration in UTF-8; save it so."
+            f"{path} is not in UTF-8 (perhaps UTF-16), expected a configuration in UTF-8: save it as UTF-8."
         ) from None
     except _KeyTwiceError as error:
         raise CampaignError(f"{path}, {error}") from None
@@ -94,10 +94,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
         raise CampaignError(
-            f"{path}{where} is not valid YAML: mend the indentation, the quotes or the brackets there."
+            f"{path}{where} is not valid YAML: correct the indentation, quotes or brackets there."
         ) from None
     if not isinstance(values, dict):
-        raise CampaignError(f"{path} holds no sections: begin from config/config.yaml.")
+        raise CampaignError(f"{path} holds no sections: start from config/config.yaml.")
     return values
 
 

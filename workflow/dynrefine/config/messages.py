@@ -23,8 +23,8 @@ _EXPECTED = {
     "float_parsing": "a number",
     "float_type": "a number",
     "finite_number": "a finite number",
-    "string_type": "a text",
-    "string_pattern_mismatch": "a text that matches {pattern}",
+    "string_type": "text",
+    "string_pattern_mismatch": "text that matches {pattern}",
     "literal_error": "{expected}",
     "list_type": "a list",
     "dict_type": "a section of keys",
@@ -43,9 +43,9 @@ _NAME = "[key]"
 _ALTERNATIVE = re.compile(r"constrained-\w+|(literal|dict)\[.+\]")
 _RENAMED: dict[Location, str] = {
     ("validation", "diffusion"): (
-        "validation.properties.diffusion, where measured is called target and measured_error target_error, and for "
-        "the Einstein relation validation.properties.einstein_diffusion (of a fitted property: under another name, "
-        "with kind: diffusion)"
+        "validation.properties.diffusion, where measured is called target and measured_error is called target_error, "
+        "or validation.properties.einstein_diffusion for the Einstein relation (if the property is also fitted, "
+        "under another name with kind: diffusion)"
     ),
     ("validation", "structure"): "validation.properties.rdf with the same keys",
 }

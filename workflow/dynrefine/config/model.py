@@ -35,22 +35,20 @@ from dynrefine.config.teacher import TeacherSettings
 class Config(Section):
     """Configuration of a dynrefine campaign."""
 
-    campaign: CampaignSettings = Field(
-        description="What the campaign is called and where its random numbers begin."
-    )
+    campaign: CampaignSettings = Field(description="Name of the campaign and seed of its random numbers.")
     elements: list[Element] = Field(
         list(WATER), min_length=1, description="The elements; their order numbers the species in all files."
     )
     precision: Literal["float32", "float64"] = Field(
-        "float32", description="Precision of the numbers in simulations and gradients."
+        "float32", description="Floating-point precision of simulations and gradients."
     )
     dataset: DatasetSettings | None = Field(
         None,
-        description="Ab initio frames the surfaces are trained on; none where the potential is not trained.",
+        description="Ab initio frames the surfaces are trained on; absent if the potential is not trained.",
         examples=[{}],
     )
     labelling: LabellingSettings = Field(
-        LabellingSettings(), description="Electronic-structure calculation of further frames."
+        LabellingSettings(), description="Electronic-structure calculations of further frames."
     )
     potential: PotentialSettings = Field(EmbeddedAtomSettings(), description="The potential energy surface.")
     training: PotentialTrainingSettings = Field(
@@ -62,8 +60,8 @@ class Config(Section):
     )
     surfaces: dict[SurfaceName, TrainedSurface] = Field(
         {},
-        description="Further surfaces, by the names by which quantities know them; one called dipole replaces that "
-        "of section dipole.",
+        description="Further surfaces, by the names under which quantities know them; one called dipole replaces the "
+        "section dipole.",
     )
     states: list[State] = Field(min_length=1, description="The states at which properties are computed.")
     ensemble: EnsembleSettings = Field(
@@ -78,12 +76,13 @@ class Config(Section):
     )
     optimiser: OptimiserSettings = Field(OptimiserSettings(), description="Steps of the refinement.")
     validation: ValidationSettings = Field(
-        ValidationSettings(), description="Longer runs before and after the refinement, which judge it."
+        ValidationSettings(), description="Longer runs before and after the refinement, which validate it."
     )
     teacher: TeacherSettings | None = Field(
         None,
-        description="A potential that stands for the truth: simulated as in the validation, it makes the targets of "
-        "the properties that are synthetic; the potential is its student. null: all targets are measured.",
+        description="A potential that plays the part of reality: simulated as in the validation, it makes the "
+        "targets of all synthetic properties, and the campaign's potential is its student. null: all targets are "
+        "measured.",
         examples=[None],
     )
 

@@ -60,8 +60,8 @@ def _truths_for_numbers(leaves: Leaves) -> Iterator[str]:
         field = next((key.field for key in keys if key is not None), None)
         if field is not None and not _may_hold(field, "boolean") and _may_hold(field, "number", "integer"):
             yield (
-                f"{key_path(location)} is {str(value).lower()}, expected a number (YAML takes yes, no, on and off "
-                "for true and false): correct it."
+                f"{key_path(location)} is {str(value).lower()}, expected a number (YAML reads yes, no, on and off "
+                "as true and false): correct it."
             )
 
 

@@ -19,7 +19,9 @@ def data(config: Config) -> Iterator[str]:
     symbols = [element.symbol for element in config.elements]
     for symbol in sorted({symbol for symbol in symbols if symbols.count(symbol) > 1}):
         yield sentence(
-            f"elements lists {symbol} {symbols.count(symbol)} times", "it once", "remove the others"
+            f"elements lists {symbol} {symbols.count(symbol)} times",
+            "each element once",
+            "remove the duplicates",
         )
     for index, element in enumerate(config.elements):
         known = _masses_of(element.symbol)
@@ -30,8 +32,8 @@ def data(config: Config) -> Iterator[str]:
         elif not known[0] <= element.mass <= known[1]:
             yield sentence(
                 f"elements[{index}].mass is {element.mass:g} u where its symbol is {element.symbol}",
-                f"{known[0]:.4g} to {known[1]:.4g} u, of its isotopes",
-                "correct it, or give heavier masses for the sampling in ensemble.masses",
+                f"{known[0]:.4g} to {known[1]:.4g} u, the range of its isotopes",
+                "correct it, or set heavier masses for the sampling in ensemble.masses",
             )
     for key, dataset in config.datasets().items():
         yield from _frames(key, dataset)
@@ -39,7 +41,7 @@ def data(config: Config) -> Iterator[str]:
             remedy = "name one" + (
                 ", or geometries to label in labelling.geometries" if dataset is config.dataset else ""
             )
-            yield sentence(f"{key}.files is empty", "a file", remedy)
+            yield sentence(f"{key}.files is empty", "at least one file", remedy)
     for key, surface in config.surfaces_from_files().values():
         if surface.file is not None:
             yield from _download(f"{key}.file", surface.file)
@@ -59,7 +61,7 @@ def _download(key: str, file: FrameFile | ModelFile) -> Iterator[str]:
     if file.url is not None and not file.path:
         yield sentence(
             f"{key}.url is '{file.url}'",
-            "an address that ends in the name of a file",
+            "an address that ends in a file name",
             f"correct it, or name the file in {key}.path, such as resources/frames.extxyz",
         )
     elif not file.path:
@@ -67,7 +69,9 @@ def _download(key: str, file: FrameFile | ModelFile) -> Iterator[str]:
     elif file.url is not None and not file.path.startswith("resources/"):
         yield sentence(f"{key}.path is '{file.path}'", "a path in resources/", "leave it out")
     elif file.url is not None and file.sha256 is None:
-        yield sentence(f"{key}.sha256 is missing", "the checksum of the download", "add what sha256sum says")
+        yield sentence(
+            f"{key}.sha256 is missing", "the checksum of the download", "add the output of sha256sum"
+        )
 
 
 def _masses_of(symbol: str) -> tuple[float, float] | None:
@@ -123,7 +127,7 @@ def _files_listed_twice(key: str, paths: list[str]) -> Iterator[str]:
         place = os.path.normpath(path)
         if path and place in seen:
             yield sentence(
-                f"{key}.files[{index}].path is '{path}' as that of {key}.files[{seen[place]}]",
+                f"{key}.files[{index}].path is '{path}', the same as {key}.files[{seen[place]}]",
                 "each file once",
                 "change or remove it",
             )

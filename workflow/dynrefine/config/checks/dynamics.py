@@ -23,8 +23,8 @@ def states(config: Config) -> Iterator[str]:
     for label in fitted.keys() & judged.keys():
         if fitted[label] != judged[label]:
             yield sentence(
-                f"validation.states has another state of {fitted[label].temperature:.0f} K than states",
-                "the same, or one that differs by a kelvin",
+                f"validation.states and states have different states of {fitted[label].temperature:.0f} K",
+                "the same state, or one that differs by a kelvin",
                 "change one of them",
             )
     for key, state in config.states_by_key().items():
@@ -32,10 +32,12 @@ def states(config: Config) -> Iterator[str]:
             yield sentence(
                 f"{key}.density is {state.density:g} g/cm³",
                 f"at most {LARGEST_DENSITY:g}, since nothing is denser than osmium",
-                f"give it in g/cm³ (of {state.density:g} kg/m³: {state.density / 1000:g})",
+                f"give it in g/cm³ ({state.density:g} kg/m³ is {state.density / 1000:g})",
             )
         if state.atoms is None and config.dataset is None:
-            yield sentence(f"{key}.atoms is missing", "how many atoms there are without a data set", "add it")
+            yield sentence(
+                f"{key}.atoms is missing", "the number of atoms, since there is no data set", "add it"
+            )
         molecule = config.potential.molecule
         if state.atoms is not None and molecule is not None and state.atoms % len(molecule):
             yield sentence(
@@ -64,7 +66,7 @@ def pressures(config: Config) -> Iterator[str]:
         elif kind == "canonical" and state.pressure is not None:
             yield sentence(
                 f"{key}.pressure is {state.pressure:g} bar where ensemble.kind is canonical",
-                "none, since the density is held",
+                "none, since the density is fixed",
                 "remove it or set ensemble.kind: isobaric",
             )
 
@@ -96,7 +98,7 @@ def times(config: Config) -> Iterator[str]:
         yield sentence(
             "gradient.depth is 'auto'",
             "a number of fs, since no observable is followed along the trajectories",
-            "change it, any depth will do",
+            "change it; any depth will do",
         )
     if gradient.depth == "auto" and gradient.horizon.shortest > trajectory.length:
         yield sentence(
@@ -121,7 +123,7 @@ def path_integrals(config: Config) -> Iterator[str]:
     known = config.judged_states()
     for label in own.states:
         if label not in known:
-            yield sentence(f"{key}.states has {label}", f"some of {', '.join(known)}", "correct or remove it")
+            yield sentence(f"{key}.states has {label}", f"one of {', '.join(known)}", "correct or remove it")
     steps = own.sampling_interval / own.timestep
     if round(steps) < 1 or not math.isclose(steps, round(steps), rel_tol=1e-9):
         yield sentence(
@@ -156,7 +158,7 @@ def followed(config: Config) -> Iterator[str]:
         yield sentence(
             f"ensemble.trajectories_per_replica is {begun}",
             f"at most ensemble.samples_per_replica, {sampling.samples_per_replica}",
-            "lower it or raise that",
+            "lower it or raise ensemble.samples_per_replica",
         )
     if config.gradient.replicas is not None and config.gradient.replicas > sampling.replicas * begun:
         yield sentence(
@@ -182,14 +184,14 @@ def _single_chains(config: Config) -> Iterator[str]:
     if sampling.chunks == gradient.replicas == 1 < sampling.replicas:
         yield sentence(
             "gradient.replicas is 1 where ensemble.chunks is 1",
-            "trajectories of two chains or more to follow, whose differences are the error of the gradient",
+            "trajectories of two or more chains, since their differences give the error of the gradient",
             "raise one of them",
         )
     if gradient.depth == "auto" and sampling.replicas == 1 < sampling.chunks:
         yield sentence(
             "ensemble.replicas is 1 where gradient.depth is 'auto'",
             "2 or more, since the pilot's error is the difference between the chains of a chunk",
-            "raise it, lower ensemble.chunks instead, or give the depth in fs",
+            "raise it, lower ensemble.chunks, or give the depth in fs",
         )
 
 
@@ -198,5 +200,7 @@ def masses(config: Config) -> Iterator[str]:
     symbols = [element.symbol for element in config.elements]
     for symbol in sorted(set(config.ensemble.masses) - set(symbols)):
         yield sentence(
-            f"ensemble.masses.{symbol} is given", f"elements: {', '.join(symbols)}", "remove or correct it"
+            f"ensemble.masses.{symbol} is given",
+            f"one of the elements {', '.join(symbols)}",
+            "remove or correct it",
         )

@@ -14,7 +14,7 @@ def modules(config: Config) -> Iterator[str]:
     if config.ensemble.options and "." not in sampler:
         yield sentence(
             f"ensemble.options is {config.ensemble.options} where ensemble.kind is {sampler}",
-            "none, since they are for samplers outside the library",
+            "none, since only samplers outside the library have options",
             "remove it, or correct the kind",
         )
     for name, each in config.surfaces.items():

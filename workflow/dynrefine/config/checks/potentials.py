@@ -40,14 +40,14 @@ def _elements(key: str, potential: SurfaceSettings, elements: Sequence[Element])
     if len(elements) > 1 and not potential.mixtures:
         yield sentence(
             f"elements lists {len(elements)} elements",
-            f"one, since the {potential.kind} potential knows no mixtures",
+            f"one, since the {potential.kind} potential does not support mixtures",
             f"remove the others, or change {key}",
         )
     expected, found = potential.symbols, [element.symbol for element in elements]
     if expected is not None and sorted(found) != sorted(expected):
         yield sentence(
             f"elements lists {', '.join(found)}",
-            f"{' and '.join(expected)}, since the {potential.kind} potential knows no others",
+            f"{' and '.join(expected)}, since the {potential.kind} potential supports no others",
             f"change them, or {key}",
         )
 
@@ -57,15 +57,15 @@ def _lattice(key: str, potential: SurfaceSettings, config: Config) -> Iterator[s
     count = len(config.elements)
     if config.dataset is not None or count == 1 or potential.molecule is not None:
         return
-    reason = f"since a lattice holds one of {count} elements"
+    reason = f"since a lattice holds only one of {count} elements"
     if not config.potential.trained:
         yield sentence(
             f"{key}.kind is '{potential.kind}' where there is no section dataset",
-            f"one that gives the molecules to begin the sampling with, {reason}",
+            f"one with molecules to start the sampling from, {reason}",
             "change it",
         )
     elif potential is config.potential and not potential.is_trained:
-        yield sentence("dataset is missing", f"one to begin the sampling from, {reason}", "add it")
+        yield sentence("dataset is missing", f"one to start the sampling from, {reason}", "add it")
 
 
 def triple_products(key: str, surface: SurfaceSettings) -> Iterator[str]:
@@ -75,7 +75,7 @@ def triple_products(key: str, surface: SurfaceSettings) -> Iterator[str]:
     if surface.triple_products and surface.angular_momentum < 2:
         yield sentence(
             f"{key}.triple_products is {surface.triple_products}",
-            f"0 where {key}.angular_momentum is {surface.angular_momentum}, since they need tensors",
+            f"0 where {key}.angular_momentum is {surface.angular_momentum}, since triple products need tensors",
             "set it to 0, or angular_momentum to 2",
         )
 
@@ -90,13 +90,13 @@ def _network(key: str, potential: SurfaceSettings, elements: Sequence[Element]) 
         if unknown or missing:
             yield sentence(
                 f"{key}.known_elements {'has' if unknown else 'lacks'} {', '.join(unknown or missing)}",
-                "chemical symbols, those of elements among them",
+                "chemical symbols that include those of elements",
                 "correct it",
             )
     kinds = re.findall(r"x(\d[eo])", potential.features)
     if len(set(kinds)) < len(kinds):
         yield sentence(
-            f"{key}.features is '{potential.features}'", "each representation once", "add up its numbers"
+            f"{key}.features is '{potential.features}'", "each representation once", "add up their numbers"
         )
 
 
@@ -122,7 +122,7 @@ def _waves(key: str, potential: SurfaceSettings, config: Config) -> Iterator[str
     if not isinstance(potential, FlexibleWaterSettings) or potential.electrostatics != "ewald":
         return
     if not potential.alpha:
-        yield sentence(f"{key}.damping is 0", "more with ewald", "leave it out")
+        yield sentence(f"{key}.damping is 0", "a positive number with ewald", "change it or leave it out")
         return
     for place, state in config.states_by_key().items():
         if state.atoms is None:

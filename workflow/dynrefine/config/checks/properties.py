@@ -36,7 +36,7 @@ def shared_measurements(config: Config) -> Iterator[str]:
             shared = _without(getattr(settings, own), states)
             if len({states[label].short_label for label in shared}) > 1:
                 yield sentence(
-                    f"{place.key}.{setting} is {value} at each of the states {', '.join(shared)}",
+                    f"{place.key}.{setting} is {value} for all of the states {', '.join(shared)}",
                     "one for each temperature",
                     f"give those of all states but one in {place.key}.{own}, such as {{{shared[-1]}: ...}}",
                 )
@@ -59,7 +59,7 @@ def judges(config: Config) -> Iterator[str]:
     for name in sorted(set(fitted) & set(judging)):
         yield sentence(
             f"validation.properties.{name} is given",
-            "a property that is not fitted, since those are judged anyway",
+            "a property that is not fitted, since fitted ones are validated anyway",
             f"remove it, or give it a name of its own and kind: {judging[name].kind or name}",
         )
     for name, settings in fitted.items():

@@ -62,7 +62,7 @@ def _teacher(config: Config) -> Iterator[str]:
         yield sentence(
             "teacher is given where no property is synthetic",
             "a property that takes its target from it",
-            "set synthetic: true of one, or remove the teacher",
+            "set synthetic: true for one, or remove the teacher",
         )
 
 
@@ -76,17 +76,17 @@ def _named_parameters(config: Config) -> Iterator[str]:
     }
     for key, values in by_parameter.items():
         for name in sorted(set(values) - set(names)):
-            known = ", ".join(names) or "none, since they have no names"
+            known = ", ".join(names) or "none, since its parameters have no names"
             yield sentence(
                 f"{key}.{name} is given",
-                f"parameters of the {kind} potential: {known}",
+                f"a parameter of the {kind} potential ({known})",
                 "rename or remove it",
             )
     for name in displaced:
         if name in names and not config.optimiser.frees(name):
             yield sentence(
                 f"gradient.check.total_derivative.{name} is given",
-                "parameters that optimiser.trainable lets be refined",
+                "a parameter that optimiser.trainable leaves free",
                 "remove it or change the patterns",
             )
     if config.validation.covariance and not names and config.dataset is None:
@@ -110,7 +110,7 @@ def _without_frames(config: Config) -> Iterator[str]:
             if trained.surface.is_trained and trained.dataset is None:
                 yield sentence(
                     f"{place.key} is given",
-                    f"no observable of a {surface} surface, which is trained on a data set",
+                    f"no property of a {surface} surface, since there is no data set to train it on",
                     "remove it",
                 )
 

@@ -100,7 +100,7 @@ def charged_compositions(config: Config, first: Sequence[Atoms]) -> Iterator[str
             )
             yield (
                 f"elements gives the first frame of {frame.info['path']} the charge {total:+d} e ({terms}), expected "
-                "0, since dipole and current of charged cells depend on where they are seen from: correct "
+                "0, since the dipole and current of a charged cell depend on the frame of reference: correct "
                 "elements[*].charge."
             )
             return

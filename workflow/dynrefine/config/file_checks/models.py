@@ -24,8 +24,8 @@ def unsuitable_models(config: Config) -> Iterator[str]:
         found = checksum(path)
         if expected is not None and settings.file.url is None and found != expected:
             yield (
-                f"{key}.file is '{path}' with the SHA-256 {found}, expected {expected}: give the file that it is of, "
-                "or correct it."
+                f"{key}.file is '{path}' with the SHA-256 {found}, expected {expected}: give the right file, or "
+                "correct the checksum."
             )
             continue
         try:
@@ -40,7 +40,7 @@ def unsuitable_models(config: Config) -> Iterator[str]:
             continue
         for difference in differences(own, settings, config.elements):
             yield (
-                f"{key}.file is '{path}', expected one made with the same settings, but {difference}: give the "
+                f"{key}.file is '{path}', expected one made with the same settings, but {difference}: use the "
                 "settings of the file."
             )
 
@@ -48,7 +48,7 @@ def unsuitable_models(config: Config) -> Iterator[str]:
 def unknown_parameters(config: Config) -> Iterator[str]:
     """A sentence for each pattern of parameters that matches none, and where none is left free."""
     for key, settings, surface in _patterns(config):
-        # loaded by name, since it imports JAX, which no job needs for its configuration
+        # loaded by name, since it imports JAX, which no job needs to read its configuration
         names = plug_in("files", "models").trainable_names(surface, config.elements)
         known = ", ".join(names)
         for index, pattern in enumerate(settings.trainable):

@@ -32,8 +32,8 @@ def paths_beyond_the_locale(config: Config) -> Iterator[str]:
     for key, path in {"the working directory": str(Path.cwd()), **_paths(config)}.items():
         if not path.isascii():
             yield (
-                f"{key} is {ascii(path)}, expected a path in ASCII where the locale names files in {encoding}: set "
-                "PYTHONUTF8=1 or LC_ALL=C.UTF-8, or rename it."
+                f"{key} is {ascii(path)}, expected a path in ASCII, since the locale encodes file names in "
+                f"{encoding}: set PYTHONUTF8=1 or LC_ALL=C.UTF-8, or rename it."
             )
 
 

@@ -76,14 +76,16 @@ class PropertySettings(Section):
 
     kind: str | None = Field(
         None,
-        description="The property, where its section has another name: so one may stand there several times.",
+        description="The property, if its section has another name; this allows several sections of the same "
+        "property.",
     )
     weight: PositiveFloat = Field(1.0, description="Weight in the objective, pure number.")
     weights: dict[str, PositiveFloat] = Field(
-        {}, description="Weights of states that have their own, by the names of the states.", examples=[{}]
+        {}, description="Weights of single states, by state name; other states have weight.", examples=[{}]
     )
     synthetic: bool = Field(
-        False, description="Whether its target is what the teacher has, with the same settings; see teacher."
+        False,
+        description="Whether the target is the teacher's value, computed with the same settings; see teacher.",
     )
 
     @property
@@ -122,7 +124,7 @@ class PropertySettings(Section):
             yield from unknown_states(f"{place.key}.{own}", getattr(self, own), place.config)
         if self.synthetic and (getattr(self, "target", None) is not None or self.own_targets):
             yield sentence(
-                f"{place.key} has a target and is synthetic", "one of both", "remove target, or synthetic"
+                f"{place.key} has a target and is synthetic", "one of the two", "remove target or synthetic"
             )
         if self.synthetic and place.config.teacher is None:
             yield sentence(
@@ -194,8 +196,7 @@ class JudgingCurve(PropertySettings):
     )
     targets: dict[str, str] = Field(
         {},
-        description="Files of states that have measurements of their own, by the names of the states, such as "
-        "{350K: file}.",
+        description="Files for states with measurements of their own, by state name, such as {350K: file}.",
         examples=[{}],
     )
 
@@ -217,17 +218,16 @@ class JudgingNumber(PropertySettings):
     by_state: ClassVar[dict[str, str]] = JudgingCurve.by_state | {"target_errors": "target_error"}
 
     target: float | None = Field(
-        None, description="The measured number, in the unit of the property; null: none.", examples=[None]
+        None, description="Measured value, in the unit of the property; null: none.", examples=[None]
     )
-    target_error: NonNegativeFloat = Field(0.0, description="Its uncertainty, in the same unit.")
+    target_error: NonNegativeFloat = Field(0.0, description="Uncertainty of the target, in the same unit.")
     targets: dict[str, float] = Field(
         {},
-        description="Measured numbers of states that have their own, by the names of the states, such as "
-        "{350K: 5.1}.",
+        description="Measured values for states with their own, by state name, such as {350K: 5.1}.",
         examples=[{}],
     )
     target_errors: dict[str, NonNegativeFloat] = Field(
-        {}, description="Uncertainties of these, by the names of the states.", examples=[{}]
+        {}, description="Uncertainties of targets, by state name.", examples=[{}]
     )
 
     @property
@@ -256,7 +256,8 @@ class Correlated(PropertySettings):
     tapered: ClassVar[bool] = False  # whether the last lags of its window have no weight
 
     window: PositiveFloat = Field(
-        400.0, description="Longest lag of the correlation, fs; at most twice the trajectory's length."
+        400.0,
+        description="Longest lag of the correlation function, fs; at most twice the trajectory's length.",
     )
 
     def unsuitable(self, place: Place) -> Iterator[str]:
@@ -284,16 +285,14 @@ def unknown_states(key: str, named: Iterable[str], config: "Config") -> Iterator
     for name in named:
         if name not in known:
             yield sentence(
-                f"{key}.{name} is given", f"the name of a state: {', '.join(states)}", "correct it"
+                f"{key}.{name} is given", f"the name of a state ({', '.join(states)})", "correct it"
             )
 
 
 def exchanged_ends(key: str, limits: Sequence[float] | None) -> Iterator[str]:
     """A sentence where the upper end of a range stands first."""
     if limits is not None and limits[0] >= limits[1]:
-        yield sentence(
-            f"{key}.range is [{limits[0]:g}, {limits[1]:g}]", "the lower end first", "exchange them"
-        )
+        yield sentence(f"{key}.range is [{limits[0]:g}, {limits[1]:g}]", "the lower end first", "swap them")
 
 
 def beyond_measured(measured: Measurement, limits: Sequence[float], unit: str) -> Iterator[str]:
@@ -303,7 +302,7 @@ def beyond_measured(measured: Measurement, limits: Sequence[float], unit: str) -
     if first < lowest or last > highest:
         yield sentence(
             f"{measured.section}.range is [{first:g}, {last:g}]",
-            f"a part of what {measured.path} holds, {lowest:g} to {highest:g} {unit}",
+            f"a part of the measured range, {lowest:g} to {highest:g} {unit} in {measured.path}",
             "narrow it",
         )
 

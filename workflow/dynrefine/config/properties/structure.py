@@ -38,7 +38,7 @@ class Distances(JudgingCurve):
     bin: PositiveFloat = Field(0.1, description="Width of the bins, Å; a multiple of 0.01 Å.")
     range: Range | None = Field(
         None,
-        description="First and last distance that count, Å; null: all that were measured.",
+        description="First and last distance that are compared, Å; null: all that were measured.",
         examples=[[2.35, 6.0]],
     )
 
@@ -118,13 +118,13 @@ class Scattering(PropertySettings):
 
     radiation: Literal["neutron", "xray"] = Field(
         "neutron",
-        description="Whether neutrons or X-rays are scattered: by tabulated coherent scattering lengths, or by the "
-        "form factors of free atoms.",
+        description="Radiation that is scattered: neutrons, with tabulated coherent scattering lengths, or X-rays, "
+        "with the form factors of free atoms.",
     )
     lengths: dict[str, float] = Field(
         {},
-        description="Coherent neutron scattering lengths by element, fm, such as {Ar: 24.9} of 36Ar; others are of "
-        "the natural element.",
+        description="Coherent neutron scattering lengths by element, fm, such as {Ar: 24.9} for 36Ar; others are "
+        "those of the natural elements.",
         examples=[{}],
     )
 
@@ -139,7 +139,7 @@ class Scattering(PropertySettings):
         if self.lengths and self.radiation == "xray":
             yield sentence(
                 f"{place.key}.lengths is given where radiation is xray",
-                "neutron, which nuclei scatter",
+                "neutron, since X-rays are not scattered by nuclei",
                 "remove it, or change radiation",
             )
 
@@ -161,11 +161,11 @@ class StructureFactorSettings(Scattering, JudgingCurve):
     )
     modification: Literal["lorch", "none"] = Field(
         "lorch",
-        description="What g(r) - 1 is multiplied by before its transform: sin(x)/x with x = πr/longest, or nothing. "
-        "The measured function is cut off and multiplied alike.",
+        description="Factor of g(r) - 1 before its transform: sin(x)/x with x = πr/longest (lorch), or none. The "
+        "measured function is cut off and multiplied in the same way.",
     )
     range: Range = Field([1.5, 10.0], description="First and last Q that are compared, 1/Å.")
-    resolution: PositiveFloat = Field(0.1, description="Distance of the Q that are compared, 1/Å.")
+    resolution: PositiveFloat = Field(0.1, description="Spacing of the Q that are compared, 1/Å.")
 
     def unsuitable(self, place: Place) -> Iterator[str]:
         """A range the wrong way round."""

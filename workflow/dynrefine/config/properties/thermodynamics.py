@@ -25,7 +25,7 @@ class PressureSettings(JudgingNumber):
         examples=[1.0],
     )
     scale: PositiveFloat = Field(
-        description="Difference that counts as a loss of one, bar; with the bulk modulus of the liquid the loss "
+        description="Difference that counts as a loss of one, bar. If it is the bulk modulus of the liquid, the loss "
         "is the squared relative difference of its density."
     )
 
@@ -35,7 +35,7 @@ class PressureSettings(JudgingNumber):
         if place.config.ensemble.kind == "isobaric":
             yield sentence(
                 f"{place.key} is given where ensemble.kind is isobaric",
-                "canonical, since the pressure is held otherwise",
+                "canonical, since the pressure is fixed otherwise",
                 "set ensemble.kind: canonical, or compare the density",
             )
 
@@ -61,7 +61,7 @@ class AtConstantPressure(ScaledNumber):
         if place.config.ensemble.kind == "canonical":
             yield sentence(
                 f"{place.key} is given where ensemble.kind is canonical",
-                "isobaric, since the density is held otherwise",
+                "isobaric, since the density is fixed otherwise",
                 "set ensemble.kind: isobaric, or compare the pressure",
             )
 
@@ -90,12 +90,12 @@ class FluctuationSettings(ScaledNumber):
 
     quantum_correction: float = Field(
         0.0,
-        description="Added to the simulated value, whose nuclei are classical, before it is compared; in the unit "
-        "of the property.",
+        description="Correction for quantum nuclei, in the unit of the property: added to the simulated value, whose "
+        "nuclei are classical, before it is compared.",
     )
     quantum_corrections: dict[str, float] = Field(
         {},
-        description="Corrections at states that have their own, by the names of the states.",
+        description="Corrections for states with their own, by state name.",
         examples=[{}],
     )
 
@@ -145,7 +145,7 @@ class VaporisationEnthalpySettings(ScaledNumber):
         if len(symbols) > 1 or any(element_of(symbol) in _MOLECULAR for symbol in symbols):
             yield sentence(
                 f"{place.key} is given where elements lists {', '.join(symbols)}",
-                "one element whose vapour is of single atoms, as a noble gas has it",
+                "one element whose vapour is monatomic, such as a noble gas",
                 "remove it",
             )
 
@@ -165,8 +165,8 @@ class DielectricConstantSettings(JudgingNumber):
     )
     eps_infinity: Annotated[float, Field(ge=1.0)] = Field(
         1.0,
-        description="What electrons add to the fluctuations of the nuclei: the square of the refractive index of "
-        "visible light, pure number.",
+        description="Contribution of the electrons: the square of the refractive index for visible light, pure "
+        "number.",
         examples=[1.78],
     )
 

@@ -23,13 +23,13 @@ class SelfDiffusionSettings(Correlated, JudgingNumber):
     element: str = Field(description="Element whose atoms diffuse.")
     viscosity: PositiveFloat | None = Field(
         None,
-        description="Viscosity for the finite-size correction, mPa s; null: the coefficient in the finite cell is "
-        "compared with the target.",
+        description="Viscosity for the finite-size correction, mPa s; null: no correction, the target is compared "
+        "with the coefficient in the finite cell.",
         examples=[0.89],
     )
     viscosities: dict[str, PositiveFloat] = Field(
         {},
-        description="Viscosities at states that have their own, by the names of the states, such as {350K: 0.37}.",
+        description="Viscosities for states with their own, by state name, such as {350K: 0.37}.",
         examples=[{}],
     )
 
@@ -58,8 +58,8 @@ class DiffusionSettings(SelfDiffusionSettings):
     )
     limit: PositiveFloat | Literal["auto"] | None = Field(
         None,
-        description="Upper limit of the integral, fs; at most the window. auto: the first from which on nothing that "
-        "the rest of the window adds is larger than its standard error; null: the window.",
+        description="Upper limit of the integral, fs; at most the window. auto: the first lag after which nothing "
+        "that the rest of the window adds exceeds its standard error; null: the window.",
     )
 
     def unsuitable(self, place: Place) -> Iterator[str]:
@@ -77,7 +77,7 @@ class EinsteinDiffusionSettings(SelfDiffusionSettings):
 
     window: PositiveFloat = Field(
         1000.0,
-        description="Longest lag, fs, at most twice the trajectory's length; the slope is that of its second half.",
+        description="Longest lag, fs; at most twice the trajectory's length. The slope is that of its second half.",
     )
 
     def unsuitable(self, place: Place) -> Iterator[str]:
@@ -90,7 +90,7 @@ class EinsteinDiffusionSettings(SelfDiffusionSettings):
             yield sentence(
                 f"gradient.depth is {gradient.depth if gradient.depth == 'auto' else f'{gradient.depth:g} fs'}",
                 f"at least {least:g} fs, half of {place.key}.window",
-                "change one of them, or fit diffusion, by Green-Kubo",
+                "change one of them, or fit diffusion (Green-Kubo) instead",
             )
         timestep = place.config.trajectory.timestep
         if gradient.check.steps * timestep < least:
@@ -114,8 +114,8 @@ class FluxSettings(Correlated, JudgingNumber):
     )
     limit: PositiveFloat | Literal["auto"] = Field(
         "auto",
-        description="Upper limit of the integral, fs; at most the window. auto: the first from which on nothing that "
-        "the rest of the window adds is larger than its standard error.",
+        description="Upper limit of the integral, fs; at most the window. auto: the first lag after which nothing "
+        "that the rest of the window adds exceeds its standard error.",
     )
 
     @property
@@ -158,7 +158,7 @@ class ConductivitySettings(FluxSettings):
         yield from super().unsuitable(place)
         if not any(element.charge for element in place.config.elements):
             yield sentence(
-                f"{place.key} is given where elements[*].charge are all 0",
+                f"{place.key} is given where all elements[*].charge are 0",
                 "the formal charges of the ions, which carry the current",
                 "correct them",
             )

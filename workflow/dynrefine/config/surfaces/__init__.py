@@ -61,16 +61,17 @@ SurfaceName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 class TrainedSurface(Section):
     surface: OtherSurface = Field(
-        description="Kind of the surface, the dotted name of a module for one outside the library, and its settings."
+        description="Kind of the surface (for one outside the library, the dotted name of its module) and its "
+        "settings."
     )
     training: TrainingSettings = Field(
         TrainingSettings(), description="Training of the surface on the frames."
     )
     task: str | None = Field(
         None,
-        description="What it is fitted to: a module of dynrefine.training, or the dotted name of another; null: that "
-        "of the name.",
+        description="What the surface is fitted to: a module of dynrefine.training, or the dotted name of another "
+        "module; null: the module with the name of the surface.",
     )
     dataset: DatasetSettings | None = Field(
-        None, description="Ab initio frames of its own; null: those of the campaign."
+        None, description="Ab initio frames of the surface; null: those of the campaign."
     )

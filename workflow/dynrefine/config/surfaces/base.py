@@ -25,8 +25,8 @@ class SurfaceSettings(Section):
     cutoff: PositiveFloat = Field(description="Distance beyond which atoms do not see each other, Å.")
     file: GivenModel | None = Field(
         None,
-        description="NPZ that the parameters are taken from as they are, a path or {url, sha256}, instead of a "
-        "training; a campaign or an export made it with these settings and elements; null: none.",
+        description="NPZ file whose parameters are used as they are, instead of training: a path or {url, sha256}. A "
+        "campaign or an export must have made it with the same settings and elements. null: none.",
         examples=[None],
     )
 
