@@ -37,7 +37,7 @@ class Element(Section):
 
     @property
     def number(self) -> int:
-        """The atomic number, that of hydrogen for its isotopes."""
+        """The atomic number; isotopes of hydrogen have that of hydrogen."""
         return atomic_numbers[element_of(self.symbol)]
 
 
@@ -53,7 +53,7 @@ class Fractions(Section):
 
 
 class LabelUnits(Section):
-    """Units of what a file of frames holds; null: those of ASE and DeePMD."""
+    """Units in a file of frames; null: those of ASE and DeePMD."""
 
     positions: str | None = Field(
         None, description="Unit of positions and cells: angstrom, nm or bohr; null: angstrom."
@@ -91,7 +91,7 @@ StressOrder = Literal[
 
 
 class LabelConventions(Section):
-    """What the labels of frames are called and mean; a file's own statements come before those of the data set."""
+    """Names and meanings of the labels of frames; what a file states takes precedence over the data set."""
 
     units: LabelUnits = Field(
         LabelUnits(), description="Units of the labels, where they are not those of ASE."
@@ -109,7 +109,7 @@ class LabelConventions(Section):
         None,
         description="Meaning of the dipoles. total: of the cell; wannier: the sum of the displacements of the "
         "Wannier centres from their atoms, for the cell or for each atom, to which the formal charges of the "
-        "elements are added; molecular: those of neutral molecules, each given at one of its atoms; null: total.",
+        "elements are added; molecular: those of neutral molecules, each given for one of its atoms; null: total.",
     )
     atoms: str | None = Field(
         None,
@@ -162,7 +162,7 @@ class FrameFile(LabelConventions):
 
 
 def _with_path(file: Any) -> Any:
-    """A file with the path of its download, which is named after its address where that has a name."""
+    """A file with the path of its download, which is named after its address if that ends in a name."""
     if isinstance(file, dict) and isinstance(file.get("url"), str) and not file.get("path"):
         name = PurePosixPath(urlparse(file["url"]).path).name
         return {**file, "path": f"resources/{name}"} if name else file
@@ -170,7 +170,7 @@ def _with_path(file: Any) -> Any:
 
 
 def _digest_of(checksum: Any) -> str:
-    """The checksum of a file, or one of those of a folder's files."""
+    """The checksum of a file, or a digest of those of a folder's files."""
     if not isinstance(checksum, dict):
         return str(checksum or "")
     return hashlib.sha256(repr(sorted(checksum.items())).encode()).hexdigest()
@@ -185,7 +185,7 @@ def _path_alone(value: Any) -> Any:
 
 
 class _OrPathAlone:
-    """Tells editors that a path alone will do."""
+    """Tells editors that a path alone is enough."""
 
     def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, Any]:
         return {"anyOf": [{"type": "string"}, handler(core)]}
@@ -224,12 +224,12 @@ class _FramesAndLimits(Section):
 
 
 class FramesSettings(LabelConventions, _FramesAndLimits):
-    """The frames, what keeps them in or out, and what their labels mean."""
+    """The frames, the limits that leave some out, and the meaning of their labels."""
 
     @model_validator(mode="before")
     @classmethod
     def _tell_downloads_apart(cls, values: Any) -> Any:
-        """Downloads of one name get a part of their checksums into their paths."""
+        """Add a part of the checksum to the paths of downloads with the same name."""
         if not isinstance(values, dict) or not isinstance(values.get("files"), list):
             return values
         files = [_with_path(file) for file in values["files"]]
@@ -242,7 +242,7 @@ class FramesSettings(LabelConventions, _FramesAndLimits):
         return {**values, "files": files}
 
     def conventions_of(self, file: FrameFile) -> dict[str, Any]:
-        """What is stated of the labels of a file, for it alone or for all."""
+        """What is stated about the labels of a file, for it alone or for all files."""
         keys = ("energy", "forces", "stress", "virial", "dipole")
         units = {name: getattr(file.units, name) or value for name, value in self.units}
         named = {key: getattr(file, f"{key}_key") or getattr(self, f"{key}_key") for key in keys}

@@ -10,7 +10,7 @@ from dynrefine.config.base import NonNegativeFloat, PositiveFloat, PositiveInt, 
 from dynrefine.config.properties import Observables
 
 Chunks = Annotated[int, Field(ge=1, le=100)]
-BLOCKS_OF_A_RUN = 5  # from which the error bars of path integrals come
+BLOCKS_OF_A_RUN = 5  # which give the error bars of path integrals
 
 
 class State(Section):
@@ -36,13 +36,13 @@ class State(Section):
         return f"{self.temperature:.0f}K"
 
     def name(self, label: str) -> str:
-        """The state as people read it, "298 K", with its density where its label has it."""
+        """The state in words, "298 K", with its density if its label has it."""
         density = "" if label == self.short_label else f", {self.density:g} g/cm³"
         return f"{self.temperature:.0f} K{density}"
 
 
 def state_labels(states: Sequence[State]) -> list[str]:
-    """The names of the states in paths: the rounded temperature, and the density where states share it."""
+    """The names of the states in paths: the rounded temperature, with the density if states share it."""
     shared = Counter(state.short_label for state in states)
     return [
         state.short_label if shared[state.short_label] == 1 else f"{state.short_label}_{state.density:g}"

@@ -1,4 +1,4 @@
-"""Settings of the labelling of frames by a program of electronic structure."""
+"""Settings of the labelling of frames by an electronic-structure program."""
 
 from typing import Any, Literal
 
@@ -39,7 +39,7 @@ class CP2KSettings(Section):
     @model_validator(mode="before")
     @classmethod
     def _of_functional(cls, values: Any) -> Any:
-        """CP2K has pseudopotentials made with BLYP; those for revPBE are made with PBE."""
+        """CP2K has pseudopotentials made with BLYP; revPBE uses those made with PBE."""
         if isinstance(values, dict) and values.get("functional") == "BLYP":
             return {"potential": "GTH-BLYP", **values}
         return values

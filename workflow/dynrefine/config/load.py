@@ -1,4 +1,4 @@
-"""Reading a configuration; whatever is wrong with it is told in sentences, all at once."""
+"""Reading a configuration; all its errors are reported at once, one sentence each."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -32,7 +32,7 @@ def load_config(source: str | Path | Mapping[str, Any]) -> Config:
 
 
 def read_together(paths: Iterable[Path]) -> dict[str, Any]:
-    """The values of several files, each on top of those before it, key by key, as Snakemake takes them.
+    """The values of several files, where each overrides those before it key by key, as in Snakemake.
 
     Raises:
         CampaignError: a file cannot be read.
@@ -52,13 +52,13 @@ def _on_top(below: Any, above: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_files(config: Config) -> None:
-    """Make sure, from the working directory, that a campaign's files exist, suit its settings and can be written.
+    """Check, from the working directory, that a campaign's files exist and suit it, and its results can be written.
 
     Raises:
-        CampaignError: one sentence for every missing file, for every cell too small for a cutoff, and where the
+        CampaignError: one sentence for every missing file, for every cell too small for a cutoff, and if the
             results cannot be written.
     """
-    # half a second for the readers of frames, which jobs, whose campaign has been checked, do not spend
+    # importing the readers of frames takes half a second, which jobs save since their campaign was checked
     from dynrefine.config.file_checks import unsuitable_files
 
     _raise_if_any(unusable_results(config))
@@ -76,7 +76,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """The values of a configuration in YAML.
 
     Raises:
-        CampaignError: there is no such file, it is no YAML in UTF-8, or it has a key twice.
+        CampaignError: there is no such file, it is not YAML in UTF-8, or it has a key twice.
     """
     try:
         values = yaml.load(path.read_text(encoding="utf-8-sig"), _OneOfEachKey)
@@ -102,12 +102,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 class _KeyTwiceError(yaml.YAMLError):
-    """A key that a section has twice, of which YAML's readers would take the last."""
+    """A key that occurs twice in a section; YAML's own readers would take the last."""
 
 
 class _OneOfEachKey(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        """A section; the same key twice in it is an error."""
+        """Read a section; a key that occurs twice is an error."""
         lines: dict[Any, int] = {}
         for key_node, _ in node.value:
             key, line = key_node.value, key_node.start_mark.line + 1

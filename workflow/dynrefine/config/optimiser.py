@@ -66,7 +66,7 @@ class RefinedSurfaceSettings(TrainableSettings, ProbeSettings):
 
 
 def _without_null(surfaces: Any) -> Any:
-    """What is refined without what a configuration on top of another takes away."""
+    """The refined surfaces without those that a configuration on top sets to null."""
     if not isinstance(surfaces, dict):
         return surfaces
     return {name: settings for name, settings in surfaces.items() if settings is not None}

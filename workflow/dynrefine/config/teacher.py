@@ -1,4 +1,4 @@
-"""Settings of the teacher, a potential that stands for the truth and makes synthetic targets."""
+"""Settings of the teacher, a potential that plays the part of reality and makes synthetic targets."""
 
 from pydantic import Field
 

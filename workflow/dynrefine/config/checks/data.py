@@ -1,4 +1,4 @@
-"""What does not suit of elements and data sets."""
+"""Checks of elements and data sets."""
 
 import math
 import os
@@ -15,7 +15,7 @@ from dynrefine.datasets.isotopes import ISOTOPES, is_symbol
 
 
 def data(config: Config) -> Iterator[str]:
-    """Elements that there are not, files that are not told."""
+    """Elements that do not exist, and files that are not fully given."""
     symbols = [element.symbol for element in config.elements]
     for symbol in sorted({symbol for symbol in symbols if symbols.count(symbol) > 1}):
         yield sentence(
@@ -48,7 +48,7 @@ def data(config: Config) -> Iterator[str]:
 
 
 def _frames(place: str, dataset: DatasetSettings) -> Iterator[str]:
-    """What is said of the files of a data set and of its parts."""
+    """Errors in the files of a data set and in how it is split."""
     total = sum(dict(dataset.fractions).values())
     if not math.isclose(total, 1.0, abs_tol=1e-6):
         yield sentence(f"{place}.fractions add up to {total:g}", "1", "change train, validation or test")
@@ -57,7 +57,7 @@ def _frames(place: str, dataset: DatasetSettings) -> Iterator[str]:
 
 
 def _download(key: str, file: FrameFile | ModelFile) -> Iterator[str]:
-    """What is said of a file that may be brought from elsewhere."""
+    """Errors in a file that may be a download."""
     if file.url is not None and not file.path:
         yield sentence(
             f"{key}.url is '{file.url}'",
@@ -75,7 +75,7 @@ def _download(key: str, file: FrameFile | ModelFile) -> Iterator[str]:
 
 
 def _masses_of(symbol: str) -> tuple[float, float] | None:
-    """The masses that isotopes of an element have, u; nothing of what is no element."""
+    """Lowest and highest mass of the isotopes of an element, u; None if it is not an element."""
     if not is_symbol(symbol):
         return None
     if symbol in ISOTOPES:
@@ -91,7 +91,7 @@ def _masses_of(symbol: str) -> tuple[float, float] | None:
 
 
 def labels(config: Config) -> Iterator[str]:
-    """What is stated of the labels of frames: units and symbols that exist, files that are told apart."""
+    """Errors in the conventions of labels: unknown units and symbols, and files that are listed twice."""
     for key, dataset in config.datasets().items():
         stated = {key: dataset} | {f"{key}.files[{index}]": file for index, file in enumerate(dataset.files)}
         for place, section in stated.items():

@@ -1,4 +1,4 @@
-"""What does not suit of states, sampling and trajectories."""
+"""Checks of states, sampling and trajectories."""
 
 import math
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ LARGEST_DENSITY = 30.0  # g/cm³
 
 
 def states(config: Config) -> Iterator[str]:
-    """States that are the same, too dense, or whose atoms are not told."""
+    """States that are the same, too dense, or without a number of atoms."""
     for key, listed in (("states", config.states), ("validation.states", config.validation.states)):
         if len(set(state_labels(listed))) < len(listed):
             yield sentence(
@@ -54,7 +54,7 @@ def states(config: Config) -> Iterator[str]:
 
 
 def pressures(config: Config) -> Iterator[str]:
-    """Pressures where none is held, and none where one is."""
+    """Pressures that are given but not used, or used but not given."""
     isobaric, kind = config.ensemble.kind == "isobaric", config.ensemble.kind
     for key, state in config.states_by_key().items():
         if isobaric and state.pressure is None:
@@ -72,7 +72,7 @@ def pressures(config: Config) -> Iterator[str]:
 
 
 def times(config: Config) -> Iterator[str]:
-    """Times that are no multiples of others, or beyond them."""
+    """Times that are not multiples of others, or longer than these."""
     trajectory, validation, gradient = config.trajectory, config.validation, config.gradient
     step = ("trajectory.timestep", trajectory.timestep)
     interval = ("trajectory.sampling_interval", trajectory.sampling_interval)
@@ -116,7 +116,7 @@ def times(config: Config) -> Iterator[str]:
 
 
 def path_integrals(config: Config) -> Iterator[str]:
-    """States that nothing judges, records between two time steps, or too few of them."""
+    """States that are not validated, records between time steps, or too few records."""
     key, own = "validation.path_integrals", config.validation.path_integrals
     if own is None:
         return
@@ -151,7 +151,7 @@ def error_bars(key: str, sampling: SharedSampling) -> Iterator[str]:
 
 
 def followed(config: Config) -> Iterator[str]:
-    """More trajectories for the gradient than there are, or a check that sees no force."""
+    """More trajectories for the gradient than there are, or a check in which no force acts."""
     sampling = config.ensemble
     begun = sampling.trajectories_per_replica or sampling.samples_per_replica
     if begun > sampling.samples_per_replica:
@@ -179,7 +179,7 @@ def followed(config: Config) -> Iterator[str]:
 
 
 def _single_chains(config: Config) -> Iterator[str]:
-    """Gradients of one chain where there are several: their error, which is that between chains, would be zero."""
+    """Gradients of only one of several chains: their error is the difference between chains and would be zero."""
     sampling, gradient = config.ensemble, config.gradient
     if sampling.chunks == gradient.replicas == 1 < sampling.replicas:
         yield sentence(
@@ -196,7 +196,7 @@ def _single_chains(config: Config) -> Iterator[str]:
 
 
 def masses(config: Config) -> Iterator[str]:
-    """Masses of elements that there are not."""
+    """Masses of elements that are not in the campaign."""
     symbols = [element.symbol for element in config.elements]
     for symbol in sorted(set(config.ensemble.masses) - set(symbols)):
         yield sentence(

@@ -1,4 +1,4 @@
-"""What does not suit of the steps of the refinement."""
+"""Checks of the steps of the refinement."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from dynrefine.config.model import Config
 
 
 def optimiser(config: Config) -> Iterator[str]:
-    """Steps that cannot be measured, a mean of too many, surfaces that cannot be refined."""
+    """Steps without a metric, averages over too many steps, and surfaces that cannot be refined."""
     yield from _averaged(config)
     yield from _refined(config)
     if config.dataset is None and config.optimiser.name == "natural":

@@ -1,4 +1,4 @@
-"""What a potential cannot be, the refined one or its teacher."""
+"""Checks of potentials, the refined one and its teacher."""
 
 import math
 import re
@@ -19,7 +19,7 @@ from dynrefine.geometry.cell import cubic_edge
 
 
 def potentials(config: Config) -> Iterator[str]:
-    """What the potentials of a campaign cannot be."""
+    """Errors in the potentials of a campaign."""
     for key, potential in config.potentials().items():
         yield from _unsuitable(key, potential, config)
 
@@ -36,7 +36,7 @@ def _unsuitable(key: str, potential: SurfaceSettings, config: Config) -> Iterato
 
 
 def _elements(key: str, potential: SurfaceSettings, elements: Sequence[Element]) -> Iterator[str]:
-    """Elements that a potential does not know."""
+    """Elements that a potential does not support."""
     if len(elements) > 1 and not potential.mixtures:
         yield sentence(
             f"elements lists {len(elements)} elements",
@@ -53,7 +53,7 @@ def _elements(key: str, potential: SurfaceSettings, elements: Sequence[Element])
 
 
 def _lattice(key: str, potential: SurfaceSettings, config: Config) -> Iterator[str]:
-    """Without frames sampling begins on a lattice: of molecules, or of atoms of one element."""
+    """Without frames sampling starts from a lattice of molecules, or of atoms of one element."""
     count = len(config.elements)
     if config.dataset is not None or count == 1 or potential.molecule is not None:
         return
@@ -69,7 +69,7 @@ def _lattice(key: str, potential: SurfaceSettings, config: Config) -> Iterator[s
 
 
 def triple_products(key: str, surface: SurfaceSettings) -> Iterator[str]:
-    """Products of tensors where the features have none."""
+    """Triple products without the tensors they are made of."""
     if not isinstance(surface, DescriptorSettings):
         return
     if surface.triple_products and surface.angular_momentum < 2:
@@ -118,7 +118,7 @@ def _truncation(key: str, potential: SurfaceSettings) -> Iterator[str]:
 
 
 def _waves(key: str, potential: SurfaceSettings, config: Config) -> Iterator[str]:
-    """The waves of an Ewald sum end where they are as small as what the cutoff leaves out in real space."""
+    """Too few waves in an Ewald sum: those left out must be as small as what the cutoff omits in real space."""
     if not isinstance(potential, FlexibleWaterSettings) or potential.electrostatics != "ewald":
         return
     if not potential.alpha:

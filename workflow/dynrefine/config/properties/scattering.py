@@ -1,4 +1,4 @@
-"""Settings of the structure of a liquid in time."""
+"""Settings of time-dependent structure."""
 
 import math
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from dynrefine.config.properties.base import (
 )
 from dynrefine.config.properties.structure import Distances, Scattering
 
-# words in the name of an abscissa that tell another unit than fs
+# words in the name of an abscissa that mean a unit other than fs
 _NO_FEMTOSECONDS = ("ps", "ns", "s", "au")
 
 
@@ -52,11 +52,11 @@ class IntermediateScatteringSettings(Correlated, Scattering, JudgingCurve):
 
     @property
     def elements(self) -> tuple[str, ...]:
-        """Those that are named."""
+        """The elements it names."""
         return (*super().elements, *((self.element,) if self.element is not None else ()))
 
     def unsuitable(self, place: Place) -> Iterator[str]:
-        """Coherent lengths where cross sections, which are of natural elements, weight the atoms."""
+        """Coherent lengths where atoms are weighted by the cross sections of natural elements."""
         yield from super().unsuitable(place)
         if self.lengths and self.part == "self":
             yield sentence(
@@ -66,7 +66,7 @@ class IntermediateScatteringSettings(Correlated, Scattering, JudgingCurve):
             )
 
     def unsuitable_target(self, measured: Measurement) -> Iterator[str]:
-        """An abscissa in another unit than fs, and lags that were not measured."""
+        """An abscissa in a unit other than fs, and lags that were not measured."""
         yield from another_unit(measured, "times in fs", _NO_FEMTOSECONDS)
         first, last = measured.abscissa[[0, -1]]
         if first > 0.0 or last < self.window:
@@ -82,7 +82,7 @@ class IntermediateScatteringSettings(Correlated, Scattering, JudgingCurve):
 
 
 class VanHoveSettings(Distances, Scattering):
-    """Distinct van Hove function g(r,t): where other atoms are a time after an atom was at the origin."""
+    """Distinct van Hove function g(r,t): where other atoms are at time t if an atom was at the origin at time 0."""
 
     along: ClassVar[tuple[str, ...]] = ("positions",)
     at_start: ClassVar[tuple[str, ...]] = ("cell",)
@@ -100,7 +100,7 @@ class VanHoveSettings(Distances, Scattering):
     bin: PositiveFloat = Field(0.1, description="Spacing of the distances r, Å.")
 
     def unsuitable(self, place: Place) -> Iterator[str]:
-        """A time that was not recorded, or lies beyond the trajectories."""
+        """A time that was not recorded, or is longer than the trajectories allow."""
         yield from super().unsuitable(place)
         interval, (expected, longest) = place.interval, place.longest_lag()
         if self.time > longest or not math.isclose(

@@ -20,10 +20,10 @@ from dynrefine.config.properties.base import (
 )
 from dynrefine.units import WAVENUMBER
 
-FEWEST_IN_MAXIMUM = 5  # distances of wavenumbers in the range of a maximum
+FEWEST_IN_MAXIMUM = 5  # spacings of wavenumbers in the range of a maximum
 LARGEST_BAND = 0.7  # of the highest wavenumber that the sampling interval resolves
 
-# words in the name of an abscissa that tell another unit than cm⁻¹
+# words in the name of an abscissa that mean a unit other than cm⁻¹
 _NO_WAVENUMBERS = ("thz", "ev", "mev", "um", "µm", "μm", "micron", "wavelength", "nm", "hz", "hartree")
 
 
@@ -52,7 +52,7 @@ class Bands(Correlated):
         return self.bands
 
     def unsuitable(self, place: Place) -> Iterator[str]:
-        """Bands the wrong way round, between the compared wavenumbers, or beyond what the interval resolves."""
+        """Bands that are reversed, contain no compared wavenumber, or reach beyond what the interval resolves."""
         yield from super().unsuitable(place)
         yield from self._unsuitable_maxima(place.key)
         highest = highest_wavenumber(place.interval)
@@ -78,7 +78,7 @@ class Bands(Correlated):
                 )
 
     def _unsuitable_maxima(self, key: str) -> Iterator[str]:
-        """Maxima that hardly a wavenumber of the spectrum is near, or that lie beyond its end."""
+        """Maxima with too few wavenumbers in their range, or beyond the end of the spectrum."""
         highest = max(band.range[1] for band in self.bands)
         for name, (first, last) in self.maxima.items():
             found = f"{key}.maxima.{name} is [{first:g}, {last:g}] cm⁻¹"
@@ -97,7 +97,7 @@ class Bands(Correlated):
                 )
 
     def unsuitable_target(self, measured: Measurement) -> Iterator[str]:
-        """An abscissa in another unit than cm⁻¹, and bands that were not measured."""
+        """An abscissa in a unit other than cm⁻¹, and bands that were not measured."""
         yield from another_unit(measured, "wavenumbers in cm⁻¹", _NO_WAVENUMBERS)
         lowest, highest = measured.abscissa[0], measured.abscissa[-1]
         for index, band in enumerate(self.bands):
@@ -124,12 +124,12 @@ class InfraredSettings(Bands, JudgingCurve):
 
     @property
     def family(self) -> str:
-        """Infrared absorption, however wide the window."""
+        """Infrared absorption, whatever the window."""
         return "infrared absorption"
 
     @property
     def of_volume(self) -> bool:
-        """The absorption is that of the dipole in a volume."""
+        """The absorption is that of a dipole per volume."""
         return True
 
     @classmethod
@@ -138,7 +138,7 @@ class InfraredSettings(Bands, JudgingCurve):
 
 
 class RamanSettings(Bands, JudgingCurve):
-    """Raman spectrum, in shape."""
+    """Raman spectrum, compared by its shape."""
 
     along: ClassVar[tuple[str, ...]] = ("polarizability_derivative",)
     surfaces: ClassVar[tuple[str, ...]] = ("polarizability",)
@@ -165,7 +165,7 @@ class RamanSettings(Bands, JudgingCurve):
 
 
 class VibrationsSettings(Correlated, JudgingCurve):
-    """Vibrational density of states, by the velocity autocorrelation."""
+    """Vibrational density of states, from the velocity autocorrelation."""
 
     along: ClassVar[tuple[str, ...]] = ("velocities",)
     tapered: ClassVar[bool] = True
@@ -178,11 +178,11 @@ class VibrationsSettings(Correlated, JudgingCurve):
 
     @property
     def elements(self) -> tuple[str, ...]:
-        """The one that vibrates, if it is one."""
+        """The element that vibrates, if one is given."""
         return (self.element,) if self.element is not None else ()
 
     def unsuitable(self, place: Place) -> Iterator[str]:
-        """A range the wrong way round, or beyond what the interval resolves."""
+        """A range that is reversed, or reaches beyond what the interval resolves."""
         yield from super().unsuitable(place)
         yield from exchanged_ends(place.key, self.range)
         highest = highest_wavenumber(place.interval)
@@ -194,7 +194,7 @@ class VibrationsSettings(Correlated, JudgingCurve):
             )
 
     def unsuitable_target(self, measured: Measurement) -> Iterator[str]:
-        """An abscissa in another unit than cm⁻¹, and a range that was not measured."""
+        """An abscissa in a unit other than cm⁻¹, and a range that was not measured."""
         yield from another_unit(measured, "wavenumbers in cm⁻¹", _NO_WAVENUMBERS)
         yield from beyond_measured(measured, self.range, "cm⁻¹")
 

@@ -9,12 +9,12 @@ from dynrefine.config.base import PositiveFloat, sentence
 from dynrefine.config.properties.base import JudgingNumber, Place
 from dynrefine.datasets.isotopes import element_of
 
-# elements whose vapour is of molecules
+# elements whose vapour is molecular
 _MOLECULAR = ("H", "N", "O", "F", "P", "S", "Cl", "Se", "Br", "I")
 
 
 class PressureSettings(JudgingNumber):
-    """Pressure at the state's density, bar; where it is as measured, so is the density at that pressure."""
+    """Pressure at the state's density, bar; if it is right, so is the density at the measured pressure."""
 
     at_start: ClassVar[tuple[str, ...]] = ("virial_pressure",)
     at_one_temperature: ClassVar[tuple[str, ...]] = ()
@@ -30,7 +30,7 @@ class PressureSettings(JudgingNumber):
     )
 
     def unsuitable(self, place: Place) -> Iterator[str]:
-        """A pressure that is held."""
+        """A fixed pressure."""
         yield from super().unsuitable(place)
         if place.config.ensemble.kind == "isobaric":
             yield sentence(
@@ -45,7 +45,7 @@ class PressureSettings(JudgingNumber):
 
 
 class ScaledNumber(JudgingNumber):
-    """A number whose relative difference from the measured one is counted in units of a scale."""
+    """A number whose relative difference from the measured one counts in units of a scale."""
 
     scale: PositiveFloat = Field(
         1.0, description="Relative difference that counts as a loss of one, pure number.", examples=[0.01]
@@ -53,10 +53,10 @@ class ScaledNumber(JudgingNumber):
 
 
 class AtConstantPressure(ScaledNumber):
-    """A property that is known where the pressure is held, not where the density is."""
+    """A property that is known at fixed pressure, but not at fixed density."""
 
     def unsuitable(self, place: Place) -> Iterator[str]:
-        """A density that is held."""
+        """A fixed density."""
         yield from super().unsuitable(place)
         if place.config.ensemble.kind == "canonical":
             yield sentence(
@@ -82,7 +82,7 @@ class DensitySettings(AtConstantPressure):
 
 
 class FluctuationSettings(ScaledNumber):
-    """What properties from fluctuations of volume and enthalpy need."""
+    """Settings of properties from fluctuations of volume and enthalpy."""
 
     at_start: ClassVar[tuple[str, ...]] = ("potential_energy", "volume")
     by_state: ClassVar[dict[str, str]] = ScaledNumber.by_state | {"quantum_corrections": "quantum_correction"}
@@ -117,7 +117,7 @@ class ThermalExpansionSettings(AtConstantPressure, FluctuationSettings):
 
 
 class HeatCapacitySettings(FluctuationSettings):
-    """Heat capacity, kJ/(kg K), at constant pressure where ensemble.kind is isobaric, else at constant volume."""
+    """Heat capacity, kJ/(kg K), at constant pressure if ensemble.kind is isobaric, otherwise at constant volume."""
 
     target: PositiveFloat | None = Field(
         None, description="Measured heat capacity, kJ/(kg K); null: none.", examples=[4.138]
@@ -129,7 +129,7 @@ class HeatCapacitySettings(FluctuationSettings):
 
 
 class VaporisationEnthalpySettings(ScaledNumber):
-    """Enthalpy of vaporisation of a liquid of single atoms, kJ/mol."""
+    """Enthalpy of vaporisation of a monatomic liquid, kJ/mol."""
 
     at_start: ClassVar[tuple[str, ...]] = ("potential_energy",)
 
@@ -155,7 +155,7 @@ class VaporisationEnthalpySettings(ScaledNumber):
 
 
 class DielectricConstantSettings(JudgingNumber):
-    """Static dielectric constant, by the fluctuations of the dipole of whole molecules."""
+    """Static dielectric constant, from the fluctuations of the dipole of whole molecules."""
 
     at_start: ClassVar[tuple[str, ...]] = ("whole_dipole", "volume")
     surfaces: ClassVar[tuple[str, ...]] = ("dipole",)

@@ -11,7 +11,7 @@ from dynrefine.config.properties.base import Correlated, JudgingNumber, Place
 
 
 class SelfDiffusionSettings(Correlated, JudgingNumber):
-    """What both ways to the self-diffusion coefficient have in common."""
+    """Settings that both estimates of the self-diffusion coefficient share."""
 
     along: ClassVar[tuple[str, ...]] = ("velocities",)
     by_state: ClassVar[dict[str, str]] = JudgingNumber.by_state | {"viscosities": "viscosity"}
@@ -40,17 +40,17 @@ class SelfDiffusionSettings(Correlated, JudgingNumber):
 
     @property
     def elements(self) -> tuple[str, ...]:
-        """The one that diffuses."""
+        """The element that diffuses."""
         return (self.element,)
 
     @property
     def of_volume(self) -> bool:
-        """Where it is corrected for the size of the cell."""
+        """Whether it is corrected for the size of the cell."""
         return self.viscosity is not None or bool(self.viscosities)
 
 
 class DiffusionSettings(SelfDiffusionSettings):
-    """Self-diffusion coefficient, 1e-9 m²/s, by the Green-Kubo integral."""
+    """Self-diffusion coefficient, 1e-9 m²/s, from the Green-Kubo integral."""
 
     window: PositiveFloat = Field(
         1000.0,
@@ -73,7 +73,7 @@ class DiffusionSettings(SelfDiffusionSettings):
 
 
 class EinsteinDiffusionSettings(SelfDiffusionSettings):
-    """Self-diffusion coefficient, 1e-9 m²/s, by the slope of the mean square displacement."""
+    """Self-diffusion coefficient, 1e-9 m²/s, from the slope of the mean square displacement."""
 
     window: PositiveFloat = Field(
         1000.0,
@@ -81,7 +81,7 @@ class EinsteinDiffusionSettings(SelfDiffusionSettings):
     )
 
     def unsuitable(self, place: Place) -> Iterator[str]:
-        """The slope is that of the longest lags, which a shallow gradient would see in part."""
+        """A gradient too shallow for the slope, which is that of the longest lags."""
         yield from super().unsuitable(place)
         gradient, least = place.config.gradient, 0.5 * self.window
         if not place.fitted:
@@ -106,7 +106,7 @@ class EinsteinDiffusionSettings(SelfDiffusionSettings):
 
 
 class FluxSettings(Correlated, JudgingNumber):
-    """Transport coefficients by the Green-Kubo integral of a flux of the cell."""
+    """Transport coefficients from the Green-Kubo integral of a flux of the cell."""
 
     window: PositiveFloat = Field(
         2000.0,
@@ -120,7 +120,7 @@ class FluxSettings(Correlated, JudgingNumber):
 
     @property
     def of_volume(self) -> bool:
-        """Correlations of fluxes are multiplied or divided by it."""
+        """Correlations of fluxes are multiplied or divided by the volume."""
         return True
 
     def unsuitable(self, place: Place) -> Iterator[str]:
@@ -130,7 +130,7 @@ class FluxSettings(Correlated, JudgingNumber):
 
 
 class ViscositySettings(FluxSettings):
-    """Shear viscosity, mPa s, by the Green-Kubo integral."""
+    """Shear viscosity, mPa s, from the Green-Kubo integral."""
 
     along: ClassVar[tuple[str, ...]] = ("stress",)
 
@@ -144,7 +144,7 @@ class ViscositySettings(FluxSettings):
 
 
 class ConductivitySettings(FluxSettings):
-    """Ionic conductivity, S/m, by the Green-Kubo integral of the current of formal charges."""
+    """Ionic conductivity, S/m, from the Green-Kubo integral of the current of formal charges."""
 
     along: ClassVar[tuple[str, ...]] = ("velocities",)
     of_charges: ClassVar[bool] = True

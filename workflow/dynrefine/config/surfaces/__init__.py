@@ -1,4 +1,4 @@
-"""Settings of the potential and of the surfaces beside it: a class and a line in one of two unions each."""
+"""Settings of the potential and of other surfaces: one class and one line in one of two unions each."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -28,7 +28,7 @@ def _kind(values: Any) -> str:
 
 
 def _with_own_settings(values: Any) -> Any:
-    """The settings of a surface outside the library, as their own class reads them."""
+    """The settings of a surface outside the library, read by their own class."""
     if isinstance(values, SurfaceSettings):
         return values
     return settings_class("surfaces", values["kind"]).model_validate(values)
@@ -52,7 +52,7 @@ OtherSurface = Annotated[
 
 
 def surface_settings(values: Mapping[str, Any]) -> SurfaceSettings:
-    """The settings of a surface of any kind, as a file of a model holds them."""
+    """The settings of a surface of any kind, from the file of a model."""
     return TypeAdapter(PotentialSettings | OtherSurface).validate_python(dict(values))
 
 

@@ -43,7 +43,7 @@ _SPC_FW = WATER_MODELS["spc_fw"]
 
 
 def waves_per_length(alpha: float, cutoff: float) -> float:
-    """By width of the cell, 1/Å, until they are as small as what the cutoff, Å, leaves out in real space."""
+    """Waves per width of the cell, 1/Å, needed to match the error of the cutoff (Å) in real space."""
     return alpha**2 * cutoff / math.pi
 
 
@@ -111,7 +111,7 @@ class FlexibleWaterSettings(LennardJonesPairs):
     @model_validator(mode="before")
     @classmethod
     def _of_model(cls, values: Any) -> Any:
-        """What is not given is that of the model."""
+        """Take what is not given from the model."""
         return (
             {**WATER_MODELS.get(str(values.get("model")), {}), **values}
             if isinstance(values, dict)
@@ -120,7 +120,7 @@ class FlexibleWaterSettings(LennardJonesPairs):
 
     @property
     def parameters(self) -> Mapping[str, str]:
-        """Those that are refined."""
+        """The parameters that are refined."""
         units = {
             "sigma": "Å",
             "epsilon": "eV",
@@ -142,7 +142,7 @@ class FlexibleWaterSettings(LennardJonesPairs):
 
     @property
     def molecule(self) -> Sequence[tuple[str, tuple[float, float, float]]]:
-        """A molecule without strain."""
+        """An unstrained molecule."""
         half = math.radians(0.5 * self.angle)
         across, along = self.bond_length * math.sin(half), self.bond_length * math.cos(half)
         return [("O", (0.0, 0.0, 0.0)), ("H", (across, 0.0, along)), ("H", (-across, 0.0, along))]

@@ -10,7 +10,7 @@ from dynrefine.config.surfaces.base import SurfaceSettings
 
 
 class LennardJonesPairs(SurfaceSettings):
-    """How a Lennard-Jones energy ends at the cutoff."""
+    """How a Lennard-Jones energy is cut off."""
 
     trained: ClassVar[bool] = False
 
@@ -42,5 +42,5 @@ class LennardJonesSettings(LennardJonesPairs):
 
     @property
     def parameters(self) -> Mapping[str, str]:
-        """Of the pair energy."""
+        """Those of the pair energy."""
         return {"sigma": "Å", "epsilon": "eV"}
