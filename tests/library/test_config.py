@@ -117,11 +117,11 @@ def test_reference_shows_the_defaults():
         ),
         (
             {"surfaces": {"Dipole": {"surface": {"kind": "dipole"}}}},
-            "surfaces.Dipole is 'Dipole', expected a text that matches ^[a-z][a-z0-9_]*$: correct it.",
+            "surfaces.Dipole is 'Dipole', expected text that matches ^[a-z][a-z0-9_]*$: correct it.",
         ),
         (
             {"surfaces": {"dipole": {"surface": {"kind": "dipole"}, "training": {"epochs": True}}}},
-            "surfaces.dipole.training.epochs is true, expected a number (YAML takes yes, no, on and off for true and "
+            "surfaces.dipole.training.epochs is true, expected a number (YAML reads yes, no, on and off as true and "
             "false): correct it.",
         ),
         (
@@ -156,7 +156,7 @@ def test_reference_shows_the_defaults():
         (
             {"dataset": {"files": [{"url": "https://example.org/frames.extxyz"}]}},
             "dataset.files[0].sha256 is missing, expected the checksum of the download: "
-            "add what sha256sum says.",
+            "add the output of sha256sum.",
         ),
         (
             {"validation": {"properties": {"einstein_diffusion": {"element": "O", "window": 2000.0}}}},
@@ -180,8 +180,8 @@ def test_reference_shows_the_defaults():
         ),
         (
             {"potential": {"kind": "lennard_jones", "sigma": -3, "epsilon": 1}},
-            "potential.sigma is -3, expected a number above 0 (Where the pair energy is zero, at the start, Å): "
-            "correct it.",
+            "potential.sigma is -3, expected a number above 0 (Initial distance at which the pair energy is zero, "
+            "Å): correct it.",
         ),
         (
             {"potential": {"kind": "lennard_jones", "sigma": 3, "epsilon": 1, "hidden_layers": [3]}},
@@ -203,7 +203,7 @@ def test_a_wrong_key_gets_one_sentence(sections, sentence):
         ),
         (
             {"states": [{"temperature": 94.4, "density": 1.374}]},
-            "states[0].atoms is missing, expected how many atoms there are without a data set: add it.",
+            "states[0].atoms is missing, expected the number of atoms, since there is no data set: add it.",
         ),
         (
             {"optimiser": {}},
@@ -212,13 +212,13 @@ def test_a_wrong_key_gets_one_sentence(sections, sentence):
         ),
         (
             {"optimiser": {"name": "adam", "parameter_scales": {"sigma": 1, "gamma": 1}}},
-            "optimiser.parameter_scales.gamma is given, expected parameters of the lennard_jones potential: sigma, "
-            "epsilon: rename or remove it.",
+            "optimiser.parameter_scales.gamma is given, expected a parameter of the lennard_jones potential "
+            "(sigma, epsilon): rename or remove it.",
         ),
         (
             {"optimiser": {"name": "adam"}, "gradient": {"check": {"total_derivative": {"gamma": 1}}}},
-            "gradient.check.total_derivative.gamma is given, expected parameters of the lennard_jones potential: "
-            "sigma, epsilon: rename or remove it.",
+            "gradient.check.total_derivative.gamma is given, expected a parameter of the lennard_jones potential "
+            "(sigma, epsilon): rename or remove it.",
         ),
         (
             {
@@ -226,7 +226,7 @@ def test_a_wrong_key_gets_one_sentence(sections, sentence):
                 "gradient": {"depth": "auto"},
             },
             "gradient.depth is 'auto', expected a number of fs, since no observable is followed along the "
-            "trajectories: change it, any depth will do.",
+            "trajectories: change it; any depth will do.",
         ),
         (
             {"ensemble": {"kind": "isobaric"}},
@@ -234,13 +234,13 @@ def test_a_wrong_key_gets_one_sentence(sections, sentence):
         ),
         (
             {"states": [{"temperature": 94.4, "density": 1.374, "atoms": 108, "pressure": 1.0}]},
-            "states[0].pressure is 1 bar where ensemble.kind is canonical, expected none, since the density is held: "
-            "remove it or set ensemble.kind: isobaric.",
+            "states[0].pressure is 1 bar where ensemble.kind is canonical, expected none, since the density is "
+            "fixed: remove it or set ensemble.kind: isobaric.",
         ),
         (
             {"objective": {"observables": {"density": {"target": 1.374}}}},
             "objective.observables.density is given where ensemble.kind is canonical, expected isobaric, since the "
-            "density is held otherwise: set ensemble.kind: isobaric, or compare the pressure.",
+            "density is fixed otherwise: set ensemble.kind: isobaric, or compare the pressure.",
         ),
         (
             {
@@ -249,7 +249,7 @@ def test_a_wrong_key_gets_one_sentence(sections, sentence):
                 "objective": {"observables": {"pressure": {"target": 1.0, "scale": 100}}},
             },
             "objective.observables.pressure is given where ensemble.kind is isobaric, expected canonical, since the "
-            "pressure is held otherwise: set ensemble.kind: canonical, or compare the density.",
+            "pressure is fixed otherwise: set ensemble.kind: canonical, or compare the density.",
         ),
         (
             {"validation": {"properties": {"long": DIFFUSION | {"kind": "diffusion", "element": "O"}}}},
@@ -257,8 +257,8 @@ def test_a_wrong_key_gets_one_sentence(sections, sentence):
         ),
         (
             {"validation": {"properties": {"diffusion": DIFFUSION}}},
-            "validation.properties.diffusion is given, expected a property that is not fitted, since those are "
-            "judged anyway: remove it, or give it a name of its own and kind: diffusion.",
+            "validation.properties.diffusion is given, expected a property that is not fitted, since fitted "
+            "ones are validated anyway: remove it, or give it a name of its own and kind: diffusion.",
         ),
         (
             {"objective": {"observables": {"rdf": {"pair": ["Ar", "Ar"]}}}},
@@ -271,7 +271,7 @@ def test_a_wrong_key_gets_one_sentence(sections, sentence):
                 "gradient": {"depth": 150, "check": {"steps": 400}},
             },
             "gradient.depth is 150 fs, expected at least 198 fs, half of objective.observables.einstein_diffusion."
-            "window: change one of them, or fit diffusion, by Green-Kubo.",
+            "window: change one of them, or fit diffusion (Green-Kubo) instead.",
         ),
         (
             {"objective": {"observables": {"einstein_diffusion": DIFFUSION}}, "gradient": {"depth": 200}},
@@ -315,7 +315,7 @@ def test_a_wrong_key_gets_one_sentence(sections, sentence):
         ),
         (
             {"validation": {"properties": {"structure_factor": {"range": [4, 2]}}}},
-            "validation.properties.structure_factor.range is [4, 2], expected the lower end first: exchange them.",
+            "validation.properties.structure_factor.range is [4, 2], expected the lower end first: swap them.",
         ),
         (
             {"validation": {"properties": {"vibrations": {"range": [0, 9000]}}}},
@@ -325,9 +325,9 @@ def test_a_wrong_key_gets_one_sentence(sections, sentence):
         (
             {"validation": {"diffusion": {"element": "Ar", "measured": 2.36}}},
             "validation.diffusion (value {'element': 'Ar', 'measured': 2.36}) is not a known key any more, expected "
-            "validation.properties.diffusion, where measured is called target and measured_error target_error, and "
-            "for the Einstein relation validation.properties.einstein_diffusion (of a fitted property: under another "
-            "name, with kind: diffusion): move it there.",
+            "validation.properties.diffusion, where measured is called target and measured_error is called "
+            "target_error, or validation.properties.einstein_diffusion for the Einstein relation (if the property is "
+            "also fitted, under another name with kind: diffusion): move it there.",
         ),
         (
             {"validation": {"structure": {"pair": ["Ar", "Ar"]}}},
@@ -336,7 +336,7 @@ def test_a_wrong_key_gets_one_sentence(sections, sentence):
         ),
         (
             {"ensemble": {"masses": {"H": 3.0}}},
-            "ensemble.masses.H is given, expected elements: Ar: remove or correct it.",
+            "ensemble.masses.H is given, expected one of the elements Ar: remove or correct it.",
         ),
     ],
 )
@@ -375,12 +375,12 @@ DOWNLOAD = {"url": "https://example.org/frames.extxyz", "path": "data/frames.ext
         (
             argon,
             {"elements": [*argon()["elements"], *WATER]},
-            ["elements lists 3 elements", "one, since the lennard_jones potential knows no mixtures"],
+            ["elements lists 3 elements", "one, since the lennard_jones potential does not support mixtures"],
         ),
         (
             argon,
             {"objective": {"observables": {"diffusion": DIFFUSION, "infrared": INFRARED}}},
-            ["objective.observables.infrared is given", "no observable of a dipole surface"],
+            ["objective.observables.infrared is given", "no property of a dipole surface"],
         ),
         *(
             (
@@ -401,7 +401,7 @@ DOWNLOAD = {"url": "https://example.org/frames.extxyz", "path": "data/frames.ext
         (
             minimal,
             {"optimiser": {"parameter_scales": {"sigma": 1.0}}},
-            ["optimiser.parameter_scales.sigma is given", "parameters of the eann potential: none"],
+            ["optimiser.parameter_scales.sigma is given", "a parameter of the eann potential (none"],
         ),
         (
             argon,
@@ -414,7 +414,7 @@ DOWNLOAD = {"url": "https://example.org/frames.extxyz", "path": "data/frames.ext
         (
             water,
             {"elements": [{"symbol": "Ar", "mass": 39.948, "charge": 0}]},
-            ["elements lists Ar", "O and H, since the flexible_water potential knows no others"],
+            ["elements lists Ar", "O and H, since the flexible_water potential supports no others"],
         ),
         (
             water,
@@ -449,7 +449,7 @@ DOWNLOAD = {"url": "https://example.org/frames.extxyz", "path": "data/frames.ext
             },
             [
                 "gradient.check.total_derivative.sigma is given",
-                "parameters that optimiser.trainable lets be refined",
+                "a parameter that optimiser.trainable leaves free",
             ],
         ),
         (
@@ -470,7 +470,7 @@ DOWNLOAD = {"url": "https://example.org/frames.extxyz", "path": "data/frames.ext
             {"optimiser": {"name": "adam", "surfaces": {"dipole": {}}}},
             [
                 "optimiser.surfaces.dipole is given where optimiser.name is 'adam'",
-                "natural, whose steps have a length for each surface",
+                "natural, since only its steps have a length for each surface",
             ],
         ),
         (
@@ -478,8 +478,12 @@ DOWNLOAD = {"url": "https://example.org/frames.extxyz", "path": "data/frames.ext
             {"optimiser": {"name": "adam", "surfaces": {"dipole": {}}}},
             ["optimiser.surfaces.dipole is given", "that a fitted property needs (none)"],
         ),
-        (minimal, {"elements": [*WATER, WATER[1]]}, ["elements lists H 2 times", "it once"]),
-        (minimal, {"dataset": {"files": []}}, ["dataset.files is empty", "a file", "labelling.geometries"]),
+        (minimal, {"elements": [*WATER, WATER[1]]}, ["elements lists H 2 times", "each element once"]),
+        (
+            minimal,
+            {"dataset": {"files": []}},
+            ["dataset.files is empty", "at least one file", "labelling.geometries"],
+        ),
         (
             minimal,
             {"dataset": {"files": ["a", {"path": ""}]}},
@@ -494,7 +498,7 @@ DOWNLOAD = {"url": "https://example.org/frames.extxyz", "path": "data/frames.ext
             (
                 minimal,
                 {"dataset": {"files": [{"url": url, "sha256": 64 * "0"}]}},
-                [f"dataset.files[0].url is '{url}'", "an address that ends in the name of a file"],
+                [f"dataset.files[0].url is '{url}'", "an address that ends in a file name"],
             )
             for url in ("https://example.org/", "https://example.org")
         ),
@@ -539,7 +543,7 @@ DOWNLOAD = {"url": "https://example.org/frames.extxyz", "path": "data/frames.ext
         (
             minimal,
             {"validation": {"states": [{"temperature": 300, "density": 1.1}]}},
-            ["validation.states has another state of 300 K than states", "differs by a kelvin"],
+            ["validation.states and states have different states of 300 K", "differs by a kelvin"],
         ),
         (
             minimal,
@@ -578,7 +582,7 @@ DOWNLOAD = {"url": "https://example.org/frames.extxyz", "path": "data/frames.ext
             {"ensemble": {"chunks": 1, "replicas": 2}, "gradient": {"replicas": 1}},
             [
                 "gradient.replicas is 1 where ensemble.chunks is 1",
-                "trajectories of two chains or more to follow",
+                "trajectories of two or more chains",
             ],
         ),
         (
@@ -618,7 +622,7 @@ DOWNLOAD = {"url": "https://example.org/frames.extxyz", "path": "data/frames.ext
             {"validation": {"properties": {"vaporisation_enthalpy": {}}}},
             [
                 "vaporisation_enthalpy is given where elements lists O, H",
-                "one element whose vapour is of single atoms",
+                "one element whose vapour is monatomic",
             ],
         ),
         (
@@ -627,7 +631,10 @@ DOWNLOAD = {"url": "https://example.org/frames.extxyz", "path": "data/frames.ext
                 "potential": {"file": "potential.npz"},
                 "objective": {"observables": {"pressure": {"target": 1.0, "scale": 22000}}},
             },
-            ["dataset is missing", "one to begin the sampling from, since a lattice holds one of 2 elements"],
+            [
+                "dataset is missing",
+                "one to start the sampling from, since a lattice holds only one of 2 elements",
+            ],
         ),
     ],
 )
@@ -705,8 +712,8 @@ def test_settings_at_their_limits_are_accepted(campaign, sections):
     ("sections", "fragments"),
     [
         ({"campaign": {"name": "test", "seed": -1}}, ["campaign.seed is -1", "a number of at least 0"]),
-        ({"campaign": {"name": "a b"}}, ["campaign.name is 'a b'", "a text that matches ^[A-Za-z0-9]"]),
-        ({"campaign": {"name": 7}}, ["campaign.name is 7", "a text"]),
+        ({"campaign": {"name": "a b"}}, ["campaign.name is 'a b'", "text that matches ^[A-Za-z0-9]"]),
+        ({"campaign": {"name": 7}}, ["campaign.name is 7", "text"]),
         ({"optimiser": {"momentum": 1.0}}, ["optimiser.momentum is 1.0", "a number below 1"]),
         ({"ensemble": {"reuse": 1.5}}, ["ensemble.reuse is 1.5", "a number of at most 1"]),
         ({"ensemble": {"chunks": "two"}}, ["ensemble.chunks is 'two'", "a whole number"]),
@@ -724,14 +731,14 @@ def test_settings_at_their_limits_are_accepted(campaign, sections):
             {"dataset": {"files": [{"path": "a", "sha256": "xyz"}]}},
             [
                 "dataset.files[0].sha256 is 'xyz'",
-                "a text that matches ^[0-9a-fA-F]{64}$ or a section of keys (",
+                "text that matches ^[0-9a-fA-F]{64}$ or a section of keys (",
             ],
         ),
         (
             {"dataset": {"files": [{"path": "a", "sha256": {"a/b.npy": "xyz"}}]}},
             [
                 "dataset.files[0].sha256.a/b.npy is 'xyz'",
-                "a text that matches ^[0-9a-fA-F]{64}$: correct it.",
+                "text that matches ^[0-9a-fA-F]{64}$: correct it.",
             ],
         ),
         ({"states": 300}, ["states is 300", "a list"]),
@@ -795,8 +802,8 @@ def test_names_of_modules_that_there_are_not_are_told(sections, found, expected)
 
 def test_options_are_for_samplers_outside_the_library():
     assert problems(ensemble={"options": {"moves": 6}}) == [
-        "ensemble.options is {'moves': 6} where ensemble.kind is canonical, expected none, since they are for "
-        "samplers outside the library: remove it, or correct the kind."
+        "ensemble.options is {'moves': 6} where ensemble.kind is canonical, expected none, since only "
+        "samplers outside the library have options: remove it, or correct the kind."
     ]
     load_config(minimal(ensemble={"kind": "os.path", "options": {"kind": "of.move"}}))
 
@@ -873,7 +880,7 @@ def test_a_configuration_that_is_absent_or_empty_is_told(tmp_path):
         load_config(tmp_path)
     path.write_text("just words\n")
     with pytest.raises(
-        CampaignError, match=r"campaign\.yaml holds no sections: begin from config/config\.yaml"
+        CampaignError, match=r"campaign\.yaml holds no sections: start from config/config\.yaml"
     ):
         load_config(path)
 

@@ -88,7 +88,7 @@ HEAVY = [(("ensemble", "masses"), None)]
         ),
         (
             [((*PATH_INTEGRALS, "states"), ["298K"])],
-            "validation.path_integrals.states has 298K, expected some of 300K: correct or remove it.",
+            "validation.path_integrals.states has 298K, expected one of 300K: correct or remove it.",
         ),
         (
             [((*PATH_INTEGRALS, "length"), 0.09)],
@@ -103,36 +103,36 @@ HEAVY = [(("ensemble", "masses"), None)]
         (
             elements(("O", 15.999, -2), ("H", 1.008, 2)),
             "elements gives the first frame of workflow/data/water16/frames.extxyz the charge +32 e (16 O of "
-            "-2, 32 H of +2), expected 0, since dipole and current of charged cells depend on where they are seen "
-            "from: correct elements[*].charge.",
+            "-2, 32 H of +2), expected 0, since the dipole and current of a charged cell depend on the frame "
+            "of reference: correct elements[*].charge.",
         ),
         (
             [
                 *elements(("O", 15.999, 0), ("H", 1.008, 0)),
                 (("validation", "properties", "conductivity"), {"window": 30.0}),
             ],
-            "validation.properties.conductivity is given where elements[*].charge are all 0, expected the formal "
+            "validation.properties.conductivity is given where all elements[*].charge are 0, expected the formal "
             "charges of the ions, which carry the current: correct them.",
         ),
         (
             [(("states", 0, "density"), 997)],
             "states[0].density is 997 g/cm³, expected at most 30, since nothing is denser than osmium: give it in "
-            "g/cm³ (of 997 kg/m³: 0.997).",
+            "g/cm³ (997 kg/m³ is 0.997).",
         ),
         (
             [(("states", 0, "temperature"), True)],
-            "states[0].temperature is true, expected a number (YAML takes yes, no, on and off for true and false): "
+            "states[0].temperature is true, expected a number (YAML reads yes, no, on and off as true and false): "
             "correct it.",
         ),
         (
             [((*INFRARED, "bands"), [{"range": [False, 3000]}])],
-            "objective.observables.infrared.bands[0].range[0] is false, expected a number (YAML takes yes, no, "
+            "objective.observables.infrared.bands[0].range[0] is false, expected a number (YAML reads yes, no, "
             "on and "
-            "off for true and false): correct it.",
+            "off as true and false): correct it.",
         ),
         (
             [(("ensemble", "masses"), {"H": True})],
-            "ensemble.masses.H is true, expected a number (YAML takes yes, no, on and off for true and false): "
+            "ensemble.masses.H is true, expected a number (YAML reads yes, no, on and off as true and false): "
             "correct it.",
         ),
         (
@@ -147,8 +147,8 @@ HEAVY = [(("ensemble", "masses"), None)]
         ),
         (
             [(("validation", "properties", "structure_factor"), {"target": ARGON, "range": [0, 12]})],
-            f"validation.properties.structure_factor.range is [0, 12], expected a part of what {ARGON} holds, 0.0294 "
-            "to 11.7474 1/Å: narrow it.",
+            f"validation.properties.structure_factor.range is [0, 12], expected a part of the measured range, 0.0294 "
+            f"to 11.7474 1/Å in {ARGON}: narrow it.",
         ),
         (
             [(("validation", "properties", "scattering"), SHORT | {"momentum_transfer": 0.2})],
@@ -173,17 +173,15 @@ HEAVY = [(("ensemble", "masses"), None)]
         ),
         (
             [((*INFRARED, "bands"), [{"range": [1010, 1190]}])],
-            "objective.observables.infrared.bands[0].range is [1010, 1190] cm⁻¹, expected one of the "
-            "wavenumbers that "
-            "are compared, multiples of objective.observables.infrared.resolution, 200 cm⁻¹, in it: widen the "
-            "band or "
-            "lower the resolution.",
+            "objective.observables.infrared.bands[0].range is [1010, 1190] cm⁻¹, expected at least one "
+            "multiple of objective.observables.infrared.resolution, 200 cm⁻¹, in it, since spectra are compared at "
+            "these: widen the band or lower the resolution.",
         ),
         (
             [((*INFRARED, "maxima"), {"bend": [1500, 1800]})],
             "objective.observables.infrared.maxima.bend is [1500, 1800] cm⁻¹, expected the lower wavenumber first, "
-            "and 5 times objective.observables.infrared.resolution, 200 cm⁻¹, between both: correct it, or lower the "
-            "resolution.",
+            "and 5 times objective.observables.infrared.resolution, 200 cm⁻¹, between the two: correct it, or lower "
+            "the resolution.",
         ),
         (
             [((*INFRARED, "maxima"), {"stretch": [3000, 9000]})],
@@ -192,9 +190,8 @@ HEAVY = [(("ensemble", "masses"), None)]
         ),
         (
             [((*INFRARED, "bands"), [{"range": [2, 1000]}])],
-            "objective.observables.infrared.bands[0].range is [2, 1000] cm⁻¹, expected a part of what "
-            "workflow/data/targets/water_infrared_298K.csv holds, 5 to 4500 cm⁻¹, all that was measured: narrow the "
-            "band.",
+            "objective.observables.infrared.bands[0].range is [2, 1000] cm⁻¹, expected a part of the "
+            "measured range, 5 to 4500 cm⁻¹ in workflow/data/targets/water_infrared_298K.csv: narrow the band.",
         ),
         (
             [
@@ -205,7 +202,7 @@ HEAVY = [(("ensemble", "masses"), None)]
                 UNMEASURED,
                 STANDING,
             ],
-            "objective.observables.infrared.target is workflow/data/targets/water_infrared_298K.csv at each of the "
+            "objective.observables.infrared.target is workflow/data/targets/water_infrared_298K.csv for all of the "
             "states 280K, 350K, expected one for each temperature: give those of all states but one in "
             "objective.observables.infrared.targets, such as {350K: ...}.",
         ),
@@ -214,7 +211,7 @@ HEAVY = [(("ensemble", "masses"), None)]
                 (("validation", "states"), [STATE, STATE | {"temperature": 340}]),
                 (("validation", "properties", "diffusion", "viscosity"), 0.85),
             ],
-            "validation.properties.diffusion.viscosity is 0.85 at each of the states 300K, 340K, expected one for "
+            "validation.properties.diffusion.viscosity is 0.85 for all of the states 300K, 340K, expected one for "
             "each temperature: give those of all states but one in validation.properties.diffusion.viscosities, such "
             "as {340K: ...}.",
         ),
@@ -226,7 +223,7 @@ HEAVY = [(("ensemble", "masses"), None)]
                 (("objective", "observables", "diffusion"), {"element": "O", "target": 2.3, "window": 36}),
                 STANDING,
             ],
-            "objective.observables.diffusion.target is 2.3 at each of the states 300K, 340K, expected one for each "
+            "objective.observables.diffusion.target is 2.3 for all of the states 300K, 340K, expected one for each "
             "temperature: give those of all states but one in objective.observables.diffusion.targets, such as "
             "{340K: ...}.",
         ),
@@ -242,35 +239,35 @@ HEAVY = [(("ensemble", "masses"), None)]
                     SHORT | {"radiation": "xray", "lengths": {"H": 6.7}},
                 )
             ],
-            "validation.properties.scattering.lengths is given where radiation is xray, expected neutron, which "
-            "nuclei scatter: remove it, or change radiation.",
+            "validation.properties.scattering.lengths is given where radiation is xray, expected neutron, since "
+            "X-rays are not scattered by nuclei: remove it, or change radiation.",
         ),
         (
             [(("validation", "properties", "scattering"), SHORT | {"part": "self", "lengths": {"H": 6.7}})],
-            "validation.properties.scattering.lengths is given where part is self, expected none, since atoms count "
-            "by their incoherent cross sections: remove it; deuterium is the element D.",
+            "validation.properties.scattering.lengths is given where part is self, expected none, since atoms are "
+            "weighted by their incoherent cross sections: remove it; deuterium is the element D.",
         ),
         (
             [((*INFRARED, "targets"), {"310K": "x.csv"})],
-            "objective.observables.infrared.targets.310K is given, expected the name of a state: 300K: correct it.",
+            "objective.observables.infrared.targets.310K is given, expected the name of a state (300K): correct it.",
         ),
         (
             [(("validation", "properties", "diffusion", "viscosities"), {"310K": 0.7})],
-            "validation.properties.diffusion.viscosities.310K is given, expected the name of a state: 300K: correct "
+            "validation.properties.diffusion.viscosities.310K is given, expected the name of a state (300K): correct "
             "it.",
         ),
         (
             [(("potential", "triple_products"), 4), (("potential", "angular_momentum"), 1)],
-            "potential.triple_products is 4, expected 0 where potential.angular_momentum is 1, since they need "
-            "tensors: set it to 0, or angular_momentum to 2.",
+            "potential.triple_products is 4, expected 0 where potential.angular_momentum is 1, since triple "
+            "products need tensors: set it to 0, or angular_momentum to 2.",
         ),
         (
             [
                 ((*OWN_DIPOLE, "surface"), {"kind": "dipole", "cutoff": 3.5}),
                 ((*OWN_DIPOLE, "dataset", "files"), [{"url": "https://example.org/water"}]),
             ],
-            "surfaces.dipole.dataset.files[0].sha256 is missing, expected the checksum of the download: add what "
-            "sha256sum says.",
+            "surfaces.dipole.dataset.files[0].sha256 is missing, expected the checksum of the download: add the "
+            "output of sha256sum.",
         ),
         (
             [(("dataset", "atoms"), "64 H2O")],
@@ -340,8 +337,8 @@ def test_a_band_beyond_the_measured_range_is_refused(folder, last):
     Path("target.csv").write_text("\n".join(kept), encoding="utf-8")
     (sentence,) = sentences(((*INFRARED, "target"), "target.csv"))
     assert sentence.startswith(
-        "objective.observables.infrared.bands[1].range is [1000, 4000] cm⁻¹, expected a part of what target.csv "
-        "holds, 5 "
+        "objective.observables.infrared.bands[1].range is [1000, 4000] cm⁻¹, expected a part of the "
+        "measured range, 5 "
     )
 
 
@@ -449,7 +446,7 @@ def test_a_configuration_in_another_encoding_is_told(tmp_path, encoding):
     path = tmp_path / "mine.yaml"
     path.write_bytes(TOY.read_text(encoding="utf-8").replace("³", "°").encode(encoding, errors="ignore"))
     with pytest.raises(
-        CampaignError, match="is not in UTF-8, perhaps in UTF-16: expected a configuration in UTF-8"
+        CampaignError, match=r"is not in UTF-8 \(perhaps UTF-16\), expected a configuration in UTF-8"
     ):
         load_config(path)
 
@@ -510,8 +507,8 @@ def test_paths_that_the_locale_cannot_write_are_told(folder, monkeypatch):
     Path("wässer.extxyz").touch()
     monkeypatch.setattr("sys.getfilesystemencoding", lambda: "ascii")
     assert sentences((("dataset", "files"), ["wässer.extxyz"])) == [
-        "dataset.files[0] is 'w\\xe4sser.extxyz', expected a path in ASCII where the locale names files in ascii: "
-        "set PYTHONUTF8=1 or LC_ALL=C.UTF-8, or rename it."
+        "dataset.files[0] is 'w\\xe4sser.extxyz', expected a path in ASCII, since the locale encodes file names in "
+        "ascii: set PYTHONUTF8=1 or LC_ALL=C.UTF-8, or rename it."
     ]
 
 
@@ -556,11 +553,11 @@ def test_a_network_like_its_foundation_is_accepted(network):
         ),
         (
             {"known_elements": ["O"]},
-            "potential.known_elements lacks H, expected chemical symbols, those of elements",
+            "potential.known_elements lacks H, expected chemical symbols that include those",
         ),
         (
             {"known_elements": ["O", "H", "Xx"]},
-            "potential.known_elements has Xx, expected chemical symbols, those",
+            "potential.known_elements has Xx, expected chemical symbols that include",
         ),
         (
             {"features": "4x0e + 2x1o + 2x1o"},
@@ -599,5 +596,5 @@ def test_a_foundation_of_another_program_is_refused(network):
     Path("foundation.nqx").write_bytes(b"PK\x03\x04 something else")
     (found,) = sentences((("potential",), network))
     assert found.startswith(
-        "potential.foundation.path: foundation.nqx does not begin as a network of nequix does"
+        "potential.foundation.path: foundation.nqx does not begin like a network of nequix"
     )

@@ -150,11 +150,11 @@ def refused(values):
 def test_downloads_with_one_stated_path_and_files_listed_twice_are_refused():
     both = [{**url, "path": "resources/frames.extxyz"} for url in URLS]
     assert refused(configuration(files=both)) == (
-        "dataset.files[1].path is 'resources/frames.extxyz' as that of dataset.files[0], expected each file once: "
+        "dataset.files[1].path is 'resources/frames.extxyz', the same as dataset.files[0], expected each file once: "
         "change or remove it."
     )
     twice = ["workflow/data/water16/frames.extxyz", "workflow/data/water16/../water16/frames.extxyz"]
-    assert "as that of dataset.files[0], expected each file once" in refused(configuration(files=twice))
+    assert ", the same as dataset.files[0], expected each file once" in refused(configuration(files=twice))
 
 
 @pytest.mark.parametrize(

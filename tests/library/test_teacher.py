@@ -158,13 +158,13 @@ def test_properties_under_names_of_their_own_may_be_synthetic():
         ),
         (
             {"objective": {"observables": {"pressure": {"synthetic": True, "target": 1.0, "scale": 1000}}}},
-            "objective.observables.pressure has a target and is synthetic, expected one of both: remove target, or "
+            "objective.observables.pressure has a target and is synthetic, expected one of the two: remove target or "
             "synthetic.",
         ),
         (
             {"objective": {"observables": {"pressure": {"target": 1.0, "scale": 1000}}}},
             "teacher is given where no property is synthetic, expected a property that takes its target from it: set "
-            "synthetic: true of one, or remove the teacher.",
+            "synthetic: true for one, or remove the teacher.",
         ),
         (
             {"teacher": {"potential": {"kind": "eann"}}},
@@ -206,8 +206,8 @@ FRAMES = {"files": ["frames.extxyz"]}
         (
             LENNARD_JONES,
             None,
-            "elements lists 2 elements, expected one, since the lennard_jones potential knows no mixtures: remove "
-            "the others, or change teacher.potential.",
+            "elements lists 2 elements, expected one, since the lennard_jones potential does not support "
+            "mixtures: remove the others, or change teacher.potential.",
         ),
         (
             # α = 3.2/9 1/Å: 3.2² · 12.43/9/π = 4.5 waves
@@ -219,13 +219,13 @@ FRAMES = {"files": ["frames.extxyz"]}
         (
             {"kind": "flexible_water", "electrostatics": "ewald", "damping": 0},
             None,
-            "teacher.potential.damping is 0, expected more with ewald: leave it out.",
+            "teacher.potential.damping is 0, expected a positive number with ewald: change it or leave it out.",
         ),
         (
             {"kind": "eann"},
             FRAMES,
-            "teacher.potential.kind is 'eann' where there is no section dataset, expected one that gives the "
-            "molecules to begin the sampling with, since a lattice holds one of 2 elements: change it.",
+            "teacher.potential.kind is 'eann' where there is no section dataset, expected one with "
+            "molecules to start the sampling from, since a lattice holds only one of 2 elements: change it.",
         ),
     ],
 )
@@ -242,19 +242,19 @@ def test_a_teacher_of_water_is_checked_as_its_student_is(potential, dataset, sai
         (
             {"kind": "flexible_water"},
             None,
-            "elements lists Ar, expected O and H, since the flexible_water potential knows no others: change them, "
-            "or teacher.potential.",
+            "elements lists Ar, expected O and H, since the flexible_water potential supports no others: change "
+            "them, or teacher.potential.",
         ),
         (
             {"kind": "eann", "triple_products": 4, "angular_momentum": 1},
             FRAMES,
             "teacher.potential.triple_products is 4, expected 0 where teacher.potential.angular_momentum is 1, since "
-            "they need tensors: set it to 0, or angular_momentum to 2.",
+            "triple products need tensors: set it to 0, or angular_momentum to 2.",
         ),
         (
             {"kind": "nequix", "known_elements": ["O", "H"]},
             FRAMES,
-            "teacher.potential.known_elements lacks Ar, expected chemical symbols, those of elements among them: "
+            "teacher.potential.known_elements lacks Ar, expected chemical symbols that include those of elements: "
             "correct it.",
         ),
     ],

@@ -1,4 +1,4 @@
-"""Which device a job computes on: the GPU Slurm allots, a free one of a workstation, or the CPU."""
+"""The device a job computes on: the GPU allotted by Slurm, a free GPU of a workstation, or the CPU."""
 
 import fcntl
 import logging
@@ -13,13 +13,13 @@ from pathlib import Path
 from dynrefine.errors import CampaignError
 
 CPU = "CPU"
-PAUSE = 0.5  # s between two looks for a free GPU
+PAUSE = 0.5  # s between two attempts to find a free GPU
 
 logger = logging.getLogger(__name__)
 
 
 def visible_gpus() -> list[str]:
-    """The GPUs this process may use, as CUDA_VISIBLE_DEVICES names them, or all of the machine without it."""
+    """The GPUs this process may use: those in CUDA_VISIBLE_DEVICES or, if it is not set, all of the machine."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is not None:
         return [name for name in named.split(",") if name]
@@ -29,19 +29,19 @@ def visible_gpus() -> list[str]:
 
 @contextmanager
 def chosen_device(gpus: int) -> Generator[str]:
-    """Choose the device before JAX looks for one, and keep it from other jobs of this user within the block.
+    """Choose the device before JAX does, and reserve it from other jobs of this user within the block.
 
-    A job takes a free one of the GPUs that are visible and shows JAX no other, so that two jobs never share the
-    memory of one; where all are taken, it waits. The only GPU that Slurm allots needs no lock.
+    A job takes a free GPU among those that are visible and hides the others from JAX, so that two jobs never share
+    the memory of one. If all are taken, it waits. A single GPU allotted by Slurm needs no lock.
 
     Arguments:
-        gpus: the `gpu` resource of the job; with 0 it computes on the CPU, whatever the machine has.
+        gpus: the `gpu` resource of the job; with 0 it computes on the CPU, even if the machine has GPUs.
 
     Returns:
         the device, in words.
 
     Raises:
-        CampaignError: a GPU is asked for and there is none.
+        CampaignError: the job asks for a GPU and there is none.
     """
     if gpus == 0:
         os.environ["JAX_PLATFORMS"] = "cpu"
@@ -50,7 +50,7 @@ def chosen_device(gpus: int) -> Generator[str]:
     visible = visible_gpus()
     if not visible:
         raise CampaignError(
-            "the job asks for a GPU (resource gpu) and finds none: take a profile without GPUs, or check "
+            "the job asks for a GPU (resource gpu) and finds none: use a profile without GPUs, or check "
             "CUDA_VISIBLE_DEVICES and the driver (nvidia-smi)."
         )
     if len(visible) == 1 and "SLURM_JOB_ID" in os.environ:
@@ -63,8 +63,8 @@ def chosen_device(gpus: int) -> Generator[str]:
 
 @contextmanager
 def _free_one(names: list[str]) -> Generator[str]:
-    """The first GPU that no other job holds; the lock on its file ends with the process, however that ends."""
-    # Jobs of Slurm each count their GPUs from 0.
+    """The first GPU that no other job holds; its lock is released when the process ends, however it ends."""
+    # Each job of Slurm counts its GPUs from 0.
     owner = f"{os.getuid()}-{os.environ.get('SLURM_JOB_ID', 'machine')}"
     folder = Path(tempfile.gettempdir(), f"dynrefine-gpus-{owner}")
     folder.mkdir(exist_ok=True)
@@ -85,11 +85,11 @@ def _free_one(names: list[str]) -> Generator[str]:
 
 
 def threads_on(device: str, threads: int) -> int:
-    """CPU threads of a job: its own, or on a GPU all there are, since one alone compiles a program in minutes.
+    """CPU threads of a job: its own, or on a GPU all of them, since one alone takes minutes to compile a program.
 
     Arguments:
         device: as `chosen_device` names it.
-        threads: of the rule. They count on a GPU too where JAX has no plug-in for one, and computes on the CPU.
+        threads: of the rule. They also apply with a GPU if JAX has no plug-in for it and computes on the CPU.
     """
     if device == CPU or not entry_points(group="jax_plugins"):
         return threads
@@ -97,7 +97,7 @@ def threads_on(device: str, threads: int) -> int:
 
 
 def memory_sentence(error: BaseException, rule: str) -> str | None:
-    """What to do where memory did not suffice; None for any other error.
+    """What to do if memory ran out; None for any other error.
 
     Arguments:
         error: what ended the job.
@@ -105,13 +105,13 @@ def memory_sentence(error: BaseException, rule: str) -> str | None:
     """
     if not isinstance(error, MemoryError) and "RESOURCE_EXHAUSTED" not in str(error):
         return None
-    return f"the memory of the device does not suffice for {rule}: {_remedy(rule)}."
+    return f"the device has too little memory for {rule}: {_remedy(rule)}."
 
 
 def _remedy(rule: str) -> str:
     if rule == "train_surface":
         return (
-            "lower the batch_size of training, dipole_training or surfaces.<name>.training, or take a device with "
+            "lower the batch_size of training, dipole_training or surfaces.<name>.training, or use a device with "
             "more memory"
         )
     if rule == "validate":  # which holds all chunks of a state
@@ -124,4 +124,4 @@ def _remedy(rule: str) -> str:
         return "lower gradient.horizon.replicas"
     if rule == "check_gradient":
         return "lower gradient.check.replicas"
-    return "take a device with more memory"
+    return "use a device with more memory"

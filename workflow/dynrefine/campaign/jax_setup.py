@@ -1,4 +1,4 @@
-"""How JAX is set up for a process: release, device, threads, precision and compiled programs."""
+"""Set-up of JAX for a process: release, device, threads, precision and compiled programs."""
 
 import hashlib
 import os
@@ -14,7 +14,7 @@ CACHE_VARIABLE = "DYNREFINE_COMPILATION_CACHE"
 
 # Releases of jaxlib that compute wrong numbers or crash on CPUs; pyproject.toml excludes them too.
 FAULTY_RELEASES = {
-    "0.10.2": "computes wrong numbers on CPUs without a sign (jax-ml/jax issues 39103 and 39352)",
+    "0.10.2": "silently computes wrong numbers on CPUs (jax-ml/jax issues 39103 and 39352)",
     "0.11.0": "crashes or hangs in sums on CPUs (jax-ml/jax issue 39257)",
 }
 
@@ -54,7 +54,7 @@ def configure_jax(precision: str, threads: int) -> JaxDevice:
         CampaignError: the installed release of jaxlib is known to be faulty.
     """
     _require_sound_release(version("jaxlib"))
-    # XLA takes the size of its thread pool from here when the first array is made; its flags do not limit it.
+    # XLA takes the size of its thread pool from here when the first array is made; its flags cannot limit it.
     os.environ["NPROC"] = str(threads)
     import jax
 
@@ -68,7 +68,7 @@ def configure_jax(precision: str, threads: int) -> JaxDevice:
 
 
 def keep_programs(folder: Path) -> None:
-    """Let JAX keep what it compiles, however little, in a folder, and read it from there."""
+    """Let JAX keep all compiled programs, however small, in a folder and read them from there."""
     import jax
 
     jax.config.update("jax_compilation_cache_dir", str(folder))
@@ -79,19 +79,19 @@ def keep_programs(folder: Path) -> None:
 def _require_sound_release(jaxlib: str) -> None:
     if jaxlib in FAULTY_RELEASES:
         raise CampaignError(
-            f"jaxlib is {jaxlib}, which {FAULTY_RELEASES[jaxlib]}: expected a release that computes right; install "
-            "the versions of envs/requirements.txt."
+            f"jaxlib is {jaxlib}, which {FAULTY_RELEASES[jaxlib]}, expected a sound release: install the versions of "
+            "envs/requirements.txt."
         )
 
 
 def compilation_cache() -> Path:
-    """The folder of compiled programs, one for each type of CPU: nodes may share a file system."""
+    """The folder of compiled programs, one for each type of CPU, since different nodes may share a file system."""
     folder = Path(os.environ.get(CACHE_VARIABLE, "results/.jax_cache")).absolute()
     return folder / hashlib.sha256(_cpu_type().encode()).hexdigest()[:12]
 
 
 def _cpu_type() -> str:
-    """The instructions the CPU knows, or its name where the system does not tell."""
+    """The instruction sets of the CPU, or its name if the system does not list them."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

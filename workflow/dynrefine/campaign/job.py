@@ -1,4 +1,4 @@
-"""Jobs: steps of a campaign with their logs, their devices, and errors in one line."""
+"""Jobs: steps of a campaign with logs, devices, and one-line errors."""
 
 import importlib
 import json
@@ -30,14 +30,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Job:
-    """What a step of a campaign is told beside its settings.
+    """What a step of a campaign gets in addition to its settings.
 
     Attributes:
-        inputs: paths of the files to read, by their names in the rule; lists where the rule gives several.
+        inputs: paths of the files to read, by their names in the rule; lists if the rule gives several.
         outputs: paths of the files to write.
         wildcards: iteration, state, chunk ... of the job.
-        seed: of its random numbers; none where it draws none.
-        precision: "float32" or "float64"; none where JAX is not used.
+        seed: of its random numbers; None if it draws none.
+        precision: "float32" or "float64"; None if JAX is not used.
         code: hash of what the step computes.
         resources: of its rule.
     """
@@ -52,7 +52,7 @@ class Job:
 
     @property
     def drawing_seed(self) -> int:
-        """The seed, of a step that draws random numbers."""
+        """The seed of a step that draws random numbers."""
         if self.seed is None:
             raise ValueError("a step that draws random numbers was given no seed")
         return self.seed
@@ -89,14 +89,14 @@ def run_step(name: str, snakemake: Any) -> None:
 
 @contextmanager
 def surroundings(snakemake: Any) -> Generator[None]:
-    """What surrounds a job: its log, its device, and errors in one line.
+    """Surround a job with its log, its device, and one-line errors.
 
-    The log file gets everything, what XLA says included, and loses a false alarm of it at the end; the terminal gets
-    warnings and errors, unless QUIET_VARIABLE is set. A CampaignError is written as one line and ends the job with
-    exit code 1; any other exception is written with its traceback.
+    The log file gets everything, including the output of XLA, whose false alarms are removed at the end. The
+    terminal gets warnings and errors, unless QUIET_VARIABLE is set. A CampaignError is written as one line and ends
+    the job with exit code 1; any other exception is written with its traceback.
 
     Arguments:
-        snakemake: the object Snakemake gives to scripts. Where its parameters hold `precision` ("float32" or
+        snakemake: the object Snakemake gives to scripts. If its parameters hold `precision` ("float32" or
             "float64"), JAX is set up; without it JAX is not imported here.
     """
     started, performance = time.monotonic(), Performance()
@@ -116,7 +116,7 @@ def surroundings(snakemake: Any) -> Generator[None]:
                 performance.device = f"{found.platform} ({found.kind})"
                 if chosen != CPU and found.platform == "cpu":
                     logger.warning(
-                        "JAX cannot use %s and computes on the CPU: install its variant for CUDA", chosen
+                        "JAX cannot use %s and computes on the CPU: install its CUDA variant", chosen
                     )
             held.enter_context(origin(**_origin_of(snakemake)))
             yield
@@ -126,7 +126,7 @@ def surroundings(snakemake: Any) -> Generator[None]:
     except Exception as error:
         sentence = memory_sentence(error, snakemake.rule)
         if sentence is None:
-            logger.exception("the job ended in an error that is not foreseen")
+            logger.exception("the job ended in an unexpected error")
         else:
             logger.error("%s", sentence)
         sys.exit(1)
@@ -161,7 +161,7 @@ def _description(snakemake: Any) -> dict[str, Any]:
 
 
 def _origin_of(snakemake: Any) -> dict[str, Any]:
-    """What the array files of a job say of where they come from."""
+    """What the array files of a job record about their origin."""
     parameters = dict(snakemake.params.items())
     return {
         "rule": snakemake.rule,

@@ -1,15 +1,15 @@
-"""The log of a job: everything in its file, warnings and errors on the terminal."""
+"""The log of a job: everything goes to its file, warnings and errors also to the terminal."""
 
 import logging
 import os
 import re
 from pathlib import Path
 
-# Set by Snakemake's logger of this project, which tells what the logs say.
+# Set by this project's logger for Snakemake, which reports what the logs say.
 QUIET_VARIABLE = "DYNREFINE_QUIET_JOBS"
 
-# XLA 0.10.1 says so of each program from the cache, on the CPU that compiled it too: these two are wishes of its
-# compiler, not instructions of a CPU (openxla/xla issue 44565). A feature that is missing has a line of its own.
+# XLA 0.10.1 prints this for each program from the cache, even on the CPU that compiled it: these two features are
+# preferences of its compiler, not CPU instructions (openxla/xla issue 44565). A missing feature has its own line.
 _FALSE_ALARM = re.compile(
     rb"^E\d+ .*cpu_aot_loader.*Target machine feature \+prefer-no-(gather|scatter) .*\n", re.M
 )
@@ -26,7 +26,7 @@ class _Formatter(logging.Formatter):
 
 
 def open_log(path: Path) -> None:
-    """Send what is logged, and what libraries write to standard error, to this file."""
+    """Send log messages, and what libraries write to standard error, to this file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     log = logging.FileHandler(path, mode="w", encoding="utf-8")
     handlers: list[logging.Handler] = [log]
@@ -34,7 +34,7 @@ def open_log(path: Path) -> None:
         terminal = logging.StreamHandler(os.fdopen(os.dup(2), "w", encoding="utf-8"))
         terminal.setLevel(logging.WARNING)
         handlers.append(terminal)
-    # what libraries write past Python's logging belongs to the log file too
+    # what libraries write without Python's logging belongs in the log file too
     if log.stream:
         os.dup2(log.stream.fileno(), 2)
     for handler in handlers:
@@ -46,12 +46,12 @@ def open_log(path: Path) -> None:
 
 
 def without_false_alarms(found: bytes) -> bytes:
-    """What a log says, less what XLA says wrongly of each program from the cache."""
+    """The content of a log without XLA's false alarms about programs from the cache."""
     return _FALSE_ALARM.sub(b"", found)
 
 
 def drop_false_alarms(path: Path) -> None:
-    """Write the log anew without them, through standard error, so that what follows stands at its end."""
+    """Rewrite the log without false alarms, through standard error, so that later output follows at its end."""
     found = path.read_bytes()
     kept = without_false_alarms(found)
     if len(kept) < len(found):

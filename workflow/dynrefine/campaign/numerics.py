@@ -19,6 +19,6 @@ def configure_numerics(precision: str) -> None:
 
 @contextmanager
 def numerics(precision: str) -> Generator[None]:
-    """The same for what is computed within, in a process that others configure."""
+    """The same within a block, in a process that is configured by others."""
     with jax.enable_x64(precision == "float64"), jax.default_matmul_precision("highest"):
         yield

@@ -1,4 +1,4 @@
-"""What a job took that Snakemake's benchmark does not tell: compilation, waiting for Slurm, steps of dynamics."""
+"""The cost of a job beyond Snakemake's benchmark: compilation, waiting for Slurm, steps of dynamics."""
 
 import json
 import os
@@ -20,15 +20,15 @@ _MISS = "/jax/compilation_cache/cache_misses"
 
 @dataclass
 class Performance:
-    """What a job took.
+    """The cost of a job.
 
     Attributes:
-        device: its platform and kind; absent where JAX is not used.
+        device: its platform and kind; absent if JAX is not used.
         seconds: wall time of the script, without `waiting_seconds`.
-        compilation_seconds: of these, compiling programs or reading them from the cache.
+        compilation_seconds: time within these for compiling programs or reading them from the cache.
         compiled: programs that were not in the cache.
-        steps: of dynamics, each replica's counted.
-        queue_seconds: between submission to Slurm and start; absent elsewhere.
+        steps: of dynamics, summed over replicas.
+        queue_seconds: between submission to Slurm and start; absent without Slurm.
         waiting_seconds: until a GPU was free.
     """
 
@@ -46,7 +46,7 @@ _current: ContextVar[Performance | None] = ContextVar("performance", default=Non
 
 @contextmanager
 def measured(path: Path) -> Generator[Performance]:
-    """Measure the block and write what it took to `path` (JSON) if it ends without an error."""
+    """Measure the block and write its cost to `path` (JSON) if it ends without an error."""
     begun, performance = time.monotonic(), Performance()
     token = _current.set(performance)
     try:
@@ -60,14 +60,14 @@ def measured(path: Path) -> Generator[Performance]:
 
 
 def count_steps(steps: int) -> None:
-    """Add steps of dynamics, each replica's counted, to what the job has done."""
+    """Add steps of dynamics, summed over replicas, to the cost of the job."""
     performance = _current.get()
     if performance is not None:
         performance.steps += steps
 
 
 def watch_compilation(jax: Any) -> None:
-    """Let JAX tell what it compiles from now on."""
+    """Count what JAX compiles from now on."""
     performance = _current.get()
     if performance is None:
         return
@@ -84,7 +84,7 @@ def watch_compilation(jax: Any) -> None:
 
 
 def _queue_seconds() -> float | None:
-    """Seconds this job of Slurm waited; nothing where Slurm does not tell, which is no reason to fail."""
+    """Seconds this job of Slurm waited; None if Slurm does not say, which is no reason to fail."""
     number = os.environ.get("SLURM_JOB_ID")
     if number is None:
         return None

@@ -1,4 +1,4 @@
-"""Where a result comes from: hashes of the sources and settings, versions of the libraries."""
+"""The origin of a result: hashes of the sources and settings, versions of the libraries."""
 
 import ast
 import hashlib
@@ -16,12 +16,12 @@ from dynrefine import __version__
 PACKAGE = Path(__file__).parents[1]
 LIBRARIES = ("jax", "jaxlib", "numpy", "scipy", "optax", "ase")
 
-NUMERICS = "dynrefine.campaign.numerics"  # with which `jax_setup` sets JAX up
+NUMERICS = "dynrefine.campaign.numerics"  # which `jax_setup` uses to set JAX up
 _BOOKKEEPING = {"dynrefine.campaign", "dynrefine.config", "dynrefine.errors", "dynrefine.registry"}
 
 
 def config_hash(settings: Mapping[str, Any]) -> str:
-    """A short hash of settings, the same for equal values in whatever order they stand."""
+    """A short hash of settings, which does not depend on their order."""
     text = json.dumps(settings, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -35,10 +35,10 @@ def library_versions() -> dict[str, str]:
 def source_hash(module: str, plug_ins: Iterable[str] = ()) -> str:
     """A hash of what a module computes.
 
-    It covers the module, the plug-ins that it loads by name, and every module of dynrefine that these import, but
-    neither comments nor docstrings nor the wording of errors: editing those re-runs nothing. Modules that only keep
-    the books (configuration, logging, provenance) are left out; what they pass on are parameters of the rules.
-    How JAX is set up belongs to everything that uses it.
+    It covers the module, the plug-ins that it loads by name, and every module of dynrefine that these import.
+    Comments, docstrings and the wording of errors do not count, so that editing them re-runs nothing. Bookkeeping
+    modules (configuration, logging, provenance) are left out, since what they pass on are parameters of the rules.
+    The set-up of JAX is part of every module that uses JAX.
 
     Arguments:
         module: its dotted name.
@@ -54,7 +54,7 @@ def source_hash(module: str, plug_ins: Iterable[str] = ()) -> str:
 def closure(module: str, plug_ins: Iterable[str] = ()) -> dict[str, Path]:
     """The files of a module, of plug-ins, and of the modules of dynrefine they import, by dotted name.
 
-    Modules that only keep the books are left out.
+    Bookkeeping modules are left out.
     """
     pending, files = [module, *plug_ins], {}
     while pending:
@@ -68,27 +68,27 @@ def closure(module: str, plug_ins: Iterable[str] = ()) -> dict[str, Path]:
 
 
 class _Meaning(ast.NodeTransformer):
-    """Drop what no result depends on: statements, so that expressions are not looked through."""
+    """Drop what no result depends on; only statements are visited, not the expressions in them."""
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
-        """The statements within a statement."""
+        """Visit the statements within a statement."""
         for block in _blocks(node):
             block[:] = [kept for each in block if (kept := self.visit(each)) is not None]
         return node
 
     def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
-        """Docstrings go; they are the only texts that stand alone."""
+        """Drop docstrings, which are the only strings that stand alone."""
         is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
         return None if is_text else node
 
     def visit_Raise(self, node: ast.Raise) -> ast.Raise:
-        """When an error is raised stays, what it says goes."""
+        """Keep that an error is raised, but drop its message."""
         return ast.Raise()
 
 
 @cache
 def _meaning(path: Path) -> str:
-    # text, since the dump of a tree changes from one version of Python to the next
+    # as text, since the dump of a tree differs between versions of Python
     return ast.unparse(_Meaning().visit(_tree(path)))
 
 
@@ -97,7 +97,7 @@ def _tree(path: Path) -> ast.Module:
 
 
 def _blocks(node: ast.AST) -> Iterator[list[Any]]:
-    """The lists of statements, and of what holds such lists, in a statement."""
+    """The lists of statements in a statement, and of parts that hold such lists."""
     for field in ("body", "handlers", "orelse", "finalbody", "cases"):
         if isinstance(block := getattr(node, field, None), list):
             yield block
@@ -105,7 +105,7 @@ def _blocks(node: ast.AST) -> Iterator[list[Any]]:
 
 @cache
 def _imports(path: Path) -> frozenset[str]:
-    """The modules of dynrefine a file imports, with the packages they lie in."""
+    """The modules of dynrefine a file imports, with the packages that contain them."""
     return frozenset(module for name in _names(path) for module in _modules_within(name))
 
 
@@ -130,7 +130,7 @@ def _imported_names(node: ast.AST) -> Iterator[str]:
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom) and node.module:
-        # the name may be a module or something within one
+        # the name may be a module or something in one
         yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 

@@ -1,4 +1,4 @@
-"""Seeds of jobs: the same labels give the same numbers, in whatever order and wherever the jobs run."""
+"""Seeds of jobs: the same labels give the same numbers, wherever and in whatever order the jobs run."""
 
 import hashlib
 
@@ -8,10 +8,10 @@ def derived_seed(campaign_seed: int, *labels: str | int) -> int:
 
     Arguments:
         campaign_seed: `campaign.seed` of the configuration.
-        labels: what tells the job from all others: its rule, iteration, state, chunk.
+        labels: what distinguishes the job from all others: its rule, iteration, state, chunk.
 
     Returns:
-        a number below 2³², for `numpy.random.default_rng` and `jax.random.key` alike.
+        a number below 2³², for both `numpy.random.default_rng` and `jax.random.key`.
     """
     text = "/".join(str(part) for part in (campaign_seed, *labels))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")

@@ -1,4 +1,4 @@
-"""Check a configuration and its files, or write config/schema.json and config/reference.yaml anew."""
+"""Check a configuration and its files, or rewrite config/schema.json and config/reference.yaml."""
 
 import argparse
 import sys
@@ -14,7 +14,7 @@ parser.add_argument(
     "files",
     nargs="*",
     type=Path,
-    help="configuration to check from the working directory, later files on top",
+    help="configuration to check, with paths from the working directory; later files override earlier ones",
 )
 parser.add_argument(
     "--write", action="store_true", help="write schema.json and reference.yaml to the folder config"

@@ -15,14 +15,14 @@ from pydantic import (
 
 
 class Section(BaseModel):
-    """A section of the configuration: unchangeable, and strict about its keys."""
+    """A section of the configuration: immutable, and strict about its keys."""
 
-    # Built when first used: a job uses a few of the sections.
+    # Built when first used, since a job uses only a few of the sections.
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     @classmethod
     def model_rebuild(cls, *, force: bool = False, raise_errors: bool = True, **_: Any) -> bool | None:
-        """Build it without the local names of whoever uses it: to read those can crash Python 3.13.0 to 3.13.2.
+        """Build it without the caller's local names, since reading those can crash Python 3.13.0 to 3.13.2.
 
         See python/cpython issue 128396.
         """
@@ -32,14 +32,14 @@ class Section(BaseModel):
 class TrainableSettings(Section):
     trainable: list[str] = Field(
         [],
-        description="Patterns of the names of parameters in files, such as layers/*: those that match one are free, "
-        "but none that matches a pattern after an exclamation mark, such as !center*; the others stay as they are. "
-        "Without patterns that choose: all are free that none excludes.",
+        description="Patterns of parameter names (as in files), such as layers/*. Parameters that match one are "
+        "free, unless they also match a pattern after an exclamation mark, such as !center*; all others stay fixed. "
+        "Without patterns, or with exclamation marks alone, every parameter that is not excluded is free.",
         examples=[[]],
     )
 
     def frees(self, name: str) -> bool:
-        """Whether the trainable parameters of this name are free, by `trainable`."""
+        """Whether `trainable` leaves the parameters of this name free."""
         excluding = [pattern[1:] for pattern in self.trainable if pattern.startswith("!")]
         choosing = [pattern for pattern in self.trainable if not pattern.startswith("!")] or ["*"]
         return any(fnmatchcase(name, pattern) for pattern in choosing) and not any(
@@ -48,7 +48,7 @@ class TrainableSettings(Section):
 
 
 def sentence(found: str, expected: str, remedy: str) -> str:
-    """What is said of a setting that does not suit: what was found, what was expected, what helps."""
+    """The message about an unsuitable setting: what was found, what was expected, and the remedy."""
     return f"{found}, expected {expected}: {remedy}."
 
 

@@ -16,13 +16,13 @@ from dynrefine.datasets.isotopes import element_of
 class CampaignSettings(Section):
     name: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
-        description="Name of the campaign (letters, digits, '_', '-', '.'): its files lie in results/<name>.",
+        description="Name of the campaign (letters, digits, '_', '-', '.'); its files are in results/<name>.",
         examples=["water16"],
     )
     seed: int = Field(
         1,
         ge=0,
-        description="Seed from which the seeds of all jobs are derived; the same seed, the same bits.",
+        description="Seed from which the seeds of all jobs are derived; the same seed gives the same bits.",
     )
 
 
@@ -30,13 +30,14 @@ class Element(Section):
     symbol: str = Field(pattern=r"^[A-Z][a-z]?$", description="Chemical symbol.", examples=["O"])
     mass: PositiveFloat = Field(description="Atomic mass, u.", examples=[15.999])
     charge: int = Field(
-        description="Formal charge, e: the fixed part of the dipole; a molecule's add up to its own.",
+        description="Formal charge, e: the fixed part of the dipole. The charges of a molecule add up to its total "
+        "charge.",
         examples=[-2],
     )
 
     @property
     def number(self) -> int:
-        """The atomic number, that of hydrogen for its isotopes."""
+        """The atomic number; isotopes of hydrogen have that of hydrogen."""
         return atomic_numbers[element_of(self.symbol)]
 
 
@@ -44,35 +45,37 @@ WATER = (Element(symbol="O", mass=15.999, charge=-2), Element(symbol="H", mass=1
 
 
 class Fractions(Section):
-    train: Fraction = Field(0.8, description="Part of the frames the surfaces are fitted to.")
-    validation: Fraction = Field(0.1, description="Part of the frames that ends the training early.")
-    test: Fraction = Field(0.1, description="Part of the frames that only judges the result.")
+    train: Fraction = Field(0.8, description="Fraction of the frames that the surfaces are fitted to.")
+    validation: Fraction = Field(
+        0.1, description="Fraction of the frames that decides when the training stops early."
+    )
+    test: Fraction = Field(0.1, description="Fraction of the frames held out to test the result.")
 
 
 class LabelUnits(Section):
-    """Units of what a file of frames holds; null: those of ASE and DeePMD."""
+    """Units in a file of frames; null: those of ASE and DeePMD."""
 
     positions: str | None = Field(
         None, description="Unit of positions and cells: angstrom, nm or bohr; null: angstrom."
     )
     energy: str | None = Field(
         None,
-        description="Unit of energies: eV, hartree, Ry, kJ/mol or kcal/mol, with /atom where they are per atom; "
-        "null: eV.",
+        description="Unit of energies: eV, hartree, Ry, kJ/mol or kcal/mol, with /atom if they are per atom; null: "
+        "eV.",
     )
     forces: str | None = Field(
         None,
-        description="Unit of forces: eV/angstrom, hartree/bohr, kJ/mol/nm and other energies over lengths, with a "
-        "minus before it where they are gradients; null: eV/angstrom.",
+        description="Unit of forces: eV/angstrom, hartree/bohr, kJ/mol/nm or any other energy over a length, with a "
+        "minus in front if the file holds gradients; null: eV/angstrom.",
     )
     stress: str | None = Field(
         None,
-        description="Unit of stresses: eV/angstrom^3, GPa, kbar, bar or hartree/bohr^3, with a minus before it where "
+        description="Unit of stresses: eV/angstrom^3, GPa, kbar, bar or hartree/bohr^3, with a minus in front if "
         "pressure is positive; null: eV/angstrom^3.",
     )
     virial: str | None = Field(
         None,
-        description="Unit of virials, which are minus stress times volume: eV or another energy; null: eV.",
+        description="Unit of virials (minus stress times volume): eV or another energy; null: eV.",
     )
     dipole: str | None = Field(
         None, description="Unit of dipoles: e angstrom, debye or e bohr; null: e angstrom."
@@ -88,7 +91,7 @@ StressOrder = Literal[
 
 
 class LabelConventions(Section):
-    """What the labels of frames are called and mean; a file's own statements come before those of the data set."""
+    """Names and meanings of the labels of frames; what a file states takes precedence over the data set."""
 
     units: LabelUnits = Field(
         LabelUnits(), description="Units of the labels, where they are not those of ASE."
@@ -99,23 +102,24 @@ class LabelConventions(Section):
     virial_key: str | None = Field(None, description="Name of the virials in the file; null: virial.")
     dipole_key: str | None = Field(None, description="Name of the dipoles in the file; null: dipole.")
     stress_order: StressOrder | None = Field(
-        None, description="Order of stresses or virials of six numbers; null: that of ASE, xx yy zz yz xz xy."
+        None,
+        description="Order of stresses or virials given as six numbers; null: that of ASE, xx yy zz yz xz xy.",
     )
     dipole: Literal["total", "wannier", "molecular"] | None = Field(
         None,
-        description="What dipoles are: total; wannier, the sum of the displacements of the Wannier centres from "
-        "their atoms, of the cell or of each atom, completed by the formal charges of the elements; molecular, those "
-        "of neutral molecules, each given for one of its atoms; null: total.",
+        description="Meaning of the dipoles. total: of the cell; wannier: the sum of the displacements of the "
+        "Wannier centres from their atoms, for the cell or for each atom, to which the formal charges of the "
+        "elements are added; molecular: those of neutral molecules, each given for one of its atoms; null: total.",
     )
     atoms: str | None = Field(
         None,
-        description="Symbols of the atoms of a DeePMD folder in their order, as a formula such as O64H128; null: as "
-        "its types say.",
+        description="Symbols of the atoms of a DeePMD folder in order, as a formula such as O64H128; null: taken "
+        "from its types.",
     )
     symbols: dict[str, str] = Field(
         {},
-        description="Chemical symbols by the labels of atoms in the file, such as {OW: O}; the number of a type "
-        "where a DeePMD folder has no type_map.raw.",
+        description="Chemical symbols by atom label in the file, such as {OW: O}. In a DeePMD folder without "
+        "type_map.raw the label is the number of the type.",
         examples=[{}],
     )
 
@@ -125,12 +129,12 @@ FileInFolder = Annotated[str, Field(pattern=r"^\w[\w.-]*(/\w[\w.-]*)*$")]
 
 
 class ModelFile(Section):
-    path: str = Field("", description="Path of an exported potential, or of a surface of another campaign.")
+    path: str = Field("", description="Path of an exported potential, or of a surface from another campaign.")
     url: str | None = Field(
-        None, description="Address of the file, or path of a copy; null for what is already there."
+        None, description="Address of the file, or path of a copy; null if the file is already there."
     )
     sha256: Checksum | None = Field(
-        None, description="SHA-256 of the file, 64 hexadecimal digits; a download needs it."
+        None, description="SHA-256 of the file, 64 hexadecimal digits; required for a download."
     )
 
     @model_validator(mode="before")
@@ -143,12 +147,12 @@ class FrameFile(LabelConventions):
     path: str = Field("", description="Path of an extended XYZ file or a DeePMD folder of labelled frames.")
     url: str | None = Field(
         None,
-        description="Address of the file or of the DeePMD folder, or path of a copy; null for what is already there.",
+        description="Address of the file or DeePMD folder, or path of a copy; null if it is already there.",
     )
     sha256: Checksum | dict[FileInFolder, Checksum] | None = Field(
         None,
-        description="SHA-256 of the downloaded file, 64 hexadecimal digits; of a folder that of each file, by its "
-        "path in there.",
+        description="SHA-256 of the downloaded file, 64 hexadecimal digits; for a folder that of each file, by its "
+        "path in the folder.",
     )
 
     @model_validator(mode="before")
@@ -158,7 +162,7 @@ class FrameFile(LabelConventions):
 
 
 def _with_path(file: Any) -> Any:
-    """A file with the path of its download, which is named after its address where that has a name."""
+    """A file with the path of its download, which is named after its address if that ends in a name."""
     if isinstance(file, dict) and isinstance(file.get("url"), str) and not file.get("path"):
         name = PurePosixPath(urlparse(file["url"]).path).name
         return {**file, "path": f"resources/{name}"} if name else file
@@ -166,7 +170,7 @@ def _with_path(file: Any) -> Any:
 
 
 def _digest_of(checksum: Any) -> str:
-    """The checksum of a file, or one of those of a folder's files."""
+    """The checksum of a file, or a digest of those of a folder's files."""
     if not isinstance(checksum, dict):
         return str(checksum or "")
     return hashlib.sha256(repr(sorted(checksum.items())).encode()).hexdigest()
@@ -181,7 +185,7 @@ def _path_alone(value: Any) -> Any:
 
 
 class _OrPathAlone:
-    """Tells editors that a path alone will do."""
+    """Tells editors that a path alone is enough."""
 
     def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, Any]:
         return {"anyOf": [{"type": "string"}, handler(core)]}
@@ -193,39 +197,39 @@ GivenModel = Annotated[ModelFile, BeforeValidator(_path_alone), _OrPathAlone()]
 
 class _FramesAndLimits(Section):
     files: list[DataFile] = Field(
-        description="Labelled frames, extended XYZ or DeePMD folders: paths, or {url, sha256} of downloads.",
+        description="Labelled frames in extended XYZ files or DeePMD folders: paths, or {url, sha256} for downloads.",
         examples=[["workflow/data/water16/frames.extxyz"]],
     )
     block_length: PositiveInt = Field(
         5,
-        description="Frames in a row that stay together when the data are split, alike as they are.",
+        description="Number of consecutive frames that stay together when the data are split, since they are alike.",
     )
     fractions: Fractions = Field(Fractions(), description="How the frames are split; the three add up to 1.")
     force_limit: PositiveFloat = Field(
         30.0, description="Frames with a larger force on any atom are left out, eV/Å."
     )
     minimum_distance: NonNegativeFloat = Field(
-        0.6, description="Frames with two atoms nearer than this are left out, Å."
+        0.6, description="Frames with two atoms closer than this are left out, Å."
     )
     energy_limit: PositiveFloat = Field(
         8.0,
-        description="Frames with an energy farther from the median of their series are left out, robust standard "
-        "deviations.",
+        description="Frames whose energy is farther than this from the median of their series are left out, robust "
+        "standard deviations.",
     )
     net_force_limit: PositiveFloat = Field(
         0.1,
-        description="Frames with a larger component of the net force, over the root of the number of atoms, are left "
-        "out, eV/Å.",
+        description="Frames are left out if a component of their net force, over the square root of the number of "
+        "atoms, is larger than this, eV/Å.",
     )
 
 
 class FramesSettings(LabelConventions, _FramesAndLimits):
-    """The frames, what keeps them in or out, and what their labels mean."""
+    """The frames, the limits that leave some out, and the meaning of their labels."""
 
     @model_validator(mode="before")
     @classmethod
     def _tell_downloads_apart(cls, values: Any) -> Any:
-        """Downloads of one name get a part of their checksums into their paths."""
+        """Add a part of the checksum to the paths of downloads with the same name."""
         if not isinstance(values, dict) or not isinstance(values.get("files"), list):
             return values
         files = [_with_path(file) for file in values["files"]]
@@ -238,7 +242,7 @@ class FramesSettings(LabelConventions, _FramesAndLimits):
         return {**values, "files": files}
 
     def conventions_of(self, file: FrameFile) -> dict[str, Any]:
-        """What is stated of the labels of a file, for it alone or for all."""
+        """What is stated about the labels of a file, for it alone or for all files."""
         keys = ("energy", "forces", "stress", "virial", "dipole")
         units = {name: getattr(file.units, name) or value for name, value in self.units}
         named = {key: getattr(file, f"{key}_key") or getattr(self, f"{key}_key") for key in keys}
@@ -256,5 +260,6 @@ class FramesSettings(LabelConventions, _FramesAndLimits):
 class DatasetSettings(FramesSettings):
     level: str | None = Field(
         None,
-        description="Level of theory of the labels, such as a functional with its dispersion: for the report alone.",
+        description="Level of theory of the labels, such as a functional with its dispersion correction; used in the "
+        "report only.",
     )

@@ -10,7 +10,7 @@ from dynrefine.config.base import NonNegativeFloat, PositiveFloat, PositiveInt, 
 from dynrefine.config.properties import Observables
 
 Chunks = Annotated[int, Field(ge=1, le=100)]
-BLOCKS_OF_A_RUN = 5  # from which the error bars of path integrals come
+BLOCKS_OF_A_RUN = 5  # which give the error bars of path integrals
 
 
 class State(Section):
@@ -18,7 +18,7 @@ class State(Section):
     density: PositiveFloat = Field(description="Mass density the cell is scaled to, g/cm³.", examples=[0.997])
     pressure: float | None = Field(
         None,
-        description="Pressure at which the cell fluctuates where ensemble.kind is isobaric, bar; sampling begins at "
+        description="Pressure at which the cell fluctuates if ensemble.kind is isobaric, bar; sampling starts from "
         "the density.",
     )
     supercell: Repeats = Field(
@@ -26,7 +26,8 @@ class State(Section):
     )
     atoms: PositiveInt | None = Field(
         None,
-        description="Atoms in a cubic cell, where there is no data set to begin from; null: there is one.",
+        description="Number of atoms in a cubic cell, for campaigns without a data set; null: the cell comes from "
+        "the data set.",
     )
 
     @property
@@ -35,13 +36,13 @@ class State(Section):
         return f"{self.temperature:.0f}K"
 
     def name(self, label: str) -> str:
-        """The state as people read it, "298 K", with its density where its label has it."""
+        """The state in words, "298 K", with its density if its label has it."""
         density = "" if label == self.short_label else f", {self.density:g} g/cm³"
         return f"{self.temperature:.0f} K{density}"
 
 
 def state_labels(states: Sequence[State]) -> list[str]:
-    """The names of the states in paths: the rounded temperature, and the density where states share it."""
+    """The names of the states in paths: the rounded temperature, with the density if states share it."""
     shared = Counter(state.short_label for state in states)
     return [
         state.short_label if shared[state.short_label] == 1 else f"{state.short_label}_{state.density:g}"
@@ -53,7 +54,7 @@ class SamplingSettings(Section):
     replicas: PositiveInt = Field(8, description="Independent chains run side by side in one job.")
     samples_per_replica: PositiveInt = Field(2, description="Starting points taken from each chain.")
     equilibration: NonNegativeFloat = Field(
-        2.0, description="Time before the first starting point where a chain begins from the data set, ps."
+        2.0, description="Time before the first starting point of a chain that begins from the data set, ps."
     )
     decorrelation: PositiveFloat = Field(0.5, description="Time before each further starting point, ps.")
 
@@ -67,30 +68,32 @@ class SharedSampling(SamplingSettings):
 class NeighbourSettings(Section):
     neighbour_skin: NonNegativeFloat = Field(
         0.5,
-        description="Distance added to the cutoff so that neighbour lists last, Å; more along trajectories, where "
-        "they have to last from one recorded value to the next.",
+        description="Distance added to the cutoff so that neighbour lists stay valid for some steps, Å; larger along "
+        "trajectories, where they must last from one recorded value to the next.",
     )
     neighbour_capacity: PositiveInt | None = Field(
-        None, description="Neighbours kept per atom; null: derived from the density."
+        None, description="Neighbours kept per atom; null: estimated from the density."
     )
-    rebuild_interval: PositiveInt = Field(4, description="Time steps between two neighbour lists.")
+    rebuild_interval: PositiveInt = Field(
+        4, description="Time steps between rebuilds of the neighbour lists."
+    )
 
 
 class BegunSettings(NeighbourSettings):
     trajectories_per_replica: PositiveInt | None = Field(
         None,
-        description="Trajectories begun from each chain, at the latest of its starting points; the others enter "
-        "averages of what needs no trajectory, such as the pressure. null: one from each starting point.",
+        description="Trajectories started from each chain, at its latest starting points. The other points enter "
+        "only averages that need no trajectory, such as the pressure. null: one from each starting point.",
     )
 
 
 class CanonicalSettings(BegunSettings, SamplingSettings):
-    timestep: PositiveFloat = Field(0.5, description="Time step of the canonical sampling, fs.")
+    timestep: PositiveFloat = Field(0.5, description="Time step of the sampling, fs.")
     masses: dict[str, PositiveFloat] = Field(
         {},
-        description="Masses of elements in the canonical sampling, by symbol, u; others as in elements. Where atoms "
-        "are does not depend on their masses, and heavier hydrogen allows a longer time step; trajectories have the "
-        "true masses.",
+        description="Masses in the sampling by chemical symbol, u; others as in elements. "
+        "The distribution of positions does not depend on masses, and heavier hydrogen allows a longer time step. "
+        "Trajectories use the true masses.",
         examples=[{}],
     )
     friction: PositiveFloat = Field(2.0, description="Friction of the Langevin thermostat, 1/ps.")
@@ -99,19 +102,20 @@ class CanonicalSettings(BegunSettings, SamplingSettings):
 class BarostatSettings(Section):
     compressibility: PositiveFloat = Field(
         4.5e-5,
-        description="About that of the liquid, 1/bar: with the relaxation time it says how fast cells change.",
+        description="Approximate compressibility of the liquid, 1/bar. With the relaxation time it sets how fast "
+        "cells change.",
     )
-    relaxation: PositiveFloat = Field(1.0, description="Time in which the volume then relaxes, ps.")
+    relaxation: PositiveFloat = Field(1.0, description="Relaxation time of the volume, ps.")
 
 
 class ReusedSettings(CanonicalSettings):
     kind: str = Field(
         "canonical",
-        description="How starting points are sampled, by Langevin dynamics (canonical: at the state's density; "
-        "isobaric: at its pressure), or the dotted name of a module outside the library.",
+        description="Sampler of the starting points (canonical: Langevin dynamics at the state's density; isobaric: "
+        "Langevin dynamics at its pressure), or the dotted name of a module outside the library.",
     )
     barostat: BarostatSettings = Field(
-        BarostatSettings(), description="Of the isobaric sampling, by stochastic cell rescaling."
+        BarostatSettings(), description="Barostat of the isobaric sampling: stochastic cell rescaling."
     )
     options: dict[str, Any] = Field(
         {}, description="Settings of a sampler outside the library.", examples=[{}]
@@ -120,9 +124,9 @@ class ReusedSettings(CanonicalSettings):
         1.0,
         gt=0.0,
         le=1.0,
-        description="Effective sample size, as a fraction of the starting points, that is kept by weighting those of "
-        "earlier iterations (MBAR) for the changed potential; only as many chunks as that asks for are sampled anew, "
-        "the oldest first. 1: each iteration samples all.",
+        description="Effective sample size to keep, as a fraction of the starting points, when those of earlier "
+        "iterations are reweighted to the changed potential (MBAR). Only as many chunks as this requires are "
+        "sampled again, the oldest first. 1: each iteration samples all chunks.",
     )
 
 
@@ -132,42 +136,39 @@ class EnsembleSettings(ReusedSettings, SharedSampling):
 
 class TrajectorySettings(Section):
     timestep: PositiveFloat = Field(0.5, description="Time step of the constant-energy trajectories, fs.")
-    length: PositiveFloat = Field(200.0, description="Length of a trajectory each way in time, fs.")
+    length: PositiveFloat = Field(200.0, description="Length of a trajectory in each direction of time, fs.")
     sampling_interval: PositiveFloat = Field(
         2.0, description="Time between two recorded values of an observable, fs; a multiple of the time step."
     )
     reversal: Literal["floating", "exact"] = Field(
         "floating",
-        description="How the gradient meets the states of a trajectory again on its way back. floating: to within "
-        "gradient.reversal_tolerance; exact: to the last bit, however long, at the cost of one more force in each "
-        "step of the gradient.",
+        description="How exactly the gradient retraces a trajectory backwards. floating: to within "
+        "gradient.reversal_tolerance; exact: to the last bit, whatever its length, at the cost of one more force in "
+        "each step of the gradient.",
     )
     energy_drift: PositiveFloat = Field(
-        5.0, description="Largest change of the total energy along a trajectory, meV per atom."
+        5.0, description="Largest change of the total energy allowed along a trajectory, meV per atom."
     )
     temperature_bounds: Annotated[list[PositiveFloat], Field(min_length=2, max_length=2)] = Field(
         [0.4, 2.0],
-        description="Lowest and highest temperature along a trajectory, in multiples of the state's.",
+        description="Lowest and highest temperature allowed along a trajectory, in multiples of the state's.",
     )
 
 
 class RingPolymerSettings(Section):
-    beads: PositiveInt = Field(
-        32, description="Beads of the ring polymer that stands for an atom; 1: classical nuclei."
-    )
+    beads: PositiveInt = Field(32, description="Beads in the ring polymer of each atom; 1: classical nuclei.")
     thermostat: Literal["pile_g", "pile_l"] = Field(
         "pile_g",
-        description="Of the normal modes of the ring polymers, by i-PI's names: Langevin thermostats, and on the "
-        "centroids a global (pile_g) or a local one (pile_l).",
+        description="Thermostat of the ring polymers, by its name in i-PI: Langevin on the normal modes, and on the "
+        "centroids either global (pile_g) or local (pile_l).",
     )
-    relaxation: PositiveFloat = Field(
-        0.1, description="Relaxation time of the thermostat of the centroids, ps."
-    )
+    relaxation: PositiveFloat = Field(0.1, description="Relaxation time of the centroids' thermostat, ps.")
     timestep: PositiveFloat = Field(0.25, description="Time step, fs.")
     equilibration: NonNegativeFloat = Field(
-        1.0, description="Time before the first record; runs begin at starting points of the validation, ps."
+        1.0,
+        description="Time before the first record, ps; runs begin from starting points of the validation.",
     )
-    length: PositiveFloat = Field(5.0, description="Length of a run after that, ps.")
+    length: PositiveFloat = Field(5.0, description="Length of a run after its equilibration, ps.")
     sampling_interval: PositiveFloat = Field(
         20.0, description="Time between two records, fs; a multiple of the time step."
     )
@@ -181,16 +182,16 @@ class RingPolymerSettings(Section):
 class PathIntegralSettings(RingPolymerSettings):
     states: list[str] = Field(
         [],
-        description="Names in paths, such as 298K, of the validation's states that they run at; empty: all.",
+        description="Validation states to run, by their names in paths, such as 298K; empty: all.",
         examples=[[]],
     )
-    runs: Chunks = Field(2, description="Independent runs of each state, a job each.")
+    runs: Chunks = Field(2, description="Independent runs of each state, one job each.")
 
 
 class JudgeSettings(Section):
     properties: Observables = Field(
         Observables(),
-        description="Properties that judge beside the fitted ones, as in objective.observables.",
+        description="Properties to validate beside the fitted ones, as in objective.observables.",
     )
 
 
@@ -198,29 +199,29 @@ class DrawnSettings(Section):
     drawn_potentials: int = Field(
         16,
         ge=3,
-        description="With covariance, for potentials of parameters without names: potentials drawn among those that "
-        "fit the ab initio frames as well as the refined one.",
+        description="Number of potentials drawn among those that fit the ab initio frames as well as the refined "
+        "one. Used with covariance if the parameters of the potential have no names.",
     )
 
 
 class ValidationSettings(JudgeSettings, DrawnSettings, SharedSampling):
     states: list[State] = Field(
         [],
-        description="States at which potentials are judged; empty: those of the refinement. What was measured at a "
-        "state that the refinement does not see stands in the targets of a property.",
+        description="States at which potentials are validated; empty: those of the refinement. Measurements at "
+        "states that the refinement does not see belong in the targets of a property.",
         examples=[[]],
     )
-    length: PositiveFloat = Field(1000.0, description="Length of a trajectory each way in time, fs.")
+    length: PositiveFloat = Field(1000.0, description="Length of a trajectory in each direction of time, fs.")
     covariance: bool = Field(
         False,
-        description="What the fitted measurements determine of parameters that have names or, where they have none, "
-        "of properties of potentials that fit the ab initio frames as well: by the derivatives of all properties at "
-        "the refined potential. Each parameter, or drawn potential, takes two more short runs from each starting "
-        "point.",
+        description="Estimate how well the fitted measurements determine the parameters or, if these have no names, "
+        "the properties, among potentials that fit the ab initio frames as well. This uses the derivatives of all "
+        "properties at the refined potential. Each parameter, or drawn potential, takes two more short runs from "
+        "each starting point.",
     )
     path_integrals: PathIntegralSettings | None = Field(
         None,
-        description="Path integrals by i-PI with the refined potential, which tell what its nuclei being classical "
-        "hides; absent: none.",
+        description="Path integrals with the refined potential by i-PI, which show what classical nuclei hide; "
+        "absent: none.",
         examples=[{}],
     )

@@ -1,8 +1,8 @@
-"""What a file of a network of the package nequix says of itself, read without the package.
+"""What a network file of the package nequix says about itself, read without the package.
 
     python -m dynrefine.config.foundation foundation.nqx
 
-prints the section `potential` of a configuration whose training begins with that network.
+prints the section `potential` of a configuration whose training starts from that network.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from ase.data import chemical_symbols
 from dynrefine.config.surfaces.nequix import NequixSettings
 from dynrefine.errors import CampaignError
 
-# The keys of the configuration by what the package calls them.
+# The keys of the configuration by their names in the package.
 ARGUMENTS: Mapping[str, str] = {
     "cutoff": "cutoff",
     "hidden_irreps": "features",
@@ -35,7 +35,7 @@ ARGUMENTS: Mapping[str, str] = {
 
 
 def section_of(path: str | Path) -> dict[str, Any]:
-    """The section `potential` of a configuration that begins with the network of a file.
+    """The section `potential` of a configuration that starts from the network in a file.
 
     Raises:
         CampaignError: the file is unreadable, or not one of nequix.
@@ -50,19 +50,19 @@ def section_of(path: str | Path) -> dict[str, Any]:
         known = [chemical_symbols[number] for number in sorted(said["atomic_numbers"])]
     except (ValueError, KeyError, TypeError) as error:
         raise CampaignError(
-            f"{path} does not begin as a network of nequix does ({error}), expected a file that "
-            "nequix.model.save_model wrote (.nqx): give another."
+            f"{path} does not begin like a network of nequix ({error}), expected a file written by "
+            "nequix.model.save_model (.nqx): give another."
         ) from error
     foundation = {"path": str(path), "sha256": hashlib.sha256(content).hexdigest()}
     return {"kind": "nequix", "foundation": foundation, **own, "known_elements": known}
 
 
 def unlike_its_file(potential: NequixSettings, key: str = "potential") -> Iterator[str]:
-    """A sentence for each setting in which a potential is not the network of its foundation.
+    """A sentence for each setting in which a potential differs from its foundation.
 
     Arguments:
         potential: the settings.
-        key: where they stand.
+        key: of these settings.
 
     Raises:
         CampaignError: the file is unreadable, or not one of nequix.

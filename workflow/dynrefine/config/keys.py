@@ -15,7 +15,7 @@ Schema = dict[str, Any]
 class Key:
     """One key: its part of the schema.
 
-    Sections of which one is chosen by its `kind` are reached through entries that stand for the kind.
+    Where `kind` chooses between sections, each is reached through an entry that stands for its kind.
     """
 
     field: Schema
@@ -35,12 +35,12 @@ def schema() -> Schema:
 
 @cache
 def all_keys() -> dict[tuple[str, ...], Key]:
-    """Every key by its path; an entry of a list, or one with a name of its own, counts as "*"."""
+    """Every key by its path; "*" stands for the entries of a list and for those with names of their own."""
     return dict(_walk(schema(), ()))
 
 
 def as_keys(location: tuple[str | int, ...]) -> tuple[str, ...]:
-    """A place in a configuration as `all_keys` has it, which does not tell entries apart."""
+    """A place in a configuration as a path of `all_keys`, with "*" for entries."""
     found: tuple[str, ...] = ()
     for part in location:
         entry = (*found, "*")
@@ -49,7 +49,7 @@ def as_keys(location: tuple[str | int, ...]) -> tuple[str, ...]:
 
 
 def sections_in(field: Schema) -> list[Schema]:
-    """The sections a key may hold, itself or as its entries; several where one is chosen by its kind."""
+    """The sections a key may hold, itself or as its entries; several if `kind` chooses between them."""
     if "$ref" in field:
         field = schema()["$defs"][field["$ref"].rpartition("/")[2]]
     if "properties" in field:
@@ -59,13 +59,13 @@ def sections_in(field: Schema) -> list[Schema]:
 
 
 def entries_of(field: Schema) -> Schema:
-    """What the entries of a list, or those with names of their own, are; nothing where there are none."""
+    """The schema of the entries of a list, or of those with names of their own; empty if there are none."""
     named = field.get("patternProperties", {}).values()
     return next(iter(named), field.get("items", {}))
 
 
 def kind_of(section: Schema) -> str:
-    """The kind of a section of which one is chosen."""
+    """The kind of one of the sections that `kind` chooses between."""
     kind = section["properties"]["kind"]
     return kind.get("const", kind.get("default", OUTSIDE))
 

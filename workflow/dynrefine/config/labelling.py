@@ -1,4 +1,4 @@
-"""Settings of the labelling of frames by a program of electronic structure."""
+"""Settings of the labelling of frames by an electronic-structure program."""
 
 from typing import Any, Literal
 
@@ -17,29 +17,29 @@ class CP2KSettings(Section):
     basis: str = Field("TZV2P-GTH", description="Gaussian basis set, by its name in CP2K's files.")
     potential: str = Field(
         "GTH-PBE",
-        description="Family of pseudopotentials, by its name in CP2K's files; absent with BLYP: GTH-BLYP.",
+        description="Family of pseudopotentials, by its name in CP2K's files; default with BLYP: GTH-BLYP.",
     )
     cutoff: PositiveFloat = Field(1000.0, description="Plane-wave cutoff of the density grid, Ry.")
     relative_cutoff: PositiveFloat = Field(
-        50.0, description="Cutoff of the grid a Gaussian of exponent 1 is mapped on, Ry."
+        50.0, description="Cutoff of the grid onto which a Gaussian of exponent 1 is mapped, Ry."
     )
     eps_scf: PositiveFloat = Field(
         1e-6, description="Largest deviation of the density matrix at convergence, pure number."
     )
-    max_scf: PositiveInt = Field(100, description="Most self-consistency steps allowed.")
+    max_scf: PositiveInt = Field(100, description="Largest number of self-consistency steps.")
     first_cutoff: NonNegativeFloat = Field(
-        300.0, description="Cutoff of a first, cheap self-consistency on a coarser grid, Ry; 0 for none."
+        300.0, description="Cutoff of a first, cheap self-consistency cycle on a coarser grid, Ry; 0: none."
     )
     wannier_centres: bool = Field(
         False,
-        description="Whether the dipole around each atom is a label too: minus twice the sum of the displacements of "
-        "the Wannier centres that are nearer to it than to other atoms but hydrogens.",
+        description="Also label the dipole around each atom: minus twice the summed displacements of its Wannier "
+        "centres. Each centre belongs to the nearest atom that is not hydrogen.",
     )
 
     @model_validator(mode="before")
     @classmethod
     def _of_functional(cls, values: Any) -> Any:
-        """CP2K has pseudopotentials made with BLYP; those for revPBE are made with PBE."""
+        """CP2K has pseudopotentials made with BLYP; revPBE uses those made with PBE."""
         if isinstance(values, dict) and values.get("functional") == "BLYP":
             return {"potential": "GTH-BLYP", **values}
         return values
@@ -47,15 +47,15 @@ class CP2KSettings(Section):
 
 class BatchSettings(Section):
     engine: Literal["cp2k"] = Field("cp2k", description="Program that computes energies, forces and dipoles.")
-    batches: int = Field(4, ge=1, le=1000, description="Jobs the geometries are shared out to.")
+    batches: int = Field(4, ge=1, le=1000, description="Number of jobs that share the geometries.")
     settings: CP2KSettings = Field(CP2KSettings(), description="The electronic-structure method.")
 
 
 class LabellingSettings(BatchSettings):
     geometries: str | None = Field(
-        None, description="Extended XYZ file of geometries to label; null where there is nothing to label."
+        None, description="Extended XYZ file of geometries to label; null: nothing to label."
     )
     command: str = Field(
         "cp2k.psmp",
-        description="The program as typed in a shell, with its launcher if any; changing it re-runs nothing.",
+        description="Shell command that starts the program, with its launcher if any; changing it re-runs nothing.",
     )

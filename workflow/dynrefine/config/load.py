@@ -1,4 +1,4 @@
-"""Reading a configuration; whatever is wrong with it is told in sentences, all at once."""
+"""Reading a configuration; all its errors are reported at once, one sentence each."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -32,7 +32,7 @@ def load_config(source: str | Path | Mapping[str, Any]) -> Config:
 
 
 def read_together(paths: Iterable[Path]) -> dict[str, Any]:
-    """The values of several files, each on top of those before it, key by key, as Snakemake takes them.
+    """The values of several files, where each overrides those before it key by key, as in Snakemake.
 
     Raises:
         CampaignError: a file cannot be read.
@@ -52,13 +52,13 @@ def _on_top(below: Any, above: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_files(config: Config) -> None:
-    """Make sure, from the working directory, that a campaign's files exist, suit its settings and can be written.
+    """Check, from the working directory, that a campaign's files exist and suit it, and its results can be written.
 
     Raises:
-        CampaignError: one sentence for every missing file, for every cell too small for a cutoff, and where the
+        CampaignError: one sentence for every missing file, for every cell too small for a cutoff, and if the
             results cannot be written.
     """
-    # half a second for the readers of frames, which jobs, whose campaign has been checked, do not spend
+    # importing the readers of frames takes half a second, which jobs save since their campaign was checked
     from dynrefine.config.file_checks import unsuitable_files
 
     _raise_if_any(unusable_results(config))
@@ -76,7 +76,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """The values of a configuration in YAML.
 
     Raises:
-        CampaignError: there is no such file, it is no YAML in UTF-8, or it has a key twice.
+        CampaignError: there is no such file, it is not YAML in UTF-8, or it has a key twice.
     """
     try:
         values = yaml.load(path.read_text(encoding="utf-8-sig"), _OneOfEachKey)
@@ -86,7 +86,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise CampaignError(f"{path} is a folder: give the path of a configuration in YAML.") from None
     except UnicodeDecodeError:
         raise CampaignError(
-            f"{path} is not in UTF-8, perhaps in UTF-16: expected a configuration in UTF-8; save it so."
+            f"{path} is not in UTF-8 (perhaps UTF-16), expected a configuration in UTF-8: save it as UTF-8."
         ) from None
     except _KeyTwiceError as error:
         raise CampaignError(f"{path}, {error}") from None
@@ -94,20 +94,20 @@ def read_yaml(path: Path) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
         raise CampaignError(
-            f"{path}{where} is not valid YAML: mend the indentation, the quotes or the brackets there."
+            f"{path}{where} is not valid YAML: correct the indentation, quotes or brackets there."
         ) from None
     if not isinstance(values, dict):
-        raise CampaignError(f"{path} holds no sections: begin from config/config.yaml.")
+        raise CampaignError(f"{path} holds no sections: start from config/config.yaml.")
     return values
 
 
 class _KeyTwiceError(yaml.YAMLError):
-    """A key that a section has twice, of which YAML's readers would take the last."""
+    """A key that occurs twice in a section; YAML's own readers would take the last."""
 
 
 class _OneOfEachKey(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        """A section; the same key twice in it is an error."""
+        """Read a section; a key that occurs twice is an error."""
         lines: dict[Any, int] = {}
         for key_node, _ in node.value:
             key, line = key_node.value, key_node.start_mark.line + 1

@@ -23,8 +23,8 @@ _EXPECTED = {
     "float_parsing": "a number",
     "float_type": "a number",
     "finite_number": "a finite number",
-    "string_type": "a text",
-    "string_pattern_mismatch": "a text that matches {pattern}",
+    "string_type": "text",
+    "string_pattern_mismatch": "text that matches {pattern}",
     "literal_error": "{expected}",
     "list_type": "a list",
     "dict_type": "a section of keys",
@@ -36,16 +36,16 @@ _EXPECTED = {
 
 
 Location = tuple[str | int, ...]
-Problem = Mapping[str, Any]  # as pydantic tells it
+Problem = Mapping[str, Any]  # as pydantic reports it
 
-# What pydantic has in a location where the name of an entry is wrong, and for each alternative of what a key may be.
+# What pydantic adds to a location if the name of an entry is wrong, and for each alternative type of a key.
 _NAME = "[key]"
 _ALTERNATIVE = re.compile(r"constrained-\w+|(literal|dict)\[.+\]")
 _RENAMED: dict[Location, str] = {
     ("validation", "diffusion"): (
-        "validation.properties.diffusion, where measured is called target and measured_error target_error, and for "
-        "the Einstein relation validation.properties.einstein_diffusion (of a fitted property: under another name, "
-        "with kind: diffusion)"
+        "validation.properties.diffusion, where measured is called target and measured_error is called target_error, "
+        "or validation.properties.einstein_diffusion for the Einstein relation (if the property is also fitted, "
+        "under another name with kind: diffusion)"
     ),
     ("validation", "structure"): "validation.properties.rdf with the same keys",
 }
@@ -63,14 +63,14 @@ def sentences(error: ValidationError) -> Iterator[str]:
 
 
 def key_path(location: Location) -> str:
-    """A key as it is written in messages: states[0].temperature."""
+    """A key as written in messages: states[0].temperature."""
     location = _without_kinds(tuple(part for part in location if part != _NAME))
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
     return path.removeprefix(".")
 
 
 def _sentence(location: Location, problems: list[Problem]) -> str:
-    """What is said of a key: several problems are those of what it may be."""
+    """The message about a key; it has several problems if it may be of several types."""
     kind, value = problems[0]["type"], problems[0]["input"]
     expected = " or ".join(dict.fromkeys(map(_expected, problems)))
     if kind == "union_tag_invalid":

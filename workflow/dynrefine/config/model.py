@@ -35,22 +35,20 @@ from dynrefine.config.teacher import TeacherSettings
 class Config(Section):
     """Configuration of a dynrefine campaign."""
 
-    campaign: CampaignSettings = Field(
-        description="What the campaign is called and where its random numbers begin."
-    )
+    campaign: CampaignSettings = Field(description="Name of the campaign and seed of its random numbers.")
     elements: list[Element] = Field(
         list(WATER), min_length=1, description="The elements; their order numbers the species in all files."
     )
     precision: Literal["float32", "float64"] = Field(
-        "float32", description="Precision of the numbers in simulations and gradients."
+        "float32", description="Floating-point precision of simulations and gradients."
     )
     dataset: DatasetSettings | None = Field(
         None,
-        description="Ab initio frames the surfaces are trained on; none where the potential is not trained.",
+        description="Ab initio frames the surfaces are trained on; absent if the potential is not trained.",
         examples=[{}],
     )
     labelling: LabellingSettings = Field(
-        LabellingSettings(), description="Electronic-structure calculation of further frames."
+        LabellingSettings(), description="Electronic-structure calculations of further frames."
     )
     potential: PotentialSettings = Field(EmbeddedAtomSettings(), description="The potential energy surface.")
     training: PotentialTrainingSettings = Field(
@@ -62,12 +60,12 @@ class Config(Section):
     )
     surfaces: dict[SurfaceName, TrainedSurface] = Field(
         {},
-        description="Further surfaces, by the names by which quantities know them; one called dipole replaces that "
-        "of section dipole.",
+        description="Further surfaces, by the names under which quantities know them; one called dipole replaces the "
+        "section dipole.",
     )
     states: list[State] = Field(min_length=1, description="The states at which properties are computed.")
     ensemble: EnsembleSettings = Field(
-        EnsembleSettings(), description="Canonical sampling of the starting points."
+        EnsembleSettings(), description="Sampling of the starting points."
     )
     trajectory: TrajectorySettings = Field(
         TrajectorySettings(), description="Constant-energy trajectories from the starting points."
@@ -78,19 +76,20 @@ class Config(Section):
     )
     optimiser: OptimiserSettings = Field(OptimiserSettings(), description="Steps of the refinement.")
     validation: ValidationSettings = Field(
-        ValidationSettings(), description="Longer runs before and after the refinement, which judge it."
+        ValidationSettings(), description="Longer runs before and after the refinement, which validate it."
     )
     teacher: TeacherSettings | None = Field(
         None,
-        description="A potential that stands for the truth: simulated as in the validation, it makes the targets of "
-        "the properties that are synthetic; the potential is its student. null: all targets are measured.",
+        description="A potential that plays the part of reality: simulated as in the validation, it makes the "
+        "targets of all synthetic properties, and the campaign's potential is its student. null: all targets are "
+        "measured.",
         examples=[None],
     )
 
     @model_validator(mode="before")
     @classmethod
     def _labelled_frames_alone(cls, values: Any) -> Any:
-        """Geometries that are labelled are a data set, also where no file has further frames."""
+        """Make geometries to label a data set, even if no file has further frames."""
         own = values.get("labelling") if isinstance(values, dict) else None
         if not isinstance(own, dict) or not own.get("geometries"):
             return values
@@ -107,7 +106,7 @@ class Config(Section):
         return dict(zip(state_labels(states), states, strict=True))
 
     def quantum_states(self) -> dict[str, State]:
-        """The states of path integrals by their names in paths; none without such a section."""
+        """The states of path integrals by their names in paths; none without that section."""
         own, judged = self.validation.path_integrals, self.judged_states()
         if own is None:
             return {}
@@ -125,7 +124,7 @@ class Config(Section):
         }
 
     def trained_surfaces(self) -> dict[str, TrainedSurface]:
-        """What can be trained beside the potential, by name: those of `surfaces`, and others that properties need."""
+        """All surfaces but the potential that can be trained, by name: those of `surfaces` and built-in ones."""
         dipole = TrainedSurface(surface=self.dipole, training=self.dipole_training)
         polarizability = TrainedSurface(surface=PolarizabilitySettings())
         return {"dipole": dipole, "polarizability": polarizability} | self.surfaces
@@ -138,14 +137,14 @@ class Config(Section):
         return own | beside | ({"teacher.training": taught} if taught else {})
 
     def surfaces_beside(self, properties: Mapping[str, PropertySettings]) -> dict[str, TrainedSurface]:
-        """The surfaces that properties need beside the potential, which may serve as some of them, by name."""
+        """The surfaces that properties need, by name, except those that the potential serves as."""
         trained = self.trained_surfaces()
         served = set(self.potential.serves_as) - set(self.surfaces)
         names = {name for settings in properties.values() for name in settings.surfaces}
         return {name: trained[name] for name in sorted(names - served)}
 
     def task_of(self, surface: str) -> str:
-        """What a surface beside the potential is fitted to, by its name."""
+        """What a surface other than the potential is fitted to."""
         return self.trained_surfaces()[surface].task or surface
 
     def refined_surfaces(self) -> dict[str, TrainedSurface]:
@@ -163,25 +162,25 @@ class Config(Section):
         )
 
     def potentials(self) -> dict[str, SurfaceSettings]:
-        """The settings of the potential and of a teacher of its own kind, by their keys."""
+        """The settings of the potential, and of the teacher's if it has its own, by their keys."""
         own = self.teacher.potential if self.teacher else None
         return {"potential": self.potential} | ({"teacher.potential": own} if own else {})
 
     def surfaces_from_files(self) -> dict[str, tuple[str, SurfaceSettings]]:
-        """The surfaces whose parameters come from files, their keys and settings, by name."""
+        """The key and the settings of each surface whose parameters come from a file, by name."""
         surfaces = {"potential": ("potential", self.potential), "dipole": ("dipole", self.dipole)}
         own = {name: (f"surfaces.{name}.surface", each.surface) for name, each in self.surfaces.items()}
         taught = {"teacher": ("teacher.potential", self.of_teacher().potential)} if self.teacher else {}
         return {name: found for name, found in (surfaces | own | taught).items() if found[1].file is not None}
 
     def downloads(self) -> dict[str, FrameFile | ModelFile]:
-        """The files that are brought from elsewhere, by their paths."""
+        """The files that are downloaded or copied, by their paths."""
         frames = [file for dataset in self.datasets().values() for file in dataset.files]
         models = [settings.file for _, settings in self.surfaces_from_files().values()]
         return {file.path: file for file in [*frames, *models] if file is not None and file.url is not None}
 
     def mean_mass(self) -> float:
-        """Of the atoms that sampling begins with where there is no data set, u."""
+        """The mean mass of the atoms that sampling starts from without a data set, u."""
         masses = {element.symbol: element.mass for element in self.elements}
         molecule = self.potential.molecule
         if molecule is None:
@@ -189,7 +188,7 @@ class Config(Section):
         return sum(masses[symbol] for symbol, _ in molecule) / len(molecule)
 
     def all_properties(self) -> dict[str, PropertySettings]:
-        """The fitted properties and those that judge beside them, by name."""
+        """The fitted properties and those that are only validated, by name."""
         return self.objective.observables.chosen() | self.validation.properties.chosen()
 
     def datasets(self) -> dict[str, DatasetSettings]:
@@ -208,13 +207,13 @@ class Config(Section):
         return {name: f"results/{self.campaign.name}/targets/{name}.csv" for name in names}
 
     def of_teacher(self) -> "Config":
-        """The campaign with the teacher's potential, which knows no synthetic target.
+        """The campaign with the teacher's potential, without synthetic targets.
 
         Raises:
             ValueError: there is no teacher.
         """
         if self.teacher is None:
-            raise ValueError("a campaign without a section teacher has none")
+            raise ValueError("the campaign has no section teacher")
         own = {name: each for name, each in self.teacher if each is not None}
         without = {
             "objective": self.objective.model_copy(
@@ -227,12 +226,12 @@ class Config(Section):
         return self.model_copy(update=own | without)
 
     def without_command(self) -> "Config":
-        """The campaign with the default command for labelling: it changes nothing that is computed."""
+        """The campaign with the default command for labelling, since the command changes no result."""
         labelling = self.labelling.model_copy(update={"command": LabellingSettings().command})
         return self.model_copy(update={"labelling": labelling})
 
     def of_validation(self) -> "Config":
-        """The campaign with the sampling and the trajectories of the validation, which reuses nothing."""
+        """The campaign with the sampling and the trajectories of the validation, which reuses no starting points."""
         sampling = self.validation.model_dump(include=set(SharedSampling.model_fields))
         sampling |= {"reuse": 1.0, "trajectories_per_replica": None}
         return self.model_copy(

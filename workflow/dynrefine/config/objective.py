@@ -20,5 +20,5 @@ class TargetsSettings(Section):
 
 class ObjectiveSettings(TargetsSettings):
     anchor: AnchorSettings = Field(
-        AnchorSettings(), description="The term that holds the potential at its ab initio data."
+        AnchorSettings(), description="The term that ties the potential to its ab initio data."
     )

@@ -13,29 +13,31 @@ class StopSettings(Section):
         10, description="Iterations without a better objective after which the refinement has converged."
     )
     tolerance: NonNegativeFloat = Field(
-        0.0, description="Part by which the objective must fall to count as better, pure number."
+        0.0, description="Fraction by which the objective must fall to count as better, pure number."
     )
 
 
 class RowSettings(TrainableSettings):
     parameter_scales: dict[str, PositiveFloat] = Field(
         {},
-        description="For potentials whose parameters have names: the change of each that counts as one unit of "
-        "adam's and sgd's step and of the gradient's norm, in the parameter's unit (Å, eV); others: 1.",
+        description="For potentials whose parameters have names: the change of each parameter that counts as one "
+        "unit in the steps of adam and sgd and in the norm of the gradient, in the parameter's unit (Å, eV); "
+        "others: 1.",
         examples=[{}],
     )
     outlier_limit: float = Field(
         5.0,
         ge=1.0,
-        description="Length to which the gradients of single trajectories are shortened, in medians of all: chaos "
-        "makes a few of them thousands of times longer than the others.",
+        description="Largest length of the gradient of a single trajectory, in multiples of the median length; "
+        "longer ones are shortened to it. Chaos makes a few of them thousands of times longer than the others.",
     )
 
 
 class ProbeSettings(Section):
     probes: PositiveInt = Field(
         1000,
-        description="Random projections of the forces, or of what a surface predicts, that make the metric.",
+        description="Number of random projections of the forces, or of what a surface predicts, that make up the "
+        "metric.",
     )
 
 
@@ -48,23 +50,23 @@ class DampingSettings(Section):
 class RefinedSurfaceSettings(TrainableSettings, ProbeSettings):
     change: PositiveFloat = Field(
         0.5,
-        description="Longest natural gradient step: root mean square change of what the surface was trained on, on "
-        "its training frames, in % of the spread of their labels.",
+        description="Longest natural gradient step: root mean square change of what the surface predicts on its "
+        "training frames, in % of the spread of their labels.",
     )
     held_at: Literal["labels", "beginning"] = Field(
         "labels",
-        description="What it is held at: the labels of these frames, or what it predicted of them before the "
-        "refinement, where it knows better than the labels of few frames.",
+        description="What the surface is tied to: the labels of its training frames, or its own predictions for them "
+        "before the refinement (beginning), which suits a surface that knows more than a few frames can tell.",
     )
     anchor_weight: NonNegativeFloat = Field(
         10.0,
-        description="Weight in the objective of its mean square difference from that, over the variance of the "
-        "labels, pure number.",
+        description="Weight in the objective of the surface's mean square deviation from that, over the variance of "
+        "the labels, pure number.",
     )
 
 
 def _without_null(surfaces: Any) -> Any:
-    """What is refined without what a configuration on top of another takes away."""
+    """The refined surfaces without those that a configuration on top sets to null."""
     if not isinstance(surfaces, dict):
         return surfaces
     return {name: settings for name, settings in surfaces.items() if settings is not None}
@@ -73,13 +75,13 @@ def _without_null(surfaces: Any) -> Any:
 class StepSettings(RowSettings, DampingSettings):
     name: Literal["natural", "adam", "sgd"] = Field(
         "natural",
-        description="Natural gradient in the metric of the forces on the ab initio frames, or an optimiser of "
-        "Optax.",
+        description="natural: natural gradient in the metric of the forces on the ab initio frames; adam, sgd: "
+        "optimisers of Optax.",
     )
     force_change: PositiveFloat = Field(
         5.0,
         description="Longest natural gradient step: root mean square change of the force components on the ab initio "
-        "frames, meV/Å; with shrink_noise times the share of the gradient that is no noise.",
+        "frames, meV/Å. With shrink_noise it is multiplied by the share of the gradient that is not noise.",
     )
     surfaces: Annotated[
         dict[SurfaceName, RefinedSurfaceSettings],
@@ -88,40 +90,41 @@ class StepSettings(RowSettings, DampingSettings):
         ),
     ] = Field(
         {},
-        description="Surfaces that are refined with the potential, by their names: the dipole surface, which decides "
-        "the intensities of an infrared spectrum. They take natural gradient steps of their own. null: not refined.",
+        description="Surfaces refined with the potential, by name, such as the dipole surface, which decides the "
+        "intensities of an infrared spectrum. Each takes natural gradient steps of its own. null: not refined.",
     )
     momentum: float = Field(
         0.5,
         ge=0.0,
         lt=1.0,
-        description="Share of earlier gradients in that of a step of adam, pure number.",
+        description="Share of earlier gradients in each step of adam (its β₁), pure number.",
     )
     learning_rate: PositiveFloat = Field(5e-5, description="Learning rate of adam and sgd, pure number.")
     learning_rate_decay: float = Field(
         1.0,
         gt=0.0,
         le=1.0,
-        description="Factor on the learning rate, or on force_change, from iteration to iteration, pure number.",
+        description="Factor on the learning rate, or on force_change, from one iteration to the next, pure number.",
     )
     clip_norm: PositiveFloat = Field(
-        1.0, description="Norm to which adam and sgd shorten a larger gradient, in units of the objective."
+        1.0, description="Norm to which adam and sgd shorten larger gradients, in units of the objective."
     )
     shrink_noise: bool = Field(
         True,
-        description="Multiply the sum of the gradient's trajectory and ensemble part, or a natural step, by "
-        "the share of that sum which stands out of its statistical error (James-Stein).",
+        description="Multiply the sum of the gradient's trajectory and ensemble parts, or a natural gradient step, "
+        "by the share of that sum that stands out of its statistical error (James-Stein).",
     )
     stop: StopSettings = Field(
-        StopSettings(), description="When the refinement counts as converged; later iterations pass through."
+        StopSettings(),
+        description="When the refinement counts as converged; later iterations change nothing.",
     )
 
 
 class AveragingSettings(Section):
     averaged: PositiveInt = Field(
         1,
-        description="Last iterations of which the refined potential is the mean: where steps go to and fro across an "
-        "optimum, the mean is nearer to it than any of them. 1: what the last step led to.",
+        description="Number of last iterations over which the refined potential is averaged. Where steps go to and "
+        "fro across an optimum, the mean is closer to it than any of them. 1: the result of the last step.",
     )
 
 

@@ -1,4 +1,4 @@
-"""The files made from the models: config/schema.json for editors, config/reference.yaml for people."""
+"""The files made from the models: config/schema.json for editors and config/reference.yaml for readers."""
 
 import json
 import textwrap
@@ -60,7 +60,7 @@ def _section_lines(section: Schema, example: dict[str, Any], depth: int) -> Iter
             others = [first]
         elif first is None or _holds_plain_values(value):
             yield f"{indent}{name}: {_scalar(value)}"
-        elif value == {} and "examples" not in field:  # described where it has to be given
+        elif value == {} and "examples" not in field:  # described where it must be given
             yield f"{indent}{name}: {{}}"
         elif "items" in field:
             yield f"{indent}{name}:"

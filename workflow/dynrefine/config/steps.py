@@ -1,4 +1,4 @@
-"""What each step of a campaign depends on: these settings are parameters of its rule, and decide its re-runs."""
+"""What each step of a campaign depends on: these settings are parameters of its rule and decide when it re-runs."""
 
 import json
 from typing import Any
@@ -51,31 +51,31 @@ class _OfElements(Section):
 
 
 class PotentialStep(_OfElements):
-    """Of what is done with a potential."""
+    """Settings of steps with a potential."""
 
     potential: SimulatedPotential
 
 
 class SurfacesStep(PotentialStep):
-    """Of what is done with a potential and the surfaces beside it, by name."""
+    """Settings of steps with a potential and other surfaces, by name."""
 
     surfaces: dict[str, OtherSurface]
 
 
 class SimulationSettings(SurfacesStep):
-    """Of trajectories at a potential, and of the other surfaces that are observed along them."""
+    """Settings of trajectories on a potential, with other surfaces observed along them."""
 
     ensemble: NeighbourSettings
 
 
 class TrajectoriesStep(SimulationSettings):
-    """Of what is done with the trajectories of a state."""
+    """Settings of steps with the trajectories of a state."""
 
     state: State
 
 
 class EvaluationSettings(_OfElements):
-    """Of the properties that are evaluated from trajectories."""
+    """Settings of the properties that are evaluated from trajectories."""
 
     trajectory: TrajectorySettings
     objective: TargetsSettings
@@ -139,7 +139,7 @@ class RunTrajectories(TrajectoriesStep):
     trajectory: TrajectorySettings
     along: list[str]
     at_start: list[str]
-    of_atoms: bool = False  # whether what the atoms contribute is recorded
+    of_atoms: bool = False  # whether the contributions of the atoms are recorded
     depth: float | str | None
 
 
@@ -150,7 +150,7 @@ class EvaluateObjective(EvaluationSettings):
 
 class AdjointGradient(TrajectoriesStep, EvaluationSettings):
     gradient: FollowingSettings
-    observable: str | None  # the one that is followed; all where none is named
+    observable: str | None  # the one that is followed; None: all
 
 
 class AnchorGradient(PotentialStep):
@@ -198,7 +198,7 @@ class CheckTotalDerivative(PotentialStep):
 
 
 class JudgingSettings(EvaluationSettings):
-    """Of the fitted properties and those that judge beside them."""
+    """Settings of the fitted properties and those that are only validated."""
 
     validation: JudgeSettings
 
@@ -312,12 +312,12 @@ LIMITS = {"trajectory": {"energy_drift", "temperature_bounds"}, "gradient": {"re
 
 
 def parameters_of(step: str, config: Config, **others: Any) -> dict[str, Any]:
-    """The parameters of a rule in plain types: of each section what its results depend on, and nothing else.
+    """The parameters of a rule in plain types: what its results depend on in each section, and nothing else.
 
     Arguments:
         step: its name in `STEPS`.
         config: of the campaign, or of its validation.
-        others: settings that are no section of the configuration.
+        others: settings that are not sections of the configuration.
     """
     kind = STEPS[step]
     sections = {name: getattr(config, name) for name in kind.model_fields if name not in others}

@@ -1,4 +1,4 @@
-"""Settings of the teacher, a potential that stands for the truth and makes synthetic targets."""
+"""Settings of the teacher, a potential that plays the part of reality and makes synthetic targets."""
 
 from pydantic import Field
 
@@ -11,14 +11,14 @@ from dynrefine.config.surfaces.training import PotentialTrainingSettings
 class TeacherSettings(Section):
     potential: PotentialSettings | None = Field(
         None,
-        description="The teacher's potential; null: one of the student's kind, trained on other frames.",
+        description="The teacher's potential; null: one of the same kind as the student's, trained on other frames.",
         examples=[None],
     )
     training: PotentialTrainingSettings | None = Field(
-        None, description="Its training; null: as the student's.", examples=[None]
+        None, description="Training of the teacher; null: as the student's.", examples=[None]
     )
     dataset: DatasetSettings | None = Field(
         None,
-        description="Ab initio frames it is trained on; null: those of the campaign.",
+        description="Ab initio frames the teacher is trained on; null: those of the campaign.",
         examples=[None],
     )

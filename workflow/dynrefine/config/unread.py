@@ -1,4 +1,4 @@
-"""What is wrong with the values of a configuration before they are read as settings."""
+"""Errors in the values of a configuration that must be found before these are read as settings."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
@@ -11,7 +11,7 @@ from dynrefine.registry import is_found
 
 Leaves = Sequence[tuple[Location, Any]]
 
-# Where modules outside the library are chosen, and the folder whose modules they stand beside.
+# The keys that choose outside modules, and the folder of the library whose modules these extend.
 _FOLDERS: Mapping[Location, str] = {
     ("ensemble", "kind"): "sampling",
     ("potential", "kind"): "surfaces",
@@ -23,13 +23,13 @@ _FOLDERS: Mapping[Location, str] = {
 
 
 def unreadable_values(values: Mapping[str, Any]) -> Iterator[str]:
-    """A sentence for each value that would be misread, or names a module that there is not."""
+    """A sentence for each value that would be misread, or that names a missing module."""
     leaves = list(_leaves(values, ()))
     return chain(_truths_for_numbers(leaves), _missing_modules(leaves))
 
 
 def _missing_modules(leaves: Leaves) -> Iterator[str]:
-    """A sentence for each dotted kind of which there is no module, or none of its settings."""
+    """A sentence for each dotted kind that lacks its module, or the module of its settings."""
     for location, value in leaves:
         folder = next((each for keys, each in _FOLDERS.items() if _matches(location, keys)), None)
         if folder is None or not isinstance(value, str) or "." not in value:
@@ -51,7 +51,7 @@ def _matches(location: Location, keys: Location) -> bool:
 
 
 def _truths_for_numbers(leaves: Leaves) -> Iterator[str]:
-    """A sentence for each true or false where a number is expected: Python would take them for 1 and 0."""
+    """A sentence for each true or false where a number is expected, since Python would read it as 1 or 0."""
     for location, value in leaves:
         if not isinstance(value, bool):
             continue
@@ -60,8 +60,8 @@ def _truths_for_numbers(leaves: Leaves) -> Iterator[str]:
         field = next((key.field for key in keys if key is not None), None)
         if field is not None and not _may_hold(field, "boolean") and _may_hold(field, "number", "integer"):
             yield (
-                f"{key_path(location)} is {str(value).lower()}, expected a number (YAML takes yes, no, on and off "
-                "for true and false): correct it."
+                f"{key_path(location)} is {str(value).lower()}, expected a number (YAML reads yes, no, on and off "
+                "as true and false): correct it."
             )
 
 

@@ -1,4 +1,4 @@
-"""What no single key can tell: settings that do not suit each other. A module for each subject."""
+"""Checks across keys, for settings that conflict with each other. One module per subject."""
 
 from collections.abc import Iterator
 from itertools import chain

@@ -1,4 +1,4 @@
-"""What does not suit of elements and data sets."""
+"""Checks of elements and data sets."""
 
 import math
 import os
@@ -15,11 +15,13 @@ from dynrefine.datasets.isotopes import ISOTOPES, is_symbol
 
 
 def data(config: Config) -> Iterator[str]:
-    """Elements that there are not, files that are not told."""
+    """Elements that do not exist, and files that are not fully given."""
     symbols = [element.symbol for element in config.elements]
     for symbol in sorted({symbol for symbol in symbols if symbols.count(symbol) > 1}):
         yield sentence(
-            f"elements lists {symbol} {symbols.count(symbol)} times", "it once", "remove the others"
+            f"elements lists {symbol} {symbols.count(symbol)} times",
+            "each element once",
+            "remove the duplicates",
         )
     for index, element in enumerate(config.elements):
         known = _masses_of(element.symbol)
@@ -30,8 +32,8 @@ def data(config: Config) -> Iterator[str]:
         elif not known[0] <= element.mass <= known[1]:
             yield sentence(
                 f"elements[{index}].mass is {element.mass:g} u where its symbol is {element.symbol}",
-                f"{known[0]:.4g} to {known[1]:.4g} u, of its isotopes",
-                "correct it, or give heavier masses for the sampling in ensemble.masses",
+                f"{known[0]:.4g} to {known[1]:.4g} u, the range of its isotopes",
+                "correct it, or set heavier masses for the sampling in ensemble.masses",
             )
     for key, dataset in config.datasets().items():
         yield from _frames(key, dataset)
@@ -39,14 +41,14 @@ def data(config: Config) -> Iterator[str]:
             remedy = "name one" + (
                 ", or geometries to label in labelling.geometries" if dataset is config.dataset else ""
             )
-            yield sentence(f"{key}.files is empty", "a file", remedy)
+            yield sentence(f"{key}.files is empty", "at least one file", remedy)
     for key, surface in config.surfaces_from_files().values():
         if surface.file is not None:
             yield from _download(f"{key}.file", surface.file)
 
 
 def _frames(place: str, dataset: DatasetSettings) -> Iterator[str]:
-    """What is said of the files of a data set and of its parts."""
+    """Errors in the files of a data set and in how it is split."""
     total = sum(dict(dataset.fractions).values())
     if not math.isclose(total, 1.0, abs_tol=1e-6):
         yield sentence(f"{place}.fractions add up to {total:g}", "1", "change train, validation or test")
@@ -55,11 +57,11 @@ def _frames(place: str, dataset: DatasetSettings) -> Iterator[str]:
 
 
 def _download(key: str, file: FrameFile | ModelFile) -> Iterator[str]:
-    """What is said of a file that may be brought from elsewhere."""
+    """Errors in a file that may be a download."""
     if file.url is not None and not file.path:
         yield sentence(
             f"{key}.url is '{file.url}'",
-            "an address that ends in the name of a file",
+            "an address that ends in a file name",
             f"correct it, or name the file in {key}.path, such as resources/frames.extxyz",
         )
     elif not file.path:
@@ -67,11 +69,13 @@ def _download(key: str, file: FrameFile | ModelFile) -> Iterator[str]:
     elif file.url is not None and not file.path.startswith("resources/"):
         yield sentence(f"{key}.path is '{file.path}'", "a path in resources/", "leave it out")
     elif file.url is not None and file.sha256 is None:
-        yield sentence(f"{key}.sha256 is missing", "the checksum of the download", "add what sha256sum says")
+        yield sentence(
+            f"{key}.sha256 is missing", "the checksum of the download", "add the output of sha256sum"
+        )
 
 
 def _masses_of(symbol: str) -> tuple[float, float] | None:
-    """The masses that isotopes of an element have, u; nothing of what is no element."""
+    """Lowest and highest mass of the isotopes of an element, u; None if it is not an element."""
     if not is_symbol(symbol):
         return None
     if symbol in ISOTOPES:
@@ -87,7 +91,7 @@ def _masses_of(symbol: str) -> tuple[float, float] | None:
 
 
 def labels(config: Config) -> Iterator[str]:
-    """What is stated of the labels of frames: units and symbols that exist, files that are told apart."""
+    """Errors in the conventions of labels: unknown units and symbols, and files that are listed twice."""
     for key, dataset in config.datasets().items():
         stated = {key: dataset} | {f"{key}.files[{index}]": file for index, file in enumerate(dataset.files)}
         for place, section in stated.items():
@@ -123,7 +127,7 @@ def _files_listed_twice(key: str, paths: list[str]) -> Iterator[str]:
         place = os.path.normpath(path)
         if path and place in seen:
             yield sentence(
-                f"{key}.files[{index}].path is '{path}' as that of {key}.files[{seen[place]}]",
+                f"{key}.files[{index}].path is '{path}', the same as {key}.files[{seen[place]}]",
                 "each file once",
                 "change or remove it",
             )

@@ -1,4 +1,4 @@
-"""What does not suit of states, sampling and trajectories."""
+"""Checks of states, sampling and trajectories."""
 
 import math
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ LARGEST_DENSITY = 30.0  # g/cm³
 
 
 def states(config: Config) -> Iterator[str]:
-    """States that are the same, too dense, or whose atoms are not told."""
+    """States that are the same, too dense, or without a number of atoms."""
     for key, listed in (("states", config.states), ("validation.states", config.validation.states)):
         if len(set(state_labels(listed))) < len(listed):
             yield sentence(
@@ -23,8 +23,8 @@ def states(config: Config) -> Iterator[str]:
     for label in fitted.keys() & judged.keys():
         if fitted[label] != judged[label]:
             yield sentence(
-                f"validation.states has another state of {fitted[label].temperature:.0f} K than states",
-                "the same, or one that differs by a kelvin",
+                f"validation.states and states have different states of {fitted[label].temperature:.0f} K",
+                "the same state, or one that differs by a kelvin",
                 "change one of them",
             )
     for key, state in config.states_by_key().items():
@@ -32,10 +32,12 @@ def states(config: Config) -> Iterator[str]:
             yield sentence(
                 f"{key}.density is {state.density:g} g/cm³",
                 f"at most {LARGEST_DENSITY:g}, since nothing is denser than osmium",
-                f"give it in g/cm³ (of {state.density:g} kg/m³: {state.density / 1000:g})",
+                f"give it in g/cm³ ({state.density:g} kg/m³ is {state.density / 1000:g})",
             )
         if state.atoms is None and config.dataset is None:
-            yield sentence(f"{key}.atoms is missing", "how many atoms there are without a data set", "add it")
+            yield sentence(
+                f"{key}.atoms is missing", "the number of atoms, since there is no data set", "add it"
+            )
         molecule = config.potential.molecule
         if state.atoms is not None and molecule is not None and state.atoms % len(molecule):
             yield sentence(
@@ -52,7 +54,7 @@ def states(config: Config) -> Iterator[str]:
 
 
 def pressures(config: Config) -> Iterator[str]:
-    """Pressures where none is held, and none where one is."""
+    """Pressures that are given but not used, or used but not given."""
     isobaric, kind = config.ensemble.kind == "isobaric", config.ensemble.kind
     for key, state in config.states_by_key().items():
         if isobaric and state.pressure is None:
@@ -64,13 +66,13 @@ def pressures(config: Config) -> Iterator[str]:
         elif kind == "canonical" and state.pressure is not None:
             yield sentence(
                 f"{key}.pressure is {state.pressure:g} bar where ensemble.kind is canonical",
-                "none, since the density is held",
+                "none, since the density is fixed",
                 "remove it or set ensemble.kind: isobaric",
             )
 
 
 def times(config: Config) -> Iterator[str]:
-    """Times that are no multiples of others, or beyond them."""
+    """Times that are not multiples of others, or longer than these."""
     trajectory, validation, gradient = config.trajectory, config.validation, config.gradient
     step = ("trajectory.timestep", trajectory.timestep)
     interval = ("trajectory.sampling_interval", trajectory.sampling_interval)
@@ -96,7 +98,7 @@ def times(config: Config) -> Iterator[str]:
         yield sentence(
             "gradient.depth is 'auto'",
             "a number of fs, since no observable is followed along the trajectories",
-            "change it, any depth will do",
+            "change it; any depth will do",
         )
     if gradient.depth == "auto" and gradient.horizon.shortest > trajectory.length:
         yield sentence(
@@ -114,14 +116,14 @@ def times(config: Config) -> Iterator[str]:
 
 
 def path_integrals(config: Config) -> Iterator[str]:
-    """States that nothing judges, records between two time steps, or too few of them."""
+    """States that are not validated, records between time steps, or too few records."""
     key, own = "validation.path_integrals", config.validation.path_integrals
     if own is None:
         return
     known = config.judged_states()
     for label in own.states:
         if label not in known:
-            yield sentence(f"{key}.states has {label}", f"some of {', '.join(known)}", "correct or remove it")
+            yield sentence(f"{key}.states has {label}", f"one of {', '.join(known)}", "correct or remove it")
     steps = own.sampling_interval / own.timestep
     if round(steps) < 1 or not math.isclose(steps, round(steps), rel_tol=1e-9):
         yield sentence(
@@ -149,14 +151,14 @@ def error_bars(key: str, sampling: SharedSampling) -> Iterator[str]:
 
 
 def followed(config: Config) -> Iterator[str]:
-    """More trajectories for the gradient than there are, or a check that sees no force."""
+    """More trajectories for the gradient than there are, or a check in which no force acts."""
     sampling = config.ensemble
     begun = sampling.trajectories_per_replica or sampling.samples_per_replica
     if begun > sampling.samples_per_replica:
         yield sentence(
             f"ensemble.trajectories_per_replica is {begun}",
             f"at most ensemble.samples_per_replica, {sampling.samples_per_replica}",
-            "lower it or raise that",
+            "lower it or raise ensemble.samples_per_replica",
         )
     if config.gradient.replicas is not None and config.gradient.replicas > sampling.replicas * begun:
         yield sentence(
@@ -177,26 +179,28 @@ def followed(config: Config) -> Iterator[str]:
 
 
 def _single_chains(config: Config) -> Iterator[str]:
-    """Gradients of one chain where there are several: their error, which is that between chains, would be zero."""
+    """Gradients of only one of several chains: their error is the difference between chains and would be zero."""
     sampling, gradient = config.ensemble, config.gradient
     if sampling.chunks == gradient.replicas == 1 < sampling.replicas:
         yield sentence(
             "gradient.replicas is 1 where ensemble.chunks is 1",
-            "trajectories of two chains or more to follow, whose differences are the error of the gradient",
+            "trajectories of two or more chains, since their differences give the error of the gradient",
             "raise one of them",
         )
     if gradient.depth == "auto" and sampling.replicas == 1 < sampling.chunks:
         yield sentence(
             "ensemble.replicas is 1 where gradient.depth is 'auto'",
             "2 or more, since the pilot's error is the difference between the chains of a chunk",
-            "raise it, lower ensemble.chunks instead, or give the depth in fs",
+            "raise it, lower ensemble.chunks, or give the depth in fs",
         )
 
 
 def masses(config: Config) -> Iterator[str]:
-    """Masses of elements that there are not."""
+    """Masses of elements that are not in the campaign."""
     symbols = [element.symbol for element in config.elements]
     for symbol in sorted(set(config.ensemble.masses) - set(symbols)):
         yield sentence(
-            f"ensemble.masses.{symbol} is given", f"elements: {', '.join(symbols)}", "remove or correct it"
+            f"ensemble.masses.{symbol} is given",
+            f"one of the elements {', '.join(symbols)}",
+            "remove or correct it",
         )

@@ -1,4 +1,4 @@
-"""Names of modules of the library that there are not."""
+"""Checks of names of modules."""
 
 from collections.abc import Iterator
 
@@ -8,13 +8,13 @@ from dynrefine.registry import is_found, modules_with
 
 
 def modules(config: Config) -> Iterator[str]:
-    """A sampler or a training that there is not, and options that no sampler reads."""
+    """Samplers and trainings that do not exist, and options that no sampler reads."""
     sampler = config.ensemble.kind
     yield from _unknown("ensemble.kind", sampler, "sampling", "SAMPLER")
     if config.ensemble.options and "." not in sampler:
         yield sentence(
             f"ensemble.options is {config.ensemble.options} where ensemble.kind is {sampler}",
-            "none, since they are for samplers outside the library",
+            "none, since only samplers outside the library have options",
             "remove it, or correct the kind",
         )
     for name, each in config.surfaces.items():
@@ -23,7 +23,7 @@ def modules(config: Config) -> Iterator[str]:
 
 
 def _unknown(key: str, name: str, folder: str, constant: str) -> Iterator[str]:
-    """A sentence where no module of a folder of the library, or outside it, has this name."""
+    """A sentence if no module in a folder of the library, or outside it, has this name."""
     known = modules_with(folder, constant)
     if name not in known and not ("." in name and is_found(folder, name)):
         yield sentence(

@@ -1,4 +1,4 @@
-"""What does not suit of the steps of the refinement."""
+"""Checks of the steps of the refinement."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from dynrefine.config.model import Config
 
 
 def optimiser(config: Config) -> Iterator[str]:
-    """Steps that cannot be measured, a mean of too many, surfaces that cannot be refined."""
+    """Steps without a metric, averages over too many steps, and surfaces that cannot be refined."""
     yield from _averaged(config)
     yield from _refined(config)
     if config.dataset is None and config.optimiser.name == "natural":
@@ -25,7 +25,7 @@ def _averaged(config: Config) -> Iterator[str]:
         yield sentence(
             f"optimiser.averaged is {own.averaged}",
             f"at most optimiser.iterations, {own.iterations}",
-            "lower it or raise them",
+            "lower it or raise optimiser.iterations",
         )
 
 
@@ -44,12 +44,12 @@ def _refined(config: Config) -> Iterator[str]:
         elif config.optimiser.name != "natural":
             yield sentence(
                 f"{key} where optimiser.name is '{config.optimiser.name}'",
-                "natural, whose steps have a length for each surface",
+                "natural, since only its steps have a length for each surface",
                 "change one of them",
             )
         elif config.potential.parameters:
             yield sentence(
                 f"{key} where the parameters of the {config.potential.kind} potential have names",
-                "none, since no surface is refined with such a potential",
+                "none, since surfaces cannot be refined with such a potential",
                 "remove it",
             )

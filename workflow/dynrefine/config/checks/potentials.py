@@ -1,4 +1,4 @@
-"""What a potential cannot be, the refined one or its teacher."""
+"""Checks of potentials, the refined one and its teacher."""
 
 import math
 import re
@@ -19,7 +19,7 @@ from dynrefine.geometry.cell import cubic_edge
 
 
 def potentials(config: Config) -> Iterator[str]:
-    """What the potentials of a campaign cannot be."""
+    """Errors in the potentials of a campaign."""
     for key, potential in config.potentials().items():
         yield from _unsuitable(key, potential, config)
 
@@ -36,46 +36,46 @@ def _unsuitable(key: str, potential: SurfaceSettings, config: Config) -> Iterato
 
 
 def _elements(key: str, potential: SurfaceSettings, elements: Sequence[Element]) -> Iterator[str]:
-    """Elements that a potential does not know."""
+    """Elements that a potential does not support."""
     if len(elements) > 1 and not potential.mixtures:
         yield sentence(
             f"elements lists {len(elements)} elements",
-            f"one, since the {potential.kind} potential knows no mixtures",
+            f"one, since the {potential.kind} potential does not support mixtures",
             f"remove the others, or change {key}",
         )
     expected, found = potential.symbols, [element.symbol for element in elements]
     if expected is not None and sorted(found) != sorted(expected):
         yield sentence(
             f"elements lists {', '.join(found)}",
-            f"{' and '.join(expected)}, since the {potential.kind} potential knows no others",
+            f"{' and '.join(expected)}, since the {potential.kind} potential supports no others",
             f"change them, or {key}",
         )
 
 
 def _lattice(key: str, potential: SurfaceSettings, config: Config) -> Iterator[str]:
-    """Without frames sampling begins on a lattice: of molecules, or of atoms of one element."""
+    """Without frames sampling starts from a lattice of molecules, or of atoms of one element."""
     count = len(config.elements)
     if config.dataset is not None or count == 1 or potential.molecule is not None:
         return
-    reason = f"since a lattice holds one of {count} elements"
+    reason = f"since a lattice holds only one of {count} elements"
     if not config.potential.trained:
         yield sentence(
             f"{key}.kind is '{potential.kind}' where there is no section dataset",
-            f"one that gives the molecules to begin the sampling with, {reason}",
+            f"one with molecules to start the sampling from, {reason}",
             "change it",
         )
     elif potential is config.potential and not potential.is_trained:
-        yield sentence("dataset is missing", f"one to begin the sampling from, {reason}", "add it")
+        yield sentence("dataset is missing", f"one to start the sampling from, {reason}", "add it")
 
 
 def triple_products(key: str, surface: SurfaceSettings) -> Iterator[str]:
-    """Products of tensors where the features have none."""
+    """Triple products without the tensors they are made of."""
     if not isinstance(surface, DescriptorSettings):
         return
     if surface.triple_products and surface.angular_momentum < 2:
         yield sentence(
             f"{key}.triple_products is {surface.triple_products}",
-            f"0 where {key}.angular_momentum is {surface.angular_momentum}, since they need tensors",
+            f"0 where {key}.angular_momentum is {surface.angular_momentum}, since triple products need tensors",
             "set it to 0, or angular_momentum to 2",
         )
 
@@ -90,13 +90,13 @@ def _network(key: str, potential: SurfaceSettings, elements: Sequence[Element]) 
         if unknown or missing:
             yield sentence(
                 f"{key}.known_elements {'has' if unknown else 'lacks'} {', '.join(unknown or missing)}",
-                "chemical symbols, those of elements among them",
+                "chemical symbols that include those of elements",
                 "correct it",
             )
     kinds = re.findall(r"x(\d[eo])", potential.features)
     if len(set(kinds)) < len(kinds):
         yield sentence(
-            f"{key}.features is '{potential.features}'", "each representation once", "add up its numbers"
+            f"{key}.features is '{potential.features}'", "each representation once", "add up their numbers"
         )
 
 
@@ -118,11 +118,11 @@ def _truncation(key: str, potential: SurfaceSettings) -> Iterator[str]:
 
 
 def _waves(key: str, potential: SurfaceSettings, config: Config) -> Iterator[str]:
-    """The waves of an Ewald sum end where they are as small as what the cutoff leaves out in real space."""
+    """Too few waves in an Ewald sum: those left out must be as small as what the cutoff omits in real space."""
     if not isinstance(potential, FlexibleWaterSettings) or potential.electrostatics != "ewald":
         return
     if not potential.alpha:
-        yield sentence(f"{key}.damping is 0", "more with ewald", "leave it out")
+        yield sentence(f"{key}.damping is 0", "a positive number with ewald", "change it or leave it out")
         return
     for place, state in config.states_by_key().items():
         if state.atoms is None:

@@ -1,4 +1,4 @@
-"""What does not suit of properties where they stand."""
+"""Checks of properties."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from dynrefine.config.properties.base import Place, PropertySettings
 
 
 def placed(config: Config) -> Iterator[tuple[PropertySettings, Place]]:
-    """The settings of each property, fitted or judging, and where they stand."""
+    """The settings of each property, fitted or only validated, and where they are given."""
     for name, settings in config.objective.observables.chosen().items():
         yield settings, Place(f"objective.observables.{name}", config, fitted=True)
     for name, settings in config.validation.properties.chosen().items():
@@ -18,13 +18,13 @@ def placed(config: Config) -> Iterator[tuple[PropertySettings, Place]]:
 
 
 def properties(config: Config) -> Iterator[str]:
-    """What the properties themselves find."""
+    """Errors that the properties find themselves."""
     for settings, place in placed(config):
         yield from settings.unsuitable(place)
 
 
 def shared_measurements(config: Config) -> Iterator[str]:
-    """One measurement of several temperatures; at states that the refinement does not see, there is no target."""
+    """One measurement for several temperatures; `target` does not apply to states outside the refinement."""
     seen = config.states_by_label()
     for settings, place in placed(config):
         at = (seen if place.fitted else {}) | config.judged_states()
@@ -36,19 +36,19 @@ def shared_measurements(config: Config) -> Iterator[str]:
             shared = _without(getattr(settings, own), states)
             if len({states[label].short_label for label in shared}) > 1:
                 yield sentence(
-                    f"{place.key}.{setting} is {value} at each of the states {', '.join(shared)}",
+                    f"{place.key}.{setting} is {value} for all of the states {', '.join(shared)}",
                     "one for each temperature",
                     f"give those of all states but one in {place.key}.{own}, such as {{{shared[-1]}: ...}}",
                 )
 
 
 def _without(own: Mapping[str, Any], states: Mapping[str, State]) -> list[str]:
-    """The states of which nothing is given under one of their names."""
+    """The states for which nothing is given under any of their names."""
     return [label for label, state in states.items() if not {label, state.short_label} & own.keys()]
 
 
 def judges(config: Config) -> Iterator[str]:
-    """Properties that are fitted and judge, or are fitted to nothing, and where none is fitted."""
+    """Properties given twice, properties fitted without a target, and campaigns that fit nothing."""
     if not config.objective.observables.chosen():
         yield sentence(
             "objective.observables is empty",
@@ -59,7 +59,7 @@ def judges(config: Config) -> Iterator[str]:
     for name in sorted(set(fitted) & set(judging)):
         yield sentence(
             f"validation.properties.{name} is given",
-            "a property that is not fitted, since those are judged anyway",
+            "a property that is not fitted, since fitted ones are validated anyway",
             f"remove it, or give it a name of its own and kind: {judging[name].kind or name}",
         )
     for name, settings in fitted.items():

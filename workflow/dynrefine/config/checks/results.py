@@ -1,4 +1,4 @@
-"""What does not suit of the folder of the results."""
+"""Checks of the folder of the results."""
 
 import os
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from dynrefine.config.model import Config
 
 
 def unusable_results(config: Config) -> Iterator[str]:
-    """A sentence where the folder of the results can be neither made nor written to."""
+    """A sentence if the folder of the results cannot be made or written to."""
     folder = Path("results", config.campaign.name)
     for path in (folder, *folder.parents):
         if path.is_symlink() and not path.exists():

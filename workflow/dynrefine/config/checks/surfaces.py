@@ -1,4 +1,4 @@
-"""What does not suit of surfaces and their training."""
+"""Checks of surfaces and their training."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from dynrefine.config.surfaces.base import SurfaceSettings
 
 
 def surfaces(config: Config) -> Iterator[str]:
-    """What a surface cannot be, be trained on, or be asked for."""
+    """Errors in surfaces, in what they are trained on and in what is asked of them."""
     for key, surface in _beside(config).items():
         yield from triple_products(key, surface)
     labelled = config.dataset is not None and not config.dataset.files
@@ -28,7 +28,7 @@ def surfaces(config: Config) -> Iterator[str]:
 
 
 def _frames(key: str, potential: SurfaceSettings, *, missing: bool, unused: bool) -> Iterator[str]:
-    """A data set that a potential needs, or that serves nothing."""
+    """A data set that a potential lacks, or does not need."""
     if missing:
         yield sentence(f"{key} is missing", f"one to train the {potential.kind} potential on", "add it")
     if unused:
@@ -38,7 +38,7 @@ def _frames(key: str, potential: SurfaceSettings, *, missing: bool, unused: bool
 
 
 def _replaced(config: Config) -> Iterator[str]:
-    """A file in section dipole where another surface replaces it; what else is there may be of a file below."""
+    """A file in section dipole although another surface replaces it; its other keys may stem from a file below."""
     if "dipole" in config.surfaces and config.dipole.file is not None:
         yield sentence(
             "dipole.file is given beside surfaces.dipole, which replaces section dipole",
@@ -62,12 +62,12 @@ def _teacher(config: Config) -> Iterator[str]:
         yield sentence(
             "teacher is given where no property is synthetic",
             "a property that takes its target from it",
-            "set synthetic: true of one, or remove the teacher",
+            "set synthetic: true for one, or remove the teacher",
         )
 
 
 def _named_parameters(config: Config) -> Iterator[str]:
-    """Names of parameters that the potential does not have, or does not refine."""
+    """Names of parameters that the potential does not have or does not refine."""
     kind, names = config.potential.kind, config.potential.parameters
     displaced = config.gradient.check.total_derivative
     by_parameter = {
@@ -76,17 +76,17 @@ def _named_parameters(config: Config) -> Iterator[str]:
     }
     for key, values in by_parameter.items():
         for name in sorted(set(values) - set(names)):
-            known = ", ".join(names) or "none, since they have no names"
+            known = ", ".join(names) or "none, since its parameters have no names"
             yield sentence(
                 f"{key}.{name} is given",
-                f"parameters of the {kind} potential: {known}",
+                f"a parameter of the {kind} potential ({known})",
                 "rename or remove it",
             )
     for name in displaced:
         if name in names and not config.optimiser.frees(name):
             yield sentence(
                 f"gradient.check.total_derivative.{name} is given",
-                "parameters that optimiser.trainable lets be refined",
+                "a parameter that optimiser.trainable leaves free",
                 "remove it or change the patterns",
             )
     if config.validation.covariance and not names and config.dataset is None:
@@ -98,25 +98,25 @@ def _named_parameters(config: Config) -> Iterator[str]:
 
 
 def _beside(config: Config) -> dict[str, SurfaceSettings]:
-    """The settings of the surfaces beside the potential, by their keys."""
+    """The settings of all surfaces but the potential, by their keys."""
     own = {f"surfaces.{name}.surface": each.surface for name, each in config.surfaces.items()}
     return {"dipole": config.dipole} | own
 
 
 def _without_frames(config: Config) -> Iterator[str]:
-    """Surfaces beside the potential that have no frames to be trained on."""
+    """Properties whose surfaces have no frames to be trained on."""
     for settings, place in placed(config):
         for surface, trained in config.surfaces_beside({place.key: settings}).items():
             if trained.surface.is_trained and trained.dataset is None:
                 yield sentence(
                     f"{place.key} is given",
-                    f"no observable of a {surface} surface, which is trained on a data set",
+                    f"no property of a {surface} surface, since there is no data set to train it on",
                     "remove it",
                 )
 
 
 def learning_rates(config: Config) -> Iterator[str]:
-    """Rates that rise."""
+    """Learning rates that rise."""
     for key, rates in config.trainings().items():
         if rates.final_learning_rate > rates.learning_rate:
             yield sentence(

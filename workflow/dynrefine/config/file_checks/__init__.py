@@ -1,4 +1,4 @@
-"""What the files of a campaign tell before its first job. A module for each subject."""
+"""Checks of a campaign's files before its first job. One module per subject."""
 
 from collections.abc import Iterable, Iterator
 
@@ -15,7 +15,7 @@ from dynrefine.config.model import Config
 
 
 def unsuitable_files(config: Config) -> Iterator[Iterable[str]]:
-    """Sentences of what is wrong, check by check: each relies on those before it having found nothing."""
+    """Sentences about errors, check by check; each check relies on those before it having found nothing."""
     yield braces_in_paths(config)
     yield paths_beyond_the_locale(config)
     yield missing_files(config)

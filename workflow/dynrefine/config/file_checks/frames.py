@@ -1,4 +1,4 @@
-"""What the first frames say of the settings: the size of the cells, and their charge."""
+"""Checks of settings against the first frames: the size of their cells, and their charge."""
 
 import math
 from collections.abc import Collection, Iterator, Sequence
@@ -18,14 +18,14 @@ from dynrefine.datasets.isotopes import symbol_among, symbols_of
 from dynrefine.errors import CampaignError
 from dynrefine.geometry.cell import cubic_edge, face_distances, scaled_to_density
 
-LARGEST_DISTANCE = 1.5  # in widths of the cell: how far all images of a pair are counted
+LARGEST_DISTANCE = 1.5  # in widths of the cell: up to here all images of a pair are counted
 LARGEST_CUTOFF = 2.0  # in widths of the cell: beyond it an atom sees more than its second images
 
 
 def first_frames(config: Config) -> Iterator[Atoms]:
-    """The first frame of each file and of the geometries to label, of those that can be read before the first job.
+    """The first frame of each file, and of the geometries to label, that can be read before the first job.
 
-    The path is in its `info`; the unit of its positions is that of the file.
+    Its `info` holds the path; the unit of its positions is that of the file.
     """
     dataset = config.dataset
     if dataset is None:
@@ -46,7 +46,7 @@ def first_frames(config: Config) -> Iterator[Atoms]:
             else:
                 continue
         except (CampaignError, StopIteration):
-            continue  # what is wrong with the file is told when all of it is read
+            continue  # errors in the file are reported when all of it is read
         frame.info["path"] = name
         yield frame
 
@@ -54,13 +54,13 @@ def first_frames(config: Config) -> Iterator[Atoms]:
 def oversized_cutoffs(config: Config, first: Sequence[Atoms]) -> Iterator[str]:
     """A sentence for each distance or wave that is too long for the cell of a state.
 
-    Sampling begins with the commonest composition of all frames, which first frames do not tell: what suits the
-    smallest of their cells, each at the density of the state, suits that of the others too. Geometries to label may
-    be few and small: they count where there are no other files.
+    Sampling starts from the most common composition of all frames, which the first frames do not reveal. What fits
+    into the smallest of their cells, each at the density of the state, fits into the others too. Geometries to label
+    may be few and small, so they count only if there are no other files.
 
     Arguments:
         config: the campaign.
-        first: frames of each file.
+        first: first frame of each file.
     """
     for key, state in config.states_by_key().items():
         heights = _heights(config, state, first)
@@ -81,11 +81,11 @@ def oversized_cutoffs(config: Config, first: Sequence[Atoms]) -> Iterator[str]:
 
 
 def charged_compositions(config: Config, first: Sequence[Atoms]) -> Iterator[str]:
-    """A sentence where formal charges do not add up to zero, and something depends on them.
+    """A sentence if formal charges do not add up to zero and a property depends on them.
 
     Arguments:
         config: the campaign.
-        first: frames of each file.
+        first: first frame of each file.
     """
     if not any("dipole" in settings.surfaces or settings.of_charges for settings, _ in placed(config)):
         return
@@ -100,14 +100,14 @@ def charged_compositions(config: Config, first: Sequence[Atoms]) -> Iterator[str
             )
             yield (
                 f"elements gives the first frame of {frame.info['path']} the charge {total:+d} e ({terms}), expected "
-                "0, since dipole and current of charged cells depend on where they are seen from: correct "
+                "0, since the dipole and current of a charged cell depend on the frame of reference: correct "
                 "elements[*].charge."
             )
             return
 
 
 def _heights(config: Config, state: State, first: Sequence[Atoms]) -> list[float] | None:
-    """Distances between opposite faces of the cell of a state, Å; of the smallest where frames have several."""
+    """Distances between opposite faces of a state's cell, Å; of the smallest cell if frames have several."""
     if state.atoms is not None:
         return [cubic_edge(state.atoms * config.mean_mass(), state.density)]
     masses = {element.symbol: element.mass for element in config.elements}
@@ -123,7 +123,7 @@ def _heights(config: Config, state: State, first: Sequence[Atoms]) -> list[float
 
 
 def _symbols(frame: Atoms, elements: Collection[str]) -> list[str]:
-    """Those of the elements that the atoms of a frame are; none where one is of no element."""
+    """The elements of the atoms of a frame; empty if an atom is none of the elements."""
     found = [symbol_among(symbol, elements) for symbol in symbols_of(frame)]
     known = [symbol for symbol in found if symbol is not None]
     return known if len(known) == len(found) else []
@@ -136,7 +136,7 @@ def _too_long(
 
     Arguments:
         settings: of the property.
-        place: where they stand.
+        place: where they are given.
         heights: distances between opposite faces of the cell, Å.
         enlarged: the remedy.
     """

@@ -1,4 +1,4 @@
-"""What the files of surfaces, and the surfaces themselves, say of the settings."""
+"""Checks of settings against the files of surfaces, and the surfaces themselves."""
 
 from collections.abc import Iterator
 from fnmatch import filter as matching
@@ -16,7 +16,7 @@ from dynrefine.registry import plug_in
 
 
 def unsuitable_models(config: Config) -> Iterator[str]:
-    """A sentence for each file of a surface that is there and holds another one than is described."""
+    """A sentence for each file that is there and does not hold the surface that is described."""
     for name, (key, settings) in config.surfaces_from_files().items():
         if settings.file is None or not Path(settings.file.path).is_file():
             continue
@@ -24,8 +24,8 @@ def unsuitable_models(config: Config) -> Iterator[str]:
         found = checksum(path)
         if expected is not None and settings.file.url is None and found != expected:
             yield (
-                f"{key}.file is '{path}' with the SHA-256 {found}, expected {expected}: give the file that it is of, "
-                "or correct it."
+                f"{key}.file is '{path}' with the SHA-256 {found}, expected {expected}: give the right file, or "
+                "correct the checksum."
             )
             continue
         try:
@@ -40,15 +40,15 @@ def unsuitable_models(config: Config) -> Iterator[str]:
             continue
         for difference in differences(own, settings, config.elements):
             yield (
-                f"{key}.file is '{path}', expected one made with the same settings, but {difference}: give the "
+                f"{key}.file is '{path}', expected one made with the same settings, but {difference}: use the "
                 "settings of the file."
             )
 
 
 def unknown_parameters(config: Config) -> Iterator[str]:
-    """A sentence for each pattern of parameters that matches none, and where none is left free."""
+    """A sentence for each pattern that matches no parameter, and for patterns that leave none free."""
     for key, settings, surface in _patterns(config):
-        # loaded by name, since it imports JAX, which no job needs for its configuration
+        # loaded by name, since it imports JAX, which no job needs to read its configuration
         names = plug_in("files", "models").trainable_names(surface, config.elements)
         known = ", ".join(names)
         for index, pattern in enumerate(settings.trainable):
@@ -65,7 +65,7 @@ def unknown_parameters(config: Config) -> Iterator[str]:
 
 
 def unfit_tasks(config: Config) -> Iterator[str]:
-    """A sentence for each surface that cannot be refined, since its training does not tell what labels are to it."""
+    """A sentence for each surface that cannot be refined since its training does not compare it with labels."""
     for name in config.refined_surfaces():
         task = config.task_of(name)
         if plug_in("training", task).TASK.compared is None:
@@ -76,7 +76,7 @@ def unfit_tasks(config: Config) -> Iterator[str]:
 
 
 def unlike_foundations(config: Config) -> Iterator[str]:
-    """A sentence for each key in which a potential is not the network that it begins with."""
+    """A sentence for each key in which a potential differs from the network it starts from."""
     for key, potential, _ in foundations(config):
         try:
             yield from unlike_its_file(potential, key)
@@ -85,7 +85,7 @@ def unlike_foundations(config: Config) -> Iterator[str]:
 
 
 def foundations(config: Config) -> Iterator[tuple[str, NequixSettings, FoundationFile]]:
-    """The key and the settings of each potential whose training begins with a file, and the file."""
+    """The key and the settings of each potential whose training starts from a file, and the file."""
     for key, potential in config.potentials().items():
         if (
             isinstance(potential, NequixSettings)
@@ -96,7 +96,7 @@ def foundations(config: Config) -> Iterator[tuple[str, NequixSettings, Foundatio
 
 
 def _patterns(config: Config) -> Iterator[tuple[str, TrainableSettings, SurfaceSettings]]:
-    """The sections that say which parameters of a surface are free, with their keys."""
+    """The sections that choose the free parameters of a surface, with their keys."""
     given: list[tuple[str, TrainableSettings, SurfaceSettings]] = [
         ("optimiser", config.optimiser, config.potential),
         ("training", config.training, config.potential),

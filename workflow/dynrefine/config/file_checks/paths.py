@@ -1,4 +1,4 @@
-"""Whether the files of a campaign are there, and whether their names can be written."""
+"""Checks that the files of a campaign exist, and that their names can be used."""
 
 import sys
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from dynrefine.config.model import Config
 
 
 def missing_files(config: Config) -> Iterator[str]:
-    """A sentence for each file that is to be read and does not exist."""
+    """A sentence for each file that is needed and does not exist."""
     downloads = config.downloads()
     for key, path in _paths(config).items():
         if path not in downloads and not Path(path).exists():
@@ -18,27 +18,27 @@ def missing_files(config: Config) -> Iterator[str]:
 
 
 def braces_in_paths(config: Config) -> Iterator[str]:
-    """A sentence for each path in braces, which Snakemake would take for a wildcard."""
+    """A sentence for each path with braces, which Snakemake would take for a wildcard."""
     for key, path in _paths(config).items():
         if "{" in path or "}" in path:
             yield f"{key} is '{path}', expected no braces, which Snakemake takes for wildcards: rename it."
 
 
 def paths_beyond_the_locale(config: Config) -> Iterator[str]:
-    """A sentence where paths have letters that this locale cannot write: they would be told as missing files."""
+    """A sentence for each path that this locale cannot encode; its file would be reported as missing."""
     encoding = sys.getfilesystemencoding()
     if encoding == "utf-8":
         return
     for key, path in {"the working directory": str(Path.cwd()), **_paths(config)}.items():
         if not path.isascii():
             yield (
-                f"{key} is {ascii(path)}, expected a path in ASCII where the locale names files in {encoding}: set "
-                "PYTHONUTF8=1 or LC_ALL=C.UTF-8, or rename it."
+                f"{key} is {ascii(path)}, expected a path in ASCII, since the locale encodes file names in "
+                f"{encoding}: set PYTHONUTF8=1 or LC_ALL=C.UTF-8, or rename it."
             )
 
 
 def _paths(config: Config) -> dict[str, str]:
-    """The files that are read, by their keys."""
+    """The paths of the files that are read, by their keys."""
     paths = {
         f"{key}.files[{index}]": file.path
         for key, dataset in config.datasets().items()

@@ -1,4 +1,4 @@
-"""What the files of measurements say of the properties."""
+"""Checks of properties against the files of their measurements."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from dynrefine.files.tables import read_measured_columns
 
 
 def unsuitable_targets(config: Config) -> Iterator[str]:
-    """A sentence for each measurement that cannot be read, or does not reach as far as it is compared."""
+    """A sentence for each measurement that cannot be read, or does not cover the range that is compared."""
     for key, path, settings in curves(config):
         read = _read(key, path)
         if isinstance(read, str):

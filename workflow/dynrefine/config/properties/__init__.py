@@ -1,4 +1,4 @@
-"""Settings of the properties that can be fitted or judge: a class and a line in PROPERTIES each."""
+"""Settings of the properties that can be fitted or validated: one class and one line in PROPERTIES each."""
 
 import re
 from typing import TYPE_CHECKING, Any, Self
@@ -61,12 +61,12 @@ PROPERTIES: dict[str, type[PropertySettings]] = {
 
 
 def _with_named(schema: dict[str, Any]) -> None:
-    """Let the schema that editors read have sections under names of their own, each of what its `kind` says."""
+    """Allow sections with names of their own in the schema for editors, each checked against its `kind`."""
     of_kinds = [
         {"if": {"properties": {"kind": {"const": kind}}, "required": ["kind"]}, "then": field["anyOf"][0]}
         for kind, field in schema["properties"].items()
     ]
-    schema["patternProperties"] = {r"\.": {"type": "object"}}  # the dotted name of a module outside
+    schema["patternProperties"] = {r"\.": {"type": "object"}}  # the dotted name of an outside module
     schema["additionalProperties"] = {"type": "object", "required": ["kind"], "allOf": of_kinds}
 
 
@@ -78,7 +78,7 @@ class _Observables(Section):
     @model_validator(mode="wrap")
     @classmethod
     def _read_the_named(cls, values: Any, handler: ModelWrapValidatorHandler) -> Any:
-        """Sections under names of their own: of a `kind`, or with the dotted name of a module outside."""
+        """Read sections with names of their own: with a `kind`, or called by the dotted name of an outside module."""
         if not isinstance(values, dict):
             return handler(values)
         named = {
@@ -87,7 +87,7 @@ class _Observables(Section):
             if "." in str(name) or (isinstance(each, dict) and each.get("kind") is not None)
         }
         result = handler({name: each for name, each in values.items() if str(name) not in named})
-        # fields by number, since a property may be called as something that models have
+        # fields by number, since a property's name may clash with an attribute of models
         fields: dict[str, Any] = {
             f"named_{index}": (_settings_of(name, each), Field(alias=name))
             for index, (name, each) in enumerate(named.items())
@@ -97,7 +97,7 @@ class _Observables(Section):
         return result
 
     def chosen(self) -> dict[str, PropertySettings]:
-        """The settings of the observables this campaign fits, by their names."""
+        """The settings of the properties that are given, by name."""
         return {name: settings for name, settings in self if settings is not None} | self._named
 
     def without_synthetic(self) -> Self:
@@ -109,7 +109,7 @@ class _Observables(Section):
 
     @model_serializer(mode="wrap")
     def _without_absent(self, serialise: SerializerFunctionWrapHandler) -> dict:
-        """Leave out what is not fitted, so that an observable added to the registry changes no campaign."""
+        """Leave out absent properties, so that a new one in the registry changes no campaign."""
         own = {name: settings for name, settings in serialise(self).items() if settings is not None}
         return own | {name: settings.model_dump() for name, settings in self._named.items()}
 
@@ -118,7 +118,7 @@ def _settings_of(name: str, section: Any) -> type[PropertySettings]:
     """The class of the settings of a section.
 
     Raises:
-        CampaignError: its name cannot stand in files, or there is no such module.
+        CampaignError: its name cannot be part of a file name, or there is no such module.
         ValidationError: there is no such property.
     """
     if not re.fullmatch(r"[\w.-]+", name):
@@ -141,7 +141,7 @@ def _settings_of(name: str, section: Any) -> type[PropertySettings]:
 
 
 if TYPE_CHECKING:
-    Observables = _Observables  # a class that is made at run time is no type to a checker
+    Observables = _Observables  # type checkers do not accept a class made at run time
 else:
     Observables = create_model(
         "Observables",
@@ -150,7 +150,7 @@ else:
             name: (
                 settings | None,
                 Field(
-                    None, description=f"{settings.__doc__} Absent: not fitted.", examples=[settings.example()]
+                    None, description=f"{settings.__doc__} Absent: left out.", examples=[settings.example()]
                 ),
             )
             for name, settings in PROPERTIES.items()

@@ -1,4 +1,4 @@
-"""Settings of the structure of a liquid in time."""
+"""Settings of time-dependent structure."""
 
 import math
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from dynrefine.config.properties.base import (
 )
 from dynrefine.config.properties.structure import Distances, Scattering
 
-# words in the name of an abscissa that tell another unit than fs
+# words in the name of an abscissa that mean a unit other than fs
 _NO_FEMTOSECONDS = ("ps", "ns", "s", "au")
 
 
@@ -26,44 +26,47 @@ class IntermediateScatteringSettings(Correlated, Scattering, JudgingCurve):
     along: ClassVar[tuple[str, ...]] = ("positions",)
     at_start: ClassVar[tuple[str, ...]] = ("cell",)
 
-    momentum_transfer: PositiveFloat = Field(description="Length of q, 1/Å; another one is another section.")
+    momentum_transfer: PositiveFloat = Field(
+        description="Length of q, 1/Å; another length needs another section."
+    )
     width: PositiveFloat = Field(
         0.1,
-        description="Width of the shell of wave vectors of the cell around it, 1/Å; where none is within, the "
-        "nearest ones.",
+        description="Width of the shell of the cell's wave vectors around this length, 1/Å; if the shell is empty, "
+        "the nearest ones are used.",
     )
     vectors: PositiveInt = Field(
-        30, description="How many wave vectors of the shell at most, the nearest first."
+        30, description="Largest number of wave vectors from the shell, the nearest first."
     )
     part: Literal["coherent", "self"] = Field(
         "coherent",
-        description="coherent: of the density, all atoms interfere; self: the mean over atoms of each with itself, "
-        "weighted by the incoherent cross sections of neutrons, or by the squared form factors of X-rays.",
+        description="coherent: of the density, where all atoms interfere; self: of each atom with itself, averaged "
+        "over the atoms with the incoherent cross sections of neutrons, or the squared form factors of X-rays, as "
+        "weights.",
     )
     element: str | None = Field(
-        None, description="Element whose atoms alone scatter; null: all atoms.", examples=["O"]
+        None, description="Element whose atoms alone scatter; null: all atoms scatter.", examples=["O"]
     )
     normalised: bool = Field(
-        True, description="true: F(q,t)/F(q,0); false: F(q,t), whose value at 0 is S(q) of the density."
+        True, description="true: F(q,t)/F(q,0); false: F(q,t), whose value at t = 0 is S(q) of the density."
     )
 
     @property
     def elements(self) -> tuple[str, ...]:
-        """Those that are named."""
+        """The elements it names."""
         return (*super().elements, *((self.element,) if self.element is not None else ()))
 
     def unsuitable(self, place: Place) -> Iterator[str]:
-        """Coherent lengths where cross sections, which are of natural elements, weight the atoms."""
+        """Coherent lengths where atoms are weighted by the cross sections of natural elements."""
         yield from super().unsuitable(place)
         if self.lengths and self.part == "self":
             yield sentence(
                 f"{place.key}.lengths is given where part is self",
-                "none, since atoms count by their incoherent cross sections",
+                "none, since atoms are weighted by their incoherent cross sections",
                 "remove it; deuterium is the element D",
             )
 
     def unsuitable_target(self, measured: Measurement) -> Iterator[str]:
-        """An abscissa in another unit than fs, and lags that were not measured."""
+        """An abscissa in a unit other than fs, and lags that were not measured."""
         yield from another_unit(measured, "times in fs", _NO_FEMTOSECONDS)
         first, last = measured.abscissa[[0, -1]]
         if first > 0.0 or last < self.window:
@@ -79,23 +82,25 @@ class IntermediateScatteringSettings(Correlated, Scattering, JudgingCurve):
 
 
 class VanHoveSettings(Distances, Scattering):
-    """Distinct van Hove function g(r,t): where other atoms are a time after an atom was at the origin."""
+    """Distinct van Hove function g(r,t): where other atoms are at time t if an atom was at the origin at time 0."""
 
     along: ClassVar[tuple[str, ...]] = ("positions",)
     at_start: ClassVar[tuple[str, ...]] = ("cell",)
     widest: ClassVar[float] = 0.5
 
     time: NonNegativeFloat = Field(
-        description="The time, fs, at most twice the trajectory's length; another one is another section."
+        description="The time t, fs, at most twice the trajectory's length; another time needs another section."
     )
-    origins: PositiveInt = Field(20, description="Origins of time in a trajectory at most, evenly spread.")
+    origins: PositiveInt = Field(
+        20, description="Largest number of time origins in a trajectory, evenly spaced."
+    )
     longest: PositiveFloat = Field(
         6.0, description="Longest distance, Å; at most half the width of the cell."
     )
-    bin: PositiveFloat = Field(0.1, description="Distance of the r at which it is computed, Å.")
+    bin: PositiveFloat = Field(0.1, description="Spacing of the distances r, Å.")
 
     def unsuitable(self, place: Place) -> Iterator[str]:
-        """A time that was not recorded, or lies beyond the trajectories."""
+        """A time that was not recorded, or is longer than the trajectories allow."""
         yield from super().unsuitable(place)
         interval, (expected, longest) = place.interval, place.longest_lag()
         if self.time > longest or not math.isclose(

@@ -20,10 +20,10 @@ from dynrefine.config.properties.base import (
 )
 from dynrefine.units import WAVENUMBER
 
-FEWEST_IN_MAXIMUM = 5  # distances of wavenumbers in the range of a maximum
+FEWEST_IN_MAXIMUM = 5  # spacings of wavenumbers in the range of a maximum
 LARGEST_BAND = 0.7  # of the highest wavenumber that the sampling interval resolves
 
-# words in the name of an abscissa that tell another unit than cm⁻¹
+# words in the name of an abscissa that mean a unit other than cm⁻¹
 _NO_WAVENUMBERS = ("thz", "ev", "mev", "um", "µm", "μm", "micron", "wavelength", "nm", "hz", "hartree")
 
 
@@ -33,7 +33,7 @@ class Bands(Correlated):
     tapered: ClassVar[bool] = True
 
     resolution: PositiveFloat = Field(
-        20.0, description="Distance of the wavenumbers at which spectra are compared, cm⁻¹."
+        20.0, description="Spacing of the wavenumbers at which spectra are compared, cm⁻¹."
     )
     bands: Annotated[list[Band], Field(min_length=1)] = Field(
         [Band(range=[100.0, 1000.0], weight=10.0), Band(range=[1000.0, 4000.0], weight=1.0)],
@@ -41,8 +41,8 @@ class Bands(Correlated):
     )
     maxima: dict[str, Range] = Field(
         {},
-        description="Maxima that are told beside the spectrum, position and height, by name: the first and the last "
-        "wavenumber between which each lies, cm⁻¹.",
+        description="Maxima whose position and height are reported beside the spectrum, by name: first and last "
+        "wavenumber between which each one lies, cm⁻¹.",
         examples=[{"bend": [1500.0, 1800.0]}],
     )
 
@@ -52,7 +52,7 @@ class Bands(Correlated):
         return self.bands
 
     def unsuitable(self, place: Place) -> Iterator[str]:
-        """Bands the wrong way round, between the compared wavenumbers, or beyond what the interval resolves."""
+        """Bands that are reversed, contain no compared wavenumber, or reach beyond what the interval resolves."""
         yield from super().unsuitable(place)
         yield from self._unsuitable_maxima(place.key)
         highest = highest_wavenumber(place.interval)
@@ -60,14 +60,14 @@ class Bands(Correlated):
             first, last = band.range
             found = f"{place.key}.bands[{index}].range is [{first:g}, {last:g}] cm⁻¹"
             if first >= last:
-                yield sentence(found, "the lower wavenumber first", "exchange them")
+                yield sentence(found, "the lower wavenumber first", "swap them")
             elif math.floor(last / self.resolution + 1e-9) < max(
                 1, math.ceil(first / self.resolution - 1e-9)
             ):
                 yield sentence(
                     found,
-                    f"one of the wavenumbers that are compared, multiples of {place.key}.resolution, "
-                    f"{self.resolution:g} cm⁻¹, in it",
+                    f"at least one multiple of {place.key}.resolution, {self.resolution:g} cm⁻¹, in it, since "
+                    "spectra are compared at these",
                     "widen the band or lower the resolution",
                 )
             if last > highest:
@@ -78,7 +78,7 @@ class Bands(Correlated):
                 )
 
     def _unsuitable_maxima(self, key: str) -> Iterator[str]:
-        """Maxima that hardly a wavenumber of the spectrum is near, or that lie beyond its end."""
+        """Maxima with too few wavenumbers in their range, or beyond the end of the spectrum."""
         highest = max(band.range[1] for band in self.bands)
         for name, (first, last) in self.maxima.items():
             found = f"{key}.maxima.{name} is [{first:g}, {last:g}] cm⁻¹"
@@ -86,7 +86,7 @@ class Bands(Correlated):
                 yield sentence(
                     found,
                     f"the lower wavenumber first, and {FEWEST_IN_MAXIMUM} times {key}.resolution, "
-                    f"{self.resolution:g} cm⁻¹, between both",
+                    f"{self.resolution:g} cm⁻¹, between the two",
                     "correct it, or lower the resolution",
                 )
             elif last > highest:
@@ -97,7 +97,7 @@ class Bands(Correlated):
                 )
 
     def unsuitable_target(self, measured: Measurement) -> Iterator[str]:
-        """An abscissa in another unit than cm⁻¹, and bands that were not measured."""
+        """An abscissa in a unit other than cm⁻¹, and bands that were not measured."""
         yield from another_unit(measured, "wavenumbers in cm⁻¹", _NO_WAVENUMBERS)
         lowest, highest = measured.abscissa[0], measured.abscissa[-1]
         for index, band in enumerate(self.bands):
@@ -105,7 +105,7 @@ class Bands(Correlated):
             if first < lowest or last > highest:
                 yield sentence(
                     f"{measured.section}.bands[{index}].range is [{first:g}, {last:g}] cm⁻¹",
-                    f"a part of what {measured.path} holds, {lowest:g} to {highest:g} cm⁻¹, all that was measured",
+                    f"a part of the measured range, {lowest:g} to {highest:g} cm⁻¹ in {measured.path}",
                     "narrow the band",
                 )
 
@@ -118,18 +118,18 @@ class InfraredSettings(Bands, JudgingCurve):
 
     intensity_tolerance: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(
         0.0,
-        description="Part by which the measured intensities may all be too high or too low: the loss counts what "
-        "differs beyond the best such scale, pure number. Laboratories differ by 0.05 to 0.1.",
+        description="Fraction by which all measured intensities together may be too high or too low, pure number: "
+        "only what differs beyond the best such scale counts in the loss. Laboratories differ by 0.05 to 0.1.",
     )
 
     @property
     def family(self) -> str:
-        """Infrared absorption, however wide the window."""
+        """Infrared absorption, whatever the window."""
         return "infrared absorption"
 
     @property
     def of_volume(self) -> bool:
-        """The absorption is that of the dipole in a volume."""
+        """The absorption is that of a dipole per volume."""
         return True
 
     @classmethod
@@ -138,22 +138,21 @@ class InfraredSettings(Bands, JudgingCurve):
 
 
 class RamanSettings(Bands, JudgingCurve):
-    """Raman spectrum, in shape."""
+    """Raman spectrum, compared by its shape."""
 
     along: ClassVar[tuple[str, ...]] = ("polarizability_derivative",)
     surfaces: ClassVar[tuple[str, ...]] = ("polarizability",)
 
     component: Literal["isotropic", "vv", "vh", "unpolarised"] = Field(
         "unpolarised",
-        description="What is seen between polarisers: isotropic, vv (parallel), vh (crossed) or unpolarised, the sum "
-        "of both.",
+        description="Polarisation: isotropic, vv (parallel), vh (crossed) or unpolarised, the sum of vv and vh.",
     )
     form: Literal["reduced", "stokes"] = Field(
         "reduced",
-        description="What the measured intensities are: reduced, or as they are counted (stokes), to be multiplied "
-        "by ν (1 - exp(-hcν/kT))/(ν₀ - ν)⁴.",
+        description="Form of the measured intensities: reduced, or as counted (stokes), in which case they are "
+        "multiplied by ν (1 - exp(-hcν/kT))/(ν₀ - ν)⁴.",
     )
-    laser: PositiveFloat = Field(532.0, description="Wavelength of the light, for stokes, nm.")
+    laser: PositiveFloat = Field(532.0, description="Wavelength of the laser, for stokes, nm.")
 
     @property
     def family(self) -> str:
@@ -166,24 +165,24 @@ class RamanSettings(Bands, JudgingCurve):
 
 
 class VibrationsSettings(Correlated, JudgingCurve):
-    """Vibrational density of states, by the velocity autocorrelation."""
+    """Vibrational density of states, from the velocity autocorrelation."""
 
     along: ClassVar[tuple[str, ...]] = ("velocities",)
     tapered: ClassVar[bool] = True
 
     element: str | None = Field(
-        None, description="Element whose atoms vibrate; null: all atoms.", examples=["H"]
+        None, description="Element whose vibrations count; null: all atoms.", examples=["H"]
     )
-    resolution: PositiveFloat = Field(20.0, description="Distance of the wavenumbers, cm⁻¹.")
+    resolution: PositiveFloat = Field(20.0, description="Spacing of the wavenumbers, cm⁻¹.")
     range: Range = Field([0.0, 4000.0], description="First and last wavenumber, cm⁻¹.")
 
     @property
     def elements(self) -> tuple[str, ...]:
-        """The one that vibrates, if it is one."""
+        """The element that vibrates, if one is given."""
         return (self.element,) if self.element is not None else ()
 
     def unsuitable(self, place: Place) -> Iterator[str]:
-        """A range the wrong way round, or beyond what the interval resolves."""
+        """A range that is reversed, or reaches beyond what the interval resolves."""
         yield from super().unsuitable(place)
         yield from exchanged_ends(place.key, self.range)
         highest = highest_wavenumber(place.interval)
@@ -195,7 +194,7 @@ class VibrationsSettings(Correlated, JudgingCurve):
             )
 
     def unsuitable_target(self, measured: Measurement) -> Iterator[str]:
-        """An abscissa in another unit than cm⁻¹, and a range that was not measured."""
+        """An abscissa in a unit other than cm⁻¹, and a range that was not measured."""
         yield from another_unit(measured, "wavenumbers in cm⁻¹", _NO_WAVENUMBERS)
         yield from beyond_measured(measured, self.range, "cm⁻¹")
 

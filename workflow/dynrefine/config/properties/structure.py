@@ -20,15 +20,15 @@ from dynrefine.config.properties.base import (
 
 FINEST_BIN, FARTHEST = 0.01, 15.0  # Å: how the distances of pairs are counted
 
-# words in the name of an abscissa that tell another unit than Å
+# words in the name of an abscissa that mean a unit other than Å
 _NO_ANGSTROMS = ("nm", "bohr", "pm", "au")
-# and another one than 1/Å
+# and one other than 1/Å
 _NO_INVERSE_ANGSTROMS = ("nm", "1/nm", "nm^-1", "nm-1", "nm⁻¹", "1/bohr", "bohr", "au")
 _ANGLES = ("deg", "degrees", "2theta", "theta")
 
 
 class Distances(JudgingCurve):
-    """What curves as functions of a distance share."""
+    """Settings of curves that are functions of a distance."""
 
     widest: ClassVar[float] = 1.5  # in widths of the cell: how far the distances of pairs are counted
 
@@ -38,23 +38,23 @@ class Distances(JudgingCurve):
     bin: PositiveFloat = Field(0.1, description="Width of the bins, Å; a multiple of 0.01 Å.")
     range: Range | None = Field(
         None,
-        description="First and last distance that count, Å; null: all that were measured.",
+        description="First and last distance that are compared, Å; null: all that were measured.",
         examples=[[2.35, 6.0]],
     )
 
     @property
     def ends(self) -> tuple[float, float]:
-        """First and last distance that count, Å."""
+        """First and last distance that are compared, Å."""
         first, last = self.range or (0.0, self.longest)
         return first, last
 
     @property
     def drawn_ranges(self) -> Sequence[Sequence[float]]:
-        """What counts, where it is not all: bonds within molecules are many times higher than what is around them."""
+        """The compared range, if one is given: peaks of intramolecular bonds would dwarf everything else."""
         return [self.range] if self.range else []
 
     def unsuitable(self, place: Place) -> Iterator[str]:
-        """Bins that are too wide, and a range the wrong way round."""
+        """Bins that are too wide, and a reversed range."""
         yield from super().unsuitable(place)
         if self.bin > self.longest:
             yield sentence(
@@ -65,7 +65,7 @@ class Distances(JudgingCurve):
         yield from exchanged_ends(place.key, self.range)
 
     def unsuitable_target(self, measured: Measurement) -> Iterator[str]:
-        """An abscissa in another unit than Å, and distances that were not measured."""
+        """An abscissa in a unit other than Å, and distances that were not measured."""
         yield from another_unit(measured, "distances in Å", _NO_ANGSTROMS)
         (first, last), (lowest, highest) = self.ends, measured.abscissa[[0, -1]]
         if max(first, lowest) >= min(last, self.longest, highest):
@@ -91,7 +91,7 @@ class RadialDistributionSettings(Distances):
 
     @property
     def family(self) -> str:
-        """The structure around atoms of one of the elements by those of the other."""
+        """The structure of one element around the other."""
         return f"g(r) of {' and '.join(sorted(self.pair))}"
 
     @property
@@ -100,7 +100,7 @@ class RadialDistributionSettings(Distances):
         return tuple(self.pair)
 
     def unsuitable(self, place: Place) -> Iterator[str]:
-        """Bins that are no multiples of the finest."""
+        """Bins that are not multiples of the finest."""
         yield from super().unsuitable(place)
         bins = round(self.bin / FINEST_BIN)
         if bins < 1 or not math.isclose(bins * FINEST_BIN, self.bin, rel_tol=1e-6):
@@ -114,23 +114,23 @@ class RadialDistributionSettings(Distances):
 
 
 class Scattering(PropertySettings):
-    """What tells how much each element scatters."""
+    """How strongly each element scatters."""
 
     radiation: Literal["neutron", "xray"] = Field(
         "neutron",
-        description="Whether neutrons or X-rays are scattered: by tabulated coherent scattering lengths, or by the "
-        "form factors of free atoms.",
+        description="Radiation that is scattered: neutrons, with tabulated coherent scattering lengths, or X-rays, "
+        "with the form factors of free atoms.",
     )
     lengths: dict[str, float] = Field(
         {},
-        description="Coherent neutron scattering lengths by element, fm, such as {Ar: 24.9} of 36Ar; others are of "
-        "the natural element.",
+        description="Coherent neutron scattering lengths by element, fm, such as {Ar: 24.9} for 36Ar; others are "
+        "those of the natural elements.",
         examples=[{}],
     )
 
     @property
     def elements(self) -> tuple[str, ...]:
-        """Those whose scattering lengths are given."""
+        """The elements whose scattering lengths are given."""
         return tuple(self.lengths)
 
     def unsuitable(self, place: Place) -> Iterator[str]:
@@ -139,7 +139,7 @@ class Scattering(PropertySettings):
         if self.lengths and self.radiation == "xray":
             yield sentence(
                 f"{place.key}.lengths is given where radiation is xray",
-                "neutron, which nuclei scatter",
+                "neutron, since X-rays are not scattered by nuclei",
                 "remove it, or change radiation",
             )
 
@@ -161,19 +161,19 @@ class StructureFactorSettings(Scattering, JudgingCurve):
     )
     modification: Literal["lorch", "none"] = Field(
         "lorch",
-        description="What g(r) - 1 is multiplied by before its transform: sin(x)/x with x = πr/longest, or nothing. "
-        "The measured function is cut off and multiplied alike.",
+        description="Factor of g(r) - 1 before its transform: sin(x)/x with x = πr/longest (lorch), or none. The "
+        "measured function is cut off and multiplied in the same way.",
     )
     range: Range = Field([1.5, 10.0], description="First and last Q that are compared, 1/Å.")
-    resolution: PositiveFloat = Field(0.1, description="Distance of the Q that are compared, 1/Å.")
+    resolution: PositiveFloat = Field(0.1, description="Spacing of the Q that are compared, 1/Å.")
 
     def unsuitable(self, place: Place) -> Iterator[str]:
-        """A range the wrong way round."""
+        """A reversed range."""
         yield from super().unsuitable(place)
         yield from exchanged_ends(place.key, self.range)
 
     def unsuitable_target(self, measured: Measurement) -> Iterator[str]:
-        """An abscissa in another unit than 1/Å, and a range that was not measured."""
+        """An abscissa in a unit other than 1/Å, and a range that was not measured."""
         yield from another_unit(measured, "momentum transfers in 1/Å", _NO_INVERSE_ANGSTROMS + _ANGLES)
         yield from beyond_measured(measured, self.range, "1/Å")
 

@@ -9,12 +9,12 @@ from dynrefine.config.base import PositiveFloat, sentence
 from dynrefine.config.properties.base import JudgingNumber, Place
 from dynrefine.datasets.isotopes import element_of
 
-# elements whose vapour is of molecules
+# elements whose vapour is molecular
 _MOLECULAR = ("H", "N", "O", "F", "P", "S", "Cl", "Se", "Br", "I")
 
 
 class PressureSettings(JudgingNumber):
-    """Pressure at the state's density, bar; where it is as measured, so is the density at that pressure."""
+    """Pressure at the state's density, bar; if it is right, so is the density at the measured pressure."""
 
     at_start: ClassVar[tuple[str, ...]] = ("virial_pressure",)
     at_one_temperature: ClassVar[tuple[str, ...]] = ()
@@ -25,17 +25,17 @@ class PressureSettings(JudgingNumber):
         examples=[1.0],
     )
     scale: PositiveFloat = Field(
-        description="Difference that counts as a loss of one, bar; with the bulk modulus of the liquid the loss "
+        description="Difference that counts as a loss of one, bar. If it is the bulk modulus of the liquid, the loss "
         "is the squared relative difference of its density."
     )
 
     def unsuitable(self, place: Place) -> Iterator[str]:
-        """A pressure that is held."""
+        """A fixed pressure."""
         yield from super().unsuitable(place)
         if place.config.ensemble.kind == "isobaric":
             yield sentence(
                 f"{place.key} is given where ensemble.kind is isobaric",
-                "canonical, since the pressure is held otherwise",
+                "canonical, since the pressure is fixed otherwise",
                 "set ensemble.kind: canonical, or compare the density",
             )
 
@@ -45,7 +45,7 @@ class PressureSettings(JudgingNumber):
 
 
 class ScaledNumber(JudgingNumber):
-    """A number whose relative difference from the measured one is counted in units of a scale."""
+    """A number whose relative difference from the measured one counts in units of a scale."""
 
     scale: PositiveFloat = Field(
         1.0, description="Relative difference that counts as a loss of one, pure number.", examples=[0.01]
@@ -53,15 +53,15 @@ class ScaledNumber(JudgingNumber):
 
 
 class AtConstantPressure(ScaledNumber):
-    """A property that is known where the pressure is held, not where the density is."""
+    """A property that is known at fixed pressure, but not at fixed density."""
 
     def unsuitable(self, place: Place) -> Iterator[str]:
-        """A density that is held."""
+        """A fixed density."""
         yield from super().unsuitable(place)
         if place.config.ensemble.kind == "canonical":
             yield sentence(
                 f"{place.key} is given where ensemble.kind is canonical",
-                "isobaric, since the density is held otherwise",
+                "isobaric, since the density is fixed otherwise",
                 "set ensemble.kind: isobaric, or compare the pressure",
             )
 
@@ -82,7 +82,7 @@ class DensitySettings(AtConstantPressure):
 
 
 class FluctuationSettings(ScaledNumber):
-    """What properties from fluctuations of volume and enthalpy need."""
+    """Settings of properties from fluctuations of volume and enthalpy."""
 
     at_start: ClassVar[tuple[str, ...]] = ("potential_energy", "volume")
     by_state: ClassVar[dict[str, str]] = ScaledNumber.by_state | {"quantum_corrections": "quantum_correction"}
@@ -90,12 +90,12 @@ class FluctuationSettings(ScaledNumber):
 
     quantum_correction: float = Field(
         0.0,
-        description="Added to the simulated value, whose nuclei are classical, before it is compared; in the unit "
-        "of the property.",
+        description="Correction for quantum nuclei, in the unit of the property: added to the simulated value, whose "
+        "nuclei are classical, before it is compared.",
     )
     quantum_corrections: dict[str, float] = Field(
         {},
-        description="Corrections at states that have their own, by the names of the states.",
+        description="Corrections for states with their own, by state name.",
         examples=[{}],
     )
 
@@ -117,7 +117,7 @@ class ThermalExpansionSettings(AtConstantPressure, FluctuationSettings):
 
 
 class HeatCapacitySettings(FluctuationSettings):
-    """Heat capacity, kJ/(kg K), at constant pressure where ensemble.kind is isobaric, else at constant volume."""
+    """Heat capacity, kJ/(kg K), at constant pressure if ensemble.kind is isobaric, otherwise at constant volume."""
 
     target: PositiveFloat | None = Field(
         None, description="Measured heat capacity, kJ/(kg K); null: none.", examples=[4.138]
@@ -129,7 +129,7 @@ class HeatCapacitySettings(FluctuationSettings):
 
 
 class VaporisationEnthalpySettings(ScaledNumber):
-    """Enthalpy of vaporisation of a liquid of single atoms, kJ/mol."""
+    """Enthalpy of vaporisation of a monatomic liquid, kJ/mol."""
 
     at_start: ClassVar[tuple[str, ...]] = ("potential_energy",)
 
@@ -145,7 +145,7 @@ class VaporisationEnthalpySettings(ScaledNumber):
         if len(symbols) > 1 or any(element_of(symbol) in _MOLECULAR for symbol in symbols):
             yield sentence(
                 f"{place.key} is given where elements lists {', '.join(symbols)}",
-                "one element whose vapour is of single atoms, as a noble gas has it",
+                "one element whose vapour is monatomic, such as a noble gas",
                 "remove it",
             )
 
@@ -155,7 +155,7 @@ class VaporisationEnthalpySettings(ScaledNumber):
 
 
 class DielectricConstantSettings(JudgingNumber):
-    """Static dielectric constant, by the fluctuations of the dipole of whole molecules."""
+    """Static dielectric constant, from the fluctuations of the dipole of whole molecules."""
 
     at_start: ClassVar[tuple[str, ...]] = ("whole_dipole", "volume")
     surfaces: ClassVar[tuple[str, ...]] = ("dipole",)
@@ -165,8 +165,8 @@ class DielectricConstantSettings(JudgingNumber):
     )
     eps_infinity: Annotated[float, Field(ge=1.0)] = Field(
         1.0,
-        description="What electrons add to the fluctuations of the nuclei: the square of the refractive index of "
-        "visible light, pure number.",
+        description="Contribution of the electrons: the square of the refractive index for visible light, pure "
+        "number.",
         examples=[1.78],
     )
 

@@ -11,7 +11,7 @@ from dynrefine.config.properties.base import Correlated, JudgingNumber, Place
 
 
 class SelfDiffusionSettings(Correlated, JudgingNumber):
-    """What both ways to the self-diffusion coefficient have in common."""
+    """Settings that both estimates of the self-diffusion coefficient share."""
 
     along: ClassVar[tuple[str, ...]] = ("velocities",)
     by_state: ClassVar[dict[str, str]] = JudgingNumber.by_state | {"viscosities": "viscosity"}
@@ -23,13 +23,13 @@ class SelfDiffusionSettings(Correlated, JudgingNumber):
     element: str = Field(description="Element whose atoms diffuse.")
     viscosity: PositiveFloat | None = Field(
         None,
-        description="Viscosity for the finite-size correction, mPa s; null: the coefficient in the finite cell is "
-        "compared with the target.",
+        description="Viscosity for the finite-size correction, mPa s; null: no correction, the target is compared "
+        "with the coefficient in the finite cell.",
         examples=[0.89],
     )
     viscosities: dict[str, PositiveFloat] = Field(
         {},
-        description="Viscosities at states that have their own, by the names of the states, such as {350K: 0.37}.",
+        description="Viscosities for states with their own, by state name, such as {350K: 0.37}.",
         examples=[{}],
     )
 
@@ -40,17 +40,17 @@ class SelfDiffusionSettings(Correlated, JudgingNumber):
 
     @property
     def elements(self) -> tuple[str, ...]:
-        """The one that diffuses."""
+        """The element that diffuses."""
         return (self.element,)
 
     @property
     def of_volume(self) -> bool:
-        """Where it is corrected for the size of the cell."""
+        """Whether it is corrected for the size of the cell."""
         return self.viscosity is not None or bool(self.viscosities)
 
 
 class DiffusionSettings(SelfDiffusionSettings):
-    """Self-diffusion coefficient, 1e-9 m²/s, by the Green-Kubo integral."""
+    """Self-diffusion coefficient, 1e-9 m²/s, from the Green-Kubo integral."""
 
     window: PositiveFloat = Field(
         1000.0,
@@ -58,8 +58,8 @@ class DiffusionSettings(SelfDiffusionSettings):
     )
     limit: PositiveFloat | Literal["auto"] | None = Field(
         None,
-        description="Upper limit of the integral, fs; at most the window. auto: the first from which on nothing that "
-        "the rest of the window adds is larger than its standard error; null: the window.",
+        description="Upper limit of the integral, fs; at most the window. auto: the first lag after which nothing "
+        "that the rest of the window adds exceeds its standard error; null: the window.",
     )
 
     def unsuitable(self, place: Place) -> Iterator[str]:
@@ -73,15 +73,15 @@ class DiffusionSettings(SelfDiffusionSettings):
 
 
 class EinsteinDiffusionSettings(SelfDiffusionSettings):
-    """Self-diffusion coefficient, 1e-9 m²/s, by the slope of the mean square displacement."""
+    """Self-diffusion coefficient, 1e-9 m²/s, from the slope of the mean square displacement."""
 
     window: PositiveFloat = Field(
         1000.0,
-        description="Longest lag, fs, at most twice the trajectory's length; the slope is that of its second half.",
+        description="Longest lag, fs; at most twice the trajectory's length. The slope is that of its second half.",
     )
 
     def unsuitable(self, place: Place) -> Iterator[str]:
-        """The slope is that of the longest lags, which a shallow gradient would see in part."""
+        """A gradient too shallow for the slope, which is that of the longest lags."""
         yield from super().unsuitable(place)
         gradient, least = place.config.gradient, 0.5 * self.window
         if not place.fitted:
@@ -90,7 +90,7 @@ class EinsteinDiffusionSettings(SelfDiffusionSettings):
             yield sentence(
                 f"gradient.depth is {gradient.depth if gradient.depth == 'auto' else f'{gradient.depth:g} fs'}",
                 f"at least {least:g} fs, half of {place.key}.window",
-                "change one of them, or fit diffusion, by Green-Kubo",
+                "change one of them, or fit diffusion (Green-Kubo) instead",
             )
         timestep = place.config.trajectory.timestep
         if gradient.check.steps * timestep < least:
@@ -106,7 +106,7 @@ class EinsteinDiffusionSettings(SelfDiffusionSettings):
 
 
 class FluxSettings(Correlated, JudgingNumber):
-    """Transport coefficients by the Green-Kubo integral of a flux of the cell."""
+    """Transport coefficients from the Green-Kubo integral of a flux of the cell."""
 
     window: PositiveFloat = Field(
         2000.0,
@@ -114,13 +114,13 @@ class FluxSettings(Correlated, JudgingNumber):
     )
     limit: PositiveFloat | Literal["auto"] = Field(
         "auto",
-        description="Upper limit of the integral, fs; at most the window. auto: the first from which on nothing that "
-        "the rest of the window adds is larger than its standard error.",
+        description="Upper limit of the integral, fs; at most the window. auto: the first lag after which nothing "
+        "that the rest of the window adds exceeds its standard error.",
     )
 
     @property
     def of_volume(self) -> bool:
-        """Correlations of fluxes are multiplied or divided by it."""
+        """Correlations of fluxes are multiplied or divided by the volume."""
         return True
 
     def unsuitable(self, place: Place) -> Iterator[str]:
@@ -130,7 +130,7 @@ class FluxSettings(Correlated, JudgingNumber):
 
 
 class ViscositySettings(FluxSettings):
-    """Shear viscosity, mPa s, by the Green-Kubo integral."""
+    """Shear viscosity, mPa s, from the Green-Kubo integral."""
 
     along: ClassVar[tuple[str, ...]] = ("stress",)
 
@@ -144,7 +144,7 @@ class ViscositySettings(FluxSettings):
 
 
 class ConductivitySettings(FluxSettings):
-    """Ionic conductivity, S/m, by the Green-Kubo integral of the current of formal charges."""
+    """Ionic conductivity, S/m, from the Green-Kubo integral of the current of formal charges."""
 
     along: ClassVar[tuple[str, ...]] = ("velocities",)
     of_charges: ClassVar[bool] = True
@@ -158,7 +158,7 @@ class ConductivitySettings(FluxSettings):
         yield from super().unsuitable(place)
         if not any(element.charge for element in place.config.elements):
             yield sentence(
-                f"{place.key} is given where elements[*].charge are all 0",
+                f"{place.key} is given where all elements[*].charge are 0",
                 "the formal charges of the ions, which carry the current",
                 "correct them",
             )

@@ -1,4 +1,4 @@
-"""Settings of the potential and of the surfaces beside it: a class and a line in one of two unions each."""
+"""Settings of the potential and of other surfaces: one class and one line in one of two unions each."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -28,7 +28,7 @@ def _kind(values: Any) -> str:
 
 
 def _with_own_settings(values: Any) -> Any:
-    """The settings of a surface outside the library, as their own class reads them."""
+    """The settings of a surface outside the library, read by their own class."""
     if isinstance(values, SurfaceSettings):
         return values
     return settings_class("surfaces", values["kind"]).model_validate(values)
@@ -52,7 +52,7 @@ OtherSurface = Annotated[
 
 
 def surface_settings(values: Mapping[str, Any]) -> SurfaceSettings:
-    """The settings of a surface of any kind, as a file of a model holds them."""
+    """The settings of a surface of any kind, from the file of a model."""
     return TypeAdapter(PotentialSettings | OtherSurface).validate_python(dict(values))
 
 
@@ -61,16 +61,17 @@ SurfaceName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 class TrainedSurface(Section):
     surface: OtherSurface = Field(
-        description="Kind of the surface, the dotted name of a module for one outside the library, and its settings."
+        description="Kind of the surface (for one outside the library, the dotted name of its module) and its "
+        "settings."
     )
     training: TrainingSettings = Field(
         TrainingSettings(), description="Training of the surface on the frames."
     )
     task: str | None = Field(
         None,
-        description="What it is fitted to: a module of dynrefine.training, or the dotted name of another; null: that "
-        "of the name.",
+        description="What the surface is fitted to: a module of dynrefine.training, or the dotted name of another "
+        "module; null: the module with the name of the surface.",
     )
     dataset: DatasetSettings | None = Field(
-        None, description="Ab initio frames of its own; null: those of the campaign."
+        None, description="Ab initio frames of the surface; null: those of the campaign."
     )

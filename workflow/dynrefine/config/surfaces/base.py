@@ -1,4 +1,4 @@
-"""What every surface says of itself."""
+"""What every surface states about itself."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
@@ -10,10 +10,11 @@ from dynrefine.config.data import Element, GivenModel
 
 
 class SurfaceSettings(Section):
-    """What every surface says of itself.
+    """What every surface states about itself.
 
-    A potential is `trained` on the data set of the campaign or begins with the parameters of its settings, may know
-    `mixtures` of elements, or certain ones alone (`symbols`), and may be other surfaces too (`serves_as`).
+    A potential is either `trained` on the data set of the campaign or starts from the parameters in its settings. It
+    may support `mixtures` of elements, or only certain elements (`symbols`), and may serve as other surfaces too
+    (`serves_as`).
     """
 
     trained: ClassVar[bool] = True
@@ -25,8 +26,8 @@ class SurfaceSettings(Section):
     cutoff: PositiveFloat = Field(description="Distance beyond which atoms do not see each other, Å.")
     file: GivenModel | None = Field(
         None,
-        description="NPZ that the parameters are taken from as they are, a path or {url, sha256}, instead of a "
-        "training; a campaign or an export made it with these settings and elements; null: none.",
+        description="NPZ file whose parameters are used as they are, instead of training: a path or {url, sha256}. A "
+        "campaign or an export must have made it with the same settings and elements. null: none.",
         examples=[None],
     )
 
@@ -37,17 +38,17 @@ class SurfaceSettings(Section):
 
     @property
     def parameters(self) -> Mapping[str, str]:
-        """The parameters that are single numbers with names, with their units."""
+        """The parameters that are single numbers with names: their units by name."""
         return {}
 
     @property
     def molecule(self) -> Sequence[tuple[str, tuple[float, float, float]]] | None:
-        """Symbols and places (Å) of the atoms that sampling begins with, many times; none: single atoms."""
+        """Symbols and positions (Å) of the molecule that sampling starts from copies of; None: single atoms."""
         return None
 
 
 def description(settings: SurfaceSettings, elements: Sequence[Element]) -> dict[str, Any]:
-    """What the file of a model says of the configuration that made it."""
+    """What the file of a model records of the configuration that made it."""
     own = settings.model_dump(exclude={"file"})
     return {**own, "elements": [element.model_dump() for element in elements]}
 
@@ -55,7 +56,7 @@ def description(settings: SurfaceSettings, elements: Sequence[Element]) -> dict[
 def differences(
     found: Mapping[str, Any], settings: SurfaceSettings, elements: Sequence[Element]
 ) -> Iterator[str]:
-    """What the file of a model says otherwise than the configuration: "cutoff is 5 in the file and 6 in ..."."""
+    """The differences between the file of a model and the configuration: "cutoff is 5 in the file and 6 in ..."."""
     for name, value in description(settings, elements).items():
         if found.get(name) != value:
             yield f"{name} is {found.get(name)} in the file and {value} in the configuration"

@@ -12,17 +12,17 @@ class DescriptorSettings(SurfaceSettings):
     cutoff: PositiveFloat = Field(5.0, description="Distance beyond which atoms do not see each other, Å.")
     radial_functions: PositiveInt = Field(8, description="Number of radial Gaussians.")
     angular_momentum: int = Field(
-        2, ge=0, le=4, description="Largest angular momentum l of the orbitals the density is made of."
+        2, ge=0, le=4, description="Largest angular momentum l of the orbitals that make up the density."
     )
     mixed_orbitals: NonNegativeInt = Field(
         0,
-        description="Linear combinations of the orbitals of each l, trained for each element, whose squares are the "
-        "densities; 0: the squares of the orbitals themselves.",
+        description="Number of linear combinations of the orbitals of each l, trained for each element, whose "
+        "squares are the densities; 0: the squares of the orbitals themselves.",
     )
     triple_products: NonNegativeInt = Field(
         0,
-        description="Products of each of three kinds, of vectors and tensors mixed of the orbitals of l = 1 and 2, "
-        "beside the densities; they need angular_momentum 2.",
+        description="Number of triple products of each of three kinds, made of vectors and tensors mixed from the "
+        "orbitals of l = 1 and 2, in addition to the densities; they need angular_momentum 2.",
     )
     hidden_layers: Layers = Field([32, 32], description="Neurons in each hidden layer of the network.")
 
@@ -33,7 +33,8 @@ class EmbeddedAtomSettings(DescriptorSettings):
     )
     repulsion_strength: NonNegativeFloat = Field(
         3000.0,
-        description="Energy at contact of the repulsion that acts only where the training data end, eV.",
+        description="Energy at contact of a repulsion that acts only at distances below those of the training data, "
+        "eV.",
     )
 
 
@@ -49,5 +50,5 @@ class PolarizabilitySettings(DescriptorSettings):
         description="Kind of polarizability surface (polarizability: embedded-atom tensors).",
     )
     angular_momentum: int = Field(
-        2, ge=2, le=4, description="Largest angular momentum l of the orbitals, 2 at least."
+        2, ge=2, le=4, description="Largest angular momentum l of the orbitals, at least 2."
     )

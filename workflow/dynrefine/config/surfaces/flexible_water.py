@@ -43,7 +43,7 @@ _SPC_FW = WATER_MODELS["spc_fw"]
 
 
 def waves_per_length(alpha: float, cutoff: float) -> float:
-    """By width of the cell, 1/Å, until they are as small as what the cutoff, Å, leaves out in real space."""
+    """Waves per width of the cell, 1/Å, needed to match the error of the cutoff (Å) in real space."""
     return alpha**2 * cutoff / math.pi
 
 
@@ -53,68 +53,65 @@ class FlexibleWaterSettings(LennardJonesPairs):
 
     kind: Literal["flexible_water"] = Field(
         description="Kind of potential (flexible_water: point charges, Lennard-Jones between oxygens, bonds and "
-        "angles, without a data set).",
+        "angles; needs no data set).",
         examples=["flexible_water"],
     )
     model: Literal["spc_fw", "q_tip4p_f"] = Field(
-        "spc_fw", description="Published model whose parameters are taken where they are not given."
+        "spc_fw", description="Published model that supplies the parameters not given here."
     )
     sigma: PositiveFloat = Field(
         _SPC_FW["sigma"],
-        description="Distance of oxygens at which their Lennard-Jones energy is zero, at the start, Å.",
+        description="Initial distance of two oxygens at which their Lennard-Jones energy is zero, Å.",
     )
-    epsilon: PositiveFloat = Field(
-        _SPC_FW["epsilon"], description="Depth of that energy at the start, kJ/mol."
-    )
+    epsilon: PositiveFloat = Field(_SPC_FW["epsilon"], description="Initial depth of that energy, kJ/mol.")
     charge_H: PositiveFloat = Field(
         _SPC_FW["charge_H"],
-        description="Charge of a hydrogen at the start, e; the oxygen has minus twice as much.",
+        description="Initial charge of a hydrogen, e; the oxygen has minus twice as much.",
     )
     gamma: Annotated[float, Field(gt=0.6, le=1.0)] = Field(
         _SPC_FW["gamma"],
-        description="Where the oxygen's charge is, pure number: γ r_O + (1 - γ)/2 (r_H + r_H'); 1: on the oxygen, "
-        "where it stays in the refinement.",
+        description="Initial position of the oxygen's charge, pure number: γ r_O + (1 - γ)/2 (r_H + r_H'); 1: on the "
+        "oxygen, where it stays in the refinement.",
     )
     bond_length: PositiveFloat = Field(
-        _SPC_FW["bond_length"], description="Length r₀ of a bond without strain at the start, Å."
+        _SPC_FW["bond_length"], description="Initial length r₀ of an unstrained bond, Å."
     )
     bond_constant: PositiveFloat = Field(
         _SPC_FW["bond_constant"],
-        description="Force constant k of a bond at the start, kJ/(mol Å²): k/2 (Δ² - aΔ³ + 7/12 a²Δ⁴) with "
-        "Δ = r - r₀.",
+        description="Initial force constant k of a bond, kJ/(mol Å²): k/2 (Δ² - aΔ³ + 7/12 a²Δ⁴) with Δ = r - r₀.",
     )
     bond_anharmonicity: NonNegativeFloat = Field(
         _SPC_FW["bond_anharmonicity"],
-        description="The a in it at the start, 1/Å; 0: a harmonic bond, which it stays in the refinement.",
+        description="Initial anharmonicity a of a bond, 1/Å; 0: the bond is harmonic and stays so in the refinement.",
     )
     angle: Annotated[float, Field(gt=0.0, lt=180.0)] = Field(
         _SPC_FW["angle"],
-        description="Angle θ₀ of a molecule without strain at the start, degrees; as a parameter in rad.",
+        description="Initial angle θ₀ of an unstrained molecule, degrees; the refined parameter is in rad.",
     )
     angle_constant: PositiveFloat = Field(
         _SPC_FW["angle_constant"],
-        description="Force constant k of the angle at the start, kJ/(mol rad²): k/2 (θ - θ₀)².",
+        description="Initial force constant k of the angle, kJ/(mol rad²): k/2 (θ - θ₀)².",
     )
     cutoff: PositiveFloat = Field(9.0, description="Distance beyond which sites do not see each other, Å.")
     electrostatics: Literal["damped_shifted_force", "ewald"] = Field(
         "damped_shifted_force",
-        description="How charges act beyond the cutoff (damped_shifted_force: each is neutralised on the sphere, by "
-        "Fennell & Gezelter, cheap; ewald: all periodic images, in a conductor).",
+        description="How charges act beyond the cutoff (damped_shifted_force: each charge is neutralised on the "
+        "sphere of the cutoff, Fennell & Gezelter, cheap; ewald: all periodic images, surrounded by a conductor).",
     )
     damping: NonNegativeFloat | None = Field(
         None,
-        description="Damping α of the Coulomb energy within the cutoff, 1/Å; null: 0.2, and 3.2 over the cutoff with "
+        description="Damping α of the Coulomb energy within the cutoff, 1/Å; null: 0.2, or 3.2 over the cutoff with "
         "ewald.",
     )
     reciprocal_vectors: Repeats = Field(
         [8, 8, 8],
-        description="Multiples of each reciprocal cell vector up to which the waves of ewald are summed.",
+        description="Highest multiples of the three reciprocal cell vectors in the sum of ewald.",
     )
 
     @model_validator(mode="before")
     @classmethod
     def _of_model(cls, values: Any) -> Any:
-        """What is not given is that of the model."""
+        """Take what is not given from the model."""
         return (
             {**WATER_MODELS.get(str(values.get("model")), {}), **values}
             if isinstance(values, dict)
@@ -123,7 +120,7 @@ class FlexibleWaterSettings(LennardJonesPairs):
 
     @property
     def parameters(self) -> Mapping[str, str]:
-        """Those that are refined."""
+        """The parameters that are refined."""
         units = {
             "sigma": "Å",
             "epsilon": "eV",
@@ -145,7 +142,7 @@ class FlexibleWaterSettings(LennardJonesPairs):
 
     @property
     def molecule(self) -> Sequence[tuple[str, tuple[float, float, float]]]:
-        """A molecule without strain."""
+        """An unstrained molecule."""
         half = math.radians(0.5 * self.angle)
         across, along = self.bond_length * math.sin(half), self.bond_length * math.cos(half)
         return [("O", (0.0, 0.0, 0.0)), ("H", (across, 0.0, along)), ("H", (-across, 0.0, along))]

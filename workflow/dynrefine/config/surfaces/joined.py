@@ -1,4 +1,4 @@
-"""Settings of a potential that has surfaces which are refined with it."""
+"""Settings of a potential with surfaces that are refined with it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
@@ -9,7 +9,7 @@ from dynrefine.config.data import Element
 from dynrefine.config.surfaces import PotentialSettings, surface_settings
 from dynrefine.config.surfaces.base import SurfaceSettings
 
-JOINED = "joined"  # the kind of a potential with such surfaces
+JOINED = "joined"  # the kind of a potential joined with such surfaces
 
 
 def _as_written(values: Any) -> SurfaceSettings:
@@ -17,14 +17,14 @@ def _as_written(values: Any) -> SurfaceSettings:
 
 
 class JoinedSettings(SurfaceSettings):
-    """A potential and surfaces beside it, by name; steps and files have it, no configuration."""
+    """A potential and other surfaces, by name; it occurs in steps and files, but not in configurations."""
 
     kind: Literal["joined"] = "joined"
     surfaces: dict[str, Annotated[SerializeAsAny[SurfaceSettings], BeforeValidator(_as_written)]]
 
     @classmethod
     def of(cls, surfaces: Mapping[str, SurfaceSettings]) -> "JoinedSettings":
-        """Of these surfaces, the potential among them, wherever their parameters come from."""
+        """Join these surfaces, the potential among them, wherever their parameters come from."""
         own = {name: each.model_copy(update={"file": None}) for name, each in surfaces.items()}
         return cls(cutoff=own["potential"].cutoff, surfaces=own)
 
@@ -50,7 +50,7 @@ SimulatedPotential = Annotated[
 
 
 def settings_in_file(description: Mapping[str, Any]) -> tuple[SurfaceSettings, list[Element]]:
-    """The settings of a surface or joined potential and the elements that a model describes itself by."""
+    """The settings of a surface or joined potential, and its elements, from the description in a model's file."""
     own = {name: value for name, value in description.items() if name != "elements"}
     elements = [Element.model_validate(element) for element in description["elements"]]
     joined = own.get("kind") == JOINED

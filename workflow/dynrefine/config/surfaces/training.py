@@ -12,18 +12,18 @@ class TrainingSettings(TrainableSettings):
     batch_size: PositiveInt = Field(4, description="Frames in one optimiser step.")
     optimiser: Literal["adam", "soap"] = Field(
         "adam",
-        description="How steps follow from gradients (adam: each parameter scaled by itself; soap: in the eigenbasis "
-        "of the gradient's second moments, layer by layer, which takes a fraction of the epochs).",
+        description="How steps follow from gradients (adam: each parameter scaled by itself; soap: Adam in the "
+        "eigenbasis of the gradient's second moments, layer by layer, which takes a fraction of the epochs).",
     )
-    learning_rate: PositiveFloat = Field(2e-3, description="Learning rate at the start, pure number.")
+    learning_rate: PositiveFloat = Field(2e-3, description="Initial learning rate, pure number.")
     final_learning_rate: PositiveFloat = Field(
-        2e-5, description="Learning rate the schedule falls to, pure number."
+        2e-5, description="Learning rate at the end of the schedule, pure number."
     )
     patience: PositiveInt = Field(
         100, description="Epochs without a better validation error after which the training stops."
     )
     checkpoint_interval: PositiveInt = Field(
-        20, description="Epochs between two checkpoints, from which a killed training goes on."
+        20, description="Epochs between two checkpoints, from which an interrupted training resumes."
     )
 
 
