@@ -64,9 +64,7 @@ class Config(Section):
         "section dipole.",
     )
     states: list[State] = Field(min_length=1, description="The states at which properties are computed.")
-    ensemble: EnsembleSettings = Field(
-        EnsembleSettings(), description="Sampling of the starting points."
-    )
+    ensemble: EnsembleSettings = Field(EnsembleSettings(), description="Sampling of the starting points.")
     trajectory: TrajectorySettings = Field(
         TrajectorySettings(), description="Constant-energy trajectories from the starting points."
     )

@@ -70,13 +70,9 @@ class PropertySettings(Section):
     at_start: ClassVar[tuple[str, ...]] = ()
     surfaces: ClassVar[tuple[str, ...]] = ()
     by_state: ClassVar[dict[str, str]] = {"weights": "weight"}  # settings that may differ by state
-    at_one_temperature: ClassVar[tuple[str, ...]] = (
-        "target",
-    )  # those that each temperature needs of its own
+    at_one_temperature: ClassVar[tuple[str, ...]] = ("target",)  # each temperature needs its own
     of_charges: ClassVar[bool] = False  # whether it depends on formal charges, which must add up to zero
-    of_positions: ClassVar[bool] = (
-        False  # whether it is a mean over positions and cells, which beads have too
-    )
+    of_positions: ClassVar[bool] = False  # whether it is a mean over positions and cells, as beads have
 
     kind: str | None = Field(
         None,
