@@ -86,7 +86,7 @@ def test_the_most_uncertain_geometries_are_written(files):
     np.testing.assert_allclose([frame.get_distance(0, 1) for frame in chosen], [3.3, 3.5], atol=1e-6)
     smaller, larger = expected(np.array([3.5, 3.3]))
     assert done.stdout.startswith(
-        "2 of 4 starting points, on which forces of 3 potentials differ by "
+        "2 of 4 starting points, where the forces of 3 potentials differ by "
         f"{smaller:.2f} to {larger:.2f} eV/Å; the median of all is {np.median(expected(DISTANCES)):.2f} eV/Å."
     )
 

@@ -47,7 +47,7 @@ def test_a_chunk_that_is_missing_is_noticed(files, missing):
 
 
 def test_a_chunk_of_another_state_is_no_chunk_of_these(files):
-    with pytest.raises(CampaignError, match=r"2\.npz is of state 300K, expected one of 350K"):
+    with pytest.raises(CampaignError, match=r"2\.npz belongs to state 300K, expected one of 350K"):
         by_state(files, ["350K"])
 
 

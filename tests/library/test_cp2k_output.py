@@ -58,7 +58,9 @@ def test_stars_and_another_number_of_atoms_are_told(change):
     start = printed.index(mark)
     first = re.compile(r"-?\d+\.\d+(E[-+]\d+)?").search(printed, start)
     stars = printed[: first.start()] + "*" * len(first[0]) + printed[first.end() :]
-    with pytest.raises(CampaignError, match=r"label\.out holds a force that is no number .*remove the frame"):
+    with pytest.raises(
+        CampaignError, match=r"label\.out holds a force that is not a number .*remove the frame"
+    ):
         parse_output(stars, "label.out", 6)
     with pytest.raises(CampaignError, match=r"label\.out holds forces on 6 atoms, expected 9"):
         parse_output(printed, "label.out", 9)

@@ -103,7 +103,7 @@ def test_the_report_says_what_is_left_open(tmp_path):
     )
     results = FinishedCampaign(tmp_path).read()
     chapter = determination_chapter(replace(results, left_open=pd.DataFrame(table.to_dict("list"))))
-    assert "once diffusion must be as measured" in chapter.text
+    assert "once diffusion must agree with measurement" in chapter.text
     (left,) = chapter.blocks
     assert [row[0] for row in left.rows] == ["diffusion (fitted)", "pressure"]
     assert [float(row[4]) > float(row[5]) for row in left.rows] == [True, True]

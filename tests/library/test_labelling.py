@@ -122,7 +122,7 @@ def test_atoms_without_a_formal_charge_are_named():
     pair = water_pair()
     centres = np.repeat(pair.positions[[0, 3]], [5, 3], axis=0)
     with pytest.raises(
-        CampaignError, match="atoms of O have 3, 5 Wannier centres, expected as many for each"
+        CampaignError, match="atoms of O have 3, 5 Wannier centres, expected equally many for each"
     ):
         local_dipoles(pair, centres)
 

@@ -298,7 +298,7 @@ def test_the_report_shows_teacher_and_student_side_by_side(tmp_path):
     )
     chapter = teacher_chapter(results)
     assert chapter.text.startswith(
-        "The targets of Pressure are synthetic: not measured, but made by a teacher"
+        "The targets of Pressure are synthetic: not measured, but computed with a teacher"
     )
     parameters, forces, values = chapter.blocks
     assert parameters.rows == [("sigma (Å)", "3.5000", "3.4100", "3.4000", "−90.0 %".replace(" ", "\u00a0"))]

@@ -1,4 +1,4 @@
-"""The ASE calculator of potentials made by dynrefine."""
+"""The ASE calculator for potentials made by dynrefine."""
 
 from dynrefine.export.calculator import DynrefineCalculator
 

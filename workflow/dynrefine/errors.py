@@ -1,5 +1,5 @@
-"""The one exception that is written for the person who runs a campaign."""
+"""The exception whose message is written for the person who runs a campaign."""
 
 
 class CampaignError(Exception):
-    """A problem the user can mend; its message says what, where, what was expected and the remedy."""
+    """A problem that the user can fix; its message says what, where, what was expected, and the remedy."""

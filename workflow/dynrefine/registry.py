@@ -1,4 +1,4 @@
-"""What can be chosen by name: modules of the library, or of other packages by their dotted names."""
+"""Plug-ins chosen by name: modules of the library, or modules of other packages by their dotted names."""
 
 import importlib
 import importlib.util
@@ -10,7 +10,7 @@ from dynrefine.errors import CampaignError
 
 
 def plug_in(folder: str, name: str) -> ModuleType:
-    """The module of this name in a folder of the library; a name with a dot is that of a module elsewhere.
+    """The module of this name in a folder of the library; a name with a dot belongs to a module elsewhere.
 
     Raises:
         CampaignError: there is no such module.
@@ -37,7 +37,7 @@ def settings_class(folder: str, name: str) -> type[Any]:
 
 
 def is_found(folder: str, name: str) -> bool:
-    """Whether there is a module of this name; it is not imported, the packages it lies in are."""
+    """Whether there is a module of this name; only the packages around it are imported."""
     try:
         return importlib.util.find_spec(path_of(folder, name)) is not None
     except ImportError:

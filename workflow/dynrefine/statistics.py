@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int
 
 @dataclass(frozen=True)
 class Estimate:
-    """A vector that is known with an error.
+    """A vector with its error.
 
     Attributes:
         value: of all components.
@@ -24,9 +24,9 @@ class Estimate:
 
     @property
     def resolved(self) -> float:
-        """The positive-part James-Stein factor 1 - |error|² / |value|², the share that stands out of the noise.
+        """The positive-part James-Stein factor 1 - |error|² / |value|², the share above the noise.
 
-        Multiplied by it, a vector of many uncertain components is nearer to the true one on average (Stein 1956).
+        Multiplied by it, a vector of many uncertain components is closer to the true one on average (Stein 1956).
         NaN where the error is not known.
         """
         signal, noise = (float(np.sum(each**2)) for each in (self.value, self.error))
@@ -43,11 +43,11 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Shares:
-    """What samples count in averages.
+    """The weights of samples in averages.
 
     Attributes:
         weights: of the samples, normalised [S].
-        chains: number of each sample's chain [S]; chains are independent of each other. None: so are all samples.
+        chains: number of each sample's chain [S]; chains are independent. None: all samples are independent.
     """
 
     weights: Float[Array, " S"]
@@ -55,11 +55,11 @@ class Shares:
 
     @classmethod
     def equal(cls, count: int, dtype: Any, chains: Int[np.ndarray, " S"] | None = None) -> "Shares":
-        """The same for each of so many samples."""
+        """Equal weights for `count` samples."""
         return cls(jnp.full(count, 1.0 / count, dtype), chains)
 
     def among(self, chosen: Int[np.ndarray, " F"]) -> "Shares":
-        """What some of the samples count in averages over these."""
+        """The weights of some of the samples in averages over these alone."""
         weights = self.weights[chosen]
         chains = self.chains if self.chains is None else self.chains[chosen]
         return Shares(weights / jnp.sum(weights), chains)
@@ -67,7 +67,7 @@ class Shares:
     def chain_means(
         self, values: Float[Array, " S *shape"]
     ) -> tuple[Float[Array, " R *shape"], Float[Array, " R"]]:
-        """Means over the samples of each chain, and what the chains count."""
+        """Means over the samples of each chain, and the weights of the chains."""
         if self.chains is None:
             return values, self.weights
         weights = self.weights.reshape(-1, *[1] * (values.ndim - 1))
@@ -79,13 +79,13 @@ class Shares:
 
 
 def numbered_through(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """Numbers of chains of several parts, each of which counts its own from zero."""
+    """Consecutive chain numbers for several parts, each of which numbers its chains from zero."""
     firsts = np.cumsum([0, *(own.max() + 1 for own in parts[:-1])])
     return np.concatenate([first + own for first, own in zip(firsts, parts, strict=True)])
 
 
 def weighted_sum(values: np.ndarray, errors: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
-    """The sum of independent numbers times their weights, and its standard error."""
+    """The weighted sum of independent numbers, and its standard error."""
     return float(np.sum(weights * values)), float(np.sqrt(np.sum((weights * errors) ** 2)))
 
 
@@ -94,14 +94,14 @@ def sum_with_error(
     weights: Float[np.ndarray, " S"],
     chains: Int[np.ndarray, " S"] | None = None,
 ) -> Estimate:
-    """The sum of rows of samples, each with its weight in it, and its standard error.
+    """The sum of the rows of samples, which include their weights, and its standard error.
 
-    The error is that of a weighted mean whose weights have been normalised; NaN for a single sample or chain.
+    The error is that of a weighted mean with normalised weights; NaN for a single sample or chain.
 
     Arguments:
         rows: of the samples.
-        weights: of these.
-        chains: number of each one's chain, as of `Shares`.
+        weights: of the samples.
+        chains: number of each sample's chain, as in `Shares`.
     """
     if chains is not None:
         rows, weights = (_sums_by_chain(each, chains) for each in (rows, weights))
@@ -121,14 +121,14 @@ def _sums_by_chain(values: np.ndarray, chains: np.ndarray) -> np.ndarray:
 def shortened(
     rows: Float[np.ndarray, "S P"], weights: Float[np.ndarray, " S"], outlier_limit: float
 ) -> Float[np.ndarray, "S P"]:
-    """Rows of samples, those longer than `outlier_limit` medians of all lengths shortened to that.
+    """The rows of samples, with those longer than `outlier_limit` times the median length shortened to that.
 
-    Chaos makes the gradients of a few trajectories longer than all others together, by factors of thousands. Lengths
-    are those without the weights: a row is no outlier because its sample counts for much.
+    Chaos makes the gradients of a few trajectories thousands of times longer than all others together. Lengths are
+    taken without the weights, since a large weight does not make a row an outlier.
 
     Arguments:
-        rows: of the samples, each with its weight in it.
-        weights: of these; a row without any is zero.
+        rows: of the samples, which include their weights.
+        weights: of the samples; a row without weight is zero.
         outlier_limit: in medians of the lengths.
     """
     counted = weights > 0.0
@@ -147,7 +147,7 @@ def standard_error(values: np.ndarray, axis: int = 0) -> np.ndarray:
 def leave_one_out(
     values: Float[Array, " S *shape"], weights: Float[Array, " S"]
 ) -> Float[Array, " S *shape"]:
-    """Weighted means of values, each without one of them; the weights add up to one."""
+    """Weighted means of values, each leaving out one of them; the weights add up to one."""
     shape = (-1,) + (1,) * (values.ndim - 1)
     total = jnp.tensordot(weights, values, axes=1)
     own = weights.reshape(shape)
@@ -155,7 +155,7 @@ def leave_one_out(
 
 
 def jackknife_error(left_out: Float[Array, " S *shape"]) -> Float[Array, "*shape"]:
-    """Standard error from leave-one-out estimates; NaN for a single one."""
+    """Standard error from leave-one-out estimates; NaN if there is only one."""
     count = len(left_out)
     spread = jnp.sum((left_out - jnp.mean(left_out, axis=0, keepdims=True)) ** 2, axis=0)
     return jnp.sqrt(spread * (count - 1) / count) if count > 1 else jnp.full_like(spread, jnp.nan)

@@ -1,6 +1,6 @@
-"""Physical constants and conversions (CODATA 2018) between the units inside and those of the field.
+"""Physical constants (CODATA 2018), and conversions between internal units and those of the field.
 
-Inside: Å, fs, eV, u, e, K. A product of internal units that is not itself internal carries a named factor here.
+Internal units: Å, fs, eV, u, e, K. Factors for products of these that are not internal units themselves have names.
 """
 
 import math

@@ -1,1 +1,1 @@
-"""Potentials that leave the campaign: one file that describes itself, and clients that run it."""
+"""Exported potentials: one self-describing file, and clients that run it."""

@@ -1,6 +1,6 @@
-"""Write a potential, with surfaces beside it, as one file for ASE, i-PI and programs that run StableHLO.
+"""Write a potential, with any further surfaces, as one file for ASE, i-PI and programs that run StableHLO.
 
-Where the output is a .json, write a bundle for LAMMPS; where it is an .nqx, a network for the package nequix.
+If the output ends in .json, write a bundle for LAMMPS; if it ends in .nqx, a network for the package nequix.
 """
 
 import argparse
@@ -34,13 +34,13 @@ def main() -> None:
     parser.add_argument("--precision", choices=["float32", "float64"], help="default: that of the file")
     parser.add_argument("-o", "--output", type=Path, required=True, help="file to write: .npz, .json or .nqx")
     lammps = parser.add_argument_group("for LAMMPS, whose arrays have fixed sizes")
-    lammps.add_argument("--atoms", type=int, help="room for atoms and periodic copies of a process")
-    lammps.add_argument("--neighbours", type=int, help="room for neighbours of each, those in the skin too")
+    lammps.add_argument("--atoms", type=int, help="room for atoms of a process, periodic copies included")
+    lammps.add_argument("--neighbours", type=int, help="room for neighbours of each atom, skin included")
     lammps.add_argument("--platform", choices=["cpu", "cuda"], default="cpu")
     options = parser.parse_args()
     if options.surface and options.output.suffix in (".json", ".nqx"):
         parser.error(
-            f"a {options.output.suffix} holds the potential alone: leave out --surface, or write an .npz"
+            f"a {options.output.suffix} file holds the potential alone: leave out --surface, or write an .npz file"
         )
     configure_numerics("float64")
     surfaces = read_surfaces(options.potential)

@@ -1,4 +1,4 @@
-"""Surfaces made by dynrefine as a calculator of ASE."""
+"""An ASE calculator for surfaces made by dynrefine."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,12 +23,12 @@ from dynrefine.geometry.cell import volume
 from dynrefine.geometry.neighbours import NeighbourList
 from dynrefine.surfaces.base import energy_forces_stress, require_no_wider
 
-_TOLERANCE = 1e-5  # eV per atom that the energy of isolated atoms may change with the size of their box
+_TOLERANCE = 1e-5  # eV per atom by which the energy of isolated atoms may change with the size of their box
 
 
 @dataclass(frozen=True)
 class _Reach:
-    """How far the surfaces see, Å."""
+    """How far the surfaces reach, Å."""
 
     cutoff: float
 
@@ -36,14 +36,14 @@ class _Reach:
 class DynrefineCalculator(Calculator):
     """Energy (eV), forces (eV/Å), stress (eV/Å³, positive under tension) and dipole (e Å) of atoms.
 
-    Energies contain those of the elements, so that they are comparable with the ab initio ones. There is a stress
-    where the cell has a volume, and a dipole where a dipole surface is given; in a periodic cell it is defined modulo
-    e times the cell vectors. Neighbour lists serve for several steps, and programs are compiled once for a number of
-    atoms.
+    Energies include those of the elements, so they can be compared with the ab initio ones. There is a stress where
+    the cell has a volume, and a dipole where a dipole surface is given; in a periodic cell, the dipole is defined
+    modulo e times the cell vectors. Neighbour lists are reused over several steps, and programs are compiled once for
+    each number of atoms.
 
     Arguments:
         file: exported potential, or the potential of an iteration as the campaign writes it.
-        dipole: file of a dipole surface, where the first does not hold one.
+        dipole: file of a dipole surface, if the first file does not hold one.
         precision: "float64" or "float32", which is faster.
         skin: added to the cutoff in neighbour lists, Å.
 
@@ -96,7 +96,7 @@ class DynrefineCalculator(Calculator):
         properties: Sequence[str] = ("energy",),
         system_changes: Sequence[str] = all_changes,
     ) -> None:
-        """Energy, forces and stress in any case, the dipole where it is asked for; called by ASE.
+        """Compute energy, forces and stress, and the dipole if requested; called by ASE.
 
         Raises:
             CampaignError: an element is not one of the potential, or the cell is flat or too wide for it.
@@ -156,7 +156,7 @@ class DynrefineCalculator(Calculator):
         return jax.device_get(_energy_forces_stress(architecture, parameters, *frame))
 
     def _require_no_box(self, energy: float, frame: "_Frame", periodic: np.ndarray) -> None:
-        """Make sure, once, that where there are no images the energy does not depend on the box that is put there."""
+        """Make sure, once, that the energy does not depend on the size of the box along vectors without images."""
         if self._is_bounded:
             return
         wider = np.where(periodic[:, None], frame.cell, 2 * frame.cell)
@@ -164,13 +164,13 @@ class DynrefineCalculator(Calculator):
         if abs(change) > _TOLERANCE * len(frame.species):
             raise CampaignError(
                 f"the energy of {self._file} depends on the volume (a tail correction, for example), and atoms.pbc "
-                f"is {periodic.tolist()}: set atoms.pbc = True with a cell, or use a potential without it."
+                f"is {periodic.tolist()}: set atoms.pbc = True with a cell, or use a potential without such a term."
             )
         self._is_bounded = True
 
 
 class _Frame(NamedTuple):
-    """Atoms as a surface sees them: species [N], positions [N, 3] and cell [3, 3] in Å, neighbours."""
+    """Atoms as passed to a surface: species [N], positions [N, 3] and cell [3, 3] in Å, neighbours."""
 
     species: np.ndarray
     positions: np.ndarray
@@ -189,7 +189,7 @@ def _dipole(architecture: Any, *arguments: Any) -> jax.Array:
 
 
 def _require_method(surfaces: Mapping[str, Model], name: str, method: str) -> None:
-    """Make sure that a surface, if there is one of this name, is of the right kind."""
+    """Make sure that the surface of this name, if any, is of the right kind."""
     if name in surfaces and not hasattr(surfaces[name].architecture, method):
         raise CampaignError(
             f"the {name} is a surface of kind {surfaces[name].settings['kind']}, which has no {method}: give the "

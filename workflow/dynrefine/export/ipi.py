@@ -17,21 +17,21 @@ from dynrefine.ipi.protocol import Evaluation, Labels, connected, serve
 
 
 def evaluation(calculator: DynrefineCalculator, atoms: Atoms) -> Evaluation:
-    """What i-PI asks for: of periodic structures all of a batch at once, of isolated ones one by one.
+    """The function that answers i-PI, for a whole batch of periodic structures at once, or for isolated ones in turn.
 
     Arguments:
         calculator: of the potential.
-        atoms: in the order of i-PI's.
+        atoms: in the same order as in i-PI.
 
     Raises:
-        CampaignError: an element is not one of the potential, or, of an evaluation, there are other numbers of atoms.
+        CampaignError: an element is not one of the potential, or, in an evaluation, the number of atoms is another.
     """
     species = calculator.species(atoms)
 
     def one_by_one(cells: np.ndarray, positions: np.ndarray) -> Labels:
         energies, forces = [], []
         for each in positions:
-            atoms.positions[:] = each  # whatever the file says of fixed atoms: i-PI moves them
+            atoms.positions[:] = each  # sets fixed atoms too, since i-PI moves them
             energies.append(calculator.get_potential_energy(atoms))
             forces.append(calculator.get_forces(atoms))
         return Labels(np.array(energies), np.stack(forces), np.zeros_like(cells))
@@ -47,7 +47,7 @@ def evaluation(calculator: DynrefineCalculator, atoms: Atoms) -> Evaluation:
         if positions.shape[1] != len(atoms):
             raise CampaignError(
                 f"i-PI moves {positions.shape[1]} atoms, expected {len(atoms)} as in the file of atoms: give the "
-                "file that i-PI begins with."
+                "file that i-PI starts from."
             )
         return labels(cells, positions)
 
@@ -59,7 +59,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m dynrefine.export.ipi", description=__doc__)
     parser.add_argument("potential", type=Path, help="exported potential")
     parser.add_argument(
-        "atoms", type=Path, help="file with the atoms in the order of i-PI's, their cell is i-PI's"
+        "atoms", type=Path, help="file with the atoms in the order of i-PI; the cell comes from i-PI"
     )
     parser.add_argument("--host", default="localhost", help="address in ffsocket")
     parser.add_argument("--port", type=int, help="port in ffsocket")

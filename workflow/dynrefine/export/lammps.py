@@ -1,4 +1,4 @@
-"""A potential as a bundle of `lammps-jax`, which the pair style jax/kk of LAMMPS runs."""
+"""A potential as a bundle of `lammps-jax`, run by the pair style jax/kk of LAMMPS."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,19 +16,19 @@ _TOLERANCE = 1e-4  # of a force
 
 
 class Room(NamedTuple):
-    """How many atoms, periodic copies among them, and neighbours of each, skin included, a bundle has room for."""
+    """The capacity of a bundle: atoms, including periodic copies, and neighbours of each, including the skin."""
 
     atoms: int
     neighbours: int
 
 
 def write_bundle(path: str | Path, potential: Model, room: Room, platform: str) -> None:
-    """Write a potential for LAMMPS in its units "metal"; its types are the elements in their order.
+    """Write a potential for LAMMPS in units "metal", with the elements in their order as types.
 
     Arguments:
         path: the file to write (.json).
-        potential: whose energies are written relative to those of isolated atoms.
-        room: in the arrays of LAMMPS, whose sizes are fixed.
+        potential: its energies are written relative to isolated atoms.
+        room: capacity of the arrays in LAMMPS, whose sizes are fixed.
         platform: "cpu" or "cuda".
 
     Raises:
@@ -59,13 +59,13 @@ def write_bundle(path: str | Path, potential: Model, room: Room, platform: str) 
 
 
 def energy_of_rows(potential: Model) -> Callable[[jax.Array, jax.Array, Any], jax.Array]:
-    """The energy of atoms among periodic copies, in eV relative to isolated atoms, as LAMMPS asks for it.
+    """The energy of atoms among periodic copies, in eV relative to isolated atoms, as LAMMPS requires it.
 
-    Copies have no neighbours in its lists, which leaves them the energy of isolated atoms: what is relative to that
-    is the energy of the atoms alone, and its gradient the force that each of them and each copy feels.
+    Copies have no neighbours in the lists of LAMMPS, so each has the energy of an isolated atom. The energy relative
+    to that belongs to the atoms alone, and its gradient is the force on each atom and each copy.
 
     Returns:
-        a function of positions [N, 3] in Å, species [N], and a graph whose `neighbors` are int32 [K, N], N where
+        a function of positions [N, 3] in Å, species [N], and a graph whose `neighbors` are int32 [K, N], with N where
         there is none.
 
     Raises:
@@ -89,8 +89,8 @@ def energy_of_rows(potential: Model) -> Callable[[jax.Array, jax.Array, Any], ja
     )
     if not bool(jnp.isfinite(of_elements).all()):
         raise CampaignError(
-            f"potential {potential.settings['kind']} gives isolated atoms no finite energy, expected one for copies, "
-            "which have no neighbours in LAMMPS: use the ASE calculator or i-PI."
+            f"potential {potential.settings['kind']} gives isolated atoms no finite energy, expected one since "
+            "periodic copies have no neighbours in LAMMPS: use the ASE calculator or i-PI."
         )
 
     def energy(positions: jax.Array, species: jax.Array, graph: Any) -> jax.Array:
@@ -101,7 +101,7 @@ def energy_of_rows(potential: Model) -> Callable[[jax.Array, jax.Array, Any], ja
 
 
 def _without_images(neighbours: jax.Array, cutoff: float) -> NeighbourList:
-    """A list of neighbours [N, K], N where there is none, each where its positions say."""
+    """A list from neighbours [N, K], with N where there is none, that are at their own positions without shifts."""
     atoms = neighbours.shape[0]
     filled = neighbours < atoms
     indices = jnp.where(filled, neighbours, jnp.arange(atoms, dtype=jnp.int32)[:, None])
@@ -110,29 +110,29 @@ def _without_images(neighbours: jax.Array, cutoff: float) -> NeighbourList:
 
 
 class _Pairs(NamedTuple):
-    """What a graph of lammps-jax says of neighbours."""
+    """The neighbours in a graph of lammps-jax."""
 
     neighbors: jax.Array
 
 
 def _require_reactions(potential: Model) -> None:
-    """Make sure that a copy feels the reaction to what it does to an atom: LAMMPS adds it to the atom it copies."""
+    """Make sure that a copy feels the reaction to its force on an atom; LAMMPS adds it to the atom it copies."""
     atom_sees_copy = _Pairs(jnp.array([[1, 2]], jnp.int32))
     distance = 0.5 * potential.architecture.cutoff
     positions = jnp.zeros((2, 3), potential.dtype).at[1].set(distance)
     forces = jax.jit(jax.grad(energy_of_rows(potential)))(
         positions / 3**0.5, jnp.zeros(2, jnp.int32), atom_sees_copy
     )
-    # what is not a number is not within the tolerance
+    # written so that NaN fails
     if not float(jnp.abs(forces.sum(axis=0)).max()) <= _TOLERANCE * float(jnp.abs(forces).max()):
         raise CampaignError(
             f"potential {potential.settings['kind']} takes the force on an atom from its own neighbours alone, and "
-            "copies have none in LAMMPS: use the pair style of LAMMPS for it, or the ASE calculator."
+            "periodic copies have none in LAMMPS: use LAMMPS's own pair style for it, or the ASE calculator."
         )
 
 
 def _require_no_messages(potential: Model) -> None:
-    """Make sure that an atom does not see the neighbours of its neighbours, which may be copies and have none."""
+    """Make sure that an atom does not see neighbours of its neighbours, since these may be copies and have none."""
     distance = 0.5 * potential.architecture.cutoff
     positions = distance * jnp.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [1.0, 1.0, 0.0]], potential.dtype)
     energy = jax.jit(energy_of_rows(potential))
@@ -143,5 +143,5 @@ def _require_no_messages(potential: Model) -> None:
     if not abs(chain - first - second) <= _TOLERANCE * (abs(first) + abs(second)):
         raise CampaignError(
             f"potential {potential.settings['kind']} passes messages: an atom sees the neighbours of its neighbours, "
-            "and copies have none in LAMMPS; use the ASE calculator or i-PI."
+            "and periodic copies have none in LAMMPS; use the ASE calculator or i-PI."
         )

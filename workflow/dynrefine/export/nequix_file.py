@@ -14,9 +14,9 @@ from dynrefine.surfaces.networks.nequix_package import package
 
 
 def write_network(path: str | Path, potential: Model) -> None:
-    """Write a potential for `nequix.calculator.NequixCalculator`, in single precision as that reads it.
+    """Write a potential for `nequix.calculator.NequixCalculator`, in the single precision that it reads.
 
-    Energies contain those of the elements; one that the campaign does not know has none.
+    Energies include those of the elements, with zero for elements that the campaign does not know.
 
     Arguments:
         path: the file to write (.nqx).
@@ -37,7 +37,7 @@ def write_network(path: str | Path, potential: Model) -> None:
         "elements": [chemical_symbols[number] for number in architecture.numbers],
         "shift": 0.0,
         "scale": float(potential.parameters["constants"]["energy_scale"]),
-        "avg_n_neighbors": 1.0,  # what it does to messages is in the weights
+        "avg_n_neighbors": 1.0,  # its effect on messages is in the weights
     }
     with numerics("float32"):
         single = potential.cast(jnp.float32)

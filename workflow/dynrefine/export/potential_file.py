@@ -22,7 +22,7 @@ def write_exported(path: str | Path, surfaces: Mapping[str, Model]) -> None:
 
     Arguments:
         path: the file to write (.npz).
-        surfaces: the potential, and others beside it ("dipole"), by name.
+        surfaces: the potential, and any other surfaces ("dipole"), by name.
     """
     potential = surfaces["potential"]
     contents = {name: content_of(model) for name, model in surfaces.items()}
@@ -59,21 +59,21 @@ def read_program(path: str | Path) -> export.Exported:
     arrays = read_arrays(path, EXPORTED).arrays
     if "program" not in arrays:
         raise CampaignError(
-            f"{path} holds no program, since its potential asks for the number of atoms: export it again with one "
-            "that does not, or use the ASE calculator."
+            f"{path} holds no program, because the code of its potential needs to know the number of atoms: export "
+            "one that does not, or use the ASE calculator."
         )
     return export.deserialize(bytearray(arrays["program"].tobytes()))
 
 
 def energy_offsets(potential: Model) -> np.ndarray:
-    """The energy of each element in eV that the training took away from the labels; zero where there was none."""
+    """The energy of each element, eV, that the training subtracted from the labels; zero where there was none."""
     return np.asarray(
         potential.metadata.get("energy_offsets_eV") or [0.0] * len(potential.settings["elements"])
     )
 
 
 def _elements(potential: Model) -> list[dict[str, Any]]:
-    """What the file says of the elements, in the order that numbers the species."""
+    """What the file says about the elements, in the order of the species."""
     return [
         {**element, "energy_offset_eV": float(offset)}
         for element, offset in zip(potential.settings["elements"], energy_offsets(potential), strict=True)

@@ -14,7 +14,7 @@ from dynrefine.surfaces.base import energy_forces_stress
 
 PLATFORMS = ("cpu", "cuda")
 
-# What a file says of its program.
+# What a file says about its program.
 ARGUMENTS = {
     "species": "place of each atom's element in `elements`, -1 for padding, int32 [N]",
     "positions": "Å, [N, 3]",
@@ -32,10 +32,10 @@ RESULTS = {
 def serialized(potential: Model) -> bytes:
     """Energy, forces and stress for any number N of atoms and K of neighbours, serialized by `jax.export`.
 
-    N and K stay open, so that one file serves every box; whoever calls the program compiles it once for each of them.
+    N and K stay open, so one file serves every box; the caller compiles the program once for each pair of values.
 
     Raises:
-        CampaignError: the potential is written for numbers of atoms that are known.
+        CampaignError: the code of the potential needs to know the number of atoms.
     """
     architecture, dtype = potential.architecture, potential.dtype
 
@@ -58,8 +58,8 @@ def serialized(potential: Model) -> bytes:
             exported = export.export(jax.jit(program), platforms=PLATFORMS)(*arguments)
         except (TypeError, jax.errors.InconclusiveDimensionOperation) as error:
             raise CampaignError(
-                f"potential {potential.settings['kind']} cannot be exported as a program, since its energy asks for "
-                f"the number of atoms ({str(error).partition(chr(10))[0]}): write positions.shape[0] for "
-                "len(positions), and make no decisions by it."
+                f"potential {potential.settings['kind']} cannot be exported as a program, because its energy needs "
+                f"to know the number of atoms ({str(error).partition(chr(10))[0]}): write positions.shape[0] instead "
+                "of len(positions), and do not branch on it."
             ) from error
         return bytes(exported.serialize())

@@ -1,4 +1,4 @@
-"""A Verlet list that serves until atoms or cell have moved too far, with or without periodic boundaries."""
+"""A Verlet list that is reused until atoms or cell have moved too far, with or without periodic boundaries."""
 
 import logging
 import math
@@ -19,7 +19,7 @@ from dynrefine.geometry.neighbours import NeighbourList, expected_capacity
 
 logger = logging.getLogger(__name__)
 
-_FARTHEST = 30  # cells that an atom may be away: a list counts up to 63 between two
+_FARTHEST = 30  # cells that an atom may be away; a list counts up to 63 between two atoms
 _MARGIN = 2.0  # Å around isolated atoms, where their density is estimated
 
 _find = jax.jit(ForceField.neighbours, static_argnums=0)
@@ -27,7 +27,7 @@ _find = jax.jit(ForceField.neighbours, static_argnums=0)
 
 @dataclass(frozen=True)
 class _Built:
-    """A list with what it was built for: atoms [N, 3] in a cell [3, 3], Å, periodic along some of its vectors."""
+    """A list and what it was built for: atoms [N, 3] in a cell [3, 3], Å, and the vectors that are periodic."""
 
     neighbours: NeighbourList
     positions: np.ndarray
@@ -36,10 +36,10 @@ class _Built:
 
 
 class VerletList:
-    """The neighbours of atoms that move.
+    """The neighbours of moving atoms.
 
     Arguments:
-        architecture: whose `cutoff` counts, Å.
+        architecture: its `cutoff` is used, Å.
         skin: added to the cutoff, Å.
     """
 
@@ -53,7 +53,7 @@ class VerletList:
     def of(
         self, positions: np.ndarray, cell: np.ndarray, periodic: np.ndarray, dtype: Any
     ) -> tuple[NeighbourList, np.ndarray]:
-        """Neighbours, and the cell they are seen in: along vectors without images it has room for all.
+        """Neighbours, and the cell they refer to, which encloses all atoms along vectors without images.
 
         Arguments:
             positions: [N, 3], Å.
@@ -72,7 +72,7 @@ class VerletList:
         return built.neighbours, np.where(periodic[:, None], surrounding, built.cell)
 
     def _serves(self, built: _Built, positions: np.ndarray, cell: np.ndarray, periodic: np.ndarray) -> bool:
-        """Whether the list is of these atoms and no pair can have come within the cutoff from beyond the skin."""
+        """Whether the list is for these atoms, and no pair can have come within the cutoff from beyond the skin."""
         if positions.shape != built.positions.shape or not np.array_equal(periodic, built.periodic):
             return False
         cell = np.where(periodic[:, None], cell, built.cell)
@@ -80,7 +80,7 @@ class VerletList:
         return bool(is_valid((built.positions, built.cell), positions, cell, *reach))
 
     def _build(self, positions: np.ndarray, cell: np.ndarray, periodic: np.ndarray, dtype: Any) -> _Built:
-        """A fresh list with room as before, so that no program is compiled again, or more where it overflows."""
+        """A fresh list with the former capacity, which avoids recompilation, or a larger one if it overflows."""
         _require_near(positions @ np.linalg.inv(cell))
         expected = self._expected_room(positions, cell, periodic)
         settings = NeighbourSettings(neighbour_skin=self._skin, neighbour_capacity=self._capacity or expected)
@@ -91,12 +91,12 @@ class VerletList:
                 break
             field = field.with_more_room()
             field = field.with_capacity(max(field.capacity, expected))
-            logger.info("a neighbour list overflowed: built again with room for %d", field.capacity)
+            logger.info("a neighbour list overflowed: rebuilding it with room for %d", field.capacity)
         self._capacity = field.capacity
         return _Built(neighbours, positions.copy(), cell, periodic.copy())
 
     def _expected_room(self, positions: np.ndarray, cell: np.ndarray, periodic: np.ndarray) -> int:
-        """Neighbours per atom at the density of the atoms, and no more than there are."""
+        """Expected neighbours per atom at the density of the atoms, at most all others without periodic images."""
         occupied = _surrounding_cell(positions, cell, periodic, _MARGIN)
         reach = self._architecture.cutoff + self._skin
         expected = expected_capacity(len(positions), volume(occupied), reach)
@@ -108,8 +108,8 @@ class VerletList:
 def _surrounding_cell(
     positions: np.ndarray, cell: np.ndarray, periodic: np.ndarray, room: float
 ) -> np.ndarray:
-    """The cell; where there are no images, its vectors are across the others and `room` (Å) longer than the atoms."""
-    absent = np.any(periodic & ~cell.any(axis=1))  # which would be completed as if there were no images
+    """The cell; vectors without images are perpendicular to the others and exceed the atoms by `room` (Å)."""
+    absent = np.any(periodic & ~cell.any(axis=1))  # complete_cell would treat these as vectors without images
     if periodic.all():
         completed = cell
     else:

@@ -96,7 +96,7 @@ def write_arrays(path: str | Path, kind: str, content: ArrayFile) -> None:
     if without_unit:
         raise ValueError(f"arrays without a unit in {path}: {', '.join(without_unit)}")
     header = {
-        **content.metadata,  # may be that of a file read before, whose origin is not this one's
+        **content.metadata,  # comes first, as it may stem from another file with an origin of its own
         "kind": kind,
         "library_version": __version__,
         "units": content.units,
@@ -109,14 +109,14 @@ def write_arrays(path: str | Path, kind: str, content: ArrayFile) -> None:
 
 
 def required(content: Content | None) -> Content:
-    """What was read of a file whose job cannot have passed through."""
+    """The content of a file whose job cannot have passed through."""
     if content is None:
-        raise ValueError("a file was read whose job passed through")
+        raise ValueError("the job that wrote this file passed through, so the file holds nothing")
     return content
 
 
 def write_passed_through(path: str | Path, kind: str) -> None:
-    """Write a file without arrays: what a job leaves that had nothing to do, the refinement having converged."""
+    """Write a file without arrays, for a job that had nothing to do because the refinement had converged."""
     write_arrays(path, kind, ArrayFile({}, metadata={"passed_through": True}))
 
 
@@ -143,7 +143,7 @@ def read_arrays(path: str | Path, kind: str) -> ArrayFile:
 
 
 def read_origin(path: str | Path) -> dict[str, Any]:
-    """What an array file says of the job that made it: rule, wildcards, seed; its arrays are not read.
+    """The rule, wildcards and seed of the job that made an array file; its arrays are not read.
 
     Raises:
         CampaignError: the file is missing or truncated.
@@ -152,7 +152,7 @@ def read_origin(path: str | Path) -> dict[str, Any]:
 
 
 def read_kind(path: str | Path) -> str:
-    """What an array file holds.
+    """The kind of content that an array file holds.
 
     Raises:
         CampaignError: the file is missing or truncated.
@@ -161,7 +161,7 @@ def read_kind(path: str | Path) -> str:
 
 
 def read_metadata(path: str | Path) -> dict[str, Any]:
-    """What an array file says beside its arrays, which are not read.
+    """The metadata of an array file; its arrays are not read.
 
     Raises:
         CampaignError: the file is missing or truncated.

@@ -1,4 +1,4 @@
-"""Which chunk of which state a file holds: the file says so itself, its place in a list does not count."""
+"""Which chunk of which state a file holds, as the file itself says, whatever its place in a list."""
 
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from dynrefine.errors import CampaignError
 from dynrefine.files.arrays import Content, read_origin
 
-_REMEDY = "delete the file and give the same command again."
+_REMEDY = "delete the file and run the same command again."
 
 
 def require_chunk(path: str | Path, state: str, number: int) -> None:
@@ -30,14 +30,14 @@ def by_state(paths: Iterable[str | Path], states: Collection[str]) -> dict[str, 
         states: labels of the states in their order.
 
     Raises:
-        CampaignError: a file is of another state, two hold the same chunk, or one is missing.
+        CampaignError: a file belongs to another state, two hold the same chunk, or one is missing.
     """
     found: dict[tuple[str, int], str | Path] = {}
     for path in paths:
         chunk = _chunk_of(path)
         if chunk[0] not in states:
             raise CampaignError(
-                f"{path} is of state {chunk[0]}, expected one of {', '.join(states)}: {_REMEDY}"
+                f"{path} belongs to state {chunk[0]}, expected one of {', '.join(states)}: {_REMEDY}"
             )
         if chunk in found:
             raise CampaignError(
@@ -50,7 +50,7 @@ def by_state(paths: Iterable[str | Path], states: Collection[str]) -> dict[str, 
     if found.keys() != set(wanted):
         held = ", ".join(f"{state} {number}" for state, number in sorted(found))
         raise CampaignError(
-            f"the chunks {held} were given where each of the states {', '.join(states)} should have equally many, "
+            f"the chunks {held} were given, expected equally many for each of the states {', '.join(states)}, "
             "numbered from 0: run the rules that make the others."
         )
     return {state: [found[state, number] for number in range(each)] for state in states}
@@ -59,15 +59,15 @@ def by_state(paths: Iterable[str | Path], states: Collection[str]) -> dict[str, 
 def read_by_state(
     read: Callable[[str | Path], Content], paths: Iterable[str | Path], states: Collection[str]
 ) -> dict[str, list[Content]]:
-    """What the files of the chunks of each state hold, in their order.
+    """The contents of the chunks of each state, in their order.
 
     Arguments:
-        read: a file.
+        read: reads one file.
         paths: of files of one kind, in any order.
         states: labels of the states in their order.
 
     Raises:
-        CampaignError: as `by_state`.
+        CampaignError: as in `by_state`.
     """
     return {state: [read(path) for path in own] for state, own in by_state(paths, states).items()}
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from dynrefine.files.arrays import ArrayFile, read_arrays, write_arrays
 
-Quantities = Sequence[Sequence[str]]
+Quantities = Sequence[Sequence[str]]  # name and unit of the abscissa, and of the property
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Curve:
     """A property of a state beside its measurement.
 
     Attributes:
-        name: of what it shows.
+        name: of the property.
         state: label of the state.
         columns: abscissa, target (NaN where nothing was measured), prediction, prediction_error [W].
         units: of the columns.

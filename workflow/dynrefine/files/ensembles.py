@@ -1,4 +1,4 @@
-"""Files of ensembles: starting points of trajectories, and where the chains that sampled them stand."""
+"""Files of ensembles: starting points of trajectories, and the last points of the chains that sampled them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,16 +29,16 @@ _UNITS = {
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Starting points of trajectories, and where their chains stand.
+    """Starting points of trajectories, and the last points of their chains.
 
     Attributes:
         species: element index of each atom [N].
         cells: of the starting points, cell vectors as rows [S, 3, 3], Å.
-        positions: starting points [S, N, 3], Å: the last one of each chain, then the one of each before that ...
+        positions: starting points [S, N, 3], Å: the last one of each chain, then the one before that of each, ...
         velocities: drawn from the Maxwell-Boltzmann distribution [S, N, 3], Å/fs.
-        energies_by_potential: of the starting points at each potential that may have sampled some of the state, the
-            present one last [K, S], eV; where nothing is reused there is no other.
-        sampled_by: row of the potential that sampled them [S].
+        energies_by_potential: energies of the starting points with each potential that may have sampled some of the
+            state, the present one last [K, S], eV; the present one alone where nothing is reused.
+        sampled_by: row of the potential that sampled each starting point [S].
         chain_positions: last point of each chain [R, N, 3], Å.
         chain_velocities: [R, N, 3], Å/fs.
         chain_cells: [R, 3, 3], Å.
@@ -70,7 +70,7 @@ class Ensemble:
         return np.arange(len(self.positions)) % len(self.chain_positions)
 
     def starts(self, dtype: Any) -> Point:
-        """The starting points in a precision."""
+        """The starting points in this precision."""
         return Point(*(jnp.asarray(each, dtype) for each in (self.positions, self.velocities, self.cells)))
 
 

@@ -1,4 +1,4 @@
-"""Files of gradients: what one chunk contributes to dL/dθ."""
+"""Files of gradients: the contribution of one chunk to dL/dθ."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -10,9 +10,10 @@ from dynrefine.files.arrays import ArrayFile, read_arrays, write_arrays
 
 @dataclass(frozen=True)
 class ChunkGradient:
-    """What the starting points of one chunk contribute to dL/dθ; their sum over all chunks is the gradient.
+    """The contributions of the starting points of one chunk to dL/dθ; the sum over all chunks is the gradient.
 
-    Rows are of blocks of starting points, of one each unless the parameters are many (`dynamics.mapping.Blocks`).
+    Each row belongs to a block of starting points, of a single one unless there are many parameters
+    (`dynamics.mapping.Blocks`).
 
     Attributes:
         trajectory: from fixed starting points: through the dynamics, and explicitly in statics [A, P]; the adjoint
@@ -20,14 +21,14 @@ class ChunkGradient:
         trajectory_weights: of these blocks in averages [A].
         ensemble: through the probability of the starting points, Σ_s c_s ∂U(x_s)/∂θ by block [B, P].
         ensemble_weights: of these blocks in averages [B]; over all chunks they add up to one.
-        coefficients: Σ_s c_s by block and kind of atoms [B, K], 1/eV; they add up to zero over all chunks. There is
+        coefficients: Σ_s c_s by block and kind of atoms [B, K], 1/eV; over all chunks they add up to zero. There is
             a single kind unless atoms have coefficients of their own (`refinement.locality`).
-        mean_energy_gradient: Σ_s w_s ∂U(x_s)/∂θ of the chunk [K, P], eV, or the mean of an atom of each kind; over
+        mean_energy_gradient: Σ_s w_s ∂U(x_s)/∂θ of the chunk [K, P], eV, or the mean for an atom of each kind; over
             all chunks it adds up to the mean.
-        trajectory_chains: number of the chain of these blocks in the chunk [A]; starting points of one chain are
+        trajectory_chains: chain of each trajectory block within the chunk [A]; starting points of one chain are
             correlated.
-        ensemble_chains: the same of these blocks [B].
-        reversal_error: largest distance of an atom of each reversed trajectory from its start [F], Å.
+        ensemble_chains: chain of each ensemble block within the chunk [B].
+        reversal_error: largest distance of an atom from its start in each reversed trajectory [F], Å.
     """
 
     trajectory: np.ndarray
@@ -42,7 +43,7 @@ class ChunkGradient:
 
 
 def save_gradient(path: str | Path, gradient: ChunkGradient, seconds_per_step: float) -> None:
-    """Write a chunk's gradient, with the time that a step of one replica took (s)."""
+    """Write a chunk's gradient, with the time per step and replica (s)."""
     arrays = {field.name: getattr(gradient, field.name) for field in fields(gradient)}
     own = {"coefficients": "1/eV", "mean_energy_gradient": "eV", "reversal_error": "Å"}
     units = dict.fromkeys(arrays, "1") | own
@@ -50,7 +51,7 @@ def save_gradient(path: str | Path, gradient: ChunkGradient, seconds_per_step: f
 
 
 def load_gradient(path: str | Path) -> tuple[ChunkGradient, float] | None:
-    """Read a chunk's gradient and the seconds per step; nothing where the job passed through."""
+    """Read a chunk's gradient and the seconds per step; None where the job passed through."""
     content = read_arrays(path, "gradient")
     if content.passed_through:
         return None

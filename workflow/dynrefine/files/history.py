@@ -24,14 +24,14 @@ class Entry:
     """A number of an iteration.
 
     Attributes:
-        role: the objective; a loss or the anchor, before weighting, of which it is the sum; the norm of a part of its
+        role: the objective; one of its terms, a loss or the anchor, before weighting; the norm of a part of its
             gradient; a condition of the simulations; a control that shows whether they are sound; a parameter of the
-            potential, or the derivative of the objective by it.
-        quantity: its name as people read it; of a loss the name of the property, of a parameter its own.
+            potential, or the derivative of the objective with respect to it.
+        quantity: its name as people read it; for a loss, the name of the property; for a parameter, its own name.
         value: in its unit.
-        standard_error: of the value; NaN where it has none.
+        standard_error: of the value; NaN where there is none.
         unit: "1" for pure numbers, empty for products of Å, eV and e.
-        state: label of the state; empty where it is of all states.
+        state: label of the state; empty where the number belongs to all states.
     """
 
     role: EntryRole
@@ -54,7 +54,7 @@ class History:
 
     @property
     def iterations(self) -> list[int]:
-        """Their numbers in order."""
+        """Numbers of the iterations, in order."""
         return [int(number) for number in self.table.iteration.unique()]
 
     @property
@@ -67,7 +67,7 @@ class History:
         return self.table[self.table.role == role]
 
     def by_quantity(self, role: EntryRole) -> dict[tuple[str, str], pd.DataFrame]:
-        """The rows of a role, apart for each quantity and state."""
+        """The rows of a role, separately for each quantity and state."""
         rows = self.of_role(role)
         return {
             (quantity, state): rows[(rows.quantity == quantity) & (rows.state == state)]
@@ -75,7 +75,7 @@ class History:
         }
 
     def without(self, iterations: Collection[int]) -> "History":
-        """The other iterations."""
+        """The history without these iterations."""
         return History(self.table[~self.table.iteration.isin(iterations)])
 
     def extended(self, iteration: int, entries: Sequence[Entry]) -> "History":

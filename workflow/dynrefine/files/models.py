@@ -21,17 +21,17 @@ from dynrefine.registry import plug_in
 from dynrefine.surfaces.joined import joined_parameters
 
 Parameters = dict[str, Any]
-EXPORTED = "exported potential"  # the kind of a file of several surfaces
+EXPORTED = "exported potential"  # the kind of a file with several surfaces
 
 
 @dataclass(frozen=True)
 class Model:
-    """An architecture, its parameters, and what else its file says.
+    """An architecture, its parameters, and further content of its file.
 
     Attributes:
         architecture: of the surface.
         parameters: {"trainable", "constants"}, trees of arrays.
-        settings: the configuration that made the architecture: {"kind", ..., "elements"}.
+        settings: the configuration of the architecture: {"kind", ..., "elements"}.
         metadata: provenance, and flags such as "converged".
     """
 
@@ -47,7 +47,7 @@ class Model:
 
     @property
     def dtype(self) -> Any:
-        """Of the trainable parameters, and so of what is computed with them."""
+        """Precision of the trainable parameters, and so of everything computed with them."""
         return jax.tree.leaves(self.parameters["trainable"])[0].dtype
 
     def with_trainable(self, trainable: Any, **metadata: Any) -> "Model":
@@ -59,10 +59,10 @@ class Model:
         )
 
     def surfaces(self, name: str = "potential") -> dict[str, "Model"]:
-        """The surfaces that a potential consists of, by name: itself, and those that are refined with it.
+        """The surfaces that a potential consists of, by name: itself, and those refined with it.
 
         Arguments:
-            name: of what is a single surface.
+            name: given to a model that is a single surface.
         """
         if self.settings["kind"] != JOINED:
             return {name: self}
@@ -76,7 +76,7 @@ class Model:
         return found
 
     def displaced(self, displacement: Mapping[str, float]) -> "Model":
-        """The same model with something added to parameters by their names, in their units."""
+        """The same model with displacements, by name and in their units, added to parameters."""
         return self.with_trainable(
             jax.tree_util.tree_map_with_path(
                 lambda path, leaf: leaf + displacement.get(parameter_name(path), 0.0),
@@ -85,7 +85,7 @@ class Model:
         )
 
     def moved(self, change: Any) -> "Model":
-        """The same model with something added to its trainable parameters, a vector [P] in their units."""
+        """The same model with a change [P] added to its trainable parameters, in their units."""
         vector, restored = flat_parameters(self.parameters["trainable"])
         return self.with_trainable(restored(vector + change))
 
@@ -116,10 +116,10 @@ def create_model(settings: SurfaceSettings, elements: Sequence[Element], key: ja
 
 
 def joined(surfaces: Mapping[str, Model], settings: JoinedSettings, elements: Sequence[Element]) -> Model:
-    """A potential with the surfaces that are refined with it.
+    """A potential together with the surfaces that are refined with it.
 
     Arguments:
-        surfaces: by name, the potential among them.
+        surfaces: by name, including the potential.
         settings: of all of them.
         elements: of the configuration.
     """
@@ -138,7 +138,7 @@ def save_model(path: str | Path, model: Model) -> None:
 
 
 def load_model(path: str | Path, settings: SurfaceSettings, elements: Sequence[Element]) -> Model:
-    """Read a model and make sure that it is the one the configuration describes.
+    """Read a model and make sure that the configuration describes it.
 
     Arguments:
         path: the file.
@@ -151,8 +151,7 @@ def load_model(path: str | Path, settings: SurfaceSettings, elements: Sequence[E
     content = read_arrays(path, "model")
     for difference in differences(content.metadata["settings"], settings, elements):
         raise CampaignError(
-            f"{path} holds a model of another architecture: {difference}; train again or give back the former "
-            "setting."
+            f"{path} holds a model of another architecture: {difference}; train again or restore the former setting."
         )
     return model_of(content)
 
@@ -167,7 +166,7 @@ def read_model(path: str | Path) -> Model:
 
 
 def read_surfaces(path: str | Path) -> dict[str, Model]:
-    """The surfaces in an exported file or in that of a potential, by name.
+    """The surfaces in an exported file or in the file of a potential, by name.
 
     Raises:
         CampaignError: the file is unreadable or neither of these.
@@ -182,10 +181,13 @@ def read_surfaces(path: str | Path) -> dict[str, Model]:
 
 
 def common_symbols(models: Mapping[str, Model]) -> list[str]:
-    """The elements of models, named in the message, that number them alike.
+    """The elements of models, which must all have the same ones in the same order.
+
+    Arguments:
+        models: by the names used in the message.
 
     Raises:
-        CampaignError: they do not.
+        CampaignError: they differ.
     """
     symbols = {
         name: [element["symbol"] for element in model.settings["elements"]] for name, model in models.items()
@@ -193,7 +195,7 @@ def common_symbols(models: Mapping[str, Model]) -> list[str]:
     first, *others = symbols.values()
     if any(own != first for own in others):
         raise CampaignError(
-            "surfaces are of different elements or in another order, expected the same: "
+            "the surfaces have different elements, or another order of them, expected the same: "
             + ", ".join(f"{name} {own}" for name, own in symbols.items())
             + "; give surfaces of one campaign."
         )
@@ -201,7 +203,7 @@ def common_symbols(models: Mapping[str, Model]) -> list[str]:
 
 
 def content_of(model: Model) -> ArrayFile:
-    """What a file holds of a model."""
+    """The content of a model's file."""
     leaves = jax.tree_util.tree_leaves_with_path(model.parameters)
     arrays = {parameter_name(key): np.asarray(leaf) for key, leaf in leaves}
     return ArrayFile(
@@ -246,7 +248,7 @@ def flat_parameters(trainable: Any) -> tuple[jax.Array, Callable[[jax.Array], An
 
 
 def free_parameters(trainable: Any, settings: TrainableSettings) -> tuple[Any, Callable[[Any], Any]]:
-    """The trainable parameters that are free, the others none, and the function that puts these back."""
+    """The free trainable parameters, with None for the others, and the function that puts the others back."""
     free = jax.tree_util.tree_map_with_path(
         lambda path, leaf: leaf if settings.frees(parameter_name(path)) else None, trainable
     )
@@ -260,7 +262,7 @@ def free_parameters(trainable: Any, settings: TrainableSettings) -> tuple[Any, C
 
 
 def _described(model: Model) -> dict[str, Any]:
-    """What a file says of a model."""
+    """The metadata of a model's file."""
     return {**model.metadata, "settings": dict(model.settings)}
 
 

@@ -1,4 +1,4 @@
-"""Files of objectives: losses with their errors, and what the gradient jobs need of them."""
+"""Files of objectives: losses with their errors, and what the gradient jobs need from them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,8 +11,6 @@ import pandas as pd
 from dynrefine.files.arrays import ArrayFile, read_arrays, write_arrays
 from dynrefine.files.curves import Curve, Quantities, curve_of
 
-# name and unit of the abscissa, and of the property
-
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -24,8 +22,8 @@ class Evaluation:
         prediction: the property [W].
         prediction_error: its standard error [W].
         cotangent: dL/dC of the averaged statistic C.
-        contributions: l_s = dL/dC · c_s of each starting point [S], or of each that a trajectory begins at [F]; or of
-            the surroundings of each of its atoms [S, N].
+        contributions: l_s = dL/dC · c_s of each starting point [S], of each where a trajectory begins [F], or of the
+            surroundings of each of its atoms [S, N].
     """
 
     loss: float
@@ -42,11 +40,11 @@ class StateObjective:
 
     Attributes:
         weights: of the starting points in averages [S].
-        begun: numbers of those that trajectories begin at [F].
+        begun: numbers of the starting points where trajectories begin [F].
         coefficients: in the ensemble part of the gradient, of ∂U/∂θ [S] or of the energies of atoms [S, N], 1/eV.
         abscissae: where each observable is compared [W], by name.
-        targets: measured there [W], by name.
-        evaluations: by name.
+        targets: measured values there [W], by name.
+        evaluations: of the observables, by name.
     """
 
     weights: np.ndarray
@@ -57,7 +55,7 @@ class StateObjective:
     evaluations: dict[str, Evaluation]
 
     def of_chunk(self, number: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Weights and coefficients of the starting points of a chunk, where each chunk has so many."""
+        """Weights and coefficients of the starting points of a chunk, where each chunk has `count` of them."""
         own = slice(number * count, (number + 1) * count)
         return self.weights[own], self.coefficients[own]
 
@@ -129,7 +127,7 @@ def save_objective(path: str | Path, objective: Objective) -> None:
 
 
 def load_objective(path: str | Path) -> Objective | None:
-    """Read an objective file; nothing where the job passed through."""
+    """Read an objective file; None where the job passed through."""
     content = read_arrays(path, "objective")
     if content.passed_through:
         return None

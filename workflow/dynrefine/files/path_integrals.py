@@ -1,4 +1,4 @@
-"""Files of path integrals: what was recorded of the ring polymers of a run."""
+"""Files of path integrals: records of the ring polymers of a run."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +21,7 @@ _UNITS = {
 
 @dataclass(frozen=True)
 class RingPolymers:
-    """Records of a run in the order of time.
+    """Records of a run in order of time.
 
     Attributes:
         species: element index of each atom [N].
@@ -45,7 +45,7 @@ class RingPolymers:
 
 
 def save_ring_polymers(path: str | Path, recorded: RingPolymers) -> None:
-    """Write a file of path integrals; positions in single precision."""
+    """Write a file of path integrals, with positions in single precision."""
     arrays = {name: getattr(recorded, name) for name in _UNITS}
     arrays["positions"] = arrays["positions"].astype(np.float32)
     write_arrays(path, "path integrals", ArrayFile(arrays, _UNITS, recorded.metadata))

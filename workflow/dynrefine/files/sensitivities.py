@@ -1,4 +1,4 @@
-"""Files of sensitivities: how what is averaged of starting points changes with named parameters."""
+"""Files of sensitivities: how the statistics of starting points change with named parameters."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from dynrefine.files.arrays import ArrayFile, read_arrays, write_arrays
 
 @dataclass(frozen=True)
 class Sensitivities:
-    """Of the starting points of a chunk.
+    """Sensitivities of the starting points of a chunk.
 
     Attributes:
-        parameters: their names.
+        parameters: names of the parameters.
         energy_slopes: ∂U/∂θ [S, P], eV per unit of the parameter.
         statistics: of each property [S, *C], by its name.
         changes: ∂c/∂θ of these statistics from fixed starting points [S, P, *C], by the name of the property.
@@ -27,7 +27,7 @@ class Sensitivities:
 
     @classmethod
     def joined(cls, chunks: Sequence["Sensitivities"]) -> "Sensitivities":
-        """Of all starting points of a state."""
+        """Sensitivities of all starting points of a state."""
 
         def together(parts: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
             return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -12,11 +12,11 @@ import pandas as pd
 from dynrefine.errors import CampaignError
 from dynrefine.files.arrays import atomic_path
 
-BROKEN_MOLECULES = "broken molecules"  # a row of the properties of a validation, of which the report warns
+BROKEN_MOLECULES = "broken molecules"  # the row of a validation's properties that the report warns about
 
 
 def write_table(path: str | Path, table: pd.DataFrame, comment: str = "") -> None:
-    """Write a CSV table without its index, below a line of comment if there is one."""
+    """Write a CSV table without its index, below a comment line if there is a comment."""
     with atomic_path(path) as temporary:
         above = f"# {comment}\n" if comment else ""
         temporary.write_text(above + table.to_csv(index=False), encoding="utf-8")
@@ -32,8 +32,8 @@ def read_measured(path: str | Path, columns: int = 0, rows: int = 2) -> np.ndarr
 
     Arguments:
         path: the file, numbers with decimal points, separated by commas.
-        columns: how many are wanted at least; those that the file does not have, such as errors, are NaN.
-        rows: how many there are at least, one of a single number.
+        columns: least number returned; those that the file lacks, such as errors, are NaN.
+        rows: least number required, one for a single number.
 
     Raises:
         CampaignError: the file is missing or holds something else.
@@ -48,7 +48,7 @@ def read_measured_columns(path: str | Path, least: int = 2) -> tuple[list[str], 
 
     Arguments:
         path: the file.
-        least: number of its rows at least.
+        least: number of rows required.
 
     Raises:
         CampaignError: the file is missing or holds something else.
@@ -61,41 +61,41 @@ def read_measured_columns(path: str | Path, least: int = 2) -> tuple[list[str], 
     if all(_is_number(field) for field in header):
         _refuse(
             path,
-            f"its first row, {','.join(header)}, is of numbers and would be taken for the header",
-            "put a row with the names of the columns above it",
+            f"its first row, {','.join(header)}, holds numbers and would be taken for the header",
+            "put a row with the column names above it",
         )
     if any(";" in field or "\t" in field for field in header) or (body and ";" in ",".join(body[0][1])):
         _refuse(
             path,
             f"line {rows[0][0]} is separated by semicolons or tabs",
-            "write it with commas between the numbers and points in them",
+            "separate numbers with commas and use decimal points",
         )
     if header[0].strip().lower() in ("", "index") or header[0].startswith("Unnamed:"):
         _refuse(
             path,
             f"its first column '{header[0]}' is the index of a table, not an abscissa",
-            "write it without the index (pandas: index=False)",
+            "write the table without its index (pandas: index=False)",
         )
     for number, row in body:
         if len(row) != len(header):
             _refuse(
                 path,
                 f"line {number} has {len(row)} fields where the header has {len(header)}",
-                "write decimal points, not commas, and as many fields as names",
+                "use decimal points, not commas, and write one field for each column name",
             )
     numbers = [[_number(path, number, field) for field in row] for number, row in body]
     values = np.array(numbers, float).reshape(len(body), len(header))
     enough = len(values) >= least and values.shape[1] >= 2
     if not enough or not np.isfinite(values).all() or np.any(np.diff(values[:, 0]) <= 0):
         raise CampaignError(
-            f"{path} holds no measured property: expected two or more rows and columns of finite numbers, the first "
-            "column rising."
+            f"{path} holds no measured property: expected two or more rows and columns of finite numbers, with "
+            "rising numbers in the first column."
         )
     return [name.strip() for name in header], values
 
 
 def _rows(path: Path):
-    """The fields of each line that is no comment, with its number."""
+    """The fields of each line that is not a comment, with the number of the line."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -106,7 +106,7 @@ def _rows(path: Path):
         text = content.decode("utf-8-sig", errors="replace")
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip() and not line.lstrip().startswith("#"):
-            # what stands behind the sign of a comment is none of the numbers
+            # A comment may follow the numbers on their line.
             yield number, next(csv.reader([re.sub(r"\s+#.*$", "", line)]))
 
 

@@ -1,4 +1,4 @@
-"""Files of trajectories: what was observed along them, and where the adjoint begins."""
+"""Files of trajectories: the quantities observed along them, and where the adjoint begins."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -23,17 +23,17 @@ _UNITS_OF_FIXED_POINT = _UNITS | {
 
 
 class Observing(Protocol):
-    """What names the quantities that it needs, along trajectories and at their starting points."""
+    """Anything that names the quantities it needs, along trajectories and at their starting points."""
 
     along: tuple[str, ...]
     at_start: tuple[str, ...]
 
 
 class Observed(NamedTuple):
-    """What was observed of each starting point, by the names of the quantities.
+    """Observed quantities of each starting point, by name.
 
     Attributes:
-        along: its trajectory, in order of time [F, frames, ...], where one begins there.
+        along: along its trajectory, if one begins there, in order of time [F, frames, ...].
         at_start: at the point itself [S, ...].
     """
 
@@ -42,28 +42,28 @@ class Observed(NamedTuple):
 
     @classmethod
     def joined(cls, parts: Iterable["Observed"]) -> "Observed":
-        """Of all starting points of several chunks."""
+        """The quantities of all starting points of several chunks."""
         return jax.tree.map(lambda *each: jnp.concatenate(each), *parts)
 
     def needed_by(self, observables: Iterable[Observing]) -> "Observed":
-        """What some observables need of it."""
+        """The quantities that these observables need."""
         names = {name for each in observables for name in (*each.along, *each.at_start)}
         return Observed(*({name: part[name] for name in part if name in names} for part in self))
 
 
 @dataclass(frozen=True)
 class Trajectories:
-    """Both directions of time from the first F of the S starting points of a chunk.
+    """Trajectories in both directions of time from the first F of the S starting points of a chunk.
 
     Attributes:
-        series: by name, directions apart [F, 2, frames, ...].
+        series: quantities along each direction, by name [F, 2, frames, ...].
         positions: where the adjoint begins, as in `leapfrog.Leg` [F, 2, N, 3].
         velocities: at that point, as in `leapfrog.Leg` [F, 2, N, 3].
         energy_drift: change of the total energy over each leg [F, 2], meV per atom.
         temperatures: mean along each leg [F, 2], K.
-        at_start: what was observed at all starting points alone, by name [S, ...].
+        at_start: quantities observed only at the starting points, by name [S, ...].
         lists: neighbour lists along each leg, where its reversal is exact.
-        units: of what was observed, by name.
+        units: of the observed quantities, by name.
     """
 
     series: dict[str, np.ndarray]
@@ -76,13 +76,13 @@ class Trajectories:
     units: dict[str, str] = field(default_factory=dict)
 
     def ends(self, followed: slice, dtype: Any) -> tuple[Any, ...]:
-        """What the adjoint of some legs begins from, `Leg.ends`, floating-point numbers in this precision."""
+        """Where the adjoint of some legs begins, as `Leg.ends`, with floating-point numbers in this precision."""
         if self.lists is not None:
             return jax.tree.map(lambda end: end[followed], (self.positions, self.velocities, self.lists))
         return *(jnp.asarray(end[followed], dtype) for end in (self.positions, self.velocities)), None
 
     def observed(self, frames: int | None = None) -> Observed:
-        """Series in order of time, of `frames` on either side of the start [F, 2 frames - 1, ...], and at it."""
+        """Series in order of time, `frames` on either side of the start [F, 2 frames - 1, ...], and values there."""
         along = {
             name: join_directions(jnp.asarray(values[:, :, :frames])) for name, values in self.series.items()
         }
@@ -105,7 +105,7 @@ def save_trajectories(path: str | Path, trajectories: Trajectories) -> None:
 
 
 def load_trajectories(path: str | Path) -> Trajectories | None:
-    """Read a trajectories file; nothing where the job passed through.
+    """Read a trajectories file; None where the job passed through.
 
     Raises:
         CampaignError: the file is unreadable or of another kind.
@@ -115,7 +115,7 @@ def load_trajectories(path: str | Path) -> Trajectories | None:
         return None
     arrays = {name: array for name, array in content.arrays.items() if "/" not in name}
     lists: dict[str, Any] = content.group("lists")
-    if lists:  # older files do not tell the room in cells of the search
+    if lists:  # older files do not hold the capacity of the search cells
         lists = {"per_cell": np.zeros_like(lists["capacity"])} | lists
     return Trajectories(
         series=content.group("series"),
@@ -132,7 +132,7 @@ def join_directions(series: jax.Array) -> jax.Array:
 
 
 def split_directions(series: jax.Array) -> jax.Array:
-    """The transpose of `join_directions`: cotangents of each direction, those of the start to the first."""
+    """The transpose of `join_directions`: cotangents of each direction; those of the start go to the first."""
     frames = (series.shape[1] + 1) // 2
     backwards = series[:, frames - 1 :: -1]
     return jnp.stack([series[:, frames - 1 :], backwards.at[:, 0].set(0.0)], axis=1)

@@ -1,1 +1,1 @@
-"""Molecular dynamics and path integrals by i-PI, which moves the atoms and asks for forces over a socket."""
+"""Molecular dynamics and path integrals by i-PI, which moves the atoms and requests forces over a socket."""

@@ -19,14 +19,14 @@ from dynrefine.surfaces.base import energy_forces_stress, require_no_wider
 
 logger = logging.getLogger(__name__)
 
-_LEAST = 0.9  # of the edges of a cell, until which lists have the images they need
+_LEAST = 0.9  # factor to which the edges of a cell may shrink before its lists lack images
 
 
 class BeadForces:
-    """What `serve` asks for, of structures of the same atoms; neighbour lists serve for several calls.
+    """The labels that `serve` needs, for structures of the same atoms; neighbour lists are reused over several calls.
 
     Arguments:
-        potential: of all structures; computes in its own precision.
+        potential: for all structures; it computes in its own precision.
         species: element index of each atom [N].
         settings: of neighbour lists.
         offset: added to the energies, eV.
@@ -74,7 +74,7 @@ class BeadForces:
         return Labels(energies + self._offset, forces, stresses)
 
     def _build(self, cells: np.ndarray, *given: jax.Array) -> None:
-        """Fresh lists, longer than those before where they overflow."""
+        """Build fresh lists, with more room if they overflow."""
         field = self._field_for(cells)
         while True:
             self._neighbours = _find(field, *given)
@@ -82,11 +82,11 @@ class BeadForces:
             if not bool(jnp.any(self._neighbours.overflow)):
                 break
             field = field.with_more_room()
-            logger.info("a neighbour list overflowed: built again with room for %d", field.capacity)
+            logger.info("a neighbour list overflowed: rebuilding it with room for %d", field.capacity)
         self._field = field
 
     def _field_for(self, cells: np.ndarray) -> ForceField:
-        """The force field so far, or a new one where a cell has become too narrow for it."""
+        """The present force field, or a new one if a cell has become too narrow for it."""
         if self._field is not None and self._made_for is not None:
             stretch = np.linalg.svd(np.linalg.solve(self._made_for, cells), compute_uv=False)
             if stretch.min() > _LEAST:

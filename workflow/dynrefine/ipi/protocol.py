@@ -1,4 +1,4 @@
-"""The protocol in which i-PI asks for energies, forces and virials, of one structure or of a batch of them."""
+"""The protocol in which i-PI requests energies, forces and virials of one structure or a batch of them."""
 
 import socket
 import time
@@ -12,11 +12,11 @@ from dynrefine.errors import CampaignError
 from dynrefine.units import BOHR, HARTREE
 
 FOLDER_AND_PREFIX = "/tmp/ipi_"  # of UNIX sockets, as i-PI names them
-_HEADER = 12  # bytes of a message's name
+_HEADER = 12  # bytes in the name of a message
 
 
 class Labels(NamedTuple):
-    """Of B structures: energies [B] in eV, forces [B, N, 3] in eV/Å, stresses [B, 3, 3] in eV/Å³."""
+    """Labels of B structures: energies [B] in eV, forces [B, N, 3] in eV/Å, stresses [B, 3, 3] in eV/Å³."""
 
     energies: np.ndarray
     forces: np.ndarray
@@ -28,10 +28,10 @@ Evaluation = Callable[[np.ndarray, np.ndarray], Labels]
 
 
 def connected(seconds: float, host: str, port: int | None, unix: str | None) -> socket.socket:
-    """A socket of the i-PI that listens at a port of a host, or at a UNIX socket by its name.
+    """A connection to the i-PI that listens at a port of a host, or at a UNIX socket of this name.
 
     Arguments:
-        seconds: to wait for it.
+        seconds: how long to wait for it.
         host, port, unix: as in the `ffsocket` of i-PI's input.
 
     Raises:
@@ -62,10 +62,10 @@ def serve(server: socket.socket, evaluate: Evaluation) -> None:
 
     Arguments:
         server: the connection to it.
-        evaluate: what is asked for; all structures of a batch (`batch_size` in `ffsocket`) at once.
+        evaluate: computes labels for all structures of a batch (`batch_size` in `ffsocket`) at once.
 
     Raises:
-        CampaignError: it asks for something unknown.
+        CampaignError: i-PI sends an unknown message.
     """
     batch, labels = 0, None
     with server, server.makefile("rwb") as stream:
@@ -103,7 +103,7 @@ def _answer(stream: BufferedRWPair, name: bytes, content: bytes = b"") -> None:
 
 
 def _batch_size(stream: BufferedRWPair) -> int:
-    """How many structures come at once, which i-PI tells among the parameters, "batch_size:32"."""
+    """The number of structures per batch, which i-PI sends among its parameters, as in "batch_size:32"."""
     _, length = np.frombuffer(stream.read(8), np.int32)
     given = [text.partition(":") for text in stream.read(int(length)).decode().split(",")]
     parameters = {name.strip(): value for name, _, value in given}
@@ -111,9 +111,9 @@ def _batch_size(stream: BufferedRWPair) -> int:
 
 
 def _structures(stream: BufferedRWPair, batch: int) -> tuple[np.ndarray, np.ndarray]:
-    """Cells [B, 3, 3], vectors as rows, and positions [B, N, 3] in Å; the number of atoms leads a batch."""
+    """Cells [B, 3, 3], vectors as rows, and positions [B, N, 3] in Å; a batch begins with the number of atoms."""
     atoms = _integer(stream) if batch > 1 else 0
-    cells = _floats(stream, batch, 2, 3, 3)[:, 0]  # each with its inverse
+    cells = _floats(stream, batch, 2, 3, 3)[:, 0]  # each comes with its inverse
     atoms = atoms or _integer(stream)
     return BOHR * cells.swapaxes(1, 2), BOHR * _floats(stream, batch, atoms, 3)
 

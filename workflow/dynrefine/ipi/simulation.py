@@ -1,4 +1,4 @@
-"""Path integral molecular dynamics by i-PI, whose forces this process computes."""
+"""Path integral molecular dynamics by i-PI, for which this process computes the forces."""
 
 import logging
 import os
@@ -24,10 +24,10 @@ from dynrefine.ipi.protocol import FOLDER_AND_PREFIX, Evaluation, Labels, connec
 
 logger = logging.getLogger(__name__)
 
-_TOLD = 1500  # characters of what i-PI said before it failed
+_TOLD = 1500  # characters shown from the end of i-PI's output when it fails
 _STARTING = 60.0  # s that i-PI may take to listen at its socket
-# s between i-PI's looks at what beads ask for, times the beads. It sends what it finds and fills the batch up with
-# copies: where it looks before all have asked, a step takes two batches, whose lists were made for other beads.
+# Seconds per bead between i-PI's polls for requests. It sends the requests it finds and fills the batch up with
+# copies. If it polls before all beads have made theirs, a step takes two batches, with lists made for other beads.
 _LATENCY = 1.5e-4
 _KINETIC = ("kinetic_cv", "kinetic_td")  # centroid virial and primitive estimators
 _COMPONENTS = (
@@ -37,7 +37,7 @@ _COMPONENTS = (
     (0, 1),
     (0, 2),
     (1, 2),
-)  # in which i-PI tells its cell, vectors as columns
+)  # of the cell in the output of i-PI, vectors as columns
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Start:
     """Atoms before the first step.
 
     Attributes:
-        elements: that number the species.
+        elements: in the order of the species indices.
         species: element index of each atom [N].
         positions: [N, 3], Å.
         cell: cell vectors as rows [3, 3], Å.
@@ -63,11 +63,11 @@ class Start:
 
     @property
     def masses(self) -> np.ndarray:
-        """Of the atoms [N], u."""
+        """Masses of the atoms [N], u."""
         return np.array([self.elements[index].mass for index in self.species])
 
     def turned(self) -> "Start":
-        """The same in a cell whose first vector is along x and whose second one is in the plane of x and y."""
+        """The same atoms, turned so that the first cell vector is along x and the second in the xy plane."""
         axes, upper = np.linalg.qr(self.cell.T)
         signs = np.sign(np.diag(upper))
         cell = (signs[:, None] * upper).T
@@ -76,12 +76,12 @@ class Start:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a ring polymer is coupled to.
+    """The surroundings that a ring polymer is coupled to.
 
     Attributes:
         temperature: K.
-        pressure: bar; none at constant volume.
-        relaxation: of the cell, fs.
+        pressure: bar; None at constant volume.
+        relaxation: relaxation time of the cell, fs.
     """
 
     temperature: float
@@ -99,7 +99,7 @@ def simulate(
     """Let i-PI move ring polymers of all atoms; a cell that is not along the axes is turned.
 
     Arguments:
-        start: where all beads are in the beginning.
+        start: where all beads begin.
         surroundings: temperature and pressure.
         settings: beads, thermostat, lengths.
         evaluate: forces of all beads at once.
@@ -108,7 +108,7 @@ def simulate(
     Raises:
         CampaignError: i-PI is not installed or failed, or the forces could not be computed.
     """
-    address = f"dynrefine_{uuid.uuid4().hex}"  # not that of a job that was killed, or of another one beside
+    address = f"dynrefine_{uuid.uuid4().hex}"  # distinct from that of a killed or parallel job
     with tempfile.TemporaryDirectory(prefix="dynrefine_ipi_") as folder:
         turned = start.turned()
         text = _input(turned, surroundings, settings, address, seed)
@@ -119,8 +119,8 @@ def simulate(
 
 
 def _telling(evaluate: Evaluation, steps: int) -> Evaluation:
-    """The same, which tells of each tenth of so many steps, since all take hours."""
-    evaluations = count()  # the first one before the first step
+    """The same function, which also logs every tenth of the steps, since all of them take hours."""
+    evaluations = count()  # the first evaluation is before the first step
 
     def told(cells: np.ndarray, positions: np.ndarray) -> Labels:
         done = next(evaluations)
@@ -132,7 +132,7 @@ def _telling(evaluate: Evaluation, steps: int) -> Evaluation:
 
 
 def _run(folder: Path, address: str, evaluate: Evaluation) -> None:
-    """Serve an i-PI that runs the input in a folder until it ends."""
+    """Run i-PI on the input in a folder, and serve it until it ends."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     log, socket = folder / "log", Path(FOLDER_AND_PREFIX + address)
     with open(log, "wb") as told:
@@ -153,11 +153,11 @@ def _run(folder: Path, address: str, evaluate: Evaluation) -> None:
             socket.unlink(missing_ok=True)
     if failed:
         said = log.read_text(encoding="utf-8", errors="replace").strip()[-_TOLD:]
-        raise CampaignError(f"i-PI failed, expected it to run to its end: see what it said.\n{said}")
+        raise CampaignError(f"i-PI failed, expected it to run to its end: see its last output below.\n{said}")
 
 
 def _listens(ipi: subprocess.Popen, socket: Path) -> bool:
-    """Wait until i-PI has made its socket; false where it ends before that."""
+    """Wait until i-PI has made its socket; False if it ends before that."""
     while not socket.exists():
         if ipi.poll() is not None:
             return False
@@ -166,18 +166,18 @@ def _listens(ipi: subprocess.Popen, socket: Path) -> bool:
 
 
 def _watched(folder: Path, socket: Path) -> list[str]:
-    """What lets a program end with this process, even where it is killed, and take its folder and socket along."""
+    """The command that makes a program end with this process, even if that is killed, and remove its files."""
     script = Path(__file__).with_name("watched.py")
     return [sys.executable, "-P", str(script), str(os.getpid()), str(folder), str(socket)]
 
 
 def _program() -> str:
-    """The i-PI beside this Python, or else in the path."""
+    """The i-PI beside this Python, or else the one in PATH."""
     beside = Path(sys.executable).with_name("i-pi")
     found = str(beside) if beside.is_file() else shutil.which("i-pi")
     if found is None:
         raise CampaignError(
-            "i-pi was not found, expected it beside Python or in PATH, since validation.path_integrals is given: "
+            "i-pi was not found, expected it beside Python or in PATH, because validation.path_integrals is set: "
             "pip install 'ipi>=3.3'."
         )
     return found
@@ -222,7 +222,7 @@ def _input(
 
 
 def _dynamics(surroundings: Surroundings, settings: RingPolymerSettings) -> str:
-    """How the ring polymers move: a thermostat on each normal mode, and a barostat where the pressure is held."""
+    """How the ring polymers move: with a thermostat on each normal mode, and a barostat at constant pressure."""
     relaxation = 1e3 * settings.relaxation
     langevin = f'<thermostat mode="langevin"><tau units="femtosecond">{relaxation}</tau></thermostat>'
     tau = f'<tau units="femtosecond">{surroundings.relaxation}</tau>'
@@ -246,7 +246,7 @@ def _numbers(values: np.ndarray) -> str:
 
 
 def _read(folder: Path, start: Start, settings: RingPolymerSettings) -> RingPolymers:
-    """What i-PI wrote, without the equilibration and the point where it ended."""
+    """What i-PI wrote, without the equilibration and the last point."""
     first = round(1e3 * settings.equilibration / settings.sampling_interval) + 1
     kept = slice(first, first + round(1e3 * settings.length / settings.sampling_interval))
     table = np.loadtxt(folder / "run.out", ndmin=2)[kept]
@@ -270,5 +270,5 @@ def _read(folder: Path, start: Start, settings: RingPolymerSettings) -> RingPoly
 def _read_positions(path: Path) -> np.ndarray:
     """One bead's [records, N, 3] in Å."""
     rows = pd.read_csv(path, sep=r"\s+", comment="#", header=None, names=["symbol", "x", "y", "z"])
-    atoms = int(rows.symbol.iloc[0])  # which leads each record
+    atoms = int(rows.symbol.iloc[0])  # the number that begins each record
     return rows[["x", "y", "z"]].to_numpy().reshape(-1, atoms + 1, 3)[:, 1:]

@@ -1,4 +1,4 @@
-"""Run a Python program that ends with the process that started it, and leaves no folder or socket behind then.
+"""Run a Python program that ends with the process that started it, without leaving a folder or socket behind.
 
 python watched.py PARENT FOLDER SOCKET PROGRAM ARGUMENTS
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 def end_with(parent: int, folder: str, socket: str) -> None:
-    """End this process, whatever it does, when its parent has ended: i-PI would wait for forces for ever."""
+    """End this process when its parent has ended, or i-PI would wait for forces forever."""
     while os.getppid() == parent:
         time.sleep(0.5)
     Path(socket).unlink(missing_ok=True)

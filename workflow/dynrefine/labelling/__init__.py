@@ -1,6 +1,6 @@
 """Ab initio labels for geometries: a registry of engines, and batches that resume where they stopped.
 
-An engine is one file here, one line in `ENGINES` and its settings in `dynrefine.config.data`.
+An engine takes one file here, one line in `ENGINES`, and its settings in `dynrefine.config.labelling`.
 """
 
 import hashlib
@@ -23,15 +23,15 @@ ENGINES = {"cp2k": CP2K}
 
 
 class Engine(Protocol):
-    """An ASE calculator that says what it does.
+    """An ASE calculator that describes its method.
 
     Attributes:
         engine: its name.
-        version: of the program, once it has calculated.
+        version: of the program, known after the first calculation.
         method: as written in papers.
         decisive: the settings that change labels, by name.
-        results: of the last geometry: energy (eV), forces (eV/Å), stress (eV/Å³), dipole (e Å), and where they are
-            asked for the dipoles around its atoms, local_dipole (e Å).
+        results: of the last geometry: energy (eV), forces (eV/Å), stress (eV/Å³), dipole (e Å), and, if requested,
+            the dipoles around its atoms, local_dipole (e Å).
     """
 
     engine: str
@@ -54,20 +54,20 @@ def settings_hash(engine: Engine) -> str:
 
 
 def label_batch(frames: Sequence[Atoms], engine: Engine, folder: str | Path) -> list[Atoms]:
-    """Label geometries one after another; frames labelled before in the same folder are read, not repeated.
+    """Label geometries one after another; frames already labelled in the same folder are read, not repeated.
 
     Arguments:
         frames: geometries, Å, periodic in three directions; `info["source"]` names each in messages.
-        engine: what labels them.
+        engine: computes the labels.
         folder: keeps one file per labelled frame; batches may share it.
 
     Returns:
         the frames with energy (eV), forces (eV/Å, net force removed), stress (eV/Å³) and dipole (e Å) in
-        their calculators, in `arrays` the dipoles around atoms (e Å) where the engine has them, and in `info` the
+        their calculators, the dipoles around atoms (e Å) in `arrays` if the engine computes them, and in `info` the
         source, engine, method, hash of the settings and net force removed.
 
     Raises:
-        CampaignError: the engine is missing, stopped or did not converge for a frame, which is named.
+        CampaignError: the engine is missing, stopped, or did not converge for a frame, which the message names.
     """
     labelled = []
     for index, frame in enumerate(frames):
@@ -79,13 +79,13 @@ def label_batch(frames: Sequence[Atoms], engine: Engine, folder: str | Path) -> 
             except CampaignError as error:
                 raise CampaignError(f"frame {index} ({source}): {error}") from error
         [known] = read_frames(path)
-        known.info["source"] = source  # it may have had another name when it was labelled
+        known.info["source"] = source  # the frame may have had another name when it was labelled
         labelled.append(known)
     return labelled
 
 
 def _label(frame: Atoms, source: str, engine: Engine) -> Atoms:
-    """One labelled copy of a frame, the net force of the real-space grid spread evenly and taken away."""
+    """A labelled copy of a frame, with the net force of the real-space grid subtracted evenly from all atoms."""
     engine.calculate(frame)
     labels = dict(engine.results)
     forces, local_dipole = labels["forces"], labels.pop(LOCAL_DIPOLE, None)

@@ -1,4 +1,4 @@
-"""Choose geometries to label from the starting points of a campaign: where potentials disagree most."""
+"""Choose geometries to label from the starting points of a campaign: those where potentials disagree most."""
 
 import argparse
 import sys
@@ -16,7 +16,7 @@ from dynrefine.labelling.choosing import disagreement, most_uncertain, starting_
 
 
 def main() -> None:
-    """Read the command line, write the geometries, and say how far the potentials lie apart."""
+    """Read the command line, write the geometries, and print how much the potentials disagree."""
     parser = argparse.ArgumentParser(prog="python -m dynrefine.labelling", description=__doc__)
     parser.add_argument("ensembles", nargs="+", help="files of starting points: ensemble_*.npz")
     parser.add_argument(
@@ -26,7 +26,9 @@ def main() -> None:
         help="two or more, trained with different seeds or on different frames: potential.npz",
     )
     parser.add_argument("--count", type=int, required=True, help="geometries to choose, at most")
-    parser.add_argument("--series", default="uncertain", help="their sources: uncertain_0, uncertain_1, ...")
+    parser.add_argument(
+        "--series", default="uncertain", help="begins their sources: uncertain_0, uncertain_1, ..."
+    )
     parser.add_argument("-o", "--output", type=Path, required=True, help="extended XYZ file to write")
     options = parser.parse_args()
     if len(options.potentials) < 2:
@@ -41,7 +43,7 @@ def main() -> None:
     chosen = most_uncertain(apart, options.count)
     write_frames(options.output, from_arrays(points[chosen], symbols, options.series))
     print(
-        f"{len(chosen)} of {len(points)} starting points, on which forces of {len(potentials)} potentials differ by "
+        f"{len(chosen)} of {len(points)} starting points, where the forces of {len(potentials)} potentials differ by "
         f"{apart[chosen].min():.2f} to {apart.max():.2f} eV/Å; the median of all is {np.median(apart):.2f} eV/Å."
     )
 

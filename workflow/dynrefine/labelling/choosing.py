@@ -1,4 +1,4 @@
-"""Geometries to label: those of which potentials know least, by how far their forces lie apart."""
+"""Geometries to label: those that potentials know least, by the disagreement of their forces."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,20 +14,20 @@ from dynrefine.training.potential import evaluate
 
 
 def starting_points(ensembles: Mapping[str, Ensemble]) -> LabelledFrames:
-    """The starting points of ensembles, each once: those that serve several iterations are in the files of each.
+    """The starting points of ensembles, each once, since points reused in later iterations are in several files.
 
     Arguments:
         ensembles: of one system, by the names of their files.
 
     Raises:
-        CampaignError: they are of different systems.
+        CampaignError: they belong to different systems.
     """
     (first_name, first), *others = ensembles.items()
     for name, other in others:
         if not np.array_equal(other.species, first.species):
             raise CampaignError(
                 f"{name} holds other atoms than {first_name}, expected starting points of one system: "
-                "choose from each state with cells of its own by itself."
+                "choose separately for each state with cells of its own."
             )
     positions, cells = (
         np.concatenate([getattr(each, field) for each in ensembles.values()])
@@ -38,13 +38,13 @@ def starting_points(ensembles: Mapping[str, Ensemble]) -> LabelledFrames:
 
 
 def disagreement(potentials: Sequence[Model], frames: LabelledFrames) -> Float[np.ndarray, " F"]:
-    """How far the forces of potentials lie apart: the standard deviation of that on an atom, the largest of a frame.
+    """The disagreement of potentials: the largest standard deviation of the force on an atom in each frame.
 
     Zhang, Lin, Wang, Car, E, Phys. Rev. Materials 3, 023804 (2019), eq. (4).
 
     Arguments:
-        potentials: M of them, of the same elements.
-        frames: F geometries; labels are not looked at.
+        potentials: M of them, for the same elements.
+        frames: F geometries; their labels are not used.
 
     Returns:
         max_i sqrt(<|F_i - <F_i>|²>), with the means over the potentials, eV/Å.
@@ -59,5 +59,5 @@ def disagreement(potentials: Sequence[Model], frames: LabelledFrames) -> Float[n
 
 
 def most_uncertain(values: Float[np.ndarray, " F"], count: int) -> np.ndarray:
-    """The places of the `count` largest values, in the order of the frames, all where there are no more."""
+    """The places of the `count` largest values, or of all if there are fewer, in the order of the frames."""
     return np.sort(np.argsort(-values)[:count])

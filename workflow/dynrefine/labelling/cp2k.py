@@ -1,5 +1,5 @@
-"""Energies, forces, stresses and dipoles of periodic boxes from CP2K (Quickstep, GPW, gamma point), and on demand the
-dipoles around atoms."""
+"""Energies, forces, stresses and dipoles of periodic boxes from CP2K (Quickstep, GPW, gamma point), and the dipoles
+around atoms on request."""
 
 import os
 import shlex
@@ -23,14 +23,14 @@ from dynrefine.labelling.wannier_centres import centres_file, local_dipoles, rea
 class CP2K(Calculator):
     """ASE calculator: one CP2K run per geometry, through files.
 
-    ASE's own CP2K calculator drives cp2k_shell, which returns no Berry-phase dipole; the printed output does.
-    Every geometry starts from the atomic guess, so that its labels do not depend on the frames before it (and
-    between frames of 150 fs apart an old wavefunction saves no step: 16 against 14).
+    ASE's own CP2K calculator drives cp2k_shell, which does not return the Berry-phase dipole; the printed output has
+    it. Every geometry starts from the atomic guess, so its labels do not depend on the frames before it. Between
+    frames 150 fs apart, an old wavefunction saves no steps (16 against 14).
 
     Arguments:
         settings: the method.
         command: the program as typed in a shell, with its launcher if any ("mpirun -n 4 cp2k.psmp").
-        folder: where inputs, outputs and the wavefunction lie.
+        folder: for inputs, outputs and the wavefunction.
     """
 
     engine = "cp2k"
@@ -44,7 +44,7 @@ class CP2K(Calculator):
 
     @property
     def method(self) -> str:
-        """The method as it is written in papers."""
+        """The method as written in papers."""
         dispersion = "" if self.settings.dispersion == "none" else f"-{self.settings.dispersion}"
         return f"{self.settings.functional}{dispersion}/{self.settings.basis}"
 
@@ -52,7 +52,7 @@ class CP2K(Calculator):
     def decisive(self) -> dict[str, Any]:
         """The settings that change labels, not only their cost."""
         without = {"max_scf", "first_cutoff"}
-        # Centres are told beside the other labels and change none of them.
+        # Centres come in addition to the other labels and change none of them.
         return self.settings.model_dump(
             exclude=without if self.settings.wannier_centres else {*without, "wannier_centres"}
         )
@@ -60,16 +60,16 @@ class CP2K(Calculator):
     def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes) -> None:
         """Run CP2K and fill `results`: energy (eV), forces (eV/Å), stress (eV/Å³, ASE's sign), dipole (e Å).
 
-        With `wannier_centres` also local_dipole [N,3], around each atom beyond its formal charge, e Å.
+        With `wannier_centres`, also local_dipole [N,3], the dipole around each atom beyond its formal charge (e Å).
 
         Raises:
-            CampaignError: CP2K is not there, stopped, or did not converge.
+            CampaignError: CP2K was not found, stopped, or did not converge.
         """
         super().calculate(atoms, properties, system_changes)
         geometry = self.atoms
         assert geometry is not None  # ASE has just set it
         self.folder.mkdir(parents=True, exist_ok=True)
-        # CP2K would begin with the one, and write behind the other.
+        # CP2K would start from the former, and append to the latter.
         (self.folder / f"{PROJECT}-RESTART.wfn").unlink(missing_ok=True)
         centres_file(self.folder, PROJECT).unlink(missing_ok=True)
         for number, stage in enumerate(stages(self.settings)):
@@ -103,16 +103,16 @@ class CP2K(Calculator):
         if finished.returncode or "PROGRAM ENDED AT" not in printed:
             raise CampaignError(
                 f"CP2K stopped with exit status {finished.returncode}{complaint(printed)}: read {output}, "
-                "mend the geometry or the labelling settings, and run the rule again; labels already made "
+                "correct the geometry or the labelling settings, and run the rule again; labels already made "
                 "are kept."
             )
         return printed
 
 
 def stages(settings: CP2KSettings) -> Iterator[CP2KSettings]:
-    """The runs of one frame: on the coarse grid if there is one, then the one that gives the labels."""
+    """The runs of one frame: first on the coarse grid, if there is one, then the one that gives the labels."""
     if 0.0 < settings.first_cutoff < settings.cutoff:
-        # the change of grid alone moves the density matrix by more than 1e-4
+        # No tighter than 1e-4, since the change of grid alone changes the density matrix by more.
         coarse = {
             "cutoff": settings.first_cutoff,
             "relative_cutoff": min(30.0, settings.relative_cutoff),

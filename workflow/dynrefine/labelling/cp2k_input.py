@@ -7,7 +7,7 @@ from dynrefine.config.labelling import CP2KSettings
 from dynrefine.errors import CampaignError
 from dynrefine.labelling.wannier_centres import LOCALIZATION
 
-PROJECT = "label"  # with which the names of files begin
+PROJECT = "label"  # the names of files begin with it
 _FUNCTIONALS = {
     "revPBE": "&PBE\nPARAMETRIZATION REVPBE\n&END PBE",
     "PBE": "&PBE\n&END PBE",
@@ -107,7 +107,7 @@ def input_text(atoms: Atoms, settings: CP2KSettings, *, restart: bool) -> str:
     Arguments:
         atoms: a geometry periodic in three directions, Å.
         settings: the method.
-        restart: start from the wavefunction in the folder rather than from atoms.
+        restart: whether to start from the wavefunction in the folder rather than from atoms.
 
     Raises:
         CampaignError: the geometry is not periodic in three directions.

@@ -1,4 +1,4 @@
-"""Dipoles around atoms from the centres of maximally localised Wannier functions that CP2K prints."""
+"""Dipoles around atoms, from the centres of maximally localised Wannier functions that CP2K prints."""
 
 from pathlib import Path
 
@@ -18,11 +18,11 @@ IONS+CENTERS
 &END PRINT
 &END LOCALIZE
 """
-_CENTRE = "X"  # the symbol of a centre in CP2K's file, where centres stand behind the atoms
+_CENTRE = "X"  # the symbol of a centre in CP2K's file, where centres follow the atoms
 
 
 def centres_file(folder: Path, project: str) -> Path:
-    """Where CP2K writes the centres, behind those of earlier runs."""
+    """The file to which CP2K appends the centres."""
     return folder / f"{project}-HOMO_centers_s1-1_0.xyz"
 
 
@@ -45,15 +45,15 @@ def read_centres(folder: Path, project: str) -> np.ndarray:
 def local_dipoles(atoms: Atoms, centres: np.ndarray) -> np.ndarray:
     """The dipole around each atom beyond its formal charge [N, 3], e Å.
 
-    Each centre, of two electrons, belongs to the nearest atom other than hydrogen: -2 e times the sum of their
-    displacements from it.
+    Each centre, of two electrons, belongs to the nearest atom other than hydrogen. The dipole of an atom is -2 e
+    times the sum of the displacements of its centres.
 
     Arguments:
         atoms: the geometry, Å.
         centres: of all its doubly occupied Wannier functions [W, 3], Å.
 
     Raises:
-        CampaignError: atoms of one element have different numbers of centres, and so no formal charge.
+        CampaignError: atoms of one element have different numbers of centres, which leaves no formal charge.
     """
     owners = np.flatnonzero(atoms.numbers != 1)
     nearest, vectors = from_nearest(atoms.positions[owners], centres, atoms.cell.array)
@@ -62,8 +62,8 @@ def local_dipoles(atoms: Atoms, centres: np.ndarray) -> np.ndarray:
         found = np.unique(counts[atoms.symbols == symbol])
         if len(found) > 1:
             raise CampaignError(
-                f"atoms of {symbol} have {', '.join(map(str, found))} Wannier centres, expected as many for each: "
-                "the formal charge of the element is not defined; remove the frame, or set "
+                f"atoms of {symbol} have {', '.join(map(str, found))} Wannier centres, expected equally many for "
+                "each, since otherwise the element has no formal charge: remove the frame, or set "
                 "labelling.settings.wannier_centres to false."
             )
     result = np.zeros((len(atoms), 3))

@@ -1,4 +1,4 @@
-"""Quantities, and functions that observe several of them at once."""
+"""Quantities, and observers of several of them at once."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,12 +20,12 @@ class Quantity:
     """Something observed at a point of phase space.
 
     Attributes:
-        function: (surfaces, system, point, neighbours) -> array. The surfaces come by name, the potential among them,
-            and the gradient has the part that goes through the parameters here that are refined.
+        function: (surfaces, system, point, neighbours) -> array. The surfaces are given by name, with the potential
+            among them. The gradient includes its dependence on those of their parameters that are refined.
         unit: of the array.
         surfaces: those it needs beside the potential.
-        of_atoms: what the atoms contribute, in rows that add up to it; the same function where it has a row for each
-            atom. Absent where it is no sum over atoms.
+        of_atoms: contributions of the atoms, as rows that add up to the quantity; the same as `function` where that
+            has a row for each atom; None where the quantity is not a sum over atoms.
     """
 
     function: Function
@@ -35,12 +35,12 @@ class Quantity:
 
     @property
     def has_rows_of_atoms(self) -> bool:
-        """Whether it is itself what the atoms contribute."""
+        """Whether the quantity itself has a row for each atom."""
         return self.of_atoms is self.function
 
 
 def quantity(name: str) -> Quantity:
-    """The quantity of this name, in the library or of a module outside it.
+    """The quantity of this name, from the library or from a module outside it.
 
     Raises:
         CampaignError: there is none.
@@ -49,7 +49,7 @@ def quantity(name: str) -> Quantity:
 
 
 def name_of_parts(name: str) -> str:
-    """By which what the atoms contribute to a quantity is recorded."""
+    """The name under which the contributions of atoms to a quantity are recorded."""
     return f"{name}_of_atoms"
 
 
@@ -67,7 +67,7 @@ class Observer:
 
     @classmethod
     def of(cls, names: Sequence[str], surfaces: Mapping[str, Any]) -> "Observer":
-        """Of the quantities with these names.
+        """An observer of the quantities with these names.
 
         Raises:
             CampaignError: there is no such quantity.
@@ -75,7 +75,7 @@ class Observer:
         return cls({name: quantity(name) for name in names}, surfaces)
 
     def by_atom(self) -> "Observer":
-        """Of what the atoms contribute to the quantities that are sums over atoms, by the names of their parts."""
+        """An observer that splits sums over atoms into the contributions of the atoms, with names of their own."""
         quantities = {}
         for name, own in self.quantities.items():
             if own.of_atoms is None or own.has_rows_of_atoms:
@@ -95,10 +95,10 @@ class Observer:
 
     @property
     def architectures(self) -> list[Any]:
-        """Of the surfaces, which neighbour lists have to reach as far as."""
+        """Architectures of the surfaces, whose cutoffs the neighbour lists must cover."""
         return [surface.architecture for surface in self.surfaces.values()]
 
     @property
     def units(self) -> dict[str, str]:
-        """Of the quantities, by name."""
+        """Units of the quantities, by name."""
         return {name: each.unit for name, each in self.quantities.items()}

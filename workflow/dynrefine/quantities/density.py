@@ -15,7 +15,7 @@ from dynrefine.units import GRAM_PER_CUBIC_CENTIMETRE
 def density(
     surfaces: Mapping[str, Any], system: System, point: Point, neighbours: NeighbourList
 ) -> Float[Array, ""]:
-    """Of all atoms, g/cm³."""
+    """Mass density of all atoms, g/cm³."""
     return jnp.sum(system.masses) / (GRAM_PER_CUBIC_CENTIMETRE * point.volume)
 
 

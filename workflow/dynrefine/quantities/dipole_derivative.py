@@ -14,7 +14,7 @@ from dynrefine.quantities.base import Quantity
 def dipole_derivative(
     surfaces: Mapping[str, Any], system: System, point: Point, neighbours: NeighbourList
 ) -> Float[Array, " 3"]:
-    """dM/dt of the cell in e Å/fs, by the dipole surface or, where there is none, by the potential's charges."""
+    """dM/dt of the cell in e Å/fs, from the dipole surface or, if there is none, from the potential's charges."""
     dipole = surfaces.get("dipole", surfaces["potential"])
     return dipole.architecture.dipole_derivative(
         dipole.parameters, system.species, point.positions, point.velocities, point.cell, neighbours
@@ -24,15 +24,15 @@ def dipole_derivative(
 def of_atoms(
     surfaces: Mapping[str, Any], system: System, point: Point, neighbours: NeighbourList
 ) -> Float[Array, "N 3"]:
-    """What each atom contributes to it, e Å/fs.
+    """The contribution of each atom, e Å/fs.
 
     Raises:
-        CampaignError: the dipole surface is no sum over atoms.
+        CampaignError: the dipole surface is not a sum over atoms.
     """
     dipole = surfaces.get("dipole", surfaces["potential"])
     if not hasattr(dipole.architecture, "atomic_dipole_derivatives"):
         raise CampaignError(
-            f"gradient.locality is given where {type(dipole.architecture).__name__} has no dipoles of its atoms "
+            f"gradient.locality is set, but {type(dipole.architecture).__name__} has no dipoles of single atoms "
             "(atomic_dipole_derivatives): leave it out."
         )
     return dipole.architecture.atomic_dipole_derivatives(

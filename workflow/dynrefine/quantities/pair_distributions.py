@@ -1,4 +1,4 @@
-"""Radial distribution functions of all pairs of elements, in bins so fine that wider ones are made of them."""
+"""Radial distribution functions of all pairs of elements, in fine bins from which wider ones are made."""
 
 from collections.abc import Mapping
 from itertools import combinations_with_replacement, product
@@ -19,8 +19,8 @@ BINS = round(FARTHEST / FINEST_BIN)
 EDGES = FINEST_BIN * np.arange(BINS + 1)  # Å
 SHELLS = 4.0 / 3.0 * np.pi * np.diff(EDGES**3)  # volumes of the bins, Å³
 
-# The nearest image of a pair and one of each two opposite ones around it: the other one has the pair the other way
-# round. No farther image is nearer than one and a half widths of the cell.
+# The nearest image of a pair, and one of every two opposite images around it; the other one counts when the atoms are
+# exchanged. All images farther out are at least one and a half cell widths away.
 _IMAGES = np.array(sorted(product((-1, 0, 1), repeat=3)))[13:]
 
 
@@ -32,10 +32,10 @@ def pairs_of(kinds: int) -> list[tuple[int, int]]:
 def pair_distributions(
     surfaces: Mapping[str, Any], system: System, point: Point, neighbours: NeighbourList
 ) -> Float[Array, "pairs bins"]:
-    """g(r) of each pair of elements, as `pairs_of` orders them, in units of the mean density.
+    """g(r) of each pair of elements, in the order of `pairs_of`, in units of the mean density.
 
-    Far away it is 1 - ρkTκ/N of like atoms (Lebowitz & Percus, Phys. Rev. 122, 1675 (1961)), in a liquid one to some
-    0.1/N; relative to the density of the others it would be 1/N too high.
+    At large r it is 1 - ρkTκ/N for like atoms (Lebowitz & Percus, Phys. Rev. 122, 1675 (1961)), which in a liquid is
+    one to within some 0.1/N. Relative to the density of the other atoms, it would be 1/N too high.
     """
     dtype, pairs = point.positions.dtype, pairs_of(system.kinds)
     numbers = np.zeros((system.kinds, system.kinds), np.int32)

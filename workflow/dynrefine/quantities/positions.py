@@ -13,7 +13,7 @@ from dynrefine.quantities.base import Quantity
 def positions(
     surfaces: Mapping[str, Any], system: System, point: Point, neighbours: NeighbourList
 ) -> Float[Array, "N 3"]:
-    """Of all atoms in any periodic images, Å."""
+    """Positions of all atoms, in any of their periodic images, Å."""
     return point.positions
 
 

@@ -13,7 +13,7 @@ from dynrefine.quantities.base import Quantity
 def potential_energy(
     surfaces: Mapping[str, Any], system: System, point: Point, neighbours: NeighbourList
 ) -> Float[Array, ""]:
-    """eV; of a trained potential less what it was trained without, the same for each atom of an element."""
+    """Potential energy, eV; for a trained potential without the energies of elements subtracted from the labels."""
     architecture, parameters = surfaces["potential"]
     return architecture.energy(
         parameters, system.species, point.positions, point.cell, neighbours.of_potential

@@ -16,7 +16,7 @@ from dynrefine.units import BAR, KINETIC
 def stress(
     surfaces: Mapping[str, Any], system: System, point: Point, neighbours: NeighbourList
 ) -> Float[Array, " 5"]:
-    """P = (Σ m v vᵀ - ∂U/∂strain)/V: its components xy, xz, yz, (xx - yy)/2 and (yy - zz)/2, bar."""
+    """Components xy, xz, yz, (xx - yy)/2 and (yy - zz)/2 of P = (Σ m v vᵀ - ∂U/∂strain)/V, bar."""
     architecture, parameters = surfaces["potential"]
     x, y, z = point.velocities.T
     virial = -strain_derivative(

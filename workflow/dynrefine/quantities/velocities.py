@@ -13,7 +13,7 @@ from dynrefine.quantities.base import Quantity
 def velocities(
     surfaces: Mapping[str, Any], system: System, point: Point, neighbours: NeighbourList
 ) -> Float[Array, "N 3"]:
-    """Of all atoms, Å/fs."""
+    """Velocities of all atoms, Å/fs."""
     return point.velocities
 
 

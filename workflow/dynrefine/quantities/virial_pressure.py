@@ -1,4 +1,4 @@
-"""What the forces add to the pressure of an ideal gas."""
+"""The virial pressure: what the forces add to the pressure of an ideal gas."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +17,7 @@ from dynrefine.units import BAR
 def virial_pressure(
     surfaces: Mapping[str, Any], system: System, point: Point, neighbours: NeighbourList
 ) -> Float[Array, ""]:
-    """-∂U/∂V in bar as cell and positions are scaled."""
+    """-∂U/∂V in bar, with cell and positions scaled together."""
     architecture, parameters = surfaces["potential"]
 
     def energy(scale: jax.Array) -> jax.Array:

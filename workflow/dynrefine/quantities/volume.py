@@ -13,7 +13,7 @@ from dynrefine.quantities.base import Quantity
 def volume(
     surfaces: Mapping[str, Any], system: System, point: Point, neighbours: NeighbourList
 ) -> Float[Array, ""]:
-    """Å³."""
+    """Volume of the cell, Å³."""
     return point.volume
 
 

@@ -1,4 +1,4 @@
-"""Dipole of the cell with its molecules whole: on one branch, whichever images of the atoms are given."""
+"""Dipole of the cell with whole molecules: always on the same branch, whichever images of the atoms are given."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,8 +21,8 @@ def whole_dipole(
 ) -> Float[Array, " 3"]:
     """M = Σ q_i (x_i - x_h(i)) + Σ Δμ_i in e Å, along the bonds from h(i), the heaviest atom of i's molecule.
 
-    Of neutral molecules this is the dipole; one that bears a charge adds its dipole about its heaviest atom. Where
-    there is no dipole surface, charges are those of the potential.
+    For neutral molecules, this is the dipole; a charged molecule adds its dipole about its heaviest atom. Where there
+    is no dipole surface, the charges are those of the potential.
     """
     architecture, parameters = surfaces["dipole" if "dipole" in surfaces else "potential"]
     geometry = point.positions, point.cell, neighbours
@@ -33,7 +33,7 @@ def whole_dipole(
 
 
 def within_molecules(numbers: Int[Array, " N"], point: Point) -> Float[Array, "N 3"]:
-    """The vector to each atom from the heaviest of its molecule, Å; zero for that and for atoms without bonds."""
+    """The vector to each atom from the heaviest of its molecule, Å; zero for the latter and for unbonded atoms."""
     fractions = to_fractional(point.positions.T, point.cell)
     separation = fractions[:, :, None] - fractions[:, None, :]
     images = jnp.round(separation)
@@ -45,7 +45,7 @@ def within_molecules(numbers: Int[Array, " N"], point: Point) -> Float[Array, "N
 
 
 def _bonds(numbers: Int[Array, " N"], distances: Float[Array, "N N"]) -> Bool[Array, "N N"]:
-    """Whether atoms are bonded: nonmetals that are near, but hydrogen to the nearest of the others alone."""
+    """Whether atoms are bonded: nonmetals that are close, but each hydrogen only to the nearest other nonmetal."""
     nonmetal = np.zeros(len(covalent_radii), bool)
     nonmetal[NONMETALS] = True
     radii, hydrogen = jnp.asarray(covalent_radii, distances.dtype)[numbers], numbers == 1
@@ -60,15 +60,15 @@ def _bonds(numbers: Int[Array, " N"], distances: Float[Array, "N N"]) -> Bool[Ar
 def _followed(
     numbers: Int[Array, " N"], images: Int[Array, "3 N N"], bonded: Bool[Array, "N N"]
 ) -> tuple[Int[Array, " N"], Int[Array, "3 N"]]:
-    """The heaviest atom of each one's molecule, and in which image the atom is as one comes from there along bonds.
+    """The heaviest atom of each atom's molecule, and the image of the atom that is reached from there along bonds.
 
     Arguments:
-        numbers: atomic.
-        images: of the second atom of a pair that is nearest to the first, in cell vectors.
-        bonded: which pairs are.
+        numbers: atomic numbers.
+        images: image of the second atom of each pair that is nearest to the first, in cell vectors.
+        bonded: which pairs are bonded.
     """
     count = len(numbers)
-    order = jnp.argsort(-numbers)  # ranks of atoms, the heaviest first; of equal ones the first
+    order = jnp.argsort(-numbers)  # the heaviest first; among equal ones, the first
     ranks = jnp.zeros(count, jnp.int32).at[order].set(jnp.arange(count, dtype=jnp.int32))
     linked = bonded | jnp.eye(count, dtype=bool)
 

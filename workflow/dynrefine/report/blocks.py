@@ -1,4 +1,4 @@
-"""What a page is made of."""
+"""The building blocks of a page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Chapter:
 
 @dataclass(frozen=True)
 class Tile:
-    """A number at the head of the page, with what it is and what to know about it."""
+    """A number at the head of the page, with its label and a note."""
 
     label: str
     value: str

@@ -1,4 +1,4 @@
-"""The chapters of the report; what a campaign does not have is left out."""
+"""The chapters of the report; those that do not apply to a campaign are left out."""
 
 from collections.abc import Sequence
 
@@ -54,16 +54,16 @@ def tiles(results: Results, compared: Sequence[Change]) -> list[Tile]:
     optimiser, passed_through = results.campaign.optimiser, len(results.passed_through)
     method = f"{optimiser.name}, learning rate {optimiser.learning_rate:g}"
     if optimiser.name == "natural":
-        method = f"natural gradient, {optimiser.force_change:g} meV/Å"
+        method = f"natural gradient, steps up to {optimiser.force_change:g} meV/Å"
     if optimiser.averaged > 1:
-        method += f"; mean of the last {optimiser.averaged}"
+        method += f"; mean of the last {optimiser.averaged} potentials"
     chosen = [
         *(_loss_tile(change) for change in losses),
         *(_force_tile(*errors) for errors in [(before, after)] if np.isfinite(errors).all()),
         Tile(
             "iterations",
             str(len(results.history.iterations)),
-            method + (f"; {passed_through} more passed through" if passed_through else ""),
+            method + (f"; {passed_through} more skipped after convergence" if passed_through else ""),
         ),
     ]
     if len(results.timings):
@@ -78,7 +78,7 @@ def _force_tile(before: float, after: float) -> Tile:
 
 
 def force_error(results: Results, stage: str) -> float:
-    """Root mean square error of the forces on the test frames, meV/Å; NaN where it is not given."""
+    """Root mean square error of the forces on the test frames, meV/Å; NaN where there is none."""
     table = results.errors[stage]
     forces = table.value[table.quantity == "force"]
     return float(forces.iloc[0]) if len(forces) else float("nan")
@@ -93,18 +93,18 @@ def _loss_tile(change: Change) -> Tile:
 
 def _properties(compared: Sequence[Change], synthetic: str) -> Chapter:
     text = (
-        "From the validation: runs that the refinement did not see, with other random numbers. In brackets the "
-        "standard error of the last digits. The change is given in standard errors of the difference; less than "
-        "two count as noise."
+        "From the validation: runs that the refinement did not use, with other random numbers. Numbers in brackets "
+        "are standard errors of the last digits. The change is given in standard errors of the difference; less than "
+        "two counts as noise."
     )
     if synthetic:
-        text += f" Where it says measured, {synthetic}."
+        text += f" In the column of measured values, {synthetic}."
     blocks = [tables.properties_table(compared)] if compared else []
     return Chapter("properties", "Properties before and after", text, blocks)
 
 
 def _ab_initio_errors(results: Results) -> Chapter:
-    text = "What the refinement cost in agreement with the ab initio data."
+    text = "How much agreement with the ab initio data the refinement cost."
     table = tables.errors_table(*(results.errors[stage] for stage in STAGES))
     return Chapter("errors", "Ab initio errors", text, [table] if table.rows else [])
 
@@ -132,9 +132,9 @@ def _checked_in(precision: str, rows: pd.DataFrame) -> str:
     """What the check found in one precision, as a sentence."""
     largest = rows.groupby("comparison").relative_error.max()
     words = {
-        "backpropagation": "the adjoint gradient differs from backpropagation through every step by {}",
-        "central difference": "from central differences by at most {}",
-        "reversal": "reversed trajectories came back to their starting points within {} Å",
+        "backpropagation": "the adjoint gradient's relative difference from backpropagation through every step is {}",
+        "central difference": "its largest relative difference from central differences is {}",
+        "reversal": "reversed trajectories return to within {} Å of their starting points",
     }
     found = [text.format(number(largest[name], 2)) for name, text in words.items() if name in largest]
     return f"In {precision}, {listed(found)}."
@@ -147,16 +147,16 @@ def _horizon(results: Results) -> Chapter:
     settings = results.campaign.gradient.horizon
     chosen = table[table.chosen].iloc[0]
     text = (
-        f"A pilot of {settings.replicas} starting points followed the gradient through the trajectories to "
-        f"{len(table)} depths; the adjoint goes {chosen.depth_fs:g} fs deep, where signal to noise is "
-        f"{number(chosen.signal_to_noise)} (asked for: {settings.threshold:g}). At the largest depth "
-        f"the gradients of single trajectories grow by {number(1e3 * table.growth_rate_per_fs.iloc[-1])} per ps in "
-        "their logarithm."
+        f"A pilot run with {settings.replicas} starting points followed the gradient through the trajectories to "
+        f"{len(table)} depths. The adjoint goes {chosen.depth_fs:g} fs deep, where signal to noise is "
+        f"{number(chosen.signal_to_noise)} (threshold: {settings.threshold:g}). At the largest depth, the logarithm "
+        "of the gradients of single trajectories grows by "
+        f"{number(1e3 * table.growth_rate_per_fs.iloc[-1])} per ps."
     )
     caption = (
         "Left: norm of the mean gradient, norm of its standard errors, and spread of the gradients of single "
-        "starting points, wild ones shortened (optimiser.outlier_limit). Right: signal to noise; dashed what was "
-        "asked for, the circle marks the chosen depth."
+        "starting points, with outliers shortened (optimiser.outlier_limit). Right: signal to noise, with the "
+        "threshold (dashed) and the chosen depth (circle)."
     )
     figure = picture(horizon_figure(table, settings.threshold), caption)
     return Chapter("horizon", "The depth of the gradient", text, [figure])
@@ -166,11 +166,11 @@ def _training(results: Results) -> Chapter:
     if not results.trainings and not len(results.frames):
         return Chapter("training", "Data set and training", "", [])
     read = [_frames_read(results.frames)] if len(results.frames) else []
-    read += [f"For the {name} alone {_frames_read(frames)}" for name, frames in results.own_frames.items()]
+    read += [f"For the {name} alone, {_frames_read(frames)}" for name, frames in results.own_frames.items()]
     text = " ".join(read) + levels_of_theory(results.campaign, list(results.trainings))
     blocks: list[Picture | tables.Table | Folded] = []
     if len(results.frames):
-        caption = "Every frame, by the part of the data set it belongs to."
+        caption = "Every frame, coloured by its part of the data set."
         blocks = [tables.dataset_table(results.summary), picture(dataset_figure(results.frames), caption)]
     if results.trainings:
         errors = {name: training.errors for name, training in results.trainings.items()}
@@ -182,19 +182,19 @@ def _training(results: Results) -> Chapter:
 
 
 def _frames_read(frames: pd.DataFrame) -> str:
-    """How many frames of a data set were read, and why some were left out, as a sentence."""
+    """A sentence on how many frames of a data set were read, and why some were left out."""
     reasons = frames.reason[frames.verdict == "removed"].value_counts()
     removed = [f"{reason} ({count})" for reason, count in reasons.items()]
-    left_out = f"{reasons.sum()} were left out: {listed(removed)}." if removed else "none were left out."
-    return f"{len(frames)} frames were read, {left_out}"
+    left_out = f"{reasons.sum()} left out: {listed(removed)}." if removed else "none left out."
+    return f"{len(frames)} frames were read, with {left_out}"
 
 
 def levels_of_theory(campaign: Config, surfaces: Sequence[str]) -> str:
-    """What is said where surfaces have data sets of their own, which may be of other levels of theory.
+    """Levels of theory, as sentences, where surfaces have data sets of their own; else an empty text.
 
     Arguments:
         campaign: its configuration.
-        surfaces: those that were trained.
+        surfaces: names of those that were trained.
     """
     own = {name: each.dataset for name, each in campaign.surfaces.items() if each.dataset}
     if not own.keys() & set(surfaces):
@@ -202,9 +202,12 @@ def levels_of_theory(campaign: Config, surfaces: Sequence[str]) -> str:
     datasets = {name: own.get(name, campaign.dataset) for name in surfaces}
     levels = {name: (dataset and dataset.level) or "not stated" for name, dataset in datasets.items()}
     stated = listed([f"{name} ({level})" for name, level in levels.items()])
-    text = f" Surfaces have data sets of their own, with the level of theory: {stated}."
+    text = f" Some surfaces have data sets of their own. The levels of theory are: {stated}."
     if len(set(levels.values())) > 1 or "not stated" in levels.values():
-        text += " Not all is of one level: the potential decides where bands lie, other surfaces how strong they are."
+        text += (
+            " They differ or are not all stated: the potential decides where bands lie, other surfaces how strong "
+            "they are."
+        )
     return text
 
 
@@ -213,5 +216,5 @@ def _timings(results: Results) -> Chapter:
         return Chapter("timings", "Timings", "", [])
     cost = results.history.by_quantity("control")[TIME_PER_STEP, ""].value.median()
     text = f"The adjoint took {number(cost)} ms per time step and replica." if np.isfinite(cost) else ""
-    bars = picture(timings_figure(results.timings), "Wall time of all jobs of each rule.")
+    bars = picture(timings_figure(results.timings), "Total wall time of the jobs of each rule.")
     return Chapter("timings", "Timings", text, [bars, tables.timings_table(results.timings)])

@@ -14,7 +14,7 @@ from dynrefine.report.formatting import measured_beside, number, value_with_erro
 SIGNIFICANT = 2.0  # standard errors
 ALARMING = 4.0  # standard errors by which a temperature may miss the wanted one by chance
 
-UNCHANGED = 5e-4  # of the force error: less than is written
+UNCHANGED = 5e-4  # relative change of the force error below which it would be written as 0.0 %
 
 _WHERE = "on the independent validation run"
 
@@ -27,12 +27,12 @@ class Change:
 
     Attributes:
         name: of the property.
-        family: what it belongs to; changes of one family tell of the same measurement.
+        family: what it belongs to; changes of one family concern the same measurement.
         role: "loss", "value", "condition" or "control", as in the validation's table.
         state: label of the state.
-        state_name: as people read it.
+        state_name: of the state, as people read it.
         unit: of the values.
-        fitted: whether the refinement saw it.
+        fitted: whether the refinement fitted it.
         before: value with the initial potential, and its standard error.
         after: the same with the refined potential.
         measured: measured value and its error; NaN where there is none.
@@ -71,7 +71,7 @@ class Change:
 
     @property
     def standard_errors(self) -> float:
-        """The change of the value in standard errors of that change; not a number without errors."""
+        """The change of the value in standard errors of that change; NaN without errors."""
         return _over_errors(self.after[0] - self.before[0], self.before[1], self.after[1])
 
     @property
@@ -91,7 +91,7 @@ class Change:
         """The change in words, without the full stop.
 
         Arguments:
-            where: said after the name of the property, "at 300 K".
+            where: added after the name of the property, such as "at 300 K".
         """
         subject = " ".join(filter(None, (f"the {self.name}{',' if ',' in self.name else ''}", where)))
         values = (
@@ -110,12 +110,12 @@ class Change:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the campaign came to.
+    """The outcome of a campaign.
 
     Attributes:
         outcome: "improved", "improved in part", "not improved", "worse" or "unclear".
-        headline: in one sentence.
-        further: what else changed, a sentence each.
+        headline: the outcome in one sentence.
+        further: further changes and cautions, a sentence each.
     """
 
     outcome: str
@@ -158,9 +158,9 @@ def judge(compared: list[Change], force_errors: tuple[float, float] | None, synt
 
     Arguments:
         compared: all properties before and after.
-        force_errors: root mean square error of the forces on the test frames before and after; none where there
+        force_errors: root mean square error of the forces on the test frames before and after; None where there
             are no such frames.
-        synthetic: which targets were not measured, without the full stop.
+        synthetic: a sentence on the targets that were not measured, without the full stop.
     """
     fitted = _fitted(compared)
     several_states = len({change.state for change in compared}) > 1
@@ -183,7 +183,7 @@ def judge(compared: list[Change], force_errors: tuple[float, float] | None, synt
 
 
 def _fitted(compared: list[Change]) -> list[Change]:
-    """The fitted losses; where none is given, the fitted properties that were measured."""
+    """The fitted losses; where there are none, the fitted properties that were measured."""
     fitted = [change for change in compared if change.fitted and change.is_compared]
     return [change for change in fitted if change.is_loss] or fitted
 
@@ -220,11 +220,11 @@ def _counted(changes: list[Change], noun: str) -> str:
     counts = Counter(change.outcome for change in changes)
     parts = [f"{counts[outcome]} {verb}" for outcome, verb in words.items() if counts[outcome]]
     properties = noun.format("property" if len(changes) == 1 else "properties")
-    return f"of {len(changes)} {properties}, {', '.join(parts) or 'none is known'}"
+    return f"of {len(changes)} {properties}, {', '.join(parts) or 'none can be compared'}"
 
 
 def _missed(condition: Change) -> Iterator[str]:
-    """Where a run was not under the condition that was wanted."""
+    """Warnings where a run missed the condition that was set for it."""
     for stage, (value, error) in {"initial": condition.before, "refined": condition.after}.items():
         wanted = condition.measured[0]
         size = abs(_over_errors(value - wanted, error))
@@ -239,13 +239,13 @@ def _missed(condition: Change) -> Iterator[str]:
 
 
 def _broken(share: Change) -> Iterator[str]:
-    """Where molecules were not what they are in most starting points."""
+    """Warnings where molecules were broken in some starting points."""
     for stage, (value, error) in {"initial": share.before, "refined": share.after}.items():
         if value > 0.0:
             yield (
-                f"caution: with the {stage} potential molecules were broken in "
+                f"caution: with the {stage} potential, molecules were broken in "
                 f"{with_unit(value_with_error(value, error), share.unit)} of the starting points of the validation; "
-                "unless they do so in the liquid, it needs more frames to be trained on"
+                "unless they also break in the real liquid, the potential needs more training frames"
             )
 
 

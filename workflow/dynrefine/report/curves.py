@@ -18,7 +18,7 @@ from dynrefine.report.formatting import in_words, value_with_error
 from dynrefine.report.results import Results
 
 _SHOWN = 12  # longer tables are folded
-_BANDS = "Bands are one standard error to both sides."
+_BANDS = "Bands show one standard error on either side."
 
 
 def refinement_chapter(results: Results) -> Chapter:
@@ -32,10 +32,10 @@ def refinement_chapter(results: Results) -> Chapter:
         f"{_passed_through(results.passed_through)}"
     )
     caption = (
-        "Objective and its terms before weighting, norm of the gradient and of its parts, effective sample size "
-        "and temperatures (dashed: wanted), with one standard error; for the gradient that is the norm of the "
-        "standard errors of its components. Each point belongs to the potential with which the iteration began; "
-        "what the last step came to shows in the validation alone."
+        "The objective and its terms before weighting, the norms of the gradient and its parts, the effective sample "
+        "size and the temperatures (dashed: set values). Error bars are one standard error; for the gradient, the "
+        "norm of the standard errors of its components. Each point belongs to the potential at the start of the "
+        "iteration, so the effect of the last step shows only in the validation."
     )
     losses = tables.losses_table(history, results.state_names)
     blocks = [
@@ -49,7 +49,7 @@ def refinement_chapter(results: Results) -> Chapter:
 
 
 def spectra_chapter(results: Results) -> Chapter:
-    """Spectra, correlations and structure before, after and, where there is a measurement, as measured."""
+    """Spectra, correlations and structure before and after, and as measured where there is a measurement."""
     properties, blocks = results.campaign.all_properties(), []
     for initial, refined in results.before_and_after():
         if _is_number(initial):
@@ -58,7 +58,7 @@ def spectra_chapter(results: Results) -> Chapter:
         ranges = results.drawn_ranges(initial.name)
         title = _title(initial, results)
         reference = results.reference(initial.name)
-        below = f", and below the difference from what is {reference}" if is_measured(initial) else ""
+        below = f"; below, the difference from the {reference} curve" if is_measured(initial) else ""
         caption = f"{title}: from the validation runs{below}. {_BANDS}"
         figure = spectrum_figure({"initial": initial, "refined": refined}, ranges, reference)
         blocks.append(picture(figure, f"{caption} {_weighted_bands(bands)}"))
@@ -86,16 +86,16 @@ def _passed_through(iterations: Sequence[int]) -> str:
     if not iterations:
         return ""
     if len(iterations) == 1:
-        return f"Iteration {iterations[0]} passed through, the refinement having converged, and is left out."
+        return f"Iteration {iterations[0]} was skipped because the refinement had converged, and is left out."
     ends = f"Iterations {iterations[0]} to {iterations[-1]}"
-    return f"{ends} passed through, the refinement having converged, and are left out."
+    return f"{ends} were skipped because the refinement had converged, and are left out."
 
 
 def _weighted_bands(bands: Sequence[Band]) -> str:
     if not bands:
         return ""
-    parts = [f"{band.range[0]:g} to {band.range[1]:g} with weight {band.weight:g}" for band in bands]
-    return f"The loss compares {listed(parts)}."
+    parts = [f"{band.range[0]:g} to {band.range[1]:g} (weight {band.weight:g})" for band in bands]
+    return f"The loss covers {listed(parts)}."
 
 
 def _values_by_iteration(results: Results) -> Iterator[Picture]:
@@ -114,14 +114,14 @@ def _parameters(results: Results) -> Iterator[Picture]:
     """The parameters of a potential that has few of them."""
     if len(results.history.of_role("parameter")):
         caption = (
-            "Parameters with which each iteration began; the colour of their path is the objective there, the "
-            "contours are the quadratic surface nearest to the objective and its gradients along the path."
+            "Parameters at the start of each iteration. The colour of the points on their path is the objective. The "
+            "contours show the quadratic surface that best fits the objective and its gradients along the path."
         )
         yield picture(parameters_figure(results.history), caption)
 
 
 def _by_iteration(results: Results, name: str, state: str) -> Mapping[int, Curve]:
-    """A fitted property of a state beside its measurement, by iteration; none where it was not fitted."""
+    """A fitted property of a state beside its measurement, by iteration; empty where it was not fitted."""
     return {
         number: objective.comparison(name, state)
         for number, objective in results.objectives.items()

@@ -1,4 +1,4 @@
-"""The chapter of what the measurements determine of the parameters."""
+"""The chapter on how well the measurements determine the parameters."""
 
 import numpy as np
 import pandas as pd
@@ -10,12 +10,12 @@ from dynrefine.report.formatting import measured_beside, number, unit_name, valu
 from dynrefine.report.results import Results
 from dynrefine.report.tables import Table
 
-# Of what was held of a parameter beforehand: its uncertainty relative to its size.
+# Uncertainty of a combination, relative to that before the fit, above which it counts as degenerate.
 _UNDETERMINED = 0.5
 
 
 def determination_chapter(results: Results) -> Chapter:
-    """What is known of the parameters, or of potentials drawn around the refined one, and so of properties."""
+    """How well parameters and properties are known, or properties alone, from potentials drawn at random."""
     title = "determination", "What the data determine"
     if len(results.left_open):
         table = results.left_open
@@ -24,13 +24,14 @@ def determination_chapter(results: Results) -> Chapter:
     if not len(table):
         return Chapter(*title, "", [])
     text = (
-        f"What {_fitted(results.sensitivities)} determine of the parameters, by their derivatives with the refined "
-        "potential, the errors of the measurements and those of the simulation. Beforehand each is known to its own "
-        "size. " + _worst_direction(table)
+        f"This is how well the measurements of {_fitted(results.sensitivities)} determine the parameters, given the "
+        "derivatives of the properties with the refined potential and the errors of the measurements and the "
+        "simulation. Before the fit, each parameter is taken as known to within its own size. "
+        + _worst_direction(table)
     )
     parameters = list(dict.fromkeys(table.parameter))
     caption = (
-        "Ellipses of one and two standard errors of pairs of parameters; the cross is the refined potential."
+        "Ellipses of one and two standard errors for pairs of parameters; the cross marks the refined values."
     )
     figures = [picture(covariance_figure(table), caption)] if len(parameters) > 1 else []
     return Chapter(
@@ -45,18 +46,18 @@ def _fitted(table: pd.DataFrame) -> str:
 
 
 def _of_drawn(table: pd.DataFrame) -> str:
-    """What the table of drawn potentials says, as sentences."""
+    """What the table of drawn potentials shows, as sentences."""
     return (
-        "Potentials were drawn at random around the refined one, whose forces differ from its own by what these are "
-        "off on the ab initio test frames. How far their properties lie from its properties is what the frames "
-        f"leave open; what is left of that once {_fitted(table)} must be as measured, to within the errors, is what "
-        "nothing decides: another measurement there would tell the most. All is taken as linear around the refined "
-        "potential."
+        "Potentials were drawn at random around the refined one, with forces that differ from its forces by as much "
+        "as those are wrong on the ab initio test frames. The spread of their properties shows what the frames leave "
+        f"open. What remains of it once {_fitted(table)} must agree with measurement, to within the errors, is still "
+        "undecided: a new measurement would tell most where it is large. All changes are taken as linear around the "
+        "refined potential."
     )
 
 
 def directions(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Relative uncertainties of the combinations of parameters that vary alone, rising, and these as rows."""
+    """Relative uncertainties of the uncorrelated combinations of parameters, rising, and these as rows."""
     names = list(dict.fromkeys(table.parameter))
     covariance = table.pivot(index="parameter", columns="other", values="covariance")
     values = table.drop_duplicates("parameter").set_index("parameter").value[names]
@@ -66,7 +67,7 @@ def directions(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _worst_direction(table: pd.DataFrame) -> str:
-    """What the data tell the least of, as a sentence."""
+    """A sentence on the combination of parameters that the data determine least."""
     names = list(dict.fromkeys(table.parameter))
     uncertainties, rows = directions(table)
     weights = rows[-1] * np.sign(rows[-1][np.argmax(np.abs(rows[-1]))])
@@ -77,13 +78,11 @@ def _worst_direction(table: pd.DataFrame) -> str:
     ).removeprefix("+ ")
     known = f"{number(100.0 * uncertainties[-1], 2)} %"
     if uncertainties[-1] > _UNDETERMINED:
-        return f"The direction {combination} is degenerate: the data leave it open to {known}."
+        return f"The combination {combination} is degenerate: the data determine it only to {known}."
     if len(names) == 1:
         return ""
     best = f"{number(100.0 * uncertainties[0], 2)} %"
-    return (
-        f"They leave open the most of {combination}, which they determine to {known}; the best one to {best}."
-    )
+    return f"The least well determined combination, {combination}, is known to {known}, the best to {best}."
 
 
 def parameters_table(table: pd.DataFrame) -> Table:
@@ -105,43 +104,43 @@ def parameters_table(table: pd.DataFrame) -> Table:
         for row in rows_of(table.drop_duplicates("parameter"))
     ]
     header = ("parameter", "unit", "refined", "uncertainty", *(f"correlation with {name}" for name in names))
-    caption = "Uncertainties that the fitted measurements leave; in brackets their own statistical errors."
+    caption = "Uncertainties left by the fitted measurements, with their own statistical errors in brackets."
     return Table(header, rows, (False, False, *[True] * (len(names) + 2)), caption)
 
 
 def left_errors_table(table: pd.DataFrame, states: dict[str, str]) -> Table:
-    """Properties that are numbers, with the errors that come from the parameters.
+    """Single-number properties, with the errors that come from the parameters.
 
     Arguments:
         table: see `dynrefine.refinement.covariance.Determination.sensitivities`.
         states: their names by their labels.
     """
     caption = (
-        "What the uncertainty of the parameters leaves open of properties, beside their statistical errors."
+        "Errors of the properties due to the uncertainty of the parameters, beside their statistical errors."
     )
     points = table[table.parameter == table.parameter.iloc[0]]
     return _numbers_table(points, states, {"error from the parameters": "parameter_error"}, caption)
 
 
 def left_open_table(table: pd.DataFrame, states: dict[str, str]) -> Table:
-    """Properties that are numbers, with what the frames and the fitted measurements leave open of them.
+    """Single-number properties, with what the frames and the fitted measurements leave open of them.
 
     Arguments:
         table: see `dynrefine.refinement.drawn_potentials.spread`.
         states: their names by their labels.
     """
     caption = (
-        "What the ab initio frames alone, and with the fitted measurements, leave open of properties; curves are in "
-        "validation/refined/left_open.csv."
+        "Uncertainties of the properties left by the ab initio frames alone, and by the frames together with the "
+        "fitted measurements. For curves, see validation/refined/left_open.csv."
     )
-    columns = {"left open by the frames": "beforehand", "and by what was fitted": "left"}
+    columns = {"left open by the frames": "beforehand", "left open by frames and fit": "left"}
     return _numbers_table(table, states, columns, caption)
 
 
 def _numbers_table(
     points: pd.DataFrame, states: dict[str, str], errors: dict[str, str], caption: str
 ) -> Table:
-    """Properties that are numbers, with errors of these headings in these columns."""
+    """Single-number properties, with the errors in these columns, by their headings."""
     numbers = points[points.groupby(["property", "state"]).property.transform("size") == 1]
     rows = [
         (

@@ -1,4 +1,4 @@
-"""Numbers as they are written in tables and sentences."""
+"""How numbers are written in tables and sentences."""
 
 import math
 from decimal import Decimal
@@ -8,7 +8,7 @@ NONE = "–"
 
 
 def number(value: float, digits: int = 3) -> str:
-    """A number to so many significant digits, with a power of ten where it is very large or small."""
+    """A number to this many significant digits, with a power of ten where it is very large or small."""
     if not math.isfinite(value):
         return NONE
     if value == 0.0:
@@ -22,7 +22,7 @@ def number(value: float, digits: int = 3) -> str:
 def value_with_error(value: float, error: float) -> str:
     """A value with the standard error of its last digits: 2.31(12).
 
-    An error whose first digit is 1 has two digits, any other one has one. Without an error, three digits.
+    An error that begins with 1 is given to two digits, any other to one. A value without an error has three digits.
     """
     if not math.isfinite(value):
         return NONE
@@ -38,7 +38,7 @@ def value_with_error(value: float, error: float) -> str:
 
 
 def measured_beside(measured: float, error: float, simulated_error: float) -> str:
-    """A measured value with its error; without one, to the last digit of a simulated value, at least three digits."""
+    """A measured value with its error; without one, to the last digit of the simulated value, or three digits."""
     if not math.isfinite(measured) or measured == 0.0 or error > 0.0 or not 0.0 < simulated_error < math.inf:
         return value_with_error(measured, error)
     return number(measured, max(3, _exponent(measured) + 1 + _decimals(simulated_error)))
@@ -52,7 +52,7 @@ def percent(before: float, after: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time in the unit that suits it."""
+    """A time in seconds, minutes or hours, whichever suits it."""
     if not math.isfinite(seconds):
         return NONE
     if seconds < 120.0:
@@ -68,7 +68,7 @@ def with_unit(text: str, unit: str) -> str:
 
 
 def unit_name(unit: str) -> str:
-    """A unit as one reads it: "1e-9 m²/s" is "10⁻⁹ m²/s"."""
+    """A unit as people read it: "1e-9 m²/s" becomes "10⁻⁹ m²/s"."""
     return "" if unit == "1" else unit.replace("1e-9", "10⁻⁹")
 
 
@@ -83,7 +83,7 @@ def _exponent(value: float) -> int:
 
 
 def _decimals(error: float) -> int:
-    """Of a value with such an error: two digits of one that begins with 1, one of any other."""
+    """Decimals of a value with this error, of which two digits count if it begins with 1, else one."""
     _, (leading, _), exponent = Decimal(f"{error:.1e}").as_tuple()
     return -int(exponent) - (0 if leading == 1 else 1)
 

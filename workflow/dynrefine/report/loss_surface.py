@@ -1,20 +1,20 @@
-"""The objective around the path of two parameters, as its values and gradients along the path tell it."""
+"""The objective around the path of two parameters, from its values and gradients along the path."""
 
 from collections.abc import Callable
 
 import numpy as np
 
-# Singular value, of the largest, below which the points tell nothing of a combination of coefficients: the curvature
-# across a nearly straight path would be noise.
+# Singular value, relative to the largest, below which the points do not determine a combination of coefficients: the
+# curvature across a nearly straight path would be noise.
 NOTHING_TOLD = 0.1
 
 
 def fitted_quadratic(
     points: np.ndarray, values: np.ndarray, gradients: np.ndarray
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """The quadratic function of two variables nearest to values and gradients, lengths in spans of the points.
+    """The quadratic function of two variables that best fits values and gradients, in units of the points' spans.
 
-    What the points leave open, such as the curvature across a straight path, stays as small as it can.
+    What the points leave open, such as the curvature across a straight path, stays as small as possible.
 
     Arguments:
         points: where values and gradients are known [I, 2].
@@ -22,11 +22,11 @@ def fitted_quadratic(
         gradients: [I, 2].
 
     Returns:
-        from points [..., 2] to values [...].
+        the function, from points [..., 2] to values [...].
     """
     origin, span = points.mean(axis=0), np.ptp(points, axis=0)
     span[span == 0.0] = 1.0
-    root = np.sqrt(0.5)  # so that the smallest curvatures are those of the smallest Hessian matrix
+    root = np.sqrt(0.5)  # makes the smallest coefficients those of the smallest Hessian matrix
 
     def terms(points: np.ndarray) -> np.ndarray:
         u, v = np.moveaxis((points - origin) / span, -1, 0)

@@ -1,4 +1,4 @@
-"""The report as one page: which figures and tables, with what said about them."""
+"""The report of a campaign as one page."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def write_page(path: str | Path, results: Results) -> None:
 
 
 def render_page(results: Results) -> str:
-    """The report of a campaign as HTML that refers to nothing outside but by links."""
+    """The report of a campaign as self-contained HTML; only links lead outside."""
     environment = Environment(
         loader=PackageLoader("dynrefine.report"),
         autoescape=True,
@@ -40,7 +40,7 @@ def render_page(results: Results) -> str:
     if campaign.dataset is not None:
         initial, refined = (force_error(results, stage) for stage in STAGES)
         errors = initial, refined
-    settings = campaign.model_dump(exclude={"labelling": {"command"}})  # a matter of the machine
+    settings = campaign.model_dump(exclude={"labelling": {"command"}})  # it depends on the machine
     return environment.get_template("page.html").render(
         name=campaign.campaign.name,
         verdict=judge(compared, errors, synthetic_sentence(results)),

@@ -1,4 +1,4 @@
-"""The chapter that tells what classical nuclei hide in the refined potential."""
+"""The chapter on quantum nuclei with the refined potential."""
 
 from collections.abc import Iterable, Iterator
 
@@ -14,15 +14,15 @@ NUCLEI = ("classical nuclei", "quantum nuclei")
 
 
 def quantum_chapter(results: Results) -> Chapter:
-    """Structure and energies by path integrals beside those of the validation, and as measured."""
+    """Structure and energies from path integrals beside those of the validation and the measured ones."""
     settings, quantum = results.campaign.validation.path_integrals, results.quantum
     if settings is None or quantum is None:
         return Chapter("quantum-nuclei", "Quantum nuclei", "", [])
     text = (
         f"Path integrals by i-PI with the refined potential: {settings.beads} beads ({settings.thermostat}), "
         f"{settings.runs} runs of {settings.length:g} ps at each state, beside the classical nuclei of the "
-        "validation. What changes is what a potential refined with classical nuclei makes up for. Compared are "
-        "properties that positions alone determine, and energies."
+        "validation. The differences are what a potential refined with classical nuclei has to make up for. The "
+        "comparison covers energies, and properties that depend on positions alone."
     )
     compared = changes(results.properties["refined"], quantum.properties, results.state_names)
     blocks = [
@@ -34,7 +34,7 @@ def quantum_chapter(results: Results) -> Chapter:
 
 
 def beside_classical(classical: Iterable[Curve], quantum: Iterable[Curve]) -> Iterator[dict[str, Curve]]:
-    """Each curve of more than one value that both have, by `NUCLEI`."""
+    """Each curve of more than one value that both have, by the names of `NUCLEI`."""
     known = {(curve.name, curve.state): curve for curve in classical}
     for curve in quantum:
         beside = known.get((curve.name, curve.state))
@@ -49,7 +49,7 @@ def _pictures(results: Results, quantum: QuantumNuclei) -> list[Picture]:
         curve = both[NUCLEI[0]]
         caption = (
             f"{in_words(curve.name)}, {results.state_names[curve.state]}: with classical and with quantum nuclei. "
-            "Bands are one standard error to both sides."
+            "Bands show one standard error on either side."
         )
         figure = spectrum_figure(both, results.drawn_ranges(curve.name))
         pictures.append(picture(figure, caption))

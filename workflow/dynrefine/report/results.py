@@ -22,7 +22,7 @@ Files = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Training:
-    """What the training of a surface left: learning curve, errors by part, labels and predictions by part."""
+    """The training of a surface: learning curve, errors by part, labels and predictions by part."""
 
     learning_curve: pd.DataFrame
     errors: pd.DataFrame
@@ -31,7 +31,7 @@ class Training:
 
 @dataclass(frozen=True)
 class QuantumNuclei:
-    """What path integrals with the refined potential gave: properties, curves and energies."""
+    """Results of path integrals with the refined potential: properties, curves and energies."""
 
     properties: pd.DataFrame
     curves: list[Curve]
@@ -40,11 +40,11 @@ class QuantumNuclei:
 
 @dataclass(frozen=True)
 class Taught:
-    """What a teacher has, and how far its student is from it.
+    """The properties of a teacher, and how far its student is from it.
 
     Attributes:
         properties: of the teacher, as in the validation of the student.
-        differences: of parameters and forces, of both stages.
+        differences: of parameters and forces, by stage.
     """
 
     properties: pd.DataFrame
@@ -59,24 +59,24 @@ class Results:
         campaign: its configuration.
         history: of the iterations that were run.
         objectives: of these iterations, by their numbers.
-        passed_through: the iterations that were not run, since the refinement had converged.
+        passed_through: the iterations that were not run because the refinement had converged.
         properties: of both stages of the validation.
         errors: on the ab initio test frames, of both stages.
         curves: of both stages.
-        quantum: with path integrals; none where none were asked for.
-        trainings: of each surface; none without a data set.
+        quantum: results of path integrals; None where they were not requested.
+        trainings: of each surface; empty without a data set.
         frames: of the data set, a row each; no rows without one.
-        own_frames: the same of the data sets that surfaces have for themselves, by the names of these.
+        own_frames: the same for surfaces with a data set of their own, by the names of the surfaces.
         summary: of the data set by part and series.
         gradient_check: comparisons of the gradient.
-        total_derivative: the gradient beside independent ensembles; no rows where none were asked for.
+        total_derivative: the gradient beside independent ensembles; no rows where they were not requested.
         horizon: the gradient by depth; no rows where its depth was set.
-        covariance: of the named parameters; no rows where it was not asked for.
-        sensitivities: derivatives of properties by these parameters, likewise.
+        covariance: of the named parameters; no rows where it was not requested.
+        sensitivities: derivatives of properties with respect to these parameters, likewise.
         left_open: what is left open of properties of potentials without named parameters, likewise.
         timings: see `read_timings`.
         citations: of the measured properties, by file name.
-        taught: by a teacher; none where all targets were measured.
+        taught: teacher and student; None where all targets were measured.
     """
 
     campaign: Config
@@ -107,29 +107,29 @@ class Results:
         return {label: state.name(label) for label, state in self.campaign.all_states().items()}
 
     def reference(self, name: str) -> str:
-        """What a property is compared with, "measured" or "synthetic", by the name of its curve."""
+        """Whether a property, by the name of its curve, is compared with "measured" or "synthetic" values."""
         settings = self.campaign.all_properties().get(name.partition(":")[0])
         return "synthetic" if settings is not None and settings.synthetic else "measured"
 
     def drawn_ranges(self, name: str) -> Sequence[Sequence[float]]:
-        """The parts of a curve that are drawn, by its name; all of it where there are none."""
+        """The ranges in which a curve is drawn, by its name; if there are none, it is drawn whole."""
         settings = self.campaign.all_properties().get(name)
         return settings.drawn_ranges if settings is not None else []
 
     def before_and_after(self) -> Iterator[tuple[Curve, Curve]]:
-        """Each curve with the initial potential, and the same with the refined one."""
+        """Each curve with the initial potential, and the same curve with the refined one."""
         initial, refined = (self.curves[stage] for stage in STAGES)
         after = {(curve.name, curve.state): curve for curve in refined}
         return ((curve, after[curve.name, curve.state]) for curve in initial)
 
 
 def read_results(files: Files, settings: WriteReport) -> Results:
-    """Read what the report is made of.
+    """Read all files that the report needs.
 
     Arguments:
         files: paths by the names of the inputs of rule write_report; properties, errors and curves in the
             order initial, refined; objectives in the order of the iterations.
-        settings: the whole configuration, and where logs and timings are.
+        settings: the whole configuration, and the folders of logs and timings.
 
     Raises:
         CampaignError: an array file is missing or broken.
@@ -169,16 +169,16 @@ def read_results(files: Files, settings: WriteReport) -> Results:
 
 
 def read_timings(benchmarks: str | Path, logs: str | Path) -> pd.DataFrame:
-    """What the jobs of each rule took, the costliest rule first.
+    """Time and memory that the jobs of each rule took, the costliest rule first.
 
     Arguments:
         benchmarks: folder of Snakemake's benchmarks, <rule>.tsv or <rule>/<job>.tsv.
-        logs: folder of the logs, with what each job measured itself beside its log, <rule>.json or
+        logs: folder of the logs, where each job's own measurements are beside its log, as <rule>.json or
             <rule>/<job>.json.
 
     Returns:
         rule, jobs, device, wall_total, wall_mean, compilation_total, queue_mean, cpu_total (s), memory_peak (MB),
-        steps_per_second (compilation left out); NaN where it is unknown; no rows without benchmarks.
+        steps_per_second (without compilation); NaN where unknown; no rows without benchmarks.
     """
     columns = ["rule", "jobs", "device", "wall_total", "wall_mean", "compilation_total", "queue_mean"]
     columns += ["cpu_total", "memory_peak", "steps_per_second"]
@@ -203,13 +203,13 @@ def read_timings(benchmarks: str | Path, logs: str | Path) -> pd.DataFrame:
 
 
 def read_jobs(benchmarks: str | Path, logs: str | Path) -> pd.DataFrame:
-    """What each job took, in the order of their names.
+    """Time and memory that each job took, in the order of their names.
 
     Arguments:
         benchmarks, logs: as for `read_timings`.
 
     Returns:
-        the columns of Snakemake's benchmarks, rule, and what the job measured itself: device, seconds,
+        the columns of Snakemake's benchmarks, rule, and the job's own measurements: device, seconds,
         compilation_seconds, queue_seconds, steps; no rows without benchmarks.
     """
     benchmarks = Path(benchmarks)
@@ -219,13 +219,13 @@ def read_jobs(benchmarks: str | Path, logs: str | Path) -> pd.DataFrame:
             **_measured(Path(logs, path.relative_to(benchmarks)).with_suffix(".json")),
         )
         for path in sorted(benchmarks.rglob("*.tsv"))
-        if path.stem != "write_report"  # of an earlier report, or none
+        if path.stem != "write_report"  # would be that of an earlier report
     ]
     return pd.concat(jobs) if jobs else pd.DataFrame()
 
 
 def _measured(path: Path) -> dict[str, Any]:
-    """What a job measured itself; NaN where it did not."""
+    """A job's own measurements; NaN where there are none."""
     measured = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     numbers = ("seconds", "compilation_seconds", "queue_seconds", "steps")
     known = {name: measured[name] for name in numbers if measured.get(name) is not None}
@@ -233,13 +233,13 @@ def _measured(path: Path) -> dict[str, Any]:
 
 
 def read_citation(path: str | Path) -> str:
-    """The comments a measured property begins with, in one line."""
+    """The comments at the head of a measured property's file, in one line."""
     lines = Path(path).read_text(encoding="utf-8").splitlines()
     return " ".join(line.removeprefix("#").strip() for line in lines if line.startswith("#"))
 
 
 def _surface_of(path: str | Path) -> str:
-    """The surface that has a data set for itself, by a file of that."""
+    """The surface whose own data set holds this file."""
     return Path(path).parent.name.removeprefix("dataset_")
 
 

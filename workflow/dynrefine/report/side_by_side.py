@@ -1,4 +1,4 @@
-"""Tables of the same quantities beside each other, for the pages of the documentation and for benchmarks."""
+"""Tables of the same quantities side by side, for the documentation and for benchmarks."""
 
 from collections.abc import Mapping, Sequence
 from functools import reduce
@@ -8,11 +8,11 @@ import pandas as pd
 
 
 def side_by_side(files: Mapping[str, Path], keys: Sequence[str]) -> pd.DataFrame:
-    """Values and errors of tables, in columns of their own; rows that one of them lacks are left out.
+    """Values and errors of several tables in columns of one; rows that any of them lacks are left out.
 
     Arguments:
-        files: of the tables, by the names of their columns.
-        keys: columns that tell what a row is of.
+        files: of the tables, by the names that their columns get.
+        keys: columns that identify a row.
     """
     tables = []
     for name, path in files.items():

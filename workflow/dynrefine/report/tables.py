@@ -35,7 +35,7 @@ class Table:
         header: of the columns.
         rows: of cells.
         numeric: which columns are aligned as numbers.
-        caption: what the table says, a sentence or two.
+        caption: a sentence or two on what the table shows.
     """
 
     header: Sequence[str]
@@ -46,13 +46,13 @@ class Table:
 
 
 def properties_table(changes: Iterable[Change], compared: Sequence[str] = ("initial", "refined")) -> Table:
-    """Properties before and after, the change in standard errors, and what was measured.
+    """Properties before and after, the measured values, and the change in standard errors.
 
     Arguments:
-        changes: a row each.
-        compared: what stands before and after the change.
+        changes: one for each row.
+        compared: names of what is before and after the change.
     """
-    header = ("property", "state", "unit", *compared, "measured", "change", "to the measurement")
+    header = ("property", "state", "unit", *compared, "measured", "change", "distance from measurement")
     rows = [
         (
             change.name + (" (fitted)" if change.fitted else ""),
@@ -60,7 +60,7 @@ def properties_table(changes: Iterable[Change], compared: Sequence[str] = ("init
             unit_name(change.unit),
             value_with_error(*change.before),
             value_with_error(*change.after),
-            change.measured_text + (" (wanted)" if change.is_condition else ""),
+            change.measured_text + (" (set)" if change.is_condition else ""),
             _signed_ratio(change.standard_errors),
             _OUTCOMES[change.outcome] if change.is_compared else "",
         )
@@ -88,7 +88,9 @@ def energies_table(energies: pd.DataFrame, state_names: Mapping[str, str]) -> Ta
         for row in rows_of(energies)
     ]
     header = ("energy", "state", "unit", "classical nuclei", "quantum nuclei", "difference")
-    caption = "The kinetic energy of classical nuclei is 3/2 kT; that of an element is of each of its atoms."
+    caption = (
+        "Classical nuclei have a kinetic energy of 3/2 kT. The kinetic energy of an element is per atom."
+    )
     return Table(header, rows, (False, False, False, True, True, True), caption)
 
 
@@ -111,7 +113,9 @@ def errors_table(initial: pd.DataFrame, refined: pd.DataFrame) -> Table:
         for row in rows_of(both)
     ]
     header = ("quantity", "unit", "initial", "refined", "change")
-    caption = "Root mean square errors on the ab initio test frames, which no training and no refinement saw."
+    caption = (
+        "Root mean square errors on the ab initio test frames, used neither in training nor in refinement."
+    )
     return Table(header, rows, (False, False, True, True, True), caption)
 
 
@@ -157,8 +161,8 @@ def dataset_table(summary: pd.DataFrame) -> Table:
         for row in rows_of(summary)
     ]
     caption = (
-        "Frames by part and series. Energy, density and pressure are means, the spread is the standard deviation "
-        "of the energy, the force the root mean square of its components; the pressure is that of the virial alone."
+        "Frames by part and series. Energy, density and pressure are means, the spread is the standard deviation of "
+        "the energy, and the force is the root mean square of its components. The pressure is from the virial alone."
     )
     return Table(header, rows, (False, False, *(True for _ in header[2:])), caption)
 
@@ -168,14 +172,16 @@ def losses_table(history: History, state_names: Mapping[str, str]) -> Table:
 
     Arguments:
         history: of the refinement.
-        state_names: the states as people read them, by their labels; named where there are several.
+        state_names: the states as people read them, by their labels; shown where there are several.
     """
-    caption = "The objective, and its terms before weighting, with the potential each iteration began with."
+    caption = (
+        "The objective and its terms before weighting, for the potential at the start of each iteration."
+    )
     return _by_iteration(history, ("objective", "loss", "anchor"), state_names, caption)
 
 
 def history_table(history: History, state_names: Mapping[str, str]) -> Table:
-    """Gradient and the health of the simulations by iteration; arguments as of `losses_table`."""
+    """Gradient and health of the simulations by iteration; arguments as for `losses_table`."""
     return _by_iteration(history, ("gradient", "condition", "control"), state_names, "")
 
 
@@ -207,11 +213,11 @@ def _header(row: Any, state_name: str) -> str:
 
 
 def gradient_check_table(check: pd.DataFrame) -> Table:
-    """The gradient by the adjoint method beside the same by other means.
+    """The gradient by the adjoint method beside gradients computed in other ways.
 
     Arguments:
-        check: observable, comparison, precision, parameter, adjoint, reference, relative_error, and where it was
-            computed cosine; rows of the comparison "reversal" hold a distance in Å.
+        check: observable, comparison, precision, parameter, adjoint, reference, relative_error, and cosine where it
+            was computed; rows of the comparison "reversal" hold a distance in Å.
     """
     header = (
         "observable",
@@ -237,14 +243,14 @@ def gradient_check_table(check: pd.DataFrame) -> Table:
         for row in rows_of(check)
     ]
     caption = (
-        "For all parameters together the columns hold norms, the norm of the difference over the norm of the "
-        "reference, and the cosine of the angle between both gradients."
+        "For all parameters together, the columns give the norms of both gradients, the norm of their difference "
+        "relative to that of the reference, and the cosine of the angle between them."
     )
     return Table(header, rows, (*[False] * 4, *[True] * 4), caption)
 
 
 def total_derivative_table(compared: pd.DataFrame) -> Table:
-    """Derivatives of the losses by the gradient beside those of independent ensembles.
+    """Derivatives of the losses from the gradient beside those from independent ensembles.
 
     Arguments:
         compared: see `dynrefine.refinement.total_derivative.compare_with_ensembles`.
@@ -269,14 +275,15 @@ def total_derivative_table(compared: pd.DataFrame) -> Table:
         for row in rows_of(compared)
     ]
     caption = (
-        "Derivatives of each observable's part of the objective by single parameters: through the trajectories and "
-        "the probability of their starting points, and from ensembles sampled anew at displaced parameters."
+        "Derivatives of each observable's part of the objective with respect to single parameters: from the "
+        "gradient, through the trajectories and the probability of their starting points, and from ensembles sampled "
+        "anew at displaced parameters."
     )
     return Table(header, rows, (*[False] * 3, *[True] * 3), caption)
 
 
 def timings_table(timings: pd.DataFrame) -> Table:
-    """What the jobs of each rule took.
+    """Time and memory that the jobs of each rule took.
 
     Arguments:
         timings: see `dynrefine.report.results.read_timings`.
@@ -299,8 +306,9 @@ def timings_table(timings: pd.DataFrame) -> Table:
         for row in rows_of(timings)
     ]
     caption = (
-        "Jobs that ran last. Times are sums over the jobs of a rule unless said otherwise; compilation includes "
-        "reading compiled programs from the cache; steps of all replicas count, compilation does not."
+        "The latest run of each job. Times are sums over the jobs of a rule unless stated otherwise. Compilation "
+        "includes reading compiled programs from the cache. Steps per second count the steps of all replicas and "
+        "exclude compilation."
     )
     return Table(header, rows, (False, True, False, *(True for _ in header[3:])), caption)
 

@@ -1,4 +1,4 @@
-"""The chapter on synthetic targets: the teacher, the student before, and after."""
+"""The chapter on synthetic targets: the teacher beside the student before and after the refinement."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,11 +15,11 @@ _NUMBERS = (False, True, True, True, True)
 
 
 def synthetic_sentence(results: Results) -> str:
-    """Which targets were not measured, without the full stop; nothing where all were."""
+    """A sentence that names the synthetic targets, without the full stop; empty where all were measured."""
     names = [in_words(name) for name, each in results.campaign.all_properties().items() if each.synthetic]
     if not names:
         return ""
-    return f"the targets of {listed(names)} are synthetic: not measured, but made by a teacher"
+    return f"the targets of {listed(names)} are synthetic: not measured, but computed with a teacher"
 
 
 def teacher_chapter(results: Results) -> Chapter:
@@ -30,15 +30,16 @@ def teacher_chapter(results: Results) -> Chapter:
     kind = results.campaign.of_teacher().potential.kind
     sentence = synthetic_sentence(results) or "no target is synthetic"
     text = (
-        f"{sentence[0].upper()}{sentence[1:]}, a {kind} potential that stands for the truth and was simulated as the "
-        "student is in the validation. Its statistical errors, in brackets, limit what can be recovered."
+        f"{sentence[0].upper()}{sentence[1:]}. The teacher, a potential of kind {kind}, stands in for the truth. It "
+        "was simulated in the same way as the student in the validation. Its statistical errors (in brackets) limit "
+        "what can be recovered."
     )
     tables = [_parameters(taught), _forces(taught), _properties(results, taught)]
     return Chapter("teacher", "The teacher", text, [table for table in tables if table.rows])
 
 
 def _parameters(taught: Taught) -> Table:
-    """Parameters that have names."""
+    """Named parameters of student and teacher."""
     rows = [
         (
             f"{row.quantity} ({row.unit})",
@@ -49,12 +50,17 @@ def _parameters(taught: Taught) -> Table:
         + (percent(abs(row.value - row.teacher), abs(row.value_after - row.teacher)),)
         for row in _both(taught, "parameter")
     ]
-    header = ("parameter", "initial", "refined", "teacher", "distance from the teacher's")
-    return Table(header, rows, _NUMBERS, "Parameters of the student beside those of the teacher.")
+    header = ("parameter", "initial", "refined", "teacher", "change of distance")
+    return Table(
+        header,
+        rows,
+        _NUMBERS,
+        "Parameters of the student and the teacher, and how the distance between them changed.",
+    )
 
 
 def _forces(taught: Taught) -> Table:
-    """Differences of the forces."""
+    """Differences between the forces of student and teacher."""
     rows = [
         (f"{row.where}, {row.quantity}", number(row.teacher))
         + (value_with_error(row.value, row.standard_error),)
@@ -63,9 +69,9 @@ def _forces(taught: Taught) -> Table:
     ]
     header = ("configurations", "forces of the teacher", "initial", "refined", "change")
     caption = (
-        "Root mean square differences between forces of student and teacher, meV/Å, beside the forces themselves, on "
-        "configurations that no training and no refinement saw. Both potentials are compared on the same "
-        "configurations, so that the change is known better than the values."
+        "Root mean square forces of the teacher, and root mean square differences of the student's forces from them, "
+        "in meV/Å, on configurations used neither in training nor in refinement. Both students are compared on the "
+        "same configurations, so the change is more certain than the values."
     )
     return Table(header, rows, _NUMBERS, caption)
 
@@ -91,14 +97,12 @@ def _properties(results: Results, taught: Taught) -> Table:
         for row in rows_of(merged)
     ]
     header = ("property", "state", "unit", "teacher", *STAGES)
-    caption = (
-        "Properties, and in parentheses the distance from the teacher in standard errors of the difference."
-    )
+    caption = "Properties, and in parentheses the difference from the teacher in standard errors of that difference."
     return Table(header, rows, (False, False, False, True, True, True), caption)
 
 
 def _before_and_after(row: Any) -> Iterator[str]:
-    """A property in both stages, with its distance from the teacher."""
+    """A property in both stages, with its difference from the teacher."""
     for stage in STAGES:
         value, error = getattr(row, f"value_{stage}"), getattr(row, f"standard_error_{stage}")
         shown, both = value_with_error(value, error), np.hypot(error, row.standard_error)
@@ -107,7 +111,7 @@ def _before_and_after(row: Any) -> Iterator[str]:
 
 
 def _both(taught: Taught, role: str) -> Iterator[Any]:
-    """The rows of a role, with what follows the refinement beside what was before."""
+    """The rows of a role, with the values after the refinement beside those before."""
     initial, refined = (taught.differences[stage] for stage in STAGES)
     both = initial.assign(value_after=refined.value, standard_error_after=refined.standard_error)
     return rows_of(both[both.role == role])

@@ -1,4 +1,4 @@
-"""Figures, all in one style; initial, refined and measured have the same colours in every one."""
+"""Figures, all in one style, with the same colours for initial, refined and measured."""
 
 from dynrefine.report.figures.covariance import covariance_figure
 from dynrefine.report.figures.data import dataset_figure, training_figure

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from dynrefine.files.parity import Parity
 from dynrefine.report.figures.style import FAINT, INK, PARTS, new_figure, styled
 
-# how a quantity is drawn where not by its own name and unit: name, factor from the file's unit, unit
+# Name, factor from the file's unit, and unit of quantities that are not drawn with their own name and unit.
 _PARITY = {
     "energies": ("energy", 1e3, "meV/atom"),
     "forces": ("force", 1.0, "eV/Å"),
@@ -80,14 +80,14 @@ def _draw_learning_curve(axes: Axes, curve: pd.DataFrame) -> None:
 def _draw_parity(axes: Axes, train: Parity, test: Parity) -> None:
     name, factor, unit = _PARITY.get(train.quantity, (train.quantity, 1.0, train.unit))
     pairs = {"train": factor * _labelled_and_predicted(train), "test": factor * _labelled_and_predicted(test)}
-    # energies differ by far less than they are: they are drawn relative to their mean
+    # Energies differ by far less than their size, so they are drawn relative to their mean.
     is_energy = train.quantity == "energies"
     origin = np.mean(pairs["train"][0]) if is_energy else 0.0
     ends = [np.min(pairs["train"]) - origin, np.max(pairs["train"]) - origin]
     axes.plot(ends, ends, color=FAINT, linewidth=0.8)
     for part, (labelled, predicted) in pairs.items():
         error = np.sqrt(np.mean((predicted - labelled) ** 2))
-        # thousands of points: as a picture
+        # Rasterised, since there are thousands of points.
         style: dict[str, Any] = {
             "s": 5,
             "color": PARTS[part],
@@ -104,6 +104,6 @@ def _draw_parity(axes: Axes, train: Parity, test: Parity) -> None:
 
 
 def _labelled_and_predicted(parity: Parity) -> np.ndarray:
-    """[2, values], without the frames that have no such label."""
+    """Pairs [2, values], without frames that lack this label."""
     pairs = np.stack([parity.labelled.ravel(), parity.predicted.ravel()])
     return pairs[:, np.all(np.isfinite(pairs), axis=0)]

@@ -12,7 +12,7 @@ def horizon_figure(table: pd.DataFrame, threshold: float) -> Figure:
 
     Arguments:
         table: from `horizon.measure`.
-        threshold: signal to noise that was asked for.
+        threshold: the signal to noise that the chosen depth must reach.
     """
     figure = new_figure(3.0)
     sizes, ratio = figure.subplots(1, 2, sharex=True)

@@ -28,7 +28,7 @@ from dynrefine.report.figures.style import (
 from dynrefine.report.formatting import unit_name
 from dynrefine.report.loss_surface import fitted_quadratic
 
-_LINES = "o-", "o--", "o:"  # of the anchors of several surfaces
+_LINES = "o-", "o--", "o:"  # for the anchors of several surfaces
 _PARTS = {"whole": INK, "trajectory": SERIES[2], "ensemble": SERIES[3], "anchor": FAINT}
 
 
@@ -56,10 +56,10 @@ def refinement_figure(history: History, states: Mapping[str, State]) -> Figure:
 
 @styled
 def values_by_iteration_figure(comparisons: Mapping[int, Curve], reference: str = "measured") -> Figure:
-    """How a fitted number moved from iteration to iteration.
+    """How a fitted number changed from iteration to iteration.
 
     Arguments:
-        comparisons: with the measured number, by the number of the iteration.
+        comparisons: with the measured number, by iteration.
         reference: what the measured number is called.
     """
     figure = new_figure(2.8)
@@ -106,11 +106,11 @@ def parameters_figure(history: History) -> Figure:
 
 
 def _draw_loss_surface(axes: Axes, surface: Callable[[np.ndarray], np.ndarray]) -> None:
-    """Contours of the objective as far as the axes reach."""
+    """Contours of the objective over the whole panel."""
     ranges = [np.linspace(*limits, 80) for limits in (axes.get_xlim(), axes.get_ylim())]
     grid = np.stack(np.meshgrid(*ranges), axis=-1)
     objective = surface(grid)
-    # Levels as squares: where the objective is a squared deviation, its contours are evenly spaced.
+    # Levels grow as squares, so that contours of a squared deviation are evenly spaced.
     levels = objective.min() + np.ptp(objective) * (np.arange(1, 10) / 10) ** 2
     style: dict[str, Any] = {"colors": FAINT, "linewidths": 0.6, "linestyles": "solid", "zorder": 1}
     axes.contour(*ranges, objective, levels=levels, **style)
@@ -121,7 +121,7 @@ def timings_figure(timings: pd.DataFrame) -> Figure:
     """Wall time of all jobs of each rule.
 
     Arguments:
-        timings: rule, jobs, wall_total (s), in the order they are drawn from above.
+        timings: rule, jobs, wall_total (s), drawn from top to bottom.
     """
     figure = new_figure(0.7 + 0.24 * len(timings))
     axes = figure.subplots()
@@ -138,7 +138,7 @@ def timings_figure(timings: pd.DataFrame) -> Figure:
 
 def _draw_losses(axes: Axes, history: History, states: Mapping[str, State]) -> None:
     """The objective and its terms; states are named where there are several."""
-    # rings, since where one term outweighs all others the two coincide
+    # Rings, since the objective coincides with a term that outweighs all others.
     _errorbar(axes, history.objective, INK, "objective", markersize=6.5, markerfacecolor="none")
     for ((quantity, state), rows), colour in zip(
         history.by_quantity("loss").items(), cycle(SERIES), strict=False
@@ -169,7 +169,7 @@ def _draw_temperatures(axes: Axes, history: History, states: Mapping[str, State]
 
 
 def _errorbar(axes: Axes, rows: pd.DataFrame, colour: str, label: str, **style: Any) -> None:
-    """Values by iteration, with their errors where they have some."""
+    """Values by iteration, with error bars where errors are known."""
     error = rows.standard_error if rows.standard_error.notna().any() else None
     style = {"fmt": "o-", "markersize": 4, "capsize": 2, "linewidth": 1.3} | style
     axes.errorbar(rows.iteration, rows.value, error, color=colour, label=label, **style)

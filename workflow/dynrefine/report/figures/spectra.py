@@ -24,7 +24,7 @@ from dynrefine.report.formatting import unit_name
 
 Band = Sequence[float]
 
-_DRAWN_ITERATIONS = 7  # more spectra than these cannot be told apart
+_DRAWN_ITERATIONS = 7  # more spectra cannot be told apart
 _COLOURS = STAGES | {"classical nuclei": CLASSICAL, "quantum nuclei": QUANTUM}
 _FROM_INITIAL_TO_REFINED = LinearSegmentedColormap.from_list("iterations", [INITIAL, "#b9a7b8", REFINED])
 
@@ -36,10 +36,10 @@ def spectrum_figure(
     """Simulated curves beside the measured one, if any, and the differences from it below.
 
     Arguments:
-        curves: of the same property, by what was simulated: "initial" and "refined" potential, or "classical nuclei"
+        curves: of the same property, named by what was simulated: "initial" and "refined", or "classical nuclei"
             and "quantum nuclei".
-        bands: first and last abscissa of parts that are drawn beside each other, each on its own scale; the
-            whole spectrum where there are none.
+        bands: first and last abscissa of parts that are drawn side by side, each on its own scale; if empty, the
+            whole spectrum is drawn.
         reference: what the measured curve is called.
     """
     first = next(iter(curves.values()))
@@ -69,11 +69,11 @@ def spectrum_figure(
 def spectra_by_iteration_figure(
     spectra: Mapping[int, Curve], bands: Sequence[Band] = (), reference: str = "measured"
 ) -> Figure:
-    """How the fitted spectrum moved from the first to the last iteration.
+    """How the fitted spectrum changed from the first to the last iteration.
 
     Arguments:
         spectra: the comparison of each iteration, by its number.
-        bands: parts that are drawn beside each other, see `spectrum_figure`.
+        bands: parts that are drawn side by side, see `spectrum_figure`.
         reference: what the measured curve is called.
     """
     figure = new_figure(3.2)
@@ -98,12 +98,12 @@ def spectra_by_iteration_figure(
 
 
 def is_measured(curve: Curve) -> bool:
-    """Whether a curve was measured anywhere."""
+    """Whether a measurement exists for any part of a curve."""
     return bool(np.isfinite(curve.columns["target"]).any())
 
 
 def _draw_spectrum(panels: Sequence[Axes], curves: Mapping[str, Curve], band: Band, reference: str) -> None:
-    """One band, and in a second panel, if there is one, the differences from the measured curve."""
+    """One band, and in the second panel, if any, the differences from the measured curve."""
     first = next(iter(curves.values())).columns
     inside = _within(first["abscissa"], band)
     x, target = first["abscissa"][inside], first["target"][inside]
@@ -122,13 +122,13 @@ def _draw_spectrum(panels: Sequence[Axes], curves: Mapping[str, Curve], band: Ba
 
 
 def _drawn_bands(abscissa: np.ndarray, bands: Sequence[Band]) -> list[Band]:
-    """The bands that hold more than one point, or else the whole range."""
+    """The bands that hold more than one point; if there are none, the whole range."""
     drawn = [band for band in bands if np.sum(_within(abscissa, band)) > 1]
     return drawn or [(abscissa[0], abscissa[-1])]
 
 
 def _widths(bands: Sequence[Band]) -> list[float]:
-    """Of the panels: a wide band is given more room, but not all of it."""
+    """Widths of the panels: a wide band gets more room, but less than in proportion."""
     return [(last - first) ** 0.5 for first, last in bands]
 
 

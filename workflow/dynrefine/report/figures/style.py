@@ -1,4 +1,4 @@
-"""The style of all figures, and how they reach a file or a page."""
+"""The common style of figures, and how they are written to a file or a page."""
 
 import re
 from collections.abc import Callable
@@ -15,9 +15,9 @@ from matplotlib.figure import Figure
 from dynrefine.files.arrays import atomic_path
 
 if TYPE_CHECKING:
-    from matplotlib.typing import RcKeyType  # newer than the oldest matplotlib that serves
+    from matplotlib.typing import RcKeyType  # absent from the oldest supported matplotlib
 
-# After Okabe and Ito, safe for colour-blind readers, on light as on dark pages.
+# After Okabe and Ito: safe for colour-blind readers, on light and dark pages.
 INK, FAINT = "#1f2328", "#8b949e"
 INITIAL, REFINED, MEASURED = "#d55e00", "#0072b2", INK
 STAGES = {"initial": INITIAL, "refined": REFINED}
@@ -27,7 +27,7 @@ SERIES = ("#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#8c6d31")
 
 _SYMBOLS = {"sigma": "σ", "epsilon": "ε"}  # of parameters
 _ROW = 36  # characters that fit over half a figure
-WIDTH = 8.0  # inches; with these sizes of letters readable at 800 pixels
+WIDTH = 8.0  # inches; readable at 800 pixels with these font sizes
 
 STYLE: "dict[RcKeyType, Any]" = {
     "figure.dpi": 100,
@@ -59,7 +59,7 @@ STYLE: "dict[RcKeyType, Any]" = {
     "svg.hashsalt": "dynrefine",
 }
 
-# On the page the colours follow its light or dark theme.
+# On the page, these colours follow its light or dark theme.
 _PAGE_COLOURS = {INK: "currentColor", INITIAL: "var(--initial)", REFINED: "var(--refined)"}
 
 
@@ -80,7 +80,7 @@ def new_figure(height: float) -> Figure:
 
 
 def axis_label(parameter: str, unit: str) -> str:
-    """The symbol of a parameter, where it has one, and its unit."""
+    """The symbol of a parameter, or its name if it has none, and its unit."""
     symbol = _SYMBOLS.get(parameter, parameter)
     return f"{symbol} ({unit})" if unit else symbol
 
@@ -88,19 +88,19 @@ def axis_label(parameter: str, unit: str) -> str:
 def line_with_band(
     axes: Axes, x: np.ndarray, y: np.ndarray, error: np.ndarray, colour: str, label: str | None
 ) -> None:
-    """A line in a band of one standard error to both sides."""
+    """A line in a band of one standard error on either side."""
     axes.plot(x, y, color=colour, label=label)
     axes.fill_between(x, y - error, y + error, color=colour, alpha=0.25, linewidth=0)
 
 
 def legend_above(figure: Figure, axes: Axes) -> None:
-    """The legend of one panel in a row over the whole figure, where it hides no data."""
+    """The legend of one panel in a row above the whole figure, where it hides no data."""
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
 
 
 def legend_over_panel(axes: Axes) -> None:
-    """A legend in the order of drawing over a panel; lines without labels have none."""
+    """A legend above a panel, in drawing order; lines without labels are left out."""
     handles, labels = axes.get_legend_handles_labels()
     axes.legend(
         handles,
@@ -116,7 +116,7 @@ def legend_over_panel(axes: Axes) -> None:
 
 
 def save_figure(path: str | Path, figure: Figure) -> None:
-    """Write a figure on white, in the format its path ends with (.png, .svg, .pdf).
+    """Write a figure on a white background, in the format of the path's ending (.png, .svg, .pdf).
 
     Arguments:
         path: the file to write.
@@ -131,10 +131,10 @@ def to_svg(figure: Figure, description: str) -> str:
 
     Arguments:
         figure: the figure.
-        description: what is seen, for those who cannot see it; markup-free text.
+        description: a text for those who cannot see the figure, without markup.
 
     Returns:
-        the element; it refers to nothing outside, and has the colours and letters of the page.
+        the element; it is self-contained, and takes colours and fonts from the page.
     """
     stream = StringIO()
     with matplotlib.rc_context(STYLE):
@@ -144,7 +144,7 @@ def to_svg(figure: Figure, description: str) -> str:
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
-    svg = re.sub(r' id="[A-Za-z0-9]+_\d+"', "", svg)  # the same in all figures, and not needed
+    svg = re.sub(r' id="[A-Za-z0-9]+_\d+"', "", svg)  # unneeded, and repeated in every figure
     for colour, on_page in _PAGE_COLOURS.items():
         svg = svg.replace(colour, on_page)
     return svg.replace("<svg", f'<svg role="img" aria-label="{description}"', 1)
