@@ -46,8 +46,8 @@ def require_fitting_charges(frames: Sequence[Atoms], charges: Mapping[str, float
         remedy += f": {', '.join(told)} would do"
     raise CampaignError(
         f"{name}: formal charges times positions plus dipoles around atoms (local_dipole) do not add up to the "
-        "dipole of the cell, expected equality modulo e times the cell vectors, since the formal charge of an atom is "
-        f"that of its core and the electrons of its Wannier centres: {remedy}."
+        "dipole of the cell, expected equality modulo e times the cell vectors, since the formal charge of an atom "
+        f"is that of its core and the electrons of its Wannier centres: {remedy}."
     )
 
 
