@@ -96,7 +96,7 @@ def _equal_energies(frames: Sequence[Atoms]) -> str | None:
     if not any(np.ptp(frame.calc.results["forces"]) > 0.1 for frame in frames):
         return None
     return (
-        f"all {len(energies)} frames have the energy {energies[0] + 0.0:.6g} eV, expected each its own: this value "
+        f"all {len(energies)} frames have the energy {energies[0] + 0.0:.6g} eV, expected different ones: this value "
         "seems to stand in for missing labels; label the frames or leave them out."
     )
 
@@ -212,7 +212,7 @@ def _width_of_ratio(ratio: Slope) -> float:
 
 
 def _size(scale: Scale | None, ratio: Slope | None, best: _Guess) -> float:
-    """How many times larger the forces are than in the stated unit, as a weighted mean of both checks."""
+    """How many times too large the forces are for the stated unit, as a weighted mean of both checks."""
     told = []
     if scale is not None and scale.ratio > 0.0:
         told.append((np.log(scale.ratio), _width_of_scale(scale)))

@@ -1,4 +1,4 @@
-"""The files of a data set: each has its own conventions; names of frames are unique, the level of theory is one."""
+"""The files of a data set, each with its own conventions; frames with unique names and one level of theory."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence

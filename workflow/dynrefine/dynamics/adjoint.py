@@ -185,8 +185,9 @@ def walk_legs_back(
     if jnp.any(faults.overflow):
         raise CampaignError(
             f"neighbour lists overflowed on the way back, with room for {field.capacity} neighbours of an atom and "
-            f"{field.per_cell} atoms in a cell of the search, expected enough as on the way there: delete the "
-            "trajectories of this iteration so that they run again; another version of dynrefine may have made them."
+            f"{field.per_cell} atoms in a cell of the search, expected enough room, as on the way there: delete "
+            "the trajectories of this iteration so that they run again; another version of dynrefine may have made "
+            "them."
         )
     return legs
 

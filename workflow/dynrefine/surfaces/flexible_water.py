@@ -117,7 +117,7 @@ class FlexibleWater:
         cell: jax.Array,
         neighbours: NeighbourList,
     ) -> jax.Array:
-        """Potential energy, eV; arguments as for any potential. NaN if they do not form molecules."""
+        """Potential energy, eV, or NaN if the atoms do not form molecules; arguments as for any potential."""
         numbers = _all(parameters)
         geometry = positions, cell, neighbours
         molecules = self._molecules(species, *geometry)

@@ -19,10 +19,7 @@ Mixing = dict[str, jax.Array]
 
 # places of the monomials of l = 2 in a symmetric tensor
 _COMPONENTS = np.array([[0, 1, 2], [1, 3, 4], [2, 4, 5]])
-_SLOTS = {
-    "vectors": 1,
-    "tensors": 2,
-}  # degree of the orbitals from which the two factors of each kind are mixed
+_SLOTS = {"vectors": 1, "tensors": 2}  # degree of the orbitals mixed into the two factors of each kind
 
 
 @dataclass(frozen=True)
