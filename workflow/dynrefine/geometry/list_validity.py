@@ -12,8 +12,8 @@ def is_valid(
 ) -> np.ndarray:
     """Whether no pair from beyond the skin can have come within the cutoff, bool [...].
 
-    A homogeneous deformation shortens no distance by more than the factor of its least stretch. Displacements of atoms
-    relative to it, and to a shift of all atoms, come on top.
+    A homogeneous deformation shortens no distance by more than the factor of its least stretch. Displacements of
+    atoms relative to it, and to a shift of all atoms, come on top.
 
     Arguments:
         built: positions [..., N, 3] and cells [..., 3, 3] that the lists were built for, Å.
