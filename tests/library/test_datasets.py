@@ -175,7 +175,7 @@ def test_doubtful_frames_are_left_out_with_a_reason():
     assert reasons[0] == ""
     assert reasons[1] == "a force above 10 eV/Å"
     assert reasons[2] == "atoms nearer than 0.6 Å"
-    assert reasons[3] == "energy more than 8 deviations from the median"
+    assert reasons[3] == "an energy more than 8 deviations from the median"
     assert reasons[4] == "a net force above 0.1 eV/Å times the root of the number of atoms"
     assert reasons[5] == "the geometry of an earlier frame"
     assert reasons[6] == "self-consistency not converged"
@@ -206,7 +206,7 @@ def test_a_rare_temperature_within_a_series_is_refused_not_left_out():
     frames = at_temperatures({"300K": (54, 0.0), "350K": (3, 0.02)})
     for index, frame in enumerate(frames):
         frame.info["source"] = f"all_{index}"
-    message = r"57 frames have energy more than 8 deviations .* another temperature .* of one series .* energy_limit"
+    message = r"57 frames have an energy more than 8 deviations .* mixes temperatures .* raise energy_limit"
     with pytest.raises(CampaignError, match=f"the data set: 3 of {message}"):
         check_frames(frames, ELEMENTS, force_limit=30.0, needed=["energy"])
     # two frames may be outliers
@@ -267,11 +267,11 @@ def impossible_frames() -> dict[str, list[Atoms]]:
         return [with_labels(new, old.calc.results) for new, old in pairs]
 
     return {
-        r"frame 1 \(series0_1\) has forces that are not finite": [
+        r"frame 1 \(series0_1\) has non-finite numbers in its forces": [
             frames[0],
             changed(frames[1], forces=forces),
         ],
-        r"frame 1 \(series0_1\) has energy that are not finite": [
+        r"frame 1 \(series0_1\) has non-finite numbers in its energy": [
             frames[0],
             changed(frames[1], energy=np.inf),
         ],
@@ -452,5 +452,5 @@ def test_frames_with_dipoles_alone_make_a_data_set():
     described = summary(split_by_blocks(kept, FRACTIONS, 1, seed=1))
     assert described.frames.sum() == described.dipoles.sum() == 12
     assert described.force.isna().all()
-    with pytest.raises(CampaignError, match="has no dipole: expected dipole of every frame"):
+    with pytest.raises(CampaignError, match="has no dipole: expected dipole in every frame"):
         check_frames(frames, ELEMENTS, force_limit=30.0, needed=["dipole"])

@@ -317,8 +317,8 @@ def test_mixed_types_are_read_from_their_own_array(tmp_path):
 def test_stated_atoms_are_refused_where_types_are_mixed(tmp_path):
     folder = deepmd(tmp_path / "water", WATER, mixed=True)
     assert sentence_of(folder, conventions=Conventions(atoms="H32O16")) == (
-        "water/set.000 holds real_atom_types.npy, which tells the atoms of each frame, expected none where atoms "
-        "(H32O16) is stated: state atoms for the files alone that need it, not for this one or the data set."
+        "water/set.000 holds real_atom_types.npy, which gives the atoms of each frame, expected no such file where "
+        "atoms (H32O16) is stated: state atoms only for the files that need it, not for this one or the data set."
     )
 
 
@@ -345,7 +345,7 @@ def test_a_cluster_has_no_stress_and_is_refused_for_its_cell(tmp_path):
     [
         ("type_map.raw", "O\n", "type.raw holds the type 1, expected whole numbers from 0 to 0"),
         ("type.raw", "0.5\n" + "1\n" * 47, "type.raw holds the type 0.5, expected whole numbers"),
-        ("type.raw", "O\n" * 48, "type.raw holds something else than numbers"),
+        ("type.raw", "O\n" * 48, "type.raw holds something other than numbers"),
         ("type_map.raw", "O\nXQ\n", "type_map.raw names 'XQ', expected chemical symbols"),
         ("type.raw", "0\n" * 47, "coord.npy has the shape (2, 144)"),
     ],
@@ -508,7 +508,7 @@ def test_dipoles_of_molecules_are_those_around_oxygens_and_of_their_hydrogens(tm
 @pytest.mark.parametrize(
     ("size", "nopbc", "said"),
     [
-        (0.0, False, "has an atomic_dipole of zero for every atom, expected that of each molecule"),
+        (0.0, False, "has an atomic_dipole of zero for every atom, expected the dipole of each molecule"),
         (0.4, True, "has a molecular dipole in a cell without volume, periodic [False, False, False]"),
     ],
 )

@@ -145,7 +145,7 @@ def test_symbols_in_another_order_than_the_positions_are_named(frame, said, orde
     frame.numbers = said
     (sentence,) = faults([frame])
     assert re.match(r"mine\.extxyz: only \d+ % of the hydrogens are bonded to one heavier atom", sentence)
-    assert f"the atoms seem to be {order}, where type.raw or the file says another order" in sentence
+    assert f"the order of the atoms seems to be {order}, but type.raw or the file gives another" in sentence
 
 
 MISPLACED = {
@@ -186,9 +186,9 @@ def test_frames_that_the_campaign_labelled_are_judged_all_together():
     with pytest.raises(CampaignError) as refusal:
         check_frames(misread, ["O", "H"], force_limit=30.0, sources=batches)
     assert re.fullmatch(
-        r"batch_000 to batch_002: the force that holds a bond to hydrogen grows by \d\d\.\d eV/Å², expected about "
-        r"4\d: label_frames must have misread the program; compare the frames with its output, and report the "
-        r"version\.",
+        r"batch_000 to batch_002: the stiffness of bonds to hydrogen is \d\d\.\d eV/Å², expected about 4\d: "
+        r"label_frames must have misread the output of the program; compare the frames with it, and report the "
+        r"version of the program\.",
         str(refusal.value),
     )
 
@@ -339,7 +339,7 @@ def test_net_forces_grow_with_the_root_of_the_number_of_atoms():
     table = check_frames([*FEW[:9], *noisy(FEW[9:13], 0.3)], ["O", "H"], force_limit=30.0)[1]
     reason = "a net force above 0.1 eV/Å times the root of the number of atoms"
     assert (table.reason[9:] == reason).sum() >= 3
-    with pytest.raises(CampaignError, match=r"errors of the forces or their units are the likely cause"):
+    with pytest.raises(CampaignError, match=r"errors in the forces or a wrong unit are the likely cause"):
         check_frames(noisy(FEW[:5], 0.4), ["O", "H"], force_limit=30.0)
 
 

@@ -136,7 +136,7 @@ def with_nitrogen(frames):
     [
         (
             with_nan,
-            "mine.extxyz, frame 3 (300K_4) has forces that are not finite: label it again or remove it.",
+            "mine.extxyz, frame 3 (300K_4) has non-finite numbers in its forces: label the frame again or remove it.",
         ),
         (
             with_nitrogen,

@@ -72,7 +72,9 @@ def test_wrong_units_end_the_job_in_one_sentence_and_stated_ones_do_not(campaign
     finished = campaign.snakemake(TRAIN)
     assert finished.returncode == 1
     said = finished.stdout + finished.stderr
-    assert "error: mine.extxyz: energies differ 0.0343 times as much between frames as the forces say" in said
+    assert (
+        "error: mine.extxyz: energy differences between frames are 0.0343 times what the forces imply" in said
+    )
     assert "state units.energy: hartree (factor 27.2114) in the dataset, or convert them." in said
     campaign.configure(
         "toy.yaml", dataset={"files": [{"path": "mine.extxyz", "units": {"energy": "hartree"}}]}

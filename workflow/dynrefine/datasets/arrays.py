@@ -1,4 +1,4 @@
-"""Frames to the arrays of the numerical core and back."""
+"""Conversion of frames to the arrays of the numerical core and back."""
 
 from collections.abc import Mapping, Sequence
 
@@ -34,14 +34,14 @@ def to_arrays(frames: Sequence[Atoms], elements: Sequence[str], room: int = 0) -
     Arguments:
         frames: F frames of up to N atoms.
         elements: the elements of the potential, in its order.
-        room: atoms that there is room for, N, where it is more than those of the largest frame.
+        room: atoms to pad to, N, where that is more than the largest frame has.
 
     Raises:
         CampaignError: there are no frames, or one holds an element that is not among them.
     """
     if not frames:
         raise CampaignError(
-            "there are no frames to make arrays of: expected at least one; check the data set."
+            "there are no frames to convert to arrays: expected at least one; check the data set."
         )
     require_elements(frames, elements)
     atoms = max(room, *(len(frame) for frame in frames))

@@ -11,13 +11,13 @@ from ase.data import chemical_symbols
 from dynrefine.datasets.pairs import BONDED, pairs_of, spread
 
 _REACH = 2.2  # Å, beyond the bonds of hydrogen
-# parts of the hydrogens that have one bond, in a wrong order at most and in a right one at least
+# share of hydrogens with one bond: at most, for a wrong order, and at least, for a right one
 _FEW_BONDED, _ALL_BONDED = 0.8, 0.95
 _MOST_ELEMENTS = 4
 
 
 def order_sentence(frames: Sequence[Atoms]) -> str | None:
-    """A sentence where hydrogens have one bond each only if the symbols are put in another common order.
+    """A sentence if hydrogens have one bond each only when the symbols are put in another common order.
 
     Arguments:
         frames: with positions in Å.
@@ -34,14 +34,14 @@ def order_sentence(frames: Sequence[Atoms]) -> str | None:
         if np.mean([_part_bonded(frame, numbers) for frame in alike]) > _ALL_BONDED:
             return (
                 f"only {100 * found:.0f} % of the hydrogens are bonded to one heavier atom, expected nearly all: the "
-                f"atoms seem to be {order}, where type.raw or the file says another order; correct the symbols "
-                "there."
+                f"order of the atoms seems to be {order}, but type.raw or the file gives another; correct the "
+                "symbols there."
             )
     return None
 
 
 def _part_bonded(frame: Atoms, numbers: np.ndarray) -> float:
-    """The part of the hydrogens with exactly one bond to a heavier atom, if atoms are of these elements."""
+    """The share of hydrogens with exactly one bond to a heavier atom, if atoms have these numbers."""
     other = frame.copy()
     other.numbers = numbers
     pairs = pairs_of(other, _REACH)
@@ -52,7 +52,7 @@ def _part_bonded(frame: Atoms, numbers: np.ndarray) -> float:
 
 
 def _orders(numbers: np.ndarray) -> Iterator[tuple[np.ndarray, str]]:
-    """The same atoms element by element and molecule by molecule, with what that is called."""
+    """The same atoms element by element and molecule by molecule, each with a description of the order."""
     kinds, counts = np.unique(numbers, return_counts=True)
     if len(kinds) > _MOST_ELEMENTS:
         return

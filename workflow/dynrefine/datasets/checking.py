@@ -1,4 +1,4 @@
-"""What a data set must fulfil before anything is fitted to it."""
+"""Requirements that a data set must meet before anything is fitted to it."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from dynrefine.datasets.limits import limits_of, measured, require_few_dropped
 from dynrefine.datasets.sources import Source, mixed_levels
 from dynrefine.errors import CampaignError
 
-_FEWEST_OF_CAMPAIGN = 5  # frames that tell how the output of a program was read
+_FEWEST_OF_CAMPAIGN = 5  # frames needed to check how the output of a program was read
 _REPEATED = "the geometry of an earlier frame"
 
 
@@ -29,21 +29,21 @@ def check_frames(
     sources: Sequence[Source] | None = None,
     needed: Sequence[str] = ("energy", "forces"),
 ) -> tuple[list[Atoms], pd.DataFrame]:
-    """Judge every frame; leave doubtful ones out and refuse what cannot be right.
+    """Check every frame; leave out doubtful ones and refuse what cannot be right.
 
     Arguments:
         frames: frames with labels.
         elements: the elements of the potential.
         force_limit: largest force on an atom, eV/Å.
-        minimum_distance: shortest distance of two atoms, Å.
+        minimum_distance: shortest distance between two atoms, Å.
         energy_limit: largest deviation of the energy from the median of its series, in robust standard deviations
-            (1.4826 times the median absolute deviation); of series of fewer than ten frames, from the median of
-            all such of its composition and method, with a standard deviation of 0.005 eV/atom or more.
-        net_force_limit: largest component of the net force, removed by the labelling or left in the frame, over
-            the root of the number of atoms, eV/Å: independent errors of the forces on N atoms add up to as much as
-            root N of them.
+            (1.4826 times the median absolute deviation); series of fewer than ten frames with the same composition
+            and method share one median, with a standard deviation of at least 0.005 eV/atom.
+        net_force_limit: largest component of the net force, removed by the labelling or left in the frame, divided
+            by the square root of the number of atoms, eV/Å, because independent errors of the forces on N atoms add
+            up to √N times one of them.
         name: the file or files, for messages.
-        sources: the files one by one, where frames are of several; the units of each are judged apart.
+        sources: the single files, if there are several; the units of each are checked separately.
         needed: the labels that every frame must have.
 
     Returns:
@@ -75,8 +75,8 @@ def check_frames(
     kept = [frames[index] for index in table.frame[table.verdict == "kept"]]
     if not kept:
         raise CampaignError(
-            f"{name}: none of {len(frames)} frames is left, most for the reason '{table.reason.mode()[0]}': "
-            "mend the frames or loosen the limit."
+            f"{name}: none of {len(frames)} frames is left, most removed for '{table.reason.mode()[0]}': "
+            "correct the frames or loosen the limit."
         )
     return kept, table.drop(columns=["geometry", "converged", "kind", "series"])
 
@@ -86,13 +86,16 @@ def _require_sound(frame: Atoms, name: str, needed: Sequence[str]) -> None:
     missing = [label for label in needed if label not in labels]
     if missing:
         raise CampaignError(
-            f"{name} has no {missing[0]}: expected {' and '.join(needed)} of every frame; label it or remove it."
+            f"{name} has no {missing[0]}: expected {' and '.join(needed)} in every frame; label this one or remove "
+            "it."
         )
     local = {LOCAL_DIPOLE: frame.arrays[LOCAL_DIPOLE]} if LOCAL_DIPOLE in frame.arrays else {}
     numbers = {"positions": frame.positions, "cell": frame.cell.array, **labels, **local}
     broken = [label for label, value in numbers.items() if not np.all(np.isfinite(value))]
     if broken:
-        raise CampaignError(f"{name} has {broken[0]} that are not finite: label it again or remove it.")
+        raise CampaignError(
+            f"{name} has non-finite numbers in its {broken[0]}: label the frame again or remove it."
+        )
     if not is_periodic_box(frame):
         raise CampaignError(
             f"{name} has the cell {frame.cell.array.tolist()} with periodicity {frame.pbc.tolist()}: "
@@ -101,7 +104,7 @@ def _require_sound(frame: Atoms, name: str, needed: Sequence[str]) -> None:
 
 
 def _judged_together(sources: Sequence[Source]) -> list[Source]:
-    """The files, those that the campaign labelled as one, since batches are small."""
+    """The files, with those that the campaign labelled joined into one, because batches are small."""
     own = [source for source in sources if source.conventions is None]
     if len(own) < 2:
         return list(sources)
@@ -110,7 +113,7 @@ def _judged_together(sources: Sequence[Source]) -> list[Source]:
 
 
 def _faults(source: Source) -> list[str]:
-    """What is wrong with the units of a file, or that two levels of theory in it hide that."""
+    """What is wrong with the units of a file, or that it mixes levels of theory, which can look the same."""
     if source.conventions is None and len(source.frames) < _FEWEST_OF_CAMPAIGN:
         return []
     faults = unit_faults(source.frames, source.name, source.conventions)

@@ -1,4 +1,4 @@
-"""What the labels of a file mean, as the user states it, and frames in Å, eV and e by it."""
+"""What the labels of a file mean, as stated by the user, and conversion of its frames to Å, eV and e."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from dynrefine.datasets.isotopes import element_of
 from dynrefine.datasets.pairs import from_nearest
 from dynrefine.errors import CampaignError
 
-# the rows and columns of six numbers in each order
+# the row and column of each of the six numbers, by order
 ORDERS = {
     "xx yy zz yz xz xy": ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)),
     "xx yy zz xy yz xz": ((0, 0), (1, 1), (2, 2), (0, 1), (1, 2), (0, 2)),
@@ -23,10 +23,10 @@ ORDERS = {
 }
 VOIGT = "xx yy zz yz xz xy"
 LABELS = ("energy", "forces", "stress", "virial", "dipole")
-# arrays over atoms: what files of others have, and the dipole around each atom beyond its formal charge, e Å
+# arrays over atoms: as files from elsewhere have it, and the dipole around each atom beyond its formal charge, e Å
 ATOMIC_DIPOLE = "atomic_dipole"
 LOCAL_DIPOLE = "local_dipole"
-# of the cell in `info`, nine numbers; and what its atoms add to it in arrays
+# nine numbers: for the cell in `info`, and the contribution of each atom in `arrays`
 POLARIZABILITY, ATOMIC_POLARIZABILITY = "polarizability", "atomic_polarizability"
 _ALIASES = {
     "energy": (
@@ -61,13 +61,13 @@ class Conventions:
 
     Attributes:
         units: by quantity (positions, energy, forces, stress, virial, dipole, polarizability); those of ASE, and Å³,
-            where none is given.
-        keys: under which the file has energy, forces, stress, virial, dipole; these words where none is given.
+            by default.
+        keys: names under which the file has energy, forces, stress, virial, dipole; these words by default.
         stress_order: order of six numbers of a stress or virial, one of `ORDERS`.
-        wannier: dipoles, of the cell or around each atom, are sums of the displacements of the Wannier centres.
-        molecular: dipoles around atoms are those of neutral molecules; the others of a molecule have none.
-        atoms: the symbols in their order as a formula, where the types in a DeePMD folder are not to be read.
-        symbols: chemical symbols of the file's labels of atoms.
+        wannier: whether dipoles, of the cell or around each atom, are sums of displacements of Wannier centres.
+        molecular: whether dipoles around atoms are those of neutral molecules, given for one atom of each.
+        atoms: the symbols in order, as a formula, to use instead of the types in a DeePMD folder.
+        symbols: the chemical symbol of each atom label in the file.
         charges: formal charges by element, e, for dipoles from Wannier centres.
     """
 
@@ -82,17 +82,17 @@ class Conventions:
 
 
 def with_labels(frame: Atoms, labels: Mapping[str, float | np.ndarray]) -> Atoms:
-    """A copy of a frame with these labels (in ASE's names and units) in its calculator, and no others."""
+    """A copy of a frame with only these labels (in ASE's names and units) in its calculator."""
     result = frame.copy()
     result.calc = SinglePointCalculator(result, **labels)
     return result
 
 
 def dipole_from_wannier(frame: Atoms, charges: Mapping[str, float]) -> Atoms:
-    """The frame with its total dipole, where the file held displacements of Wannier centres instead.
+    """The frame with its total dipole instead of the displacements of Wannier centres.
 
-    Some DeePMD sets give as dipole the sum over atoms of the displacements of their doubly occupied Wannier
-    centres. With formal charges q_i (core and the electrons of the centres) the total is sum_i q_i r_i - 2 e
+    In some DeePMD sets the dipole is the sum over atoms of the displacements of their doubly occupied Wannier
+    centres. With formal charges q_i (core plus the electrons of the centres), the total is sum_i q_i r_i - 2 e
     times that sum, defined modulo e times the cell vectors.
 
     Arguments:
@@ -105,7 +105,7 @@ def dipole_from_wannier(frame: Atoms, charges: Mapping[str, float]) -> Atoms:
 
 
 def _with_local_dipoles(frame: Atoms, raw: Atoms, conventions: Conventions, name: str) -> Atoms:
-    """The frame with the dipole around each atom where that is told, and the sum where the file has no total."""
+    """The frame with the dipole around each atom where known, and their sum where the file has no total."""
     if LOCAL_DIPOLE in raw.arrays:
         frame.new_array(LOCAL_DIPOLE, raw.arrays[LOCAL_DIPOLE])
     if ATOMIC_DIPOLE not in raw.arrays:
@@ -118,8 +118,8 @@ def _with_local_dipoles(frame: Atoms, raw: Atoms, conventions: Conventions, name
         centres = np.any(given != 0.0, axis=1)
         if not centres.any():
             raise CampaignError(
-                f"{name} has an atomic_dipole of zero for every atom, expected that of each molecule for one of its "
-                "atoms: correct the frame or remove it."
+                f"{name} has an atomic_dipole of zero for every atom, expected the dipole of each molecule for one "
+                "of its atoms: correct the frame or remove it."
             )
         around = _of_formal_charges(frame, conventions.charges, centres)
         frame.new_array(LOCAL_DIPOLE, given - around)
@@ -128,7 +128,7 @@ def _with_local_dipoles(frame: Atoms, raw: Atoms, conventions: Conventions, name
 
 
 def _of_formal_charges(frame: Atoms, charges: Mapping[str, float], centres: np.ndarray) -> np.ndarray:
-    """The dipoles around the centres of the charges of atoms that are nearest to each, about it [N, 3], e Å."""
+    """The dipole about each centre of the formal charges of the atoms nearest to it [N, 3], e Å."""
     owners = np.flatnonzero(centres)
     nearest, vectors = from_nearest(frame.positions[owners], frame.positions, frame.cell.array)
     result = np.zeros((len(frame), 3))
@@ -137,24 +137,24 @@ def _of_formal_charges(frame: Atoms, charges: Mapping[str, float], centres: np.n
 
 
 def formal_charges(frame: Atoms, charges: Mapping[str, float]) -> np.ndarray:
-    """The formal charge of each atom [N], e, by that of its element ({"O": -2, "H": 1})."""
+    """The formal charge of each atom [N], e, from those of the elements ({"O": -2, "H": 1})."""
     return charges_of(frame.get_chemical_symbols(), charges)
 
 
 def charges_of(symbols: Iterable[str], charges: Mapping[str, float]) -> np.ndarray:
-    """The formal charge of each of these elements, e, D and T being hydrogen."""
+    """The formal charge of each symbol, e; D and T count as hydrogen."""
     by_element = {element_of(symbol): charge for symbol, charge in charges.items()}
     return np.array([by_element[symbol] for symbol in symbols])
 
 
 def _with_polarizability(frame: Atoms, raw: Atoms, conventions: Conventions, name: str) -> Atoms:
-    """The frame with the polarizability of its cell and, where the file has them, what its atoms add to it."""
+    """The frame with the polarizability of its cell and, where the file has them, the contributions of its atoms."""
     unit = factor("polarizability", conventions.units.get("polarizability") or "angstrom^3")
     of_atoms = raw.arrays.get(ATOMIC_POLARIZABILITY)
     if of_atoms is None and POLARIZABILITY not in raw.info:
         return frame
     found = of_atoms.sum(axis=0) if of_atoms is not None else np.ravel(raw.info[POLARIZABILITY]).astype(float)
-    # published tensors are symmetric to some thousandths of their trace
+    # published tensors are symmetric to within a few thousandths of their trace
     noise = 0.01 * abs(found[::4].sum())
     if found.size != 9 or not np.allclose(found.reshape(3, 3), found.reshape(3, 3).T, rtol=0.0, atol=noise):
         raise CampaignError(
@@ -168,13 +168,13 @@ def _with_polarizability(frame: Atoms, raw: Atoms, conventions: Conventions, nam
 
 
 def _symmetric(tensors: np.ndarray) -> np.ndarray:
-    """Of nine numbers each, the symmetric parts [..., 3, 3]."""
+    """The symmetric parts [..., 3, 3] of tensors of nine numbers each."""
     square = tensors.reshape(*tensors.shape[:-1], 3, 3)
     return 0.5 * (square + np.swapaxes(square, -1, -2))
 
 
 def in_internal_units(frame: Atoms, conventions: Conventions, name: str) -> Atoms:
-    """A frame with positions in Å and energy (eV), forces (eV/Å), stress (eV/Å³), dipole (e Å) of the file.
+    """A frame with its positions (Å), energy (eV), forces (eV/Å), stress (eV/Å³) and dipole (e Å) converted.
 
     Arguments:
         frame: as read, its labels in the calculator, in `info` or in `arrays`.
@@ -182,7 +182,7 @@ def in_internal_units(frame: Atoms, conventions: Conventions, name: str) -> Atom
         name: file and place, for messages.
 
     Raises:
-        CampaignError: a label that the conventions name is missing, or has another shape.
+        CampaignError: a label that the conventions name is missing, or a label has the wrong shape.
     """
     keys = conventions.keys
     raw = {label: _raw(frame, label, keys.get(label), name) for label in LABELS}
@@ -234,7 +234,7 @@ def _converted(
     if "virial" in labels:
         virial = _voigt(labels.pop("virial"), conventions.stress_order, name)
         _require_cell(frame, "virial", name)
-        # a positive virial is a pressure, a positive stress of ASE a tension
+        # a positive virial means pressure; a positive stress in ASE means tension
         stresses["virial"] = -virial / frame.get_volume()
     if len(stresses) == 2:
         first, second = stresses.values()
@@ -249,7 +249,7 @@ def _converted(
 
 
 def is_periodic_box(frame: Atoms) -> bool:
-    """Whether it is periodic in three directions and has a volume."""
+    """Whether the frame is periodic in three directions and has a volume."""
     return bool(frame.pbc.all()) and frame.cell.rank == 3 and frame.get_volume() >= 1e-3
 
 
@@ -262,7 +262,7 @@ def _require_cell(frame: Atoms, label: str, name: str) -> None:
 
 
 def _raw(frame: Atoms, label: str, key: str | None, name: str) -> np.ndarray | None:
-    """A label as the file has it, under the name that is stated or its own."""
+    """A label as the file has it, under the stated key or its own name."""
     places = [frame.calc.results if frame.calc else {}, frame.info, frame.arrays]
     value = next((place[key or label] for place in places if (key or label) in place), None)
     if value is None:
@@ -270,11 +270,11 @@ def _raw(frame: Atoms, label: str, key: str | None, name: str) -> np.ndarray | N
             known = sorted({each for place in places for each in place} - {"numbers", "positions", "source"})
             raise CampaignError(
                 f"{name} has no '{key}', which {label}_key names: expected one of "
-                f"{', '.join(known) or 'its labels, of which it has none'}; correct {label}_key."
+                f"{', '.join(known) or 'its labels, but it has none'}; correct {label}_key."
             )
         return None
     if np.shape(value) == (6,) and value is places[0].get(key or label):
-        return voigt_6_to_full_3x3_stress(value)  # ASE has put nine numbers in its own order
+        return voigt_6_to_full_3x3_stress(value)  # ASE has already put the nine numbers in its own order
     sizes = {"energy": (1,), "forces": (3 * len(frame),), "dipole": (3,)}.get(label, (6, 9))
     try:
         array = np.asarray(value, float)
@@ -290,19 +290,19 @@ def _raw(frame: Atoms, label: str, key: str | None, name: str) -> np.ndarray | N
 
 
 def _require_named(frame: Atoms, raw: Mapping[str, np.ndarray], name: str) -> None:
-    """Refuse labels under a common other name, which would be left out without a word."""
+    """Refuse labels under another common name, which would otherwise be ignored silently."""
     present = {*frame.info, *frame.arrays}
     for label, aliases in _ALIASES.items():
         found = [alias for alias in aliases if alias in present]
         stands_for = "stress" if label == "virial" and "stress" in raw else label
         if found and stands_for not in raw:
             sign = (
-                ", and units.forces with a minus before it, since a gradient has the opposite sign"
+                ", and put a minus before units.forces, since a gradient has the opposite sign"
                 if found[0].startswith("gradient")
                 else ""
             )
             raise CampaignError(
-                f"{name} has no '{label}' but '{found[0]}': expected to be told what it is; state "
+                f"{name} has no '{label}' but '{found[0]}': expected {label}_key to name it; state "
                 f"{label}_key: {found[0]} in dataset{sign}."
             )
 

@@ -1,4 +1,4 @@
-"""Units by the names people write, as factors to eV, Å and e; a leading minus tells the opposite sign."""
+"""Units by their usual names, as factors to eV, Å and e; a leading minus means the opposite sign."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -61,15 +61,15 @@ _MULTIPLE = re.compile(r"(\d+\.?\d*(?:[eE][-+]?\d+)?)\s*[*·x]?\s+")
 
 
 def factor(quantity: str, unit: str) -> float:
-    """What a number in a unit is multiplied by to be in eV, Å and e (per atom is left to the caller).
+    """The factor from a unit to eV, Å and e (per atom is left to the caller).
 
     Arguments:
         quantity: positions, energy, forces, stress, virial, dipole or polarizability.
-        unit: its name, such as "kJ/mol/nm"; case counts only where it tells units apart. A number before it
-            means a multiple, as in "10 kJ/mol/angstrom", a minus the opposite sign, as of gradients.
+        unit: its name, such as "kJ/mol/nm"; case matters only where it distinguishes units. A number before
+            it means a multiple, as in "10 kJ/mol/angstrom", and a minus the opposite sign, as for gradients.
 
     Raises:
-        ValueError: no such unit.
+        ValueError: the unit is unknown.
     """
     text = unit.strip()
     sign = -1.0 if text.startswith(("-", "−")) else 1.0
@@ -81,14 +81,14 @@ def factor(quantity: str, unit: str) -> float:
 
 
 def signed(quantity: str, names: Iterable[str]) -> Iterator[tuple[str, float]]:
-    """Units and their factors, then the same of the opposite sign."""
+    """Units and their factors, then the same with the opposite sign."""
     for sign in ("", "-"):
         for unit in names:
             yield f"{sign}{unit}", factor(quantity, f"{sign}{unit}")
 
 
 def is_per_atom(unit: str) -> bool:
-    """Whether a unit of energy is of the energy per atom."""
+    """Whether a unit of energy is per atom."""
     return re.search(r"/\s*atom$", unit.strip()) is not None
 
 
@@ -98,7 +98,7 @@ def known_units(quantity: str) -> str:
 
 
 def _one_of(table: dict[str, float], text: str) -> float:
-    """The factor of a name as written, or else of the only one that differs from it in case."""
+    """The factor of a name as written, or else of the only name that is the same but for case."""
     if text in table:
         return table[text]
     alike = {value for name, value in table.items() if name.lower() == text.lower()}

@@ -22,7 +22,7 @@ from dynrefine.errors import CampaignError
 _RESPONSES = ("dipole", ATOMIC_DIPOLE, POLARIZABILITY, ATOMIC_POLARIZABILITY)
 _ARRAYS = ("coord", "box", "energy", "force", "virial", *_RESPONSES, "real_atom_types")
 _LABELS = {"force": "forces", "dipole": "dipole"}
-# What atoms have: the name of its sum, and how many numbers it is.
+# Labels of atoms: the name of their sum, and how many numbers each has.
 _OF_ATOMS = {ATOMIC_DIPOLE: ("dipole", 3), ATOMIC_POLARIZABILITY: (POLARIZABILITY, 9)}
 
 
@@ -38,7 +38,7 @@ def systems(folder: Path) -> list[Path]:
 
 
 def files_of(path: Path) -> list[Path]:
-    """Every file that is read of a folder of frames; a file itself."""
+    """Every file that is read from a folder of frames; for a file, the file itself."""
     if not path.is_dir():
         return [path]
     return [
@@ -73,8 +73,8 @@ def read_deepmd(
     Arguments:
         folder: holds type.raw, type_map.raw and set.*/coord.npy, or folders that do.
         elements: the symbols that may occur; they decide what names such as CA in the type map stand for.
-        named: symbols of these names as the user states them.
-        formula: the symbols in their order, where types are not to be read.
+        named: symbols that the user has stated for these names.
+        formula: the symbols in order, to use instead of the types.
 
     Raises:
         CampaignError: a file is missing, cannot be read or does not agree with the others.
@@ -139,8 +139,9 @@ def _require_one_composition(sets: Sequence[Path], formula: str) -> None:
     mixed = [part for part in sets if (part / "real_atom_types.npy").exists()]
     if mixed:
         raise CampaignError(
-            f"{mixed[0]} holds real_atom_types.npy, which tells the atoms of each frame, expected none where atoms "
-            f"({formula}) is stated: state atoms for the files alone that need it, not for this one or the data set."
+            f"{mixed[0]} holds real_atom_types.npy, which gives the atoms of each frame, expected no such file where "
+            f"atoms ({formula}) is stated: state atoms only for the files that need it, not for this one or the "
+            "data set."
         )
 
 
@@ -153,7 +154,7 @@ def _coordinates(part: Path) -> str:
 
 
 def _type_map(folder: Path, named: Mapping[str, str] | None) -> list[str]:
-    """The names of the types; their numbers where the user states what these are."""
+    """The names of the types, or their numbers where the user states what these stand for."""
     path = folder / "type_map.raw"
     if path.exists():
         return path.read_text(encoding="utf-8").split()
@@ -167,12 +168,12 @@ def _type_map(folder: Path, named: Mapping[str, str] | None) -> list[str]:
 
 
 def _kinds(types: Path, names: Sequence[str]) -> np.ndarray:
-    """Types as indices of the type map."""
+    """Types as indices into the type map."""
     try:
         kinds = np.array([float(text) for text in types.read_text(encoding="utf-8").split()])
     except ValueError as error:
         raise CampaignError(
-            f"{types} holds something else than numbers ({error}): expected a type per atom; correct it."
+            f"{types} holds something other than numbers ({error}): expected a type per atom; correct it."
         ) from None
     _require_known(f"{types}", kinds, len(names), types.parent)
     return kinds.astype(int)
@@ -199,7 +200,7 @@ def _read_set(part: Path, system: "_System") -> Iterator[Atoms]:
             f"{part} has no box.npy and {part.parent} no file nopbc: expected the cell of each frame; add box.npy."
         )
     if not system.periodic and "virial" in arrays:
-        arrays.pop("virial")  # of a cluster in empty space: no cell, no stress
+        arrays.pop("virial")  # a cluster in empty space has no cell, hence no stress
     for index in range(len(arrays["coord"])):
         row = {name: array[index] for name, array in arrays.items()}
         own = system.kinds if mixed is None else mixed[index].astype(int)
@@ -224,7 +225,7 @@ def _read_set(part: Path, system: "_System") -> Iterator[Atoms]:
 
 @dataclass(frozen=True)
 class _System:
-    """What the sets of a system share: where its types are told, each atom's type, names and symbols of the types."""
+    """What the sets of a system share: the folder of its types, each atom's type, names and symbols of the types."""
 
     folder: Path
     kinds: np.ndarray
@@ -284,20 +285,21 @@ def _read_arrays(part: Path, kinds: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _by_atom(values: np.ndarray, shape: tuple[int, int, int], path: Path) -> np.ndarray:
-    """What all atoms have [F, N, numbers], or those of some types, which are fewer; the others have none."""
+    """The values of all atoms [F, N, numbers], or of fewer where some types have none."""
     count, atoms, size = shape
     rows = values.ndim == 2 and values.shape[1] % size == 0
     fitting = rows or math.prod(values.shape[2:]) == size
     if not fitting or len(values) != count or not 0 < values.size <= math.prod(shape):
         raise CampaignError(
             f"{path.parent} could not be read ({path.name} has the shape {values.shape}): expected {size} numbers "
-            f"per atom, of {atoms} or fewer, in {count} frames as in coord.npy; make or download the folder again."
+            f"for each of at most {atoms} atoms in {count} frames, as in coord.npy; make or download the folder "
+            "again."
         )
     return values.reshape(count, -1, size)
 
 
 def _of_all_atoms(given: np.ndarray, kinds: np.ndarray) -> np.ndarray | None:
-    """The same of all atoms, zero where one kind alone has it; none where it is not told which."""
+    """The values for all atoms, zero where only one kind has them; None where it is unclear which kind."""
     if given.shape[1] == len(kinds):
         return given
     fitting = [kind for kind in np.unique(kinds) if np.sum(kinds == kind) == given.shape[1]]

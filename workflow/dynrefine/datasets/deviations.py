@@ -1,4 +1,4 @@
-"""How far numbers lie from what they are in most cases."""
+"""Distances of numbers from their median, in robust standard deviations."""
 
 import numpy as np
 from jaxtyping import Float
@@ -7,13 +7,13 @@ _OF_NORMAL = 1.4826  # standard deviation of a normal distribution over the medi
 
 
 def robust_deviations(values: Float[np.ndarray, " S"], least_spread: float = 0.0) -> Float[np.ndarray, " S"]:
-    """Distances from the median in standard deviations, which outliers do not widen.
+    """Distances from the median in standard deviations, estimated so that outliers do not inflate them.
 
     The float32 energies of some data sets may agree to the last digit: no spread, no outliers.
 
     Arguments:
-        values: NaN where one is not known, which has no distance.
-        least_spread: standard deviation that is taken where that of the values is smaller, in their unit.
+        values: NaN where unknown, without a distance.
+        least_spread: lower bound on the standard deviation, in the unit of the values.
     """
     known = values[~np.isnan(values)]
     if not len(known):

@@ -1,4 +1,4 @@
-"""Energy differences of frames that are near each other, beside the work of their forces and stresses."""
+"""Energy differences between similar frames, and the work of their forces and stresses."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -13,14 +13,14 @@ _LARGEST_STRAIN = 0.05
 def work_between_frames(frames: Sequence[Atoms]) -> tuple[np.ndarray, np.ndarray] | None:
     """The work done from each frame to the next and the difference of their energies, eV.
 
-    The work is that of the mean forces along the displacements, which leaves out terms of third order, and where the
-    cell changes that of the mean stress along the strain.
+    The work is that of the mean forces along the displacements plus, where the cell changes, that of the mean stress
+    along the strain. Terms of third order are left out.
 
     Arguments:
         frames: with energies and forces, in the order of time or of a scan; pairs that are far apart are left out.
 
     Returns:
-        work and difference of each pair; nothing where there are fewer than two.
+        work and difference of each pair; None where there are fewer than two pairs.
     """
     steps = [step for before, after in pairwise(frames) if (step := _step(before, after)) is not None]
     if len(steps) < 2:

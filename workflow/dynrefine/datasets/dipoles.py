@@ -1,4 +1,4 @@
-"""Whether dipoles can be in e Å, judged by the charges that they ascribe to bonds."""
+"""Whether dipoles can be in e Å, by the charges that they imply along bonds."""
 
 from collections.abc import Sequence
 
@@ -9,11 +9,11 @@ from dynrefine.datasets.conventions import Conventions
 from dynrefine.datasets.conversion import factor
 from dynrefine.datasets.pairs import BONDED, NONMETALS, pairs_of
 
-# Charge along a bond of oxygen to hydrogen that the dipole of water says, e: of a molecule in the gas (1.86 D) 0.33,
-# in the liquid (2.6 to 3.1 D) 0.44 to 0.56.
+# Charge along a bond of oxygen to hydrogen that the dipole of water implies, e: 0.33 for a molecule in the gas
+# (1.86 D), 0.44 to 0.56 in the liquid (2.6 to 3.1 D).
 _IN_LIQUID = (0.38, 0.75)
 _IN_GAS = (0.26, 0.46)
-_OF_NEIGHBOURS = 3.2  # distance of oxygens between which there is a hydrogen bond, Å
+_OF_NEIGHBOURS = 3.2  # largest distance of oxygens with a hydrogen bond between them, Å
 _REACH = 4.0  # Å, beyond all bonds
 _LEAST_DESCRIBED = 0.75
 _LARGEST_CHARGE = 1.5  # along any bond of nonmetals, e
@@ -22,10 +22,10 @@ _UNITS = ("e angstrom", "debye", "e bohr", "-e angstrom", "-debye", "-e bohr")
 
 
 def dipole_sentence(frames: Sequence[Atoms], conventions: Conventions) -> str | None:
-    """A sentence where dipoles are in another unit than they are read in; nothing where they may be right.
+    """A sentence if dipoles are in another unit than the one assumed; None where they are plausible.
 
     Dipoles are described as sums over bonds of a charge times the bond, modulo e times the cell. In the right unit
-    the charge of bonds of oxygen to hydrogen is that of water.
+    the charge along bonds of oxygen to hydrogen is that of water.
     """
     usable = _usable(frames)
     features, kinds = _bond_sums(usable)
@@ -49,9 +49,9 @@ def dipole_sentence(frames: Sequence[Atoms], conventions: Conventions) -> str | 
         if charge is not None and low <= charge <= high:
             fitting.append((abs(np.log(charge / np.sqrt(max(low, 0.1) * high))), unit, change))
     found = (
-        f"dipoles ascribe {own:.2f} e to a bond of oxygen to hydrogen"
+        f"dipoles imply a charge of {own:.2f} e along a bond of oxygen to hydrogen"
         if kinds[main] == (1, 8)
-        else (f"dipoles ascribe {own:.2f} e to a bond")
+        else (f"dipoles imply a charge of {own:.2f} e along a bond")
     )
     expected = f"{low:g} to {high:g}" if kinds[main] == (1, 8) else f"at most {high:g}"
     if (
@@ -118,7 +118,7 @@ def _is_liquid(frames: Sequence[Atoms]) -> bool:
 
 
 def _charge(features: np.ndarray, dipoles: np.ndarray, cells: np.ndarray, main: int) -> float | None:
-    """The charge along the main kind of bond; nothing where charges do not describe the dipoles."""
+    """The charge along the main kind of bond; None where charges do not describe the dipoles."""
     grid = np.arange(-6.0, 6.0, 0.02)
     inverse = np.linalg.inv(cells)
     errors = [
@@ -138,7 +138,7 @@ def _charge(features: np.ndarray, dipoles: np.ndarray, cells: np.ndarray, main: 
 
 
 def wrapped(dipoles: np.ndarray, cells: np.ndarray, inverse: np.ndarray) -> np.ndarray:
-    """Dipoles on the branch nearest to nought: they are defined modulo e times the cell vectors."""
+    """Dipoles on the branch nearest to zero: they are defined modulo e times the cell vectors."""
     fractional = np.einsum("fi,fij->fj", dipoles, inverse)
     return np.einsum("fi,fij->fj", fractional - np.round(fractional), cells)
 
@@ -146,7 +146,7 @@ def wrapped(dipoles: np.ndarray, cells: np.ndarray, inverse: np.ndarray) -> np.n
 def _may_be_wannier(
     frames: Sequence[Atoms], features: np.ndarray, dipoles: np.ndarray, cells: np.ndarray, main: int
 ) -> bool:
-    """Whether formal charges less twice these numbers are dipoles of water."""
+    """Whether formal charges times positions minus twice these numbers give dipoles of water."""
     formal = features[:, :, main]  # a charge of one on hydrogen, from oxygen
     charge = _charge(features, formal - 2.0 * dipoles, cells, main)
     low, high = _IN_LIQUID if _is_liquid(frames) else _IN_GAS

@@ -1,4 +1,4 @@
-"""Frames from extended XYZ; whatever is wrong with a file is told with its line."""
+"""Frames from extended XYZ; faults of a file are reported with their line."""
 
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -17,7 +17,7 @@ from dynrefine.errors import CampaignError
 _PLAIN = "species:S:1:pos:R:3"
 _KEPT = r"(?:energy|free_energy|forces?|stress|virial|dipole|Lattice|Properties|pbc|source|label_\w+)"
 _SIX = re.compile(r"(?<!\S)(stress|virial)=(\"[^\"]*\"|'[^']*'|\{[^}]*\}|\[[^\]]*\]|\S+)")
-# a key, and its value in quotes or brackets, or behind the sign, or behind a space where that is no other key
+# a key and its value: in quotes or brackets, right after the sign, or after a space if no other key follows
 _PAIR = re.compile(
     r"(?<!\S)[^\s=]+=(?:\s*(?P<quoted>\"(?:\\.|[^\"\\])*\"|'[^']*'|\{[^}]*\}|\[[^\]]*\])"
     r"|\s*(?![^\s=]+=)(?P<plain>[^\s\"'{\[]\S*)|(?=\s|$))"
@@ -41,7 +41,7 @@ def read_extended_xyz(
     Arguments:
         path: the file, in UTF-8 or any encoding that agrees with ASCII.
         elements: the symbols that may occur; they decide what labels such as CA stand for.
-        named: symbols of labels as the user states them.
+        named: symbols that the user has stated for labels.
 
     Raises:
         CampaignError: the file breaks the format; the line is named.
@@ -53,7 +53,7 @@ def read_extended_xyz(
 def first_frame(
     path: Path, elements: Collection[str] | None = None, named: Mapping[str, str] | None = None
 ) -> Atoms:
-    """The first frame of a file, of which no more is read.
+    """The first frame of a file; the rest is not read.
 
     Raises:
         CampaignError: the file breaks the format or holds no frame.
@@ -78,7 +78,7 @@ def _lines(content: bytes) -> list[str]:
 
 
 def _decoded(content: bytes) -> str:
-    """The text of a file; the labels are ASCII in every encoding that remarks may be in."""
+    """The text of a file; labels are ASCII in every encoding that remarks may use."""
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         return content.decode("utf-16")
     try:
@@ -102,7 +102,7 @@ def _places(path: Path, lines: list[str]) -> Iterator[tuple[int, int]]:
                 place,
                 f"holds '{_short(lines[place])}'",
                 "the number of atoms of the next frame",
-                "correct the number of atoms of the frame before or remove the line",
+                "correct the number of atoms of the previous frame or remove the line",
             )
         held = len(lines) - place - 2
         if held < count or (held == count and count and not lines[-1].strip()):
@@ -166,7 +166,7 @@ def _frame(
 
 
 def _without_empty_values(comment: str) -> str:
-    """The line without keys of no value, which readers take the next key for."""
+    """The line without keys that have no value, since readers would take the next key for it."""
     kept, end = [], 0
     for found in _PAIR.finditer(comment):
         if not (found["quoted"] or found["plain"] or "").strip("\"'{}[] \t"):
@@ -176,8 +176,8 @@ def _without_empty_values(comment: str) -> str:
 
 
 def _require_whole_values(path: Path, index: int, comment: str) -> None:
-    """Refuse values that swallow the keys behind them: an open quote, or a backslash at the end of one."""
-    single = r"(?<!\\)(?:\\\\)*\\[\"']?\s+"  # a doubled backslash stands for one that hides nothing
+    """Refuse values that swallow the keys after them: an open quote, or a backslash at the end."""
+    single = r"(?<!\\)(?:\\\\)*\\[\"']?\s+"  # a doubled backslash is a plain one and hides nothing
     swallowed = re.search(rf"{single}{_KEPT}=|{single}\w+=[^\"']*$", comment)
     if swallowed:
         key = re.findall(r"([^\s=]+)=", comment[: swallowed.start()])
@@ -197,14 +197,14 @@ def _require_whole_values(path: Path, index: int, comment: str) -> None:
             _refuse(
                 path,
                 index,
-                f"has the value '{_short(value)}' of {key}, which holds other keys",
-                "quotes in pairs",
+                f"has the value '{_short(value)}' of {key}, which contains other keys",
+                "quotes and brackets in pairs",
                 "close the quote or the bracket",
             )
 
 
 def _without_six_numbers(comment: str) -> tuple[str, dict[str, np.ndarray]]:
-    """The line without stresses of six numbers, which ASE does not read, and these."""
+    """The line without stresses of six numbers, which ASE cannot read, and those stresses."""
     six = {}
     for key, text in _SIX.findall(comment):
         numbers = re.split(r"[\s,]+", text.strip("\"'{}[] "))
@@ -264,14 +264,14 @@ def _symbol(
             path,
             index,
             f"names an atom '{label}'",
-            f"a chemical symbol{' of ' + ', '.join(elements) if elements else ''}",
+            f"a chemical symbol{' among ' + ', '.join(elements) if elements else ''}",
             f"state what it is in dataset.symbols, such as {{{label}: {label[0].upper()}}}",
         )
     return symbol
 
 
 def _drop_what_no_file_keeps(frame: Atoms) -> None:
-    """Remove remarks that a file cannot hold without harm to what stands behind them."""
+    """Remove remarks that, once written to a file, would spoil what follows them."""
     for key, value in list(frame.info.items()):
         empty = value is None or (np.size(value) == 0) or (isinstance(value, str) and not value.strip())
         if empty or not _survives(key, value):

@@ -1,8 +1,8 @@
-"""Files kept elsewhere, by address and checksum.
+"""Fetching files by address and checksum.
 
-By hand, since pooch 1.9 takes 2.2 s where this takes 0.2 s (100 MB from the same machine), downloads a file three
-times where the checksum given is wrong, and would bring eight packages to every job's environment. A failed download
-is tried again by Snakemake.
+Written by hand because pooch 1.9 takes 2.2 s where this takes 0.2 s (100 MB from the same machine), downloads a file
+three times if the given checksum is wrong, and would add eight packages to every job's environment. Snakemake repeats
+failed downloads.
 """
 
 import hashlib
@@ -15,24 +15,24 @@ from dynrefine.errors import CampaignError
 from dynrefine.files.arrays import atomic_path
 
 _PIECE = 1 << 20  # bytes read at once
-_PROGRESS = 100_000_000  # bytes after which the log hears of it
+_PROGRESS = 100_000_000  # bytes between two messages in the log
 
 logger = logging.getLogger(__name__)
 
 
 def fetch(address: str | Path, sha256: str, destination: str | Path) -> Path:
-    """Bring a file to `destination`, or leave it there, and verify its checksum.
+    """Fetch a file to `destination`, unless it is there already, and verify its checksum.
 
     Arguments:
         address: an http or https address, or the path of a local copy.
         sha256: the checksum, 64 hexadecimal digits.
-        destination: the file to write; one that is there with the right checksum is kept.
+        destination: the file to write; an existing one with the right checksum is kept.
 
     Returns:
         the destination.
 
     Raises:
-        CampaignError: the file cannot be had, or is another than expected.
+        CampaignError: the file cannot be fetched, or its checksum is another.
     """
     destination = Path(destination)
     if destination.exists() and checksum(destination) == sha256:
@@ -63,8 +63,8 @@ def _copy(address: str, path: Path) -> None:
                     logger.info("%d MB of %s", told // 1_000_000, address)
     except (HTTPException, OSError, ValueError) as error:
         raise CampaignError(
-            f"{address} could not be copied ({getattr(error, 'reason', error)}): expected an http or https "
-            "address within reach or a file; correct it, or give the path of a local copy."
+            f"{address} could not be copied ({getattr(error, 'reason', error)}): expected a reachable "
+            "http or https address or a file; correct it, or give the path of a local copy."
         ) from error
 
 

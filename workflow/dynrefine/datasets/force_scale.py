@@ -1,4 +1,4 @@
-"""How large forces are beside what bonds, noble gases and heat allow."""
+"""The size of forces compared with what bonds, noble gases and temperature allow."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,20 +12,20 @@ from dynrefine.datasets.pair_model import PairModel
 from dynrefine.datasets.pairs import BONDED, NONMETALS, pairs_of, spread
 from dynrefine.datasets.slopes import Slope, slope_of
 
-_STIFFNESS = 3.5  # largest ratio of the stiffness of bonds to that of Badger's rule, either way
-_KNOWN_STIFFNESS = 1.4  # the same for bonds of hydrogen that are as long as in molecules
+_STIFFNESS = 3.5  # largest factor between the stiffness of bonds and Badger's rule, either way
+_KNOWN_STIFFNESS = 1.4  # the same for bonds to hydrogen that are as long as in molecules
 # By the element that hydrogen is bonded to: lengths in molecules, Å, and stiffness over that of Badger's rule (liquid
 # water of revPBE-D3, PBE0 and r2SCAN 0.92 to 1.02, 23 molecules of GFN2-xTB 0.88 to 1.20).
 _KNOWN = {6: (1.05, 1.15, 1.12), 7: (0.98, 1.07, 1.08), 8: (0.94, 1.02, 0.95), 9: (0.90, 0.99, 0.95)}
 _FEW_BONDS = 12  # too few for a curved fit
 _STRETCHED = 0.1  # Å from the median length, within which a parabola describes the force
-_MANY_BONDS = 24  # enough to say that forces do not belong to them
-_LEAST_SPREAD, _LEAST_PULL = 0.012, 0.4  # of bonds to hydrogen that move, Å and eV/Å
-_LEAST_CORRELATION = 0.6  # of force and length of such bonds; of liquid water 0.9
-_NOBLE_STIFFNESS = 4.0  # the same for pair potentials of noble gases
+_MANY_BONDS = 24  # enough to conclude that forces do not belong to them
+_LEAST_SPREAD, _LEAST_PULL = 0.012, 0.4  # of moving bonds to hydrogen: length, Å, and force, eV/Å
+_LEAST_CORRELATION = 0.6  # of force and length of such bonds; 0.9 in liquid water
+_NOBLE_STIFFNESS = 4.0  # largest factor between forces and pair potentials of noble gases
 _BONDED_FORCE = (0.05, 20.0)  # root mean square force component where hydrogen is bonded and moving, eV/Å
-_HOTTEST = 20000.0  # temperature of frames of other elements that their forces may say, K
-_LEAST_DESCRIBED = 0.4  # part of the forces that a model describes from which it may judge
+_HOTTEST = 20000.0  # highest temperature that forces of other elements may imply, K
+_LEAST_DESCRIBED = 0.4  # share of the forces that a model must describe to serve as a check
 _BONDS_END = 3.5  # no bond of nonmetals is longer, Å
 _MILLIDYNE = 6.2415  # mdyn/Å in eV/Å²
 _LENNARD_JONES = {
@@ -39,9 +39,9 @@ _LENNARD_JONES = {
 
 @dataclass(frozen=True)
 class Scale:
-    """The size of the forces as a ratio to what is expected, its relative error, and within which factor it must be.
+    """The ratio of the forces to the expected size, its relative error, and the factor within which it must lie.
 
-    A negative ratio means forces of the opposite sign.
+    A negative ratio means that the forces have the opposite sign.
     """
 
     ratio: float
@@ -52,12 +52,12 @@ class Scale:
 
     @property
     def wrong(self) -> bool:
-        """Whether the forces cannot be as large as they are, or not of that sign."""
+        """Whether the size or the sign of the forces is impossible."""
         return self.ratio <= 0.0 or abs(np.log(self.ratio)) > np.log(self.width) + 2.0 * self.error
 
 
 def force_scale(frames: Sequence[Atoms], model: PairModel | None) -> Scale | None:
-    """How the forces of frames compare with what is known of their substance; nothing where nothing is.
+    """How the forces of frames compare with what is known of the substance; None where nothing is known.
 
     Arguments:
         frames: with forces.
@@ -67,7 +67,7 @@ def force_scale(frames: Sequence[Atoms], model: PairModel | None) -> Scale | Non
 
 
 def unrelated_sentence(frames: Sequence[Atoms]) -> str | None:
-    """A sentence where forces do not belong to the bonds they are said to act on.
+    """A sentence if the forces do not belong to the bonds they are said to act on.
 
     Arguments:
         frames: with forces.
@@ -75,8 +75,8 @@ def unrelated_sentence(frames: Sequence[Atoms]) -> str | None:
     moved = [frame for frame in frames if 1 in frame.numbers and len(frame) > 1]
     if len(moved) > 1 and not any(frame.calc.results["forces"].any() for frame in moved):
         return (
-            "all forces are 0, expected some: they seem to stand for labels that are missing; label the frames or "
-            "leave them out."
+            "all forces are 0, expected some that are not: they seem to stand in for missing labels; label the "
+            "frames or leave them out."
         )
     for kind, (lengths, pulls) in _bonds(frames).items():
         if kind[0] != 1 or kind[1] not in _KNOWN or len(lengths) < _MANY_BONDS:
@@ -89,14 +89,14 @@ def unrelated_sentence(frames: Sequence[Atoms]) -> str | None:
         if abs(correlation) < _LEAST_CORRELATION:
             return (
                 f"forces along bonds to hydrogen do not follow the lengths of the bonds (correlation "
-                f"{correlation:.2f}), expected nearly all of them to: they seem to be of other atoms, axes or frames "
-                "than the positions; put them in the same order."
+                f"{correlation:.2f}), expected a strong correlation: forces and positions seem to be of different "
+                "atoms, axes or frames; put them in the same order."
             )
     return None
 
 
 def _of_bonds(frames: Sequence[Atoms]) -> Scale | None:
-    """The force along bonds of nonmetals, to hydrogen where there are any, against their length."""
+    """From the force along bonds of nonmetals against their length; bonds to hydrogen are preferred."""
     stiffnesses = []
     for kind, (lengths, pulls) in _bonds(frames).items():
         if len(lengths) < 6 or np.ptp(lengths) < 1e-3:
@@ -111,7 +111,7 @@ def _of_bonds(frames: Sequence[Atoms]) -> Scale | None:
                 found.value / expected,
                 found.error / abs(found.value),
                 _KNOWN_STIFFNESS if known else _STIFFNESS,
-                f"the force that holds a bond to {'hydrogen' if kind[0] == 1 else 'its length'} grows by "
+                f"the stiffness of bonds {'to hydrogen' if kind[0] == 1 else 'of nonmetals'} is "
                 f"{found.value:.3g} eV/Å²",
                 f"about {expected:.2g}",
             )
@@ -120,7 +120,7 @@ def _of_bonds(frames: Sequence[Atoms]) -> Scale | None:
 
 
 def _bonds(frames: Sequence[Atoms]) -> dict[tuple[int, int], tuple[np.ndarray, np.ndarray]]:
-    """By pair of nonmetals the lengths of all bonds, Å, and the forces that pull their ends apart, eV/Å."""
+    """The lengths of all bonds, Å, and the forces that pull their ends apart, eV/Å, by pair of nonmetals."""
     rows: dict[tuple[int, int], list[np.ndarray]] = {}
     for frame in spread(frames, 200):
         pairs = pairs_of(frame, _BONDS_END)
@@ -143,8 +143,8 @@ def _bonds(frames: Sequence[Atoms]) -> dict[tuple[int, int], tuple[np.ndarray, n
 def _stiffness(lengths: np.ndarray, pulls: np.ndarray) -> tuple[Slope, float]:
     """The slope of the restoring force at the median length, eV/Å², and the correlation of force and length.
 
-    Bonds soften as they stretch, and some are torn: the slope is that of a parabola through the bonds near the
-    median, in which outliers count less (Huber's weights).
+    Bonds soften as they stretch, and some are broken. So a parabola is fitted to the bonds near the median, with
+    less weight on outliers (Huber's weights).
     """
     stretch = lengths - np.median(lengths)
     near = np.abs(stretch) < _STRETCHED
@@ -200,7 +200,7 @@ def _of_noble_gas(frames: Sequence[Atoms]) -> Scale | None:
         slope.error / abs(slope.value),
         _NOBLE_STIFFNESS,
         f"forces are {slope.value:.3g} times those of the pair potential",
-        "once",
+        "1",
     )
 
 
@@ -228,5 +228,9 @@ def _of_heat(model: PairModel | None) -> Scale | None:
     if kelvin < _HOTTEST:
         return None
     return Scale(
-        kelvin / 1000.0, 0.0, 20.0, f"the forces are those of {kelvin:.3g} K", f"at most {_HOTTEST:g} K"
+        kelvin / 1000.0,
+        0.0,
+        20.0,
+        f"the forces imply a temperature of {kelvin:.3g} K",
+        f"at most {_HOTTEST:g} K",
     )

@@ -1,7 +1,7 @@
-"""Whether the formal charges of the elements are those that the dipoles around atoms count from.
+"""Whether the formal charges of the elements match the dipoles around atoms.
 
-The dipole of a cell is Σ q r + Σ Δμ, modulo e times its vectors. Δμ, the dipole around an atom, counts from its core
-and the electrons of its Wannier centres, which are the formal charge q. With other charges the sum is another dipole.
+The dipole of a cell is Σ q r + Σ Δμ, modulo e times its vectors. Δμ, the dipole around an atom, is that of its core
+and the electrons of its Wannier centres, whose total charge is the formal charge q. Other charges give a wrong sum.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,15 +15,15 @@ from dynrefine.datasets.conventions import LOCAL_DIPOLE, charges_of
 from dynrefine.datasets.dipoles import wrapped
 from dynrefine.errors import CampaignError
 
-# e Å, for each atom: independent errors add up by the root. Wannier centres and Berry phases of CP2K differ by 0.003.
+# e Å per √N for N atoms, since errors are independent. Wannier centres and Berry phases of CP2K differ by 0.003.
 _LARGEST = 0.06
-_FRAMES = 20  # that are looked at
-_CHARGES = range(-4, 6)  # that elements may have
-_ELEMENTS = 4  # of which all such charges are tried
+_FRAMES = 20  # examined, approximately
+_CHARGES = range(-4, 6)  # tried for each element
+_ELEMENTS = 4  # at most, for which all such charges are tried
 
 
 def require_fitting_charges(frames: Sequence[Atoms], charges: Mapping[str, float], name: str) -> None:
-    """Refuse formal charges with which positions and dipoles around atoms are not the dipole of the cell.
+    """Refuse formal charges that, with positions and dipoles around atoms, do not give the dipole of the cell.
 
     Arguments:
         frames: in Å, eV and e.
@@ -31,7 +31,7 @@ def require_fitting_charges(frames: Sequence[Atoms], charges: Mapping[str, float
         name: the file or files, for messages.
 
     Raises:
-        CampaignError: they are not, in most of the frames that have both.
+        CampaignError: they do not, in most of the frames that have both dipoles.
     """
     both = [frame for frame in frames if LOCAL_DIPOLE in frame.arrays and "dipole" in frame.calc.results]
     if not both:
@@ -45,22 +45,22 @@ def require_fitting_charges(frames: Sequence[Atoms], charges: Mapping[str, float
         told = (f"{symbol} {charge:+d}" for symbol, charge in zip(chosen.symbols, fitting, strict=True))
         remedy += f": {', '.join(told)} would do"
     raise CampaignError(
-        f"{name}: formal charges times positions and the dipoles around atoms (local_dipole) do not add up to the "
-        "dipole of the cell, expected to modulo e times its vectors, since the charge of an atom is that of its core "
-        f"and the electrons of its Wannier centres: {remedy}."
+        f"{name}: formal charges times positions plus dipoles around atoms (local_dipole) do not add up to the "
+        "dipole of the cell, expected equality modulo e times the cell vectors, since the formal charge of an atom "
+        f"is that of its core and the electrons of its Wannier centres: {remedy}."
     )
 
 
 @dataclass(frozen=True)
 class _Dipoles:
-    """What formal charges add up to the dipoles of frames from.
+    """What formal charges have to explain of the dipoles of frames.
 
     Attributes:
-        symbols: of the elements.
-        counts: of their atoms [F, E].
-        positions: sums over these, Å [F, E, 3].
-        missing: the dipoles of the cells less those around atoms, e Å [F, 3].
-        cells: Å [F, 3, 3].
+        symbols: the elements.
+        counts: atoms of each element [F, E].
+        positions: sums over these atoms, Å [F, E, 3].
+        missing: dipoles of the cells minus those around atoms, e Å [F, 3].
+        cells: cell vectors as rows, Å [F, 3, 3].
     """
 
     symbols: list[str]
@@ -71,7 +71,7 @@ class _Dipoles:
 
     @classmethod
     def of(cls, frames: Sequence[Atoms]) -> "_Dipoles":
-        """Those of frames that have both."""
+        """From frames that have both dipoles."""
         symbols = sorted({symbol for frame in frames for symbol in frame.get_chemical_symbols()})
         among = [[frame.symbols == symbol for symbol in symbols] for frame in frames]
         sums = [
@@ -88,13 +88,13 @@ class _Dipoles:
         )
 
     def missed_with(self, charges: Sequence[float] | np.ndarray) -> float:
-        """How far sums and dipoles are apart with these charges, in units of what they may be, the median."""
+        """The median distance between sums and dipoles with these charges, in units of the largest allowed."""
         apart = np.einsum("e,fex->fx", charges, self.positions) - self.missing
         distances = np.linalg.norm(wrapped(apart, self.cells, np.linalg.inv(self.cells)), axis=1)
         return float(np.median(distances / np.sqrt(self.counts.sum(axis=1)))) / _LARGEST
 
     def neutral(self) -> Iterator[tuple[int, ...]]:
-        """Charges that leave all frames neutral; none where there are too many elements to be tried."""
+        """Charges with which all frames are neutral; none where there are too many elements to try."""
         if len(self.symbols) <= _ELEMENTS:
             for charges in product(_CHARGES, repeat=len(self.symbols)):
                 if not (self.counts @ charges).any():

@@ -1,4 +1,4 @@
-"""Elements from the labels of atoms in files; deuterium and tritium are hydrogen of other mass."""
+"""Elements from the labels of atoms in files; deuterium and tritium are hydrogen with another mass."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
@@ -9,7 +9,7 @@ from ase.data import atomic_numbers
 from dynrefine.errors import CampaignError
 
 ISOTOPES = {"D": ("H", 2.014), "T": ("H", 3.016)}  # symbol: element, mass in u
-_TOLERANCE = 0.02  # of a mass that tells an isotope, u
+_TOLERANCE = 0.02  # of the mass that identifies an isotope, u
 
 
 def element_of(symbol: str) -> str:
@@ -25,12 +25,12 @@ def is_symbol(text: str) -> bool:
 def symbol_of_label(
     label: str, elements: Collection[str] | None = None, named: Mapping[str, str] | None = None
 ) -> str | None:
-    """The chemical symbol that a label such as OW, H1 or Cl- stands for; none where that is not certain.
+    """The chemical symbol that a label such as OW, H1 or Cl- stands for; None where that is uncertain.
 
     Arguments:
         label: what the file calls the kind of an atom.
         elements: the symbols that may occur, where they are known; they decide whether CA is carbon or calcium.
-        named: symbols of labels as the user states them.
+        named: symbols that the user has stated for labels.
     """
     if named and label in named:
         return named[label]
@@ -44,7 +44,7 @@ def symbol_of_label(
 
 
 def atoms_of(symbols: Iterable[str], *arguments, **named) -> Atoms:
-    """ASE's Atoms of symbols that may be of isotopes, which are told by their masses."""
+    """ASE's Atoms from symbols that may be those of isotopes, which are then given their masses."""
     symbols = list(symbols)
     frame = Atoms([element_of(symbol) for symbol in symbols], *arguments, **named)
     heavy = [index for index, symbol in enumerate(symbols) if symbol in ISOTOPES]
@@ -56,7 +56,7 @@ def atoms_of(symbols: Iterable[str], *arguments, **named) -> Atoms:
 
 
 def symbols_of(frame: Atoms) -> list[str]:
-    """The symbols of a frame's atoms, D and T where masses tell them."""
+    """The symbols of a frame's atoms, D and T where the masses say so."""
     symbols = frame.get_chemical_symbols()
     if not frame.has("masses"):
         return symbols
@@ -68,9 +68,9 @@ def symbols_of(frame: Atoms) -> list[str]:
 
 
 def symbol_among(symbol: str, elements: Collection[str]) -> str | None:
-    """The one of these elements that an atom is, itself or else another isotope; none where there is none.
+    """The one of these elements that a symbol stands for, or another isotope of it; None where there is none.
 
-    Potentials do not depend on masses: frames of light water serve heavy water and the other way round.
+    Potentials do not depend on masses, so frames of light water serve for heavy water and vice versa.
     """
     if symbol in elements:
         return symbol

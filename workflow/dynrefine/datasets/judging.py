@@ -1,9 +1,9 @@
-"""Whether the labels of frames can be in the units they are read in, judged by physics.
+"""Physical checks of the units in which the labels of frames are read.
 
-Bond lengths tell Å from bohr and nm, and whether symbols are in the order of the positions. The stiffness of bonds
-tells eV/Å from other units of force, and their sign. Energies must differ between frames as the forces say, and so
-must stresses; dipoles must follow the bonds. Each judgement has an error and a range of what is possible, and is left
-out where it cannot tell.
+Bond lengths distinguish Å from bohr and nm, and show whether symbols are in the order of the positions. The stiffness
+of bonds distinguishes eV/Å from other units of force and gives their sign. Energies and stresses must differ between
+frames as the forces imply, and dipoles must follow the bonds. Each check has an error and a range of possible values,
+and is left out where it is inconclusive.
 """
 
 from collections.abc import Sequence
@@ -19,20 +19,21 @@ from dynrefine.datasets.positions import positions_sentence
 from dynrefine.datasets.stresses import stress_sentences
 
 _OF_THE_CAMPAIGN = (
-    "label_frames must have misread the program; compare the frames with its output, and report the version."
+    "label_frames must have misread the output of the program; compare the frames with it, and report the version "
+    "of the program."
 )
 
 
 def unit_faults(frames: Sequence[Atoms], name: str, conventions: Conventions | None) -> list[str]:
-    """Sentences that say which label is in another unit than it is read in; none where all may be right.
+    """Sentences that name each label in another unit than the one assumed; none where all are plausible.
 
     Arguments:
         frames: of one file or source, with labels.
         name: the file, for messages.
-        conventions: the units and keys that are stated for it; none of frames that the campaign labelled.
+        conventions: the units and keys stated for it; None for frames that the campaign labelled.
     """
     sentences = _faults(frames, conventions or Conventions())
-    if conventions is None:  # nothing can be stated of these
+    if conventions is None:  # the user cannot state units for these
         sentences = [f"{sentence.partition(': ')[0]}: {_OF_THE_CAMPAIGN}" for sentence in sentences]
     return [f"{name}: {sentence}" for sentence in sentences]
 

@@ -1,4 +1,4 @@
-"""What frames are measured by, and the limits beyond which they are left out."""
+"""Measures of frames, and the limits beyond which frames are left out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,21 +13,21 @@ from dynrefine.datasets.splitting import series_and_index
 from dynrefine.datasets.writing import geometry_key
 from dynrefine.errors import CampaignError
 
-# part of the frames that one limit may leave out before it is the limit that is doubted
+# share of the frames that one limit may leave out; beyond it, the limit itself is doubted
 _MOST_DROPPED, _MOST_OUTLYING = 0.5, 0.05
-_FEWEST_OF_SERIES = 10  # frames that tell the spread of their energies
-_LEAST_SPREAD = 0.005  # of the energies of fewer, eV per atom
+_FEWEST_OF_SERIES = 10  # frames needed to estimate the spread of their energies
+_LEAST_SPREAD = 0.005  # smallest spread assumed for fewer frames, eV per atom
 
 
 @dataclass(frozen=True)
 class Limit:
-    """What frames are left out for.
+    """A reason for leaving frames out.
 
     Attributes:
-        reason: as the table tells it.
-        missed: whether each frame is to be left out.
-        most: frames that may be, before the limit itself is doubted.
-        remedy: what to do then.
+        reason: as written in the table.
+        missed: whether each frame fails the limit.
+        most: largest number of such frames before the limit itself is doubted.
+        remedy: what to do beyond that number.
     """
 
     reason: str
@@ -39,14 +39,14 @@ class Limit:
 def limits_of(
     table: pd.DataFrame, force: float, distance: float, energy: float, net_force: float
 ) -> list[Limit]:
-    """What frames are left out for; of a frame that misses several limits the first is told.
+    """The limits in order; a frame that fails several is reported under the first.
 
     Arguments:
-        table: of `measured`.
-        force: the largest on an atom, eV/Å.
-        distance: the shortest of two atoms, Å.
-        energy: the largest deviation, robust standard deviations.
-        net_force: the largest component over the root of the number of atoms, eV/Å.
+        table: from `measured`.
+        force: largest force on an atom, eV/Å.
+        distance: shortest distance between two atoms, Å.
+        energy: largest deviation, in robust standard deviations.
+        net_force: largest component divided by the square root of the number of atoms, eV/Å.
     """
     most = max(_MOST_DROPPED * len(table), 1)
     return [
@@ -66,40 +66,39 @@ def limits_of(
             "minimum_distance",
         ),
         Limit(
-            f"energy more than {energy:g} deviations from the median",
+            f"an energy more than {energy:g} deviations from the median",
             table.energy_deviation > energy,
             max(_MOST_OUTLYING * len(table), 2),
-            "another temperature or level of theory among the frames of one series is the likely cause; give frames "
-            "of each temperature a series of their own (source), leave those of another level out, or raise "
-            "energy_limit",
+            "the likely cause is a series that mixes temperatures or levels of theory; give each temperature a "
+            "series of its own (source), leave out frames of another level of theory, or raise energy_limit",
         ),
         Limit(
             f"a net force above {net_force:g} eV/Å times the root of the number of atoms",
             table.net_force > net_force * np.sqrt(table.atoms),
             most,
-            f"errors of the forces or their units are the likely cause (half the frames exceed "
+            f"errors in the forces or a wrong unit are the likely cause (half the frames exceed "
             f"{table.net_force.median():.3g} eV/Å); state units.forces in the dataset, or raise net_force_limit",
         ),
     ]
 
 
 def require_few_dropped(table: pd.DataFrame, limits: Sequence[Limit], name: str) -> None:
-    """Refuse to leave out many frames for one limit: then the units or the limit are wrong, not the frames."""
+    """Refuse if one limit would leave out many frames: the units or the limit are then wrong, not the frames."""
     for limit in limits:
         dropped = int((table.reason == limit.reason).sum())
         if dropped > limit.most:
             found = f"{dropped} of {len(table)} frames have {limit.reason}"
             if (table.verdict == "removed").all():
-                found = f"none of {len(table)} frames is left, most for the reason '{limit.reason}'"
+                found = f"none of {len(table)} frames is left, most removed for '{limit.reason}'"
             raise CampaignError(f"{name}: {found}, expected a few at most: {limit.remedy}.")
 
 
 def measured(frames: Sequence[Atoms]) -> pd.DataFrame:
-    """What each frame is judged by, a row each.
+    """What each frame is checked by, one row per frame.
 
     Returns:
         frame, source, atoms, largest_force (eV/Å), shortest_distance (Å), energy (eV/atom), energy_deviation (from
-        the median, in standard deviations), net_force (eV/Å), converged, and what tells it from others: series,
+        the median, in standard deviations), net_force (eV/Å), converged, and what identifies it: series,
         kind (composition and method), geometry.
     """
     table = pd.DataFrame(_measure(frame) for frame in frames)
@@ -109,9 +108,9 @@ def measured(frames: Sequence[Atoms]) -> pd.DataFrame:
 
 
 def _energy_deviations(table: pd.DataFrame) -> pd.Series:
-    """How far each energy is from the median of its series, or of all series too short to tell a spread.
+    """How far each energy is from the median of its series, or of all series too short to show a spread.
 
-    In large boxes energies per atom of one temperature spread less than temperatures lie apart.
+    Series are kept apart because energies per atom of large boxes differ more between temperatures than within one.
     """
     series = table.groupby(["kind", "series"]).energy
     few = series.transform("size") < _FEWEST_OF_SERIES

@@ -1,4 +1,4 @@
-"""Whether forces and energies can be in the units they are read in, each alone and one against the other."""
+"""Checks of the units of forces and energies, each alone and one against the other."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from dynrefine.datasets.force_scale import Scale, force_scale, unrelated_sentenc
 from dynrefine.datasets.pair_model import PairModel
 from dynrefine.datasets.slopes import Slope, slope_of
 
-LEAST_DESCRIBED = 0.4  # part of the forces a model describes from which it may judge
+LEAST_DESCRIBED = 0.4  # share of the forces that a model must describe to serve as a check
 ENERGY_UNITS = ("eV", "hartree", "kJ/mol", "kcal/mol", "Ry", "meV")
 FORCE_UNITS = (
     "eV/angstrom",
@@ -31,19 +31,19 @@ FORCE_UNITS = (
     "10 kJ/mol/angstrom",
 )
 _MEANING = {"10 kJ/mol/angstrom": "kJ/mol/nm with nm converted the wrong way"}
-_LEAST_WIDTH = np.log(1.37)  # how near to one a ratio can be told, in logarithms
-_NOISE = 3.5  # energies that pair potentials leave undescribed over what equipartition makes of the forces they leave
-_SUREST = 0.25  # largest relative error of a slope that few frames may be judged by
-_EXCESS = 5.0  # energies so many times as large as the forces allow are in another unit, few as they may be
-_SAME_VOLUME = 0.01  # relative spread of volumes beyond which they change energies, too
-_NOISE_OF_VOLUMES = 4.0  # how much more is left undescribed then
-_MANY_EQUAL = 5  # frames that have one energy only if it is no label
-_LARGEST_COST, _EQUAL_COST = 6.0, 2.5  # of a guess, and by which two are not told apart
+_LEAST_WIDTH = np.log(1.37)  # smallest deviation of a ratio from one that can be resolved, in logarithms
+_NOISE = 3.5  # energies that pair potentials leave undescribed, over their estimate by equipartition from such forces
+_SUREST = 0.25  # largest relative error of a slope from few frames that is still used
+_EXCESS = 5.0  # energies this many times larger than the forces allow are in another unit, however few
+_SAME_VOLUME = 0.01  # relative spread of volumes beyond which volumes affect energies, too
+_NOISE_OF_VOLUMES = 4.0  # how many times more is then left undescribed
+_MANY_EQUAL = 5  # frames, beyond which one energy for all of them cannot be a label
+_LARGEST_COST, _EQUAL_COST = 6.0, 2.5  # of a guess, and the difference within which two cannot be told apart
 
 
 @dataclass(frozen=True)
 class _Guess:
-    """Units of forces and energies, the factors that make the labels right, and how unlikely they are."""
+    """Units of forces and energies, the factors that correct the labels, and how unlikely the guess is."""
 
     cost: float
     force_unit: str
@@ -55,12 +55,12 @@ class _Guess:
 def mechanics(
     frames: Sequence[Atoms], model: PairModel | None, conventions: Conventions
 ) -> tuple[str | None, float]:
-    """A sentence of forces and energies if one of them is wrong, and the factor that makes the forces right.
+    """A sentence if forces or energies are wrong, and the factor that corrects the forces.
 
     Arguments:
         frames: with forces.
         model: pair potentials fitted to them.
-        conventions: the units that are stated.
+        conventions: the stated units.
     """
     strange = unrelated_sentence(frames) or _equal_energies(frames)
     if strange:
@@ -75,10 +75,10 @@ def mechanics(
         found = f"{scale.found}, expected {scale.expected}"
     elif ratio is not None and ratio.value > 0.0:
         found = (
-            f"energies differ {ratio.value:.3g} times as much between frames as the forces say, expected once"
+            f"energy differences between frames are {ratio.value:.3g} times what the forces imply, expected 1"
         )
     else:
-        found = "energies rise where the forces say that they fall, expected the opposite"
+        found = "energies rise where the forces imply that they fall, expected the opposite"
     guesses = _guesses(frames, scale, ratio, conventions)
     if not guesses:
         remedy = "energies or forces seem to be in other units; state units.energy and units.forces"
@@ -89,20 +89,20 @@ def mechanics(
 
 
 def _equal_energies(frames: Sequence[Atoms]) -> str | None:
-    """A sentence where frames that differ in their forces have one energy."""
+    """A sentence if frames with different forces all have the same energy."""
     energies = [frame.calc.results["energy"] for frame in frames if has_sound(frame, "energy")]
     if len(energies) < _MANY_EQUAL or np.ptp(energies) > 0.0:
         return None
     if not any(np.ptp(frame.calc.results["forces"]) > 0.1 for frame in frames):
         return None
     return (
-        f"all {len(energies)} frames have the energy {energies[0] + 0.0:.6g} eV, expected one of each: it seems to "
-        "stand for labels that are missing; label the frames or leave them out."
+        f"all {len(energies)} frames have the energy {energies[0] + 0.0:.6g} eV, expected different ones: this value "
+        "seems to stand in for missing labels; label the frames or leave them out."
     )
 
 
 def width_of(model: PairModel | None) -> float:
-    """How far in logarithms a ratio may be from one: as much as the forces that the model leaves out can do."""
+    """How far a ratio may be from one, in logarithms, in view of the forces that the model leaves undescribed."""
     described = model.described if model is not None else 1.0
     return max(_LEAST_WIDTH, np.sqrt(max(0.0, 1.0 - described) / max(described, 1e-3)))
 
@@ -113,7 +113,7 @@ def has_sound(frame: Atoms, label: str) -> bool:
 
 
 def _energies_to_forces(frames: Sequence[Atoms], model: PairModel | None) -> Slope | None:
-    """How much energies differ between frames over what the forces say; the surest of two ways."""
+    """Energy differences between frames over what the forces imply, by the more precise of two methods."""
     slopes = []
     if model is not None and model.described > LEAST_DESCRIBED:
         slopes.append(_against_model(model))
@@ -145,10 +145,10 @@ def _against_model(model: PairModel) -> Slope | None:
 def _of_few(
     model: PairModel, frames: Sequence[Atoms], foretold: np.ndarray, energies: np.ndarray, free: int
 ) -> Slope | None:
-    """The slope of so few energies that their own scatter does not tell its error.
+    """The slope where energies are too few to estimate its error from their scatter.
 
-    What pair potentials leave undescribed of the forces has energy, too, by equipartition at the temperature that
-    forces and curvature say.
+    The forces that pair potentials leave undescribed carry energy, too. It is estimated by equipartition at the
+    temperature that forces and curvature imply.
     """
     volumes = [frame.get_volume() if frame.cell.rank == 3 else 1.0 for frame in frames]
     if free < 1 or model.curvature <= 0.0:
@@ -171,7 +171,7 @@ def _of_few(
 
 
 def _less_means(values: Sequence[float] | np.ndarray, groups: Sequence[str]) -> np.ndarray:
-    """Values less the mean of their group."""
+    """Values minus the mean of their group."""
     result = np.array(values, float)
     labels = np.array(groups)
     for group in set(groups):
@@ -182,7 +182,7 @@ def _less_means(values: Sequence[float] | np.ndarray, groups: Sequence[str]) -> 
 def _guesses(
     frames: Sequence[Atoms], scale: Scale | None, ratio: Slope | None, conventions: Conventions
 ) -> list[_Guess]:
-    """What forces and energies may be in, the likeliest first and with it those as likely."""
+    """Possible units of forces and energies: the likeliest first, then those about as likely."""
     stated_force = factor("forces", conventions.units.get("forces") or "eV/angstrom")
     stated_energy = factor("energy", conventions.units.get("energy") or "eV")
     atoms = float(np.median([len(frame) for frame in frames]))
@@ -212,7 +212,7 @@ def _width_of_ratio(ratio: Slope) -> float:
 
 
 def _size(scale: Scale | None, ratio: Slope | None, best: _Guess) -> float:
-    """How many times as large as in the stated unit the forces are, by both judgements weighted."""
+    """How many times too large the forces are for the stated unit, as a weighted mean of both checks."""
     told = []
     if scale is not None and scale.ratio > 0.0:
         told.append((np.log(scale.ratio), _width_of_scale(scale)))
@@ -234,13 +234,13 @@ def _energy_candidates(atoms: float) -> Iterator[tuple[str, float]]:
 
 
 def _of_forces(guesses: Sequence[_Guess], size: float, conventions: Conventions) -> Iterator[str]:
-    """What to state of the forces, each unit that cannot be told from the likeliest and how far it is."""
+    """What to state for the forces: each unit that cannot be told from the likeliest, with its factor."""
     best = guesses[0]
     if np.isclose(best.force_change, 1.0):
         return
     if np.isclose(best.force_change, -1.0):
         yield (
-            "forces seem to be gradients, of the opposite sign; state units.forces: "
+            "forces seem to be gradients, which have the opposite sign; state units.forces: "
             f"{best.force_unit} (factor -1)"
         )
         return

@@ -1,9 +1,9 @@
 """A sum of pair potentials fitted to the forces of frames, and the energies and virials that follow from it.
 
-Forces, energies and stresses of one potential energy surface are tied to each other whatever the units: a model that
-has seen the forces alone foretells how energies and stresses differ from frame to frame. Where the labels differ by
-another factor than one, a unit or a sign is wrong. Pair potentials describe most of the forces of molecules, liquids
-and metals; how much is measured, and bounds what may be concluded.
+Forces, energies and stresses of one potential energy surface are linked: a model fitted to the forces alone predicts,
+in their unit, how energies and stresses differ from frame to frame. If the labels differ by a factor other than one,
+a unit or a sign is wrong. Pair potentials describe most of the forces in molecules, liquids and metals. The share
+they describe is measured and limits what may be concluded.
 """
 
 from collections.abc import Sequence
@@ -23,12 +23,12 @@ _PAIRS_FITTED, _PAIRS_JUDGED = 300_000, 6_000_000  # of atoms in all frames
 
 @dataclass(frozen=True)
 class PairModel:
-    """What pair potentials fitted to the forces say of F frames.
+    """Predictions of pair potentials, fitted to the forces, for F frames.
 
     Attributes:
         frames: the frames [F].
-        described: part of the variance of the forces that is described, corrected for the number of
-            parameters; nought or less where nothing is.
+        described: share of the variance of the forces that is described, corrected for the number of
+            parameters; zero or less where nothing is.
         energies: up to a constant for each composition [F], in the unit of the forces times Å.
         stresses: virial stresses [F, 3, 3], in the unit of the forces per Å².
         curvature: sum over atoms of the second derivatives, in the unit of the forces per Å.
@@ -56,7 +56,7 @@ class _Basis:
         return len(self.kinds) * (len(self.kinds) + 1) // 2 * len(self.centres)
 
     def pairs(self, frame: Atoms) -> tuple[Pairs, np.ndarray]:
-        """The pairs within reach, and the number of the pair of elements of each."""
+        """The pairs within reach, and for each the index of its pair of elements."""
         pairs = pairs_of(frame, self.reach)
         pairs = pairs[pairs.distances > 1e-3]
         species = np.searchsorted(self.kinds, frame.numbers)
@@ -81,7 +81,7 @@ class _Basis:
 
 
 def fit_pair_model(frames: Sequence[Atoms]) -> PairModel | None:
-    """Fit pair potentials to the forces; nothing where they are too few for the number of parameters."""
+    """Fit pair potentials to the forces; None where these are too few for the number of parameters."""
     fitted, judged = (spread(frames, _MOST_FRAMES, pairs) for pairs in (_PAIRS_FITTED, _PAIRS_JUDGED))
     if not fitted:
         return None
@@ -146,7 +146,7 @@ def _said(frame: Atoms, basis: _Basis, coefficients: np.ndarray) -> tuple[float,
 
 
 def _incidence(pairs: Pairs, atoms: int) -> csr_matrix:
-    """The matrix that adds what acts on second atoms up, and takes it from the first [atoms, pairs]."""
+    """The matrix that adds the values of pairs to second atoms and subtracts them from first [atoms, pairs]."""
     count = len(pairs.distances)
     signs = np.repeat([1.0, -1.0], count)
     places = np.concatenate([pairs.second, pairs.first]), np.tile(np.arange(count), 2)

@@ -43,7 +43,7 @@ class Pairs:
 def pairs_of(frame: Atoms, reach: float = np.inf) -> Pairs:
     """The pairs of a frame, all or those nearer than `reach` in Å.
 
-    Rounding fractional coordinates finds the nearest image of every pair nearer than half the cell's least
+    Rounding fractional coordinates finds the nearest image of every pair closer than half the cell's least
     height.
     """
     first, second = np.triu_indices(len(frame), 1)
@@ -83,14 +83,14 @@ def from_nearest(centres: np.ndarray, points: np.ndarray, cell: np.ndarray) -> t
 
 
 def width(frame: Atoms) -> float:
-    """The least distance of opposite faces of the cell, Å; infinite without a cell."""
+    """The smallest distance between opposite faces of the cell, Å; infinite without a cell."""
     if not frame.pbc.any() or frame.cell.rank < 3:
         return np.inf
     return float((1.0 / np.linalg.norm(frame.cell.reciprocal().array, axis=1)).min())
 
 
 def spread(frames: Sequence[Atoms], most: int, most_pairs: float = 1e6) -> list[Atoms]:
-    """Frames of more than an atom, evenly spread: at most so many, fewer where they are large, but eight."""
+    """Evenly spread frames of two atoms or more: `most`, or fewer, down to eight, where they are large."""
     usable = [frame for frame in frames if len(frame) > 1]
     if not usable:
         return []

@@ -1,4 +1,4 @@
-"""Whether positions and cells can be in Å, and atoms be of the elements they are said to be."""
+"""Whether positions and cells can be in Å, and atoms of the stated elements."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ _BONDS_END = 12.0  # no bond is longer, in Å or in bohr read as Å
 
 
 def positions_sentence(frames: Sequence[Atoms]) -> str | None:
-    """A sentence where bond lengths say that positions, cells or both are not in Å."""
+    """A sentence if bond lengths show that positions, cells or both are not in Å."""
     bound = [frame for frame in frames if set(frame.numbers) - set(NOBLE_GASES)]
     ratios = np.array([_shortest_ratio(frame) for frame in spread(bound, 200)])
     judged = ratios[np.isfinite(ratios)]
@@ -39,7 +39,7 @@ def positions_sentence(frames: Sequence[Atoms]) -> str | None:
 
 
 def _too_near(frames: Sequence[Atoms]) -> str:
-    """What is to be stated where atoms are too near each other: both lengths may be in nm, or only one."""
+    """What to state where atoms are too close together: both lengths may be in nm, or only one."""
     sample = [frames[index] for index in np.linspace(0, len(frames) - 1, min(5, len(frames))).astype(int)]
     for positions, cells, guess in (
         (10.0, 10.0, "positions and cells seem not to be in Å (nm?); state units.positions: nm (factor 10)"),

@@ -20,13 +20,13 @@ _ASE = Conventions()
 def read_frames(
     path: str | Path, conventions: Conventions = _ASE, elements: Collection[str] | None = None
 ) -> list[Atoms]:
-    """Read frames; those without a name are named by the file and their place in it.
+    """Read frames; those without a name are named after the file and their place in it.
 
     Arguments:
         path: a file of any format of ASE, a DeePMD folder (type.raw, type_map.raw, set.*/coord.npy, box.npy,
             energy.npy, force.npy, virial.npy, dipole.npy, real_atom_types.npy; all but the types and the
             coordinates may be missing), or a folder of such folders.
-        conventions: units and names of the labels; those of ASE, for DeePMD eV, Å, e, where none are given.
+        conventions: units and names of the labels; by default those of ASE, and eV, Å, e for DeePMD.
         elements: the elements that may occur, where they are known.
 
     Raises:
@@ -41,15 +41,15 @@ def read_frames(
 def read_geometries(
     path: str | Path, elements: Collection[str], symbols: Mapping[str, str] | None = None
 ) -> list[Atoms]:
-    """Read positions and cells, Å, with the names of the frames; labels are passed over, whatever they are.
+    """Read positions and cells, Å, with the names of the frames; labels are ignored.
 
     Arguments:
-        path: as that of `read_frames`.
+        path: as for `read_frames`.
         elements: the elements that may occur.
-        symbols: chemical symbols of the file's labels of atoms.
+        symbols: the chemical symbol of each atom label in the file.
 
     Raises:
-        CampaignError: as `read_frames`, but for labels.
+        CampaignError: as `read_frames`, except for labels.
     """
     return [
         Atoms(
@@ -65,7 +65,7 @@ def read_geometries(
 
 
 def _as_written(path: Path, conventions: Conventions, elements: Collection[str] | None) -> list[Atoms]:
-    """Frames with names, what they hold as in the file."""
+    """Frames with names, and otherwise as in the file."""
     if not path.exists():
         raise CampaignError(
             f"{path} does not exist: expected a file of frames; correct the path or make the file."
@@ -91,6 +91,6 @@ def _read_other(path: Path) -> list[Atoms]:
     except Exception as error:  # each of ASE's many readers raises its own kinds
         raise CampaignError(
             f"{path} could not be read ({type(error).__name__}: {error}): expected complete frames in a "
-            "format of ASE, best extended XYZ; convert it."
+            "format that ASE reads, preferably extended XYZ; convert the file."
         ) from error
     return [frames] if isinstance(frames, Atoms) else frames

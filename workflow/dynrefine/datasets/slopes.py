@@ -14,7 +14,7 @@ class Slope:
     correlation: float
 
     def differs(self, width: float) -> bool:
-        """Whether the ratio is farther from one than a width, in logarithms, and two standard errors."""
+        """Whether the ratio differs from one by more than a width, in logarithms, plus two standard errors."""
         if self.value <= 0.0:
             return self.value + 2.0 * self.error < np.exp(-width)
         return abs(np.log(self.value)) > width + 2.0 * self.error / self.value
@@ -25,7 +25,7 @@ def slope_of(x: np.ndarray, y: np.ndarray, free: int | None = None) -> Slope:
 
     Arguments:
         x, y: N numbers each.
-        free: degrees of freedom that are left; N - 1 where none are given.
+        free: remaining degrees of freedom; N - 1 by default.
     """
     xx, yy, xy = x @ x, y @ y, x @ y
     free = len(x) - 1 if free is None else free

@@ -1,4 +1,4 @@
-"""The files of a data set: each read by its own conventions, their frames told apart, all of one level of theory."""
+"""The files of a data set, each with its own conventions; frames with unique names and one level of theory."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
@@ -13,8 +13,8 @@ from dynrefine.datasets.pair_model import fit_pair_model
 from dynrefine.datasets.reading import read_frames
 
 _LEAST_GAP = 0.1  # between two levels of theory, eV per atom
-_SPREADS = 10.0  # how many times the spread of energies that gap is at least
-_LEAST_PART = 0.05  # of the frames that the rarer level has, so that outliers are none
+_SPREADS = 10.0  # least gap over the spread of energies
+_LEAST_PART = 0.05  # share of frames of the rarer level, so that outliers do not count as one
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Source:
     Attributes:
         name: the file, for messages.
         frames: in Å, eV and e.
-        conventions: by which they were read; none where the campaign labelled them itself, so that their units
-            are known.
+        conventions: with which they were read; None where the campaign labelled them, so that their units are
+            known.
     """
 
     name: str
@@ -36,17 +36,17 @@ class Source:
 def read_sources(
     files: Sequence[tuple[str, Conventions | None]], elements: Collection[str] | None = None
 ) -> list[Source]:
-    """Read the files of a data set; frames of different files never bear the same name.
+    """Read the files of a data set; frames of different files never share a name.
 
     Arguments:
-        files: the path of each and the conventions by which it is read, none of frames that the campaign labelled,
-            which may be none.
+        files: the path and the conventions of each. The conventions are None for frames that the campaign labelled;
+            such a file may be empty.
         elements: the elements that may occur.
 
     Raises:
         CampaignError: a file cannot be read.
     """
-    # of fewer geometries than batches some batches have none
+    # where geometries are fewer than batches, some batches are empty
     files = [(path, how) for path, how in files if how is not None or Path(path).stat().st_size > 0]
     sources = [Source(path, read_frames(path, how or Conventions(), elements), how) for path, how in files]
     taken: set[str] = set()
@@ -61,7 +61,7 @@ def read_sources(
 
 
 def _telling_folders(paths: Sequence[str]) -> list[str]:
-    """The shortest end of the folder of each path by which it differs from those of the others."""
+    """The shortest end of each path's folder that differs from those of the others."""
     folders = [Path(path).parent.parts for path in paths]
     depth = max(map(len, folders), default=0)
     for length in range(1, depth + 1):
@@ -72,14 +72,14 @@ def _telling_folders(paths: Sequence[str]) -> list[str]:
 
 
 def mixed_levels(sources: Sequence[Source]) -> str | None:
-    """A sentence where frames are of two levels of theory, by their name or by their energies."""
+    """A sentence if frames are of several levels of theory, by name or by their energies."""
     frames = [frame for source in sources for frame in source.frames]
     methods = Counter(str(frame.info["label_method"]) for frame in frames if "label_method" in frame.info)
     if len(methods) > 1:
         counts = " and ".join(f"{count} frames of {method}" for method, count in methods.most_common())
         return (
             f"{_names(sources)}: label_method names {counts}, expected one level of theory in one fit: leave out the "
-            "files or frames of the others, or label them anew."
+            "files or frames of the others, or label them again."
         )
     return next(_gaps(sources), None)
 
@@ -117,8 +117,8 @@ def _gaps(sources: Sequence[Source]) -> Iterator[str]:
             yield (
                 f"{', '.join(holders[0])}{' and ' + ', '.join(holders[1]) if holders[1] != holders[0] else ''}: the "
                 f"energies of {formula} fall into two groups of {len(low)} and {len(high)} frames {apart:.3g} eV "
-                "apart, beyond what the forces explain, expected one: they seem to be of two levels of theory; leave "
-                "one out or label it anew."
+                "apart, beyond what the forces explain, expected one group: they seem to be of two levels of theory; "
+                "leave one out or label it again."
             )
 
 

@@ -1,4 +1,4 @@
-"""Splits that keep frames together that are neighbours in time, and tables of them."""
+"""Splits that keep neighbours in time together, and tables of them."""
 
 import re
 from collections import defaultdict

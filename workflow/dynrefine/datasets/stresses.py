@@ -1,4 +1,4 @@
-"""Whether stresses can be in the unit, of the sign and in the order they are read in."""
+"""Checks of the unit, sign and order of stresses."""
 
 from collections.abc import Iterator, Sequence
 
@@ -14,13 +14,13 @@ from dynrefine.datasets.slopes import slope_of
 
 STRESS_UNITS = ("eV/angstrom^3", "GPa", "kbar", "bar", "hartree/bohr^3", "Ry/bohr^3", "MPa", "Pa")
 _LARGEST_PRESSURE = 1e6  # bar
-_NEAR = 0.6  # in logarithms, within which a ratio is that of a unit
+_NEAR = 0.6  # largest difference of a ratio from that of a unit, in logarithms
 
 
 def stress_sentences(
     frames: Sequence[Atoms], model: PairModel | None, change: float, conventions: Conventions
 ) -> Iterator[str]:
-    """Sentences of stresses: their size, sign and the order of their numbers."""
+    """Sentences on faults of stresses: their size, sign and the order of their numbers."""
     stressed = [frame for frame in frames if has_sound(frame, "stress") and frame.cell.rank == 3]
     if not stressed:
         return
@@ -60,10 +60,10 @@ def _stress_against_model(model: PairModel | None, change: float, conventions: C
     if not slope.differs(width_of(model)) and not shuffled:
         return None
     key = "virial" if _is_virial(conventions) else "stress"
-    found = f"stresses are {slope.value:.3g} times what the forces say, expected once"
+    found = f"stresses are {slope.value:.3g} times what the forces imply, expected 1"
     remedies = []
     if shuffled:
-        found = f"the six numbers of stresses do not follow the forces in the order {stated}"
+        found = f"the six numbers of the stresses do not fit the forces in the order {stated}"
         remedies.append(f"they seem to be in the order {order}; state stress_order: {order}")
     if slope.differs(width_of(model)):
         remedies.append(_stress_unit(slope.value, frames, conventions, key))
@@ -102,7 +102,7 @@ def _stress_unit(ratio: float, frames: Sequence[Atoms], conventions: Conventions
     virials = {name: value * ratio for name, value in signed("virial", ENERGY_UNITS) if value * ratio > 0.0}
     nearest = min(virials, key=lambda name: abs(np.log(virials[name])))
     if key == "stress" and abs(np.log(virials[nearest])) < _NEAR:
-        remedy += f", or units.virial: {nearest} where the file holds virials"
+        remedy += f", or units.virial: {nearest} if the file holds virials"
     return remedy
 
 

@@ -23,7 +23,7 @@ def write_frames(path: str | Path, frames: Sequence[Atoms]) -> None:
 
 
 def geometry_key(frame: Atoms) -> str:
-    """A digest of elements, cell and positions to 1e-6 Å, zero without a sign: equal for equal geometries."""
+    """A digest of elements, cell and positions to 1e-6 Å, without the sign of zero: equal for equal geometries."""
     rows = np.concatenate([frame.cell.array, frame.positions])
     text = [*frame.get_chemical_symbols(), *(f"{x:z.6f} {y:z.6f} {z:z.6f}" for x, y, z in rows)]
     return hashlib.sha256(" ".join(text).encode()).hexdigest()[:10]

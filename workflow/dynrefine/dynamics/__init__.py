@@ -1,1 +1,1 @@
-"""Integrators and ensembles; every loop over steps is a `lax.scan`, replicas side by side."""
+"""Integrators and ensembles; loops over steps are `lax.scan`s, with replicas side by side."""

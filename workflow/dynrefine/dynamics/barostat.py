@@ -1,12 +1,12 @@
 """Constant pressure by stochastic cell rescaling.
 
-Between steps of the thermostat the volume makes an overdamped step of its own, and the positions are scaled along:
+Between steps of the thermostat the volume makes an overdamped step, and the positions are scaled with it:
 
     dε = β_T/τ (P - P₀) dt + sqrt(2 kT β_T/(V τ)) dW,   ε = ln V,   P = N kT/V - ∂U/∂V
 
-The momenta stay as they are: the kinetic part of the pressure is that of their distribution, which V does not change.
-Then ε is distributed as V^(N+1) exp(-(U + P₀ V)/kT), as at constant pressure, whatever the compressibility β_T and
-the relaxation time τ, which only say how fast. Source: Bernetti & Bussi, J. Chem. Phys. 153, 114107 (2020).
+The momenta are left alone: the kinetic part of the pressure is that of their distribution, which V does not change.
+Then ε is distributed as V^(N+1) exp(-(U + P₀ V)/kT), as at constant pressure. The compressibility β_T and the
+relaxation time τ only set the rate. Source: Bernetti & Bussi, J. Chem. Phys. 153, 114107 (2020).
 """
 
 from dataclasses import dataclass
@@ -24,9 +24,9 @@ class Barostat:
     """Stochastic cell rescaling, the same along all three cell vectors; static under jit.
 
     Attributes:
-        pressure: that is held, bar.
-        compressibility: about that of the liquid, 1/bar.
-        relaxation: time in which the volume then relaxes, fs.
+        pressure: target, bar.
+        compressibility: roughly that of the liquid, 1/bar.
+        relaxation: time in which the volume relaxes if that holds, fs.
     """
 
     pressure: float
@@ -41,7 +41,7 @@ class Barostat:
     def rescaled(
         self, point: Point, virial: Float[Array, ""], kelvin: float, interval: float, key: jax.Array
     ) -> Point:
-        """A point after the volume's step.
+        """A point after the step of the volume.
 
         Arguments:
             point: before it.

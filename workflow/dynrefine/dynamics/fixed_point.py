@@ -1,15 +1,15 @@
-"""Leapfrog states in fixed point, which the reversed steps undo to the last bit however long the trajectory.
+"""Leapfrog states in fixed point, which the reversed steps undo to the last bit, however long the trajectory.
 
 Positions are fractions of the cell in units of 2⁻³², as 32-bit integers whose overflow is the periodic boundary;
-velocities are what they add in a step. A kick is the force's, rounded to an integer: adding and subtracting it are
-exact inverses, so that the way back meets the same states provided that it computes the same forces. To the last
-bit a force depends on the order of its neighbours and on how the compiler fuses it with what surrounds it. So
+velocities are what they add in a step. A kick by the force is rounded to an integer. Adding and subtracting it are
+exact inverses, so the way back meets the same states if it computes the same forces. The last bit of a force depends
+on the order of its neighbours and on how the compiler fuses it with the code around it. So
 
 - each neighbour list is built at positions rounded to 2⁻¹⁶ of the cell, which are recorded for the way back;
-- list and force are compiled behind a condition of which the compiler does not know that it holds, alike in every
-  program, and hand over one array: what one program does not use is not left out of its computation alone.
+- list and force are compiled, alike in every program, behind a condition that the compiler cannot know to hold, and
+  return one array, so that no program can drop a part that it alone does not use.
 
-Both directions therefore have to run with the same shapes on the same type of device. Derivatives are those of the
+Both directions must therefore run with the same shapes on the same type of device. Derivatives are those of the
 trajectory before rounding. Fixed point for exact reversal: Levesque & Verlet, J. Stat. Phys. 72, 519 (1993).
 """
 
@@ -35,7 +35,7 @@ _RECORDED_BITS = 16
 class FixedPoint:
     """Positions in 2⁻³² of the cell, velocities in that per time step; see `floating_point.FloatingPoint`."""
 
-    # On GPUs sums would otherwise be taken in whatever order the threads come, and algorithms chosen by a stopwatch.
+    # GPUs would otherwise sum in the order in which threads arrive and choose algorithms by timing them.
     compiler_options: ClassVar[dict[str, Any] | None] = {"xla_gpu_deterministic_ops": True}
 
     field: ForceField
@@ -47,7 +47,7 @@ class FixedPoint:
 
     @staticmethod
     def represented(starts: Point, timestep: float) -> Point:
-        """Starting points (any leading axes) as integers; in double precision, whatever the dynamics'."""
+        """Starting points (any leading axes) as integers; in double precision, whatever that of the dynamics."""
         velocities = timestep * np.asarray(starts.velocities, float)
         return replace(
             starts,
@@ -73,17 +73,17 @@ class FixedPoint:
         return positions, jnp.asarray(self.direction, jnp.int32) * velocities
 
     def reference(self, x: jax.Array, record: jax.Array | None = None) -> jax.Array:
-        """Where the neighbour list is built that serves from the state x on, or from the one recorded."""
+        """Where the neighbour list that is used from state x on is built; from the record, if given."""
         if record is None:
             record = self.record(x + (1 << (_RECORDED_BITS - 1)))
         return record.astype(jnp.int32) << _RECORDED_BITS
 
     def record(self, reference: jax.Array) -> jax.Array:
-        """What is kept of it for the way back, int16 [N, 3]."""
+        """What is kept of a reference for the way back, int16 [N, 3]."""
         return (reference >> _RECORDED_BITS).astype(jnp.int16)
 
     def neighbours(self, reference: jax.Array) -> NeighbourList:
-        """The list."""
+        """The neighbour list."""
 
         def build(cell: jax.Array, reference: jax.Array) -> NeighbourList:
             return self.field.neighbours(_positions(cell, reference, reference), cell)
@@ -118,7 +118,7 @@ class FixedPoint:
     def half_kicks_and_products(
         self, x: jax.Array, reference: jax.Array, neighbours: NeighbourList, g: jax.Array
     ) -> tuple[jax.Array, jax.Array, jax.Array, Any]:
-        """The half kicks, and for g [N, 3] the products (∂F/∂x)ᵀ g and (∂F/∂θ)ᵀ g from an evaluation of its own."""
+        """The half kicks, and for g [N, 3] the products (∂F/∂x)ᵀ g and (∂F/∂θ)ᵀ g from a separate evaluation."""
         positions = self.positions(x, reference)
         _, by_x, by_parameters = self.field.forces_and_products(
             self.parameters, self.system.species, positions, self.cell, neighbours, g
@@ -131,7 +131,7 @@ class FixedPoint:
         return w
 
     def positions(self, x: jax.Array, reference: jax.Array) -> jax.Array:
-        """Positions [N, 3] in Å, continuous in x as long as a list serves."""
+        """Positions [N, 3] in Å, continuous in x as long as one list is used."""
         return _positions(self.cell, x, reference)
 
     def velocities(self, v: jax.Array) -> jax.Array:
@@ -139,7 +139,7 @@ class FixedPoint:
         return to_cartesian(UNIT / self.dt * v.T.astype(self.dt.dtype), self.cell).T
 
     def _isolated(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """function(*arguments), compiled apart from its surroundings."""
+        """function(*arguments), compiled separately from its surroundings."""
 
         def absent(*arguments: Any) -> Any:
             return jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), jax.eval_shape(function, *arguments))

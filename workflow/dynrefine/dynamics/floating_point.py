@@ -22,7 +22,7 @@ class FloatingPoint:
         field: force field.
         parameters: of the potential.
         system: the atoms.
-        cell: that the trajectory runs in, cell vectors as rows [3, 3], Å.
+        cell: of the trajectory, cell vectors as rows [3, 3], Å.
         timestep: fs.
         direction: +1 forwards, -1 backwards in time, scalar.
     """
@@ -57,14 +57,14 @@ class FloatingPoint:
         return positions, velocities
 
     def reference(self, x: jax.Array, record: None = None) -> jax.Array:
-        """Where the neighbour list is built that serves from the state x on."""
+        """Where the neighbour list that is used from state x on is built."""
         return x
 
     def record(self, reference: jax.Array) -> None:
-        """What is kept of it for the way back: nothing, lists are built anew wherever it leads."""
+        """What is kept of a reference for the way back: nothing, since lists are built again there."""
 
     def neighbours(self, reference: jax.Array) -> NeighbourList:
-        """The list."""
+        """The neighbour list."""
         return self.field.neighbours(reference, self.cell)
 
     def half_kicks(

@@ -26,7 +26,7 @@ from dynrefine.surfaces.forward_mode import jvp
 
 @dataclass(frozen=True)
 class ForceField:
-    """A potential and how its neighbour lists are kept; static under jit.
+    """A potential and the settings of its neighbour lists; static under jit.
 
     Attributes:
         architecture: of the potential.
@@ -34,8 +34,8 @@ class ForceField:
         capacity: neighbours per atom that fit.
         images: periodic images along each cell vector.
         rebuild_interval: steps for which a list serves.
-        grid: cells that a large box is divided into for the search; none where all pairs are looked at.
-        farther: cutoff of a surface that sees farther than the potential, Å; none where no surface does.
+        grid: cells that a large box is divided into for the search; None where all pairs are searched.
+        farther: cutoff of a surface that sees farther than the potential, Å; None where none does.
     """
 
     architecture: Any
@@ -60,8 +60,8 @@ class ForceField:
         """The same force field with longer lists, and larger cells where there are any.
 
         Arguments:
-            neighbours: of an atom that a list has to hold, a quarter more than now at least.
-            per_cell: atoms that a cell of the search has to hold, a quarter more than now at least.
+            neighbours: of an atom that a list must hold; at least a quarter more than now is taken.
+            per_cell: atoms that a cell of the search must hold; at least a quarter more than now is taken.
         """
         grid = self.grid and replace(self.grid, capacity=_more(self.grid.capacity, per_cell))
         return replace(self, capacity=_more(self.capacity, neighbours), grid=grid)
@@ -103,9 +103,9 @@ class ForceField:
     ) -> tuple[jax.Array, jax.Array, Any]:
         """Forces [N, 3] in eV/Å, and for g [N, 3] the products (∂F/∂x)ᵀ g and (∂F/∂θ)ᵀ g.
 
-        The Hessian is symmetric, so both products are derivatives of the energy's gradients along g: forward over
-        reverse mode, which is faster than reverse over reverse and gives the force on the way; potentials that
-        forward mode does not go through are differentiated backwards twice. A potential may know how to do it faster.
+        Since the Hessian is symmetric, both products are derivatives of the energy's gradients along g. Forward over
+        reverse mode is faster than reverse over reverse and gives the force on the way. Potentials that forward mode
+        cannot differentiate are differentiated backwards twice. A potential may have a faster method of its own.
         """
         g, neighbours = _computed_once(g), neighbours.of_potential
         if hasattr(self.architecture, "forces_and_pullback"):
@@ -135,7 +135,7 @@ def force_field(
     """A force field with lists sized for a liquid in these cells, unless their capacity is set.
 
     Arguments:
-        surfaces: architectures of the potential and, after it, of those that are evaluated with the same lists.
+        surfaces: architectures of the potential and then of the surfaces evaluated with the same lists.
         cells: cell vectors as rows, Å.
         atoms: in each cell.
         settings: of neighbour lists.
@@ -153,7 +153,7 @@ def force_field(
 
 
 def require_finite(energies: jax.Array, timestep: float) -> None:
-    """Make sure that no replica blew up, from energies [S, ...] in eV and the time step in fs.
+    """Check that no replica blew up, from energies [S, ...] in eV and the time step in fs.
 
     Raises:
         CampaignError: an energy is not finite.
@@ -167,13 +167,13 @@ def require_finite(energies: jax.Array, timestep: float) -> None:
 
 
 def _more(capacity: int, needed: int) -> int:
-    """A quarter more, or what is needed; multiples of 8."""
+    """A quarter more, or what is needed if that is larger; multiples of 8."""
     return 8 * max(capacity * 5 // 32 + 1, math.ceil(needed / 8))
 
 
 def _computed_once(vectors: jax.Array) -> jax.Array:
     """The same vectors [N, 3] to the bit, which XLA would otherwise compute again for every pair.
 
-    It fuses all that leads to them into the gather, an optimization barrier notwithstanding, but no matrix product.
+    Even past an optimization barrier, it fuses all that leads to them into the gather, except a matrix product.
     """
     return jnp.dot(vectors, jnp.eye(3, dtype=vectors.dtype), precision="highest")

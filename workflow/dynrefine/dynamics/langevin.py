@@ -1,8 +1,8 @@
 """Sampling by Langevin dynamics in the middle scheme (BAOA), at constant volume or pressure.
 
 One force per step: v <- v + dt F/m; x <- x + dt/2 v; v <- c v + noise; x <- x + dt/2 v. Positions of harmonic modes
-are sampled exactly at any stable time step (Zhang et al., J. Phys. Chem. A 123, 6056 (2019)). A barostat acts each
-time that a neighbour list has served.
+are sampled exactly at any stable time step (Zhang et al., J. Phys. Chem. A 123, 6056 (2019)). A barostat acts
+whenever a neighbour list has reached the end of its life.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ from dynrefine.quantities.virial_pressure import virial_pressure
 from dynrefine.surfaces.base import Surface
 from dynrefine.units import ACCELERATION, BOLTZMANN
 
-RECORD_INTERVAL = 20.0  # fs between records of a chain, about
+RECORD_INTERVAL = 20.0  # fs between records of a chain, approximately
 
 
 @dataclass(frozen=True)
@@ -76,11 +76,11 @@ class LangevinDynamics:
 
     Attributes:
         field: force field.
-        thermostat: that holds the temperature.
+        thermostat: to control the temperature.
         duration: of the recorded part, fs.
         parameters: of the potential.
         system: the atoms.
-        barostat: that holds the pressure; none at constant volume.
+        barostat: to control the pressure; None at constant volume.
     """
 
     field: ForceField
@@ -103,7 +103,7 @@ class LangevinDynamics:
 
     @property
     def records(self) -> int:
-        """How many."""
+        """Number of records."""
         return max(round(self.duration / self.interval), 1)
 
 
@@ -119,7 +119,7 @@ def sample_chain(
         dynamics: of the chain.
         start: where it begins.
         key: of the noise.
-        equilibration: intervals to run before the first that is recorded, traced.
+        equilibration: intervals to run before the first recorded one, traced.
     """
     field, thermostat, system = dynamics.field, dynamics.thermostat, dynamics.system
     parameters, lists_per_record = dynamics.parameters, dynamics.lists_per_record
@@ -156,7 +156,7 @@ def sample_chain(
             step, (point.positions, point.velocities), jax.random.split(list_key, field.rebuild_interval)
         )
         faults = list_faults(neighbours, point.positions, x, field.skin)
-        # no step has this key
+        # a key that no step uses
         last = rescaled(Point(x, v, cell), neighbours, jax.random.fold_in(list_key, field.rebuild_interval))
         return last, (jnp.mean(energies), jnp.mean(temperatures), faults)
 

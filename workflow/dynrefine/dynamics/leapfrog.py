@@ -1,12 +1,12 @@
-"""Leapfrog trajectories, run forwards or backwards in time, with quantities observed on the way.
+"""Leapfrog trajectories, run forwards or backwards in time, with quantities observed along the way.
 
-A node of the trajectory takes the velocity u from half a step before to w half a step after the positions x:
+A node of the trajectory takes the velocity from u, half a step before the positions x, to w, half a step after:
 
     v = u + dt/2 F(x)/m,   w = v + dt/2 F(x)/m,   then the drift   x <- x + dt w,
 
-and quantities are observed at (x, v). The first node starts from v itself. The same nodes, walked backwards, undo
-the trajectory: `adjoint` does so. A trajectory back in time is one with a negative time step. How exactly states are
-undone depends on how they are held: see `floating_point` and `fixed_point`.
+and quantities are observed at (x, v). The first node starts from v itself. Walking the same nodes
+backwards undoes the trajectory, as `adjoint` does. A trajectory back in time has a negative time step. How exactly
+states are undone depends on how they are stored: see `floating_point` and `fixed_point`.
 """
 
 import math
@@ -39,8 +39,8 @@ class ObservationTimes:
         timestep: fs.
         count: observed frames, the first at the start.
         stride: steps between frames.
-        kept: frames after which the state is kept, for the adjoint to begin from.
-        reversal: which of `ARITHMETICS` holds the states.
+        kept: frames after which the state is kept, for the adjoint to start from.
+        reversal: which of `ARITHMETICS` the states are in.
     """
 
     timestep: float
@@ -65,7 +65,7 @@ class ObservationTimes:
 
     @property
     def arithmetic(self) -> type[FloatingPoint] | type[FixedPoint]:
-        """Of the states."""
+        """The arithmetic of the states."""
         return ARITHMETICS[self.reversal]
 
     def kept_part(self) -> "ObservationTimes":
@@ -78,9 +78,9 @@ class ObservationTimes:
         return replace(self, count=count, kept=count)
 
     def per_list(self, rebuild_interval: int) -> int:
-        """Frames that one neighbour list serves: the largest divisor of their count within the interval.
+        """Frames per neighbour list: the largest divisor of their count within the interval.
 
-        Where the way back has to use the same lists, one of them also ends with the kept part.
+        Where the way back must use the same lists, one of them also ends with the kept part.
         """
         most = max(rebuild_interval // self.stride, 1)
         served = math.gcd(self.count, self.kept) if self.reversal == "exact" else self.count
@@ -100,7 +100,7 @@ class Simulation:
         field: force field.
         times: when they are observed.
         along: what is observed then.
-        at_start: what is observed at their starting points alone.
+        at_start: what is observed only at their starting points.
         parameters: of the potential.
         system: the atoms.
     """
@@ -119,12 +119,12 @@ class Simulation:
         point: Point,
         neighbours: Any,
     ) -> Any:
-        """What is observed at a point, as a function of the potential's trainable parameters too."""
+        """What is observed at a point, also as a function of the trainable parameters of the potential."""
         potential = Surface(self.field.architecture, {**self.parameters, "trainable": trainable})
         return observe(potential, self.system, point, neighbours)
 
     def arithmetic(self, cell: jax.Array, direction: Num[Array, ""]) -> FloatingPoint | FixedPoint:
-        """That of a trajectory in this cell [3, 3] (Å), +1 forwards or -1 backwards in time."""
+        """The arithmetic of a trajectory in this cell [3, 3] (Å), +1 forwards or -1 backwards in time."""
         return self.times.arithmetic(
             self.field, self.parameters, self.system, cell, self.times.timestep, direction
         )
@@ -143,9 +143,9 @@ class Leg:
         series: what was observed, a tree of arrays [frames, ...].
         energies: total energy [frames], eV.
         temperatures: kinetic temperature [frames], K.
-        positions: kept, after the drift that ends the last frame to keep [N, 3], Å; in fixed point 2⁻³² of the cell.
+        positions: kept, after the drift that ends the last kept frame [N, 3], Å; in fixed point 2⁻³² of the cell.
         velocities: of that drift [N, 3], Å/fs; in fixed point 2⁻³² of the cell per step.
-        lists: until there; none in floating point.
+        lists: up to there; None in floating point.
     """
 
     series: Any
@@ -157,7 +157,7 @@ class Leg:
 
     @property
     def ends(self) -> tuple[jax.Array, jax.Array, RecordedLists | None]:
-        """What the adjoint begins from: kept positions and velocities, and the lists."""
+        """What the adjoint starts from: kept positions and velocities, and the lists."""
         return self.positions, self.velocities, self.lists
 
 
@@ -173,7 +173,7 @@ def propagate(
         simulation: what the trajectory has in common with others.
         start: where it begins, `represented` by the arithmetic of the times.
         direction: +1 forwards, -1 backwards in time.
-        rematerialise: compute each step again when backpropagating through it, for comparisons.
+        rematerialise: recompute each step when backpropagating through it, for comparisons.
     """
     field, times, system = simulation.field, simulation.times, simulation.system
     trainable = simulation.parameters["trainable"]

@@ -10,30 +10,30 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-# Numbers that the gradients of a chunk may take in memory and on disk, and those of replicas that an accelerator
-# follows at once.
+# How many numbers the gradients of a chunk may hold in memory and on disk, and those of the replicas that an
+# accelerator runs at once.
 _KEPT, _AT_ONCE = 2**24, 2**30
-LARGEST_METRIC = 2**27  # numbers that the rows of all probes may take in memory and on disk
-_FEWEST = 8  # blocks that tell an error
-FRAMES_AT_ONCE = 8  # on an accelerator, of frames that a surface is judged by
+LARGEST_METRIC = 2**27  # how many numbers the rows of all probes may hold in memory and on disk
+_FEWEST = 8  # blocks needed to estimate an error
+FRAMES_AT_ONCE = 8  # on an accelerator, where a surface is evaluated on frames
 
 
 def rows_fit(probes: int, parameters: int) -> bool:
-    """Whether the rows of all probes of a metric, by so many parameters, fit into memory."""
+    """Whether the rows of all probes of a metric, for so many parameters, fit into memory."""
     return probes * parameters <= LARGEST_METRIC
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """Starting points in blocks, whose gradients are added up: of one each where the parameters are few.
+    """Starting points in blocks, whose gradients are added up; one point per block where parameters are few.
 
-    Blocks have whole chains in common or none, so that errors come of groups of chains that are independent.
+    Blocks share all of their chains or none, so that errors come from independent groups of chains.
 
     Attributes:
         points: starting points.
         length: points of each chain in a block; the last blocks may have fewer.
-        at_once: starting points whose gradients an accelerator has in memory together.
-        chains: that the starting points are from, which take turns.
+        at_once: starting points whose gradients an accelerator holds in memory together.
+        chains: from which the starting points come in turn.
         width: chains in a block; the last blocks may have fewer.
     """
 
@@ -45,7 +45,7 @@ class Blocks:
 
     @classmethod
     def fitting(cls, points: int, parameters: int, chains: int) -> "Blocks":
-        """As small as memory allows where each has a gradient of so many parameters; chains are joined last."""
+        """Blocks as small as memory allows for gradients by so many parameters; chains are joined last."""
         most, chains = max(_FEWEST, _KEPT // parameters), min(chains, points)
         width = math.ceil(chains / most)
         length = math.ceil(math.ceil(points / chains) / max(most // chains, 1))
@@ -53,42 +53,42 @@ class Blocks:
 
     @property
     def count(self) -> int:
-        """Of blocks."""
+        """Number of blocks."""
         return int(self.numbers.max()) + 1
 
     @property
     def numbers(self) -> Int[np.ndarray, " S"]:
-        """Of each starting point's block."""
+        """Number of the block of each starting point."""
         turns, chains = np.divmod(np.arange(self.points), self.chains)
         return turns // self.length * self._groups + chains // self.width
 
     @property
     def groups(self) -> Int[np.ndarray, " B"]:
-        """Number of the chain of each block, or of its chains together."""
+        """Number of the chain, or group of chains, of each block."""
         return np.arange(self.count) % self._groups
 
     @property
     def _groups(self) -> int:
-        """Of chains, independent of each other."""
+        """Number of independent groups of chains."""
         return math.ceil(self.chains / self.width)
 
     def zeros(self, like: Any) -> Any:
-        """A row of zeros for each block, of a tree of arrays."""
+        """A tree of arrays of zeros, with a row for each block."""
         return jax.tree.map(lambda each: jnp.zeros((self.count, *each.shape), each.dtype), like)
 
     def sums(self, values: Float[np.ndarray, " S"]) -> Float[np.ndarray, " B"]:
-        """Of a number of each starting point, by block."""
+        """Sums by block of a number for each starting point."""
         return np.bincount(self.numbers, np.asarray(values, float), self.count)
 
 
 def for_each(function: Callable[..., Any], batch: int | None = None) -> Callable[..., Any]:
     """Map a function over the first axis of its arguments: all at once on an accelerator, one by one on a CPU.
 
-    What a single trajectory needs stays in the cache of a CPU: several at once take half as long again for each.
+    What a single trajectory needs stays in the cache of a CPU; several at once take half as long again each.
 
     Arguments:
         function: of one replica or frame.
-        batch: how many at once on an accelerator, where memory does not suffice for all.
+        batch: how many at once on an accelerator; all by default.
     """
     if jax.default_backend() == "cpu":
         batch = None
@@ -100,12 +100,12 @@ def for_each(function: Callable[..., Any], batch: int | None = None) -> Callable
 def sum_each(
     function: Callable[..., tuple[Any, Any]], blocks: Blocks, like: Any
 ) -> Callable[..., tuple[Any, Any]]:
-    """Map a function as `for_each` does, and add up by block what it returns first.
+    """Map a function as `for_each` does, and add up by block the first of what it returns.
 
     Arguments:
-        function: of one starting point, returns what is added up and what is kept of each.
+        function: of one starting point; returns what is added up and what is kept for each.
         blocks: of the starting points.
-        like: a tree of arrays like those that are added up.
+        like: a tree of arrays like those to be added up.
 
     Returns:
         a function of arguments [S, ...], which returns sums [B, ...] and what is kept [S, ...].
@@ -116,7 +116,7 @@ def sum_each(
     def add(rows: Any, inputs: tuple[Any, ...]) -> tuple[Any, Any]:
         number, *arguments = inputs
         added, kept = function(*arguments) if together == 1 else jax.vmap(function)(*arguments)
-        # Rows that fill up the last batch belong to no block and are dropped.
+        # Rows that pad the last batch belong to no block and are dropped.
         return jax.tree.map(lambda row, own: row.at[number].add(own, mode="drop"), rows, added), kept
 
     def in_batches(array: jax.Array) -> jax.Array:
@@ -140,7 +140,7 @@ def sum_each(
 def sum_with_gradient(
     loss: Callable[[Any, Any], jax.Array], trainable: Any, frames: Any
 ) -> tuple[jax.Array, Any]:
-    """Σ loss(trainable, frame) over frames, and its derivative by the trainable parameters, a tree like these.
+    """Σ loss(trainable, frame) over frames, and its derivative by the trainable parameters, a tree like them.
 
     Arguments:
         loss: of one frame.

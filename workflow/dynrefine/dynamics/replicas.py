@@ -36,7 +36,7 @@ def run_legs(simulation: Simulation, starts: Point) -> Leg:
 
 
 def with_enough_room(simulation: Simulation, starts: Point) -> Simulation:
-    """The same with neighbour lists that suffice both ways in time from every starting point.
+    """The same simulation with neighbour lists that suffice both ways in time from every starting point.
 
     Raises:
         CampaignError: as `run_legs`.
@@ -67,18 +67,18 @@ def _all_legs(simulation: Simulation, starts: Point) -> Any:
 def compiled(
     function: Callable[..., Any], arithmetic: type[FloatingPoint] | type[FixedPoint], *static: str
 ) -> Callable[..., Any]:
-    """A function as an arithmetic asks the compiler for it: one program as long as only arrays differ.
+    """A function compiled with the options of an arithmetic: one program as long as only arrays differ.
 
     Arguments:
-        function: of a module, so that it is the same at each call.
+        function: defined in a module, so that it is the same object at each call.
         arithmetic: of the states.
-        static: names of its arguments that are no arrays.
+        static: names of its arguments that are not arrays.
     """
     return jax.jit(function, static_argnames=static, compiler_options=arithmetic.compiler_options)
 
 
 def both_ways(leg: Callable[[Point, Any], Any]) -> Callable[[Point], Any]:
-    """From leg(start, direction) a function that takes both directions of time from a start."""
+    """A function that runs leg(start, direction) in both directions of time from a start."""
 
     def both(start: Point) -> Any:
         directions = jnp.asarray(DIRECTIONS, start.positions.dtype)

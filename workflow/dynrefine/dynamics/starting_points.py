@@ -1,7 +1,7 @@
-"""Quantities at the starting points of trajectories alone.
+"""Quantities observed only at the starting points of trajectories.
 
-Averages over these suffice for static properties, and their gradient meets no chaos: beside the ensemble part, which
-all gradients have, there is the explicit part Σ_s w_s ∂O(x_s; θ)/∂θ of quantities that depend on the potential.
+Averages over these suffice for static properties, and their gradient is free of chaos. Besides the ensemble part,
+which all gradients have, quantities that depend on the potential have the explicit part Σ_s w_s ∂O(x_s; θ)/∂θ.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ from dynrefine.geometry.system import Point
 
 
 def observe_starts(simulation: Simulation, starts: Point) -> dict[str, Float[Array, "S ..."]]:
-    """What is observed at the starting points alone, by name.
+    """What is observed only at the starting points, by name.
 
     Arguments:
         simulation: whose `at_start` says what.

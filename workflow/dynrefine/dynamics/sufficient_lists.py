@@ -1,4 +1,4 @@
-"""Runs whose neighbour lists did not suffice are repeated with longer or fresher ones."""
+"""Repeats runs whose neighbour lists did not suffice, with longer or fresher ones."""
 
 import logging
 from collections.abc import Callable
@@ -22,12 +22,12 @@ _ATTEMPTS = 8
 @partial(jax.tree_util.register_dataclass, data_fields=["overflow", "outrun", "needed"], meta_fields=[])
 @dataclass(frozen=True)
 class ListFaults:
-    """What went wrong with neighbour lists on the way.
+    """What went wrong with the neighbour lists of a run.
 
     Attributes:
         overflow: whether an atom had more neighbours than fit.
-        outrun: whether an atom moved by more than half the skin while a list served.
-        needed: the most that there should have been room for, `NeighbourList.needed`, int32 [..., 2].
+        outrun: whether an atom moved by more than half the skin while a list was in use.
+        needed: the largest `NeighbourList.needed`, int32 [..., 2].
     """
 
     overflow: jax.Array
@@ -44,7 +44,7 @@ class ListFaults:
         return cls(jnp.asarray(False), jnp.asarray(False), jnp.zeros(2, jnp.int32))
 
     def together(self) -> "ListFaults":
-        """Those of many lists as of one."""
+        """The faults of many lists combined into one."""
         most = jnp.max(self.needed.reshape(-1, 2), axis=0)
         return ListFaults(jnp.any(self.overflow), jnp.any(self.outrun), most)
 
@@ -52,9 +52,9 @@ class ListFaults:
 def list_faults(
     neighbours: NeighbourList, built_at: jax.Array, positions: jax.Array, skin: float
 ) -> ListFaults:
-    """Faults of a list that was built at some positions and served until others [N, 3], Å."""
+    """Faults of a list that was built at some positions and used until others [N, 3], Å."""
     farthest = jnp.max(jnp.sum((positions - built_at) ** 2, axis=-1))
-    assert neighbours.needed is not None  # lists of dynamics are searched for
+    assert neighbours.needed is not None  # lists for dynamics are always searched for
     return ListFaults(neighbours.overflow, farthest > (0.5 * skin) ** 2, neighbours.needed)
 
 
@@ -64,10 +64,10 @@ Result = TypeVar("Result")
 def with_sufficient_lists(
     run: Callable[[ForceField], tuple[Result, ListFaults]], field: ForceField
 ) -> Result:
-    """Run dynamics; where a neighbour list did not suffice, make it longer or fresher and run again.
+    """Run dynamics; if a neighbour list does not suffice, make it longer or rebuild it more often, and run again.
 
     Raises:
-        CampaignError: repeated repairs did not help, as when the atoms have flown apart or crowd together.
+        CampaignError: repeated attempts did not help, as when atoms fly apart or crowd together.
     """
     for _ in range(_ATTEMPTS):
         result, faults = run(field)
@@ -75,7 +75,7 @@ def with_sufficient_lists(
         if not faults.overflow and not faults.outrun:
             return result
         if faults.overflow:
-            # Of atoms that flew about, where lists met them says nothing.
+            # Where atoms outran the lists, the counts of these say nothing.
             needed = (0, 0) if faults.outrun else faults.needed.tolist()
             tried, field = field, field.with_more_room(*needed)
             logger.info("a neighbour list overflowed: running again with room for %d", field.capacity)
@@ -87,8 +87,9 @@ def with_sufficient_lists(
     if faults.overflow and not faults.outrun:
         raise CampaignError(
             f"an atom had {faults.needed[0]} neighbours within cutoff and skin, where the lists had room for "
-            f"{tried.capacity} after {_ATTEMPTS} attempts: atoms crowd together, the potential has probably "
-            "collapsed; train on more frames (labelling.geometries), or set neighbour_capacity where they should."
+            f"{tried.capacity} after {_ATTEMPTS} attempts: atoms crowd together, so the potential has "
+            "probably collapsed; train on more frames (labelling.geometries), or set neighbour_capacity if they "
+            "should."
         )
     raise CampaignError(
         f"atoms move so fast that neighbour lists cannot follow (skin {field.skin} Å, {field.rebuild_interval} "
@@ -103,11 +104,11 @@ def over_points(
     """Map function(field, common, point, neighbours, *others) over points, each with a fresh list.
 
     Arguments:
-        function: of one point; one of a module is compiled once for all calls.
+        function: of one point; if defined in a module, it is compiled once for all calls.
         field: force field.
-        common: a tree of arrays that all points have in common, such as the parameters of the potential.
+        common: a tree of arrays shared by all points, such as the parameters of the potential.
         points: S of them.
-        others: trees of arrays [S, ...] with something more for each point.
+        others: trees of arrays [S, ...] with further values for each point.
 
     Raises:
         CampaignError: the lists cannot be made long enough.
@@ -120,14 +121,14 @@ def fold_points(
 ) -> Any:
     """total <- function(total, field, common, point, neighbours, *others) for each point in turn.
 
-    Nothing is kept of a point: memory does not grow with their number.
+    Nothing is kept for a point, so memory does not grow with their number.
 
     Arguments:
-        function: of the total so far and one point; one of a module is compiled once for all calls.
-        total: at first, a tree of arrays.
+        function: of the total so far and one point; if defined in a module, it is compiled once for all calls.
+        total: initial value, a tree of arrays.
         field: force field.
-        common: a tree of arrays that all points have in common, such as the parameters of the potential.
-        points: S of them, and trees of arrays [S, ...] with something more for each.
+        common: a tree of arrays shared by all points, such as the parameters of the potential.
+        points: S of them, and trees of arrays [S, ...] with further values for each.
 
     Raises:
         CampaignError: the lists cannot be made long enough.

@@ -1,4 +1,4 @@
-"""Which of many candidates are chosen, as bits of words, and their places: fast also where scattering is slow."""
+"""Which of many candidates are chosen, as bits of words, and their places: fast even where scatters are slow."""
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ WORD = 32  # bits
 def packed(chosen: jax.Array) -> jax.Array:
     """Booleans [..., M, N] as bits of words, uint32 [..., M / 32, N]; M is a multiple of 32.
 
-    The candidates are not the last axis, over which a CPU vectorises.
+    The candidates are not on the last axis because a CPU vectorises over that one.
     """
     lanes = chosen.reshape(*chosen.shape[:-2], -1, WORD, chosen.shape[-1])
     return jnp.sum(lanes.astype(jnp.uint32) << jnp.arange(WORD, dtype=jnp.uint32)[:, None], axis=-2)
@@ -19,7 +19,7 @@ def packed(chosen: jax.Array) -> jax.Array:
 def single_bits(candidates: int, places: np.ndarray) -> np.ndarray:
     """Words [M / 32, N] as from `packed`, of M candidates one of which is chosen in each column, at places [N].
 
-    A constant of the program: the compiler would take seconds to find it out.
+    It is a constant of the program, made here because the compiler would take seconds to compute it.
     """
     words = np.zeros((candidates // WORD, len(places)), np.uint32)
     words[places // WORD, np.arange(len(places))] = np.uint32(1) << (places % WORD).astype(np.uint32)
@@ -50,7 +50,7 @@ def places_of_bits(words: jax.Array, capacity: int) -> tuple[jax.Array, jax.Arra
 def _words_before(until: jax.Array, wanted: jax.Array) -> jax.Array:
     """How many of the rising numbers [N, W] of each row do not exceed each wanted one [K], int32 [N, K].
 
-    Counted word by word: on a CPU several times faster than bisection, which gathers.
+    Counting word by word is several times faster on a CPU than bisection, which gathers.
     """
 
     def count(number: jax.Array, column: jax.Array) -> tuple[jax.Array, None]:

@@ -6,12 +6,12 @@ from dynrefine.units import GRAM_PER_CUBIC_CENTIMETRE
 
 
 def volume(cell: np.ndarray) -> float:
-    """Å³."""
+    """Volume of a cell, Å³."""
     return float(abs(np.linalg.det(np.asarray(cell, float))))
 
 
 def mean_volume(cells: np.ndarray) -> float:
-    """Of several cells [S, 3, 3], Å³."""
+    """Mean volume of several cells [S, 3, 3], Å³."""
     return float(np.abs(np.linalg.det(np.asarray(cells, float))).mean())
 
 

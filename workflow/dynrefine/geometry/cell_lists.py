@@ -1,4 +1,4 @@
-"""Neighbour lists of large boxes: atoms are sorted into cells, and only nearby cells are searched."""
+"""Neighbour lists for large boxes: atoms are sorted into cells, and only nearby cells are searched."""
 
 import math
 from dataclasses import dataclass, replace
@@ -13,9 +13,9 @@ from dynrefine.geometry.cell import face_distances
 from dynrefine.geometry.coordinates import to_cartesian, to_fractional
 from dynrefine.geometry.neighbours import NeighbourList, list_of_nearest_images, room_for
 
-_FEWEST = 4  # cells along each vector: with three, all of them are nearby
+_FEWEST = 4  # cells along each vector; with three, every cell is nearby
 _NEARBY = np.array(list(product((-1, 0, 1), repeat=3)))
-_NOWHERE = 64.0  # boxes: where the empty places of cells are
+_NOWHERE = 64.0  # in units of the box: where the empty places of cells are put
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,14 @@ class CellGrid:
     capacity: int
 
     def nearby(self) -> tuple[np.ndarray, np.ndarray]:
-        """The cells around each cell and itself [C, 27], and the image of the box they are seen in [C, 27, 3]."""
+        """Each cell with the cells around it [C, 27], and the image of the box that each is seen in [C, 27, 3]."""
         own = np.stack(np.unravel_index(np.arange(math.prod(self.counts)), self.counts), axis=-1)
         images, places = np.divmod(own[:, None] + _NEARBY, self.counts)
         return np.ravel_multi_index(tuple(np.moveaxis(places, -1, 0)), self.counts), images
 
 
 def cell_grid(atoms: int, cell: np.ndarray, cutoff: float) -> CellGrid | None:
-    """The division of a box of liquid; none where the box is so small that nearly all atoms are nearby.
+    """The division of a box of liquid; None where the box is so small that nearly all atoms are nearby.
 
     Arguments:
         atoms: in the box.
@@ -88,7 +88,7 @@ def cell_list(
     bits = jnp.swapaxes(packed(within), 1, 2).reshape(cells * grid.capacity, -1)[rows]
     found, filled, count = places_of_bits(bits.T, capacity)
     most = jnp.max(count)
-    # Atoms that blew up are nowhere: no room helps, and energies tell.
+    # Atoms that blew up are nowhere: more room would not help, and their energies reveal it.
     most, fullest = (jnp.where(jnp.isfinite(positions).all(), each, 0) for each in (most, fullest))
     overflow = (fullest > grid.capacity) | (most > capacity)
     neighbours = candidate_atoms[numbers[:, None], found]

@@ -1,7 +1,7 @@
 """Vectors in Å and in multiples of the cell vectors, written out by component.
 
-Matrix products may be rounded on accelerators, and a factorisation of the cell would be a call of LAPACK, for which
-JAX imports SciPy: most of a second of each job.
+Accelerators may round matrix products, and factorising the cell would call LAPACK, for which JAX imports SciPy: that
+takes most of a second in each job.
 """
 
 import jax
@@ -21,7 +21,7 @@ def to_fractional(vectors: jax.Array, cell: jax.Array) -> jax.Array:
 
 
 def inverse(cells: jax.Array) -> jax.Array:
-    """Of cells [..., 3, 3] in Å: matrices whose columns are the reciprocal vectors without 2π, 1/Å."""
+    """Inverses of cells [..., 3, 3] in Å: their columns are the reciprocal vectors without 2π, 1/Å."""
     normals = jnp.cross(jnp.roll(cells, -1, axis=-2), jnp.roll(cells, -2, axis=-2))
     volumes = jnp.sum(normals[..., :1, :] * cells[..., :1, :], axis=-1, keepdims=True)
     return jnp.swapaxes(normals / volumes, -1, -2)

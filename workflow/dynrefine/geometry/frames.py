@@ -8,19 +8,19 @@ import numpy as np
 
 @dataclass(frozen=True)
 class LabelledFrames:
-    """F geometries of up to N atoms and what is known of them; NaN where a label is absent.
+    """F geometries of up to N atoms with their labels; NaN where a label is absent.
 
     Attributes:
         species: index into the potential's list of elements, -1 where there is no atom [F,N].
         positions: Å [F,N,3].
         cells: cell vectors in rows, Å [F,3,3].
-        energies: total energies, eV [F]; large numbers: keep float64 until a reference energy is taken away.
+        energies: total energies, eV [F]; keep these large numbers in float64 until a reference energy is subtracted.
         forces: eV/Å [F,N,3].
         stresses: eV/Å³, negative under pressure [F,3,3].
         dipoles: e Å, defined modulo e times the cell vectors [F,3].
         local_dipoles: around each atom, beyond its formal charge, e Å [F,N,3].
         polarizabilities: of the cell, Å³ [F,3,3].
-        local_polarizabilities: what each atom adds to it, Å³ [F,N,3,3].
+        local_polarizabilities: contribution of each atom to it, Å³ [F,N,3,3].
     """
 
     species: np.ndarray
@@ -39,9 +39,9 @@ class LabelledFrames:
         """Geometries without labels.
 
         Arguments:
-            species: of all frames alike [N], or frame by frame [F,N].
+            species: the same for all frames [N], or frame by frame [F,N].
             positions: Å [F,N,3].
-            cells: Å, of all frames alike [3,3], or frame by frame [F,3,3].
+            cells: Å, the same for all frames [3,3], or frame by frame [F,3,3].
         """
         frames, atoms, _ = np.shape(positions)
         return cls(
@@ -59,7 +59,7 @@ class LabelledFrames:
 
     @classmethod
     def joined(cls, parts: Iterable["LabelledFrames"]) -> "LabelledFrames":
-        """The frames of several parts, all with room for equally many atoms, one part after another."""
+        """The frames of several parts, all padded to the same number of atoms, one part after another."""
         parts = list(parts)
         return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 

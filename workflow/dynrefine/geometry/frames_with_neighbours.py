@@ -1,4 +1,4 @@
-"""Frames with their neighbour lists, found once because the atoms stand still."""
+"""Frames with their neighbour lists, which are found once because the atoms do not move."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class FramesWithNeighbours:
 
 
 def with_neighbours(frames: LabelledFrames, cutoff: float, dtype: Any) -> FramesWithNeighbours:
-    """Find all neighbours within the cutoff (Å), with as long a list as the densest frame needs."""
+    """Find all neighbours within the cutoff (Å), in lists as long as the densest frame needs."""
     images = tuple(np.max([images_per_axis(cell, cutoff) for cell in frames.cells], axis=0).tolist())
     atoms = np.sum(frames.species >= 0, axis=1)
     volumes = np.abs(np.linalg.det(frames.cells))
@@ -72,7 +72,7 @@ def parts_with_neighbours(
 ) -> tuple[FramesWithNeighbours, dict[str, slice]]:
     """All parts of a data set with their neighbours, and where in it each part lies.
 
-    One program serves what is done with all of them: each part alone would have one of its own to compile.
+    One compiled program then serves all parts; separately, each part would need its own.
     """
     ends = np.cumsum([len(part) for part in parts.values()]).tolist()
     places = {

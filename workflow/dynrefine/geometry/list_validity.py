@@ -1,4 +1,4 @@
-"""How long a neighbour list serves atoms that move in a cell that deforms."""
+"""How long a neighbour list is valid for moving atoms in a deforming cell."""
 
 import numpy as np
 
@@ -10,16 +10,16 @@ def is_valid(
     cutoff: float,
     skin: float,
 ) -> np.ndarray:
-    """Whether no pair can have come within the cutoff that was beyond the skin, bool [...].
+    """Whether no pair from beyond the skin can have come within the cutoff, bool [...].
 
-    A homogeneous deformation shortens no distance by more than its least stretch; what atoms have moved beside it,
-    and beside a shift of all, comes on top.
+    A homogeneous deformation shortens no distance by more than the factor of its least stretch. Displacements of
+    atoms relative to it, and to a shift of all atoms, come on top.
 
     Arguments:
         built: positions [..., N, 3] and cells [..., 3, 3] that the lists were built for, Å.
         positions: [..., N, 3], Å.
         cells: cell vectors as rows [..., 3, 3], Å.
-        cutoff, skin: that the lists reach to together, Å.
+        cutoff, skin: the lists reach to the sum of both, Å.
     """
     built_positions, built_cells = built
     deformation = np.linalg.solve(built_cells, cells)

@@ -1,7 +1,7 @@
 """Padded neighbour lists under periodic boundaries, also for cells smaller than twice the cutoff.
 
-Building happens inside jit with fixed shapes. A list that is too short for its atoms is marked by `overflow`,
-which its maker must check: every loop of this package does, and repeats the work with a longer list.
+Lists are built inside jit with fixed shapes. A list that is too short for its atoms is marked by `overflow`, which
+its maker must check. Every loop of this package does, and repeats the work with a longer list.
 """
 
 import math
@@ -18,7 +18,7 @@ from dynrefine.geometry.bit_rows import WORD, packed, places_of_bits, single_bit
 from dynrefine.geometry.cell import face_distances
 from dynrefine.geometry.coordinates import to_cartesian, to_fractional
 
-FAR = 64  # cells: where padding entries point, beyond every cutoff
+FAR = 64  # in cells: where padding entries point, beyond every cutoff
 _SHORTENED = 1.25  # room in shorter lists, as a multiple of what a homogeneous liquid needs
 
 
@@ -29,16 +29,16 @@ _SHORTENED = 1.25  # room in shorter lists, as a multiple of what a homogeneous 
 )
 @dataclass(frozen=True)
 class NeighbourList:
-    """The neighbours of each atom, with the periodic image each is seen in.
+    """The neighbours of each atom, each with the periodic image in which it is seen.
 
     Attributes:
         indices: neighbour indices, int32 [N, K].
         shifts: cell vectors to add to the neighbour's position, int8 [3, N, K]; 64 cells away for padding.
         overflow: whether an atom had more than K neighbours, bool [].
         cutoff: within which they were found, Å; static under jit.
-        nearer: a list of those that the potential sees, where this one is longer.
-        needed: room for so many neighbours of an atom, and so many atoms in a cell of the search, would have sufficed
-            as far as could be seen, int32 [2]; none of a list that was not searched for.
+        nearer: a list of the neighbours that the potential sees, where this one reaches farther.
+        needed: the neighbours of an atom and the atoms in a cell of the search for which room would have sufficed, as
+            far as could be seen, int32 [2]; None for a list that was not searched for.
     """
 
     indices: jax.Array
@@ -50,7 +50,7 @@ class NeighbourList:
 
     @property
     def filled(self) -> jax.Array:
-        """Which entries are neighbours and not padding, bool [N, K]."""
+        """Which entries are neighbours rather than padding, bool [N, K]."""
         return self.shifts[..., 0, :, :] != FAR
 
     @property
@@ -62,7 +62,7 @@ class NeighbourList:
 @partial(jax.tree_util.register_dataclass, data_fields=["references", "capacity", "per_cell"], meta_fields=[])
 @dataclass(frozen=True)
 class RecordedLists:
-    """The neighbour lists of a trajectory, for the way back to use the same.
+    """The neighbour lists of a trajectory, so that the way back uses the same.
 
     Attributes:
         references: where each was built, in units of 2⁻¹⁶ of the cell, int16 [lists, N, 3].
@@ -105,7 +105,7 @@ def expected_capacity(atoms: int, volume: float, cutoff: float) -> int:
 
 
 def room_for(mean: float) -> int:
-    """Room for so many atoms on average that fluctuate as in a liquid; multiples of 8."""
+    """Room for a mean number of atoms and its fluctuations in a liquid; multiples of 8."""
     return 8 * math.ceil((mean + 2.0 * math.sqrt(mean) + 2.0) / 8)
 
 
@@ -117,7 +117,7 @@ def neighbour_list(
     images: tuple[int, int, int],
     present: jax.Array | None = None,
 ) -> NeighbourList:
-    """Find all neighbours within a cutoff, every periodic image counted.
+    """Find all neighbours within a cutoff, counting every periodic image.
 
     Arguments:
         positions: [N, 3], Å; wrapped or not.
@@ -125,7 +125,7 @@ def neighbour_list(
         cutoff: Å.
         capacity: neighbours per atom that fit, K.
         images: from `images_per_axis` for this cell and cutoff.
-        present: which rows are atoms and not padding, bool [N]; all when absent.
+        present: which rows are atoms rather than padding, bool [N]; all by default.
     """
     atoms = len(positions)
     fractional = to_fractional(positions.T, cell)
@@ -134,7 +134,7 @@ def neighbour_list(
     numbers = jnp.arange(math.prod(images), dtype=jnp.int32)
     shifts = _image_shifts(separation[:, None], numbers[:, None, None], images)
     x, y, z = to_cartesian(separation[:, None] + shifts, cell)
-    within = x**2 + y**2 + z**2 < cutoff**2  # never true of the padding
+    within = x**2 + y**2 + z**2 < cutoff**2  # never true for padding
     if present is not None:
         within &= jnp.pad(present, (0, -atoms % WORD))[:, None] & present
 
@@ -164,7 +164,7 @@ def list_of_nearest_images(
     Arguments:
         fractional: positions in cell units [3, N].
         indices: of the neighbours [N, K].
-        filled: which of these are neighbours and not padding, bool [N, K].
+        filled: which of these are neighbours rather than padding, bool [N, K].
         overflow, cutoff: as in the list.
     """
     own = jnp.arange(len(indices))[:, None]
@@ -182,8 +182,8 @@ def with_nearest(
 ) -> Any:
     """function(list), with a shorter list of the neighbours within the cutoff (Å) where there are many beyond it.
 
-    Where the shorter list does not suffice the whole one serves. On accelerators it always does: trajectories are
-    mapped there, and both cases would be computed.
+    Where the shorter list does not suffice, the whole list is used. On accelerators it always is: trajectories are
+    mapped there, so both cases would be computed.
     """
     capacity = _shorter_capacity(neighbours, cutoff)
     if 2 * capacity > neighbours.indices.shape[-1] or jax.default_backend() != "cpu":
@@ -195,7 +195,7 @@ def with_nearest(
 def with_nearer(
     positions: jax.Array, cell: jax.Array, neighbours: NeighbourList, cutoff: float
 ) -> NeighbourList:
-    """The same list with another of the neighbours within a shorter cutoff (Å), for the potential."""
+    """The same list with a second one of the neighbours within a shorter cutoff (Å), for the potential."""
     nearer = _shortened(positions, cell, neighbours, cutoff)
     return replace(neighbours, nearer=nearer, overflow=nearer.overflow, needed=nearer.needed)
 
@@ -206,7 +206,7 @@ def _shorter_capacity(neighbours: NeighbourList, cutoff: float) -> int:
 
 
 def _share(neighbours: NeighbourList, cutoff: float) -> float:
-    """Of the room in a list that there is in one shortened to this cutoff, Å."""
+    """The share of the room in a list that one shortened to this cutoff (Å) gets."""
     return _SHORTENED * (cutoff / neighbours.cutoff) ** 3
 
 
@@ -215,7 +215,7 @@ def _shortened(
 ) -> NeighbourList:
     """Those entries of a list that are within a shorter cutoff (Å); overflows where an atom has more.
 
-    What is needed is the room in the longer list.
+    What it reports as needed is room in the longer list.
     """
     capacity = _shorter_capacity(neighbours, cutoff)
     x, y, z = displacements(positions, cell, neighbours)
@@ -245,21 +245,21 @@ def displacements(positions: jax.Array, cell: jax.Array, neighbours: NeighbourLi
 
 @jax.custom_jvp
 def lengths(vectors: jax.Array) -> jax.Array:
-    """Of vectors [3, ...], in their unit."""
+    """Lengths of vectors [3, ...], in their unit."""
     x, y, z = vectors
     return jnp.sqrt(x**2 + y**2 + z**2)
 
 
 @lengths.defjvp
 def _lengths_jvp(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
-    # The division comes last, since XLA then computes what leads to it once for all three components.
+    # The division comes last so that XLA computes what leads to it once for all three components.
     (vectors,), (along,) = primals, tangents
     length = lengths(vectors)
     return length, jnp.sum(vectors * along, axis=0) / length
 
 
 def _image_shifts(separation: jax.Array, numbers: jax.Array, images: tuple[int, int, int]) -> jax.Array:
-    """Cell vectors to add to separations in cell units [3, ...] for the images with some numbers [...]: [3, ...].
+    """Cell vectors to add to separations in cell units [3, ...] for the images with these numbers [...]: [3, ...].
 
     The images are those worth looking at, as counted by `images_per_axis`.
     """

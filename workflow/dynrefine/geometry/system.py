@@ -19,7 +19,7 @@ from dynrefine.units import BOLTZMANN, KINETIC
 )
 @dataclass(frozen=True)
 class System:
-    """The atoms; equal for all replicas of a state.
+    """The atoms; the same for all replicas of a state.
 
     Attributes:
         species: element index of each atom, int32 [N].
@@ -51,7 +51,7 @@ class Point:
 
     @property
     def volume(self) -> Float[Array, "..."]:
-        """Of the cell, Å³."""
+        """Volume of the cell, Å³."""
         return jnp.abs(jnp.linalg.det(self.cell))
 
     def first(self, count: int) -> "Point":
@@ -97,7 +97,7 @@ def temperature(
 
 
 def thermal_variance(masses: Any, kelvin: float) -> Any:
-    """Of the velocity along an axis of atoms of these masses (u), number or array, (Å/fs)²: kT/m."""
+    """Variance kT/m of a velocity component for masses in u, a number or an array, (Å/fs)²."""
     return BOLTZMANN * kelvin / (KINETIC * masses)
 
 
@@ -117,6 +117,6 @@ def drawn_velocities(
 
 
 def without_drift(masses: Float[Array, " N"], velocities: Float[Array, "N 3"]) -> Float[Array, "N 3"]:
-    """Velocities less that of the centre of mass."""
+    """Velocities minus that of the centre of mass."""
     momentum = jnp.sum(masses[:, None] * velocities, axis=0, keepdims=True)
     return velocities - momentum / jnp.sum(masses)

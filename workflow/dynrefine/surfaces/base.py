@@ -1,14 +1,14 @@
-"""What a surface is, and derivatives of any potential.
+"""The interface of surfaces, and derivatives of any potential.
 
 A surface is a frozen dataclass of its architecture with `cutoff` (Å), `from_settings(settings, elements)`,
-`initial_parameters(key)`, and what it computes from (parameters, species, positions, cell, neighbours): `energy` of a
-potential, `dipole` and `dipole_derivative` of a dipole surface. Parameters are a tree {"trainable": ...,
-"constants": ...}, of which the first part is trained and refined. A surface may begin with other parameters than
-random ones (`first_parameters`) and take constants from the training frames (`fitted_constants`). One that is a sum
-over atoms may tell what each contributes (`atomic_energies`, `atomic_dipole_derivatives`), which gradient.locality
-needs. One whose sums suffice for cells of some width tells how near cells come to it (`relative_width`). A potential
-may have `forces_and_pullback` and `strain_derivative_and_pullback` of its own, where that is faster than to
-differentiate its energy automatically.
+`initial_parameters(key)`, and functions of (parameters, species, positions, cell, neighbours): `energy` for a
+potential, `dipole` and `dipole_derivative` for a dipole surface. Parameters are a tree {"trainable": ...,
+"constants": ...}, of which the first part is trained and refined. A surface may start from parameters that are not
+random (`first_parameters`) and take constants from the training frames (`fitted_constants`). A sum over atoms may
+give the contribution of each (`atomic_energies`, `atomic_dipole_derivatives`), which gradient.locality needs. A
+surface whose sums suffice only up to some width of the cell gives the width of cells in units of it
+(`relative_width`). A potential may have its own `forces_and_pullback` and `strain_derivative_and_pullback`, where
+these are faster than automatic differentiation of its energy.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ from dynrefine.errors import CampaignError
 from dynrefine.geometry.neighbours import NeighbourList
 from dynrefine.surfaces.forward_mode import jvp
 
-_WIDEST = 1.1  # in units of the width that a surface's sums suffice for: at constant pressure cells breathe
+_WIDEST = 1.1  # in units of the width for which a surface's sums suffice; at constant pressure cells breathe
 
 
 class Surface(NamedTuple):
@@ -40,7 +40,7 @@ class Surface(NamedTuple):
 
 
 def require_no_wider(architecture: Any, cells: np.ndarray) -> None:
-    """Make sure that what a surface sums suffices for cells [..., 3, 3], Å.
+    """Check that the sums of a surface suffice for cells [..., 3, 3], Å.
 
     Raises:
         CampaignError: one of them is too wide.
@@ -50,8 +50,8 @@ def require_no_wider(architecture: Any, cells: np.ndarray) -> None:
     found = float(np.max(architecture.relative_width(np.asarray(cells, float))))
     if found > _WIDEST:
         raise CampaignError(
-            f"a cell is {found:.2f} times as wide as the reciprocal_vectors of the potential suffice for, expected "
-            f"{_WIDEST} at most: take a smaller cell, or a potential made with as many times more of them."
+            f"a cell is {found:.2f} times as wide as the reciprocal_vectors of the potential allow, expected at "
+            f"most {_WIDEST}: take a smaller cell, or a potential made with that many times more of them."
         )
 
 
@@ -65,7 +65,7 @@ def energy_forces_stress(
 ) -> tuple[Float[Array, ""], Float[Array, "N 3"], Float[Array, "3 3"]]:
     """Energy in eV, forces in eV/Å and stress in eV/Å³ (positive under tension, as in ASE).
 
-    The stress is the derivative of the energy with respect to a homogeneous strain, by the volume.
+    The stress is the derivative of the energy with respect to a homogeneous strain, divided by the volume.
     """
 
     def strained(positions: jax.Array, strain: jax.Array) -> jax.Array:
@@ -84,7 +84,7 @@ def labels_of(
     cell: jax.Array,
     neighbours: NeighbourList,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """The same as `energy_forces_stress`, to be differentiated backwards by the trainable parameters alone."""
+    """As `energy_forces_stress`, to be differentiated backwards by the trainable parameters only."""
     frame = species, positions, cell, neighbours
     return _labels(potential, parameters["trainable"], parameters["constants"], frame)
 
@@ -101,7 +101,7 @@ def _labels_forwards(potential: Any, *arguments: Any) -> tuple[Any, Any]:
 
 
 def _labels_backwards(potential: Any, arguments: Any, cotangents: tuple[jax.Array, ...]) -> tuple[Any, ...]:
-    """What forces and stress add is how the energy's gradient by the parameters changes along their cotangents."""
+    """Forces and stress add the change of the energy's gradient by the parameters along their cotangents."""
     trainable, constants, (species, positions, cell, neighbours) = arguments
     by_energy, by_forces, by_stress = cotangents
 
@@ -131,7 +131,7 @@ def strain_derivative(
     """∂U/∂strain of a homogeneous strain, eV: the stress of `energy_forces_stress` times the volume.
 
     It can be differentiated backwards by positions and trainable parameters, at the cost of the products of a force:
-    a cotangent s asks for how the gradient of the energy changes along the strain s.
+    for a cotangent s, the result is the change of the energy's gradient along the strain s.
     """
     frame = species, cell, neighbours
     return _strain_derivative(potential, parameters["trainable"], positions, parameters["constants"], frame)

@@ -2,7 +2,7 @@
 
 The total dipole is M = Σ q_i x_i + Σ Δμ_i with integer formal charges q, so that M changes by whole polarisation
 quanta when atoms cross the boundary, as the Berry-phase dipole does (Resta, Phys. Rev. Lett. 80, 1800 (1998)).
-Δμ_i is made as in the tensorial embedded atom network of Zhang et al., J. Phys. Chem. B 124, 7284 (2020): the
+Δμ_i is built as in the tensorial embedded atom network of Zhang et al., J. Phys. Chem. B 124, 7284 (2020): the
 l = 1 orbitals of the atom, weighted by a network of its invariant densities.
 """
 

@@ -20,7 +20,7 @@ from dynrefine.surfaces.networks.environment_network import (
 )
 from dynrefine.surfaces.networks.repulsion import core_repulsion
 
-# The repulsion begins at this fraction of the shortest distance seen in training: outside of all data.
+# The repulsion begins at this fraction of the shortest distance seen in training, outside all data.
 REPULSION_ONSET = 0.97
 
 
@@ -54,7 +54,7 @@ class EmbeddedAtomNetwork(NetworkSurface):
     def fitted_constants(
         self, parameters: Mapping[str, Any], training: FramesWithNeighbours
     ) -> dict[str, np.ndarray]:
-        """Constants that normalise the features over the training frames and begin the repulsion where those end."""
+        """Constants that normalise the features over the training frames, and the radii of the repulsion."""
         elements = self.network.basis.elements
         shortest = shortest_distances(training, elements)
         unseen = REPULSION_ONSET * min(self.cutoff, 1.0)

@@ -1,7 +1,7 @@
 """Coulomb energy of point charges under periodic boundaries.
 
-Both methods give the energy of a charge with the others and their surroundings; what acts within a molecule is
-subtracted by its bare 1/r, and so is what acts of a charge on itself.
+Both methods give the energy of the charges with each other and their surroundings, without that of a charge with
+itself. The bare 1/r within molecules is included; potentials subtract it.
 """
 
 import math
@@ -46,7 +46,7 @@ class DampedShiftedForce:
         return pairs + 0.5 * COULOMB * own * jnp.sum(charges**2)
 
     def pair_energy(self, numbers: Mapping[str, jax.Array], squared: jax.Array) -> jax.Array:
-        """Of two unit charges, eV, from r² in Å²."""
+        """Energy of two unit charges, eV, from r² in Å²."""
         inside = squared < self.cutoff**2
         distance = jnp.sqrt(jnp.where(inside, squared, self.cutoff**2))
         at_end, slope = self._at_end
@@ -54,7 +54,7 @@ class DampedShiftedForce:
         return jnp.where(inside, COULOMB * energy, 0.0)
 
     def relative_width(self, cells: np.ndarray) -> np.ndarray:
-        """Of cells [..., 3, 3], zero: they may be as wide as they like [...]."""
+        """Zero for cells [..., 3, 3], which may be of any width [...]."""
         return np.zeros(cells.shape[:-2])
 
     @property
@@ -74,7 +74,7 @@ class Ewald:
     Attributes:
         cutoff: of the part in real space, Å.
         alpha: inverse width of the Gaussian charges, 1/Å.
-        waves: multiples of each reciprocal cell vector up to which waves are summed, those within an ellipsoid.
+        waves: largest multiple of each reciprocal cell vector; the waves within this ellipsoid are summed.
     """
 
     cutoff: float
@@ -84,8 +84,8 @@ class Ewald:
     def relative_width(self, cells: np.ndarray) -> np.ndarray:
         """Width of cells [..., 3, 3], Å, in units of the widest one that the waves suffice for [...].
 
-        The least of the waves on the ellipsoid has 2π over the greatest singular value of the cell vectors, each by
-        its number of waves.
+        The smallest wave number on the ellipsoid is 2π over the largest singular value of the cell vectors, each
+        divided by its number of waves.
         """
         of_wave = np.linalg.norm(cells / np.array(self.waves)[:, None], ord=2, axis=(-2, -1))
         return waves_per_length(self.alpha, self.cutoff) * of_wave
@@ -99,7 +99,7 @@ class Ewald:
         return pairs + self._of_waves(charges, positions, cell) - own
 
     def pair_energy(self, numbers: Mapping[str, jax.Array], squared: jax.Array) -> jax.Array:
-        """Of two unit charges less their Gaussians, eV, from r² in Å²."""
+        """Energy of two unit charges minus that of their Gaussians, eV, from r² in Å²."""
         inside = squared < self.cutoff**2
         distance = jnp.sqrt(jnp.where(inside, squared, self.cutoff**2))
         return jnp.where(inside, COULOMB * erfc(self.alpha * distance) / distance, 0.0)
@@ -130,7 +130,7 @@ class Ewald:
         return 2.0 * math.pi * COULOMB / jnp.abs(jnp.linalg.det(cell)) * jnp.sum(factors * densities)
 
     def _counted(self) -> np.ndarray:
-        """How often each wave counts: 2 for its conjugate and itself, 1 in the plane that holds both, 0 outside."""
+        """How often each wave counts: 2 for itself and its conjugate, 1 in the plane that holds both, 0 outside."""
         ranges = [np.arange(0 if axis == 0 else -count, count + 1) for axis, count in enumerate(self.waves)]
         first, second, third = np.meshgrid(*ranges, indexing="ij")
         radius = sum((n / count) ** 2 for n, count in zip((first, second, third), self.waves, strict=True))
@@ -138,5 +138,5 @@ class Ewald:
 
 
 def _product(first: jax.Array, second: jax.Array) -> jax.Array:
-    """A matrix product that is not rounded."""
+    """A matrix product in full precision."""
     return jnp.matmul(first, second, precision="highest")

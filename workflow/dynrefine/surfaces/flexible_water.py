@@ -5,8 +5,8 @@ M = γ r_O + (1 - γ)/2 (r_H + r_H'). No Coulomb energy acts within a molecule. 
 a = 0 (Wu, Tepper, Voth, J. Chem. Phys. 124, 024503 (2006)) and q-TIP4P/F (Habershon, Markland, Manolopoulos, J. Chem.
 Phys. 131, 024501 (2009)).
 
-Which atoms make a molecule follows from where they are: each oxygen has the two hydrogens that are nearest. So atoms
-may come in any order, wrapped or not, and the energy is a function of the positions alone.
+Molecules follow from the positions: each oxygen has the two nearest hydrogens. So atoms may come in any order,
+wrapped or not, and the energy is a function of the positions alone.
 """
 
 import math
@@ -27,17 +27,17 @@ from dynrefine.surfaces.lennard_jones import LennardJones
 from dynrefine.surfaces.pair_sums import dot, sum_over_pairs
 from dynrefine.units import COULOMB, KILOJOULE_PER_MOLE
 
-LONGEST_BOND = 2.0  # Å: atoms farther apart make no molecule
-_FARTHEST_SITE = 0.25  # Å: of M from its oxygen
+LONGEST_BOND = 2.0  # Å; atoms farther apart do not form a molecule
+_FARTHEST_SITE = 0.25  # Å; largest distance of M from its oxygen
 
 
 class Molecules(NamedTuple):
-    """The molecule of each oxygen, in the rows of the oxygens; other rows hold a molecule that does not count.
+    """The molecule of each oxygen, in its row; other rows hold a molecule that does not count.
 
     Attributes:
-        counted: 1 in these rows, else 0 [N].
+        counted: 1 in the rows of oxygens, else 0 [N].
         first, second: from the oxygen to its hydrogens [3, N], Å.
-        fault: 0, or not a number where the atoms are no molecules of water.
+        fault: 0, or NaN if the atoms do not form water molecules.
     """
 
     counted: jax.Array
@@ -46,7 +46,7 @@ class Molecules(NamedTuple):
     fault: jax.Array
 
     def sum(self, energies: jax.Array) -> jax.Array:
-        """Of energies [N] of the molecules, eV."""
+        """Sum of energies [N] of the molecules, eV."""
         return jnp.sum(self.counted * energies) + self.fault
 
 
@@ -70,13 +70,13 @@ class FlexibleWater:
 
     @property
     def cutoff(self) -> float:
-        """Distance of atoms beyond which their sites do not see each other, Å."""
+        """Distance of atoms beyond which their sites do not interact, Å."""
         gamma_is_one = dict(self.start)["gamma"] == 1.0
         return self.lennard_jones.cutoff + (0.0 if gamma_is_one else 2.0 * _FARTHEST_SITE)
 
     @property
     def relative_width(self) -> Callable[[np.ndarray], np.ndarray]:
-        """That of the electrostatics."""
+        """The relative width of the electrostatics."""
         return self.electrostatics.relative_width
 
     @classmethod
@@ -101,7 +101,7 @@ class FlexibleWater:
         return cls(pairs, coulomb, oxygen, tuple(start.items()), tuple(settings.parameters))
 
     def initial_parameters(self, key: jax.Array) -> dict[str, Any]:
-        """Those that the configuration gives; nothing is random."""
+        """The parameters that the configuration gives; nothing is random."""
         values = {name: jnp.asarray(value) for name, value in self.start}
         values |= self.lennard_jones.initial_parameters(key)["trainable"]
         return {
@@ -117,7 +117,7 @@ class FlexibleWater:
         cell: jax.Array,
         neighbours: NeighbourList,
     ) -> jax.Array:
-        """Potential energy, eV; arguments as for any potential. Not a number where the atoms are no molecules."""
+        """Potential energy, eV, or NaN if the atoms do not form molecules; arguments as for any potential."""
         numbers = _all(parameters)
         geometry = positions, cell, neighbours
         molecules = self._molecules(species, *geometry)
@@ -150,7 +150,7 @@ class FlexibleWater:
         cell: jax.Array,
         neighbours: NeighbourList,
     ) -> jax.Array:
-        """What is added to the dipole of the charges: nothing."""
+        """The addition to the dipole of the charges, which is zero."""
         return jnp.zeros(3, positions.dtype)
 
     def dipole_derivative(
@@ -174,18 +174,18 @@ class FlexibleWater:
         cell: jax.Array,
         neighbours: NeighbourList,
     ) -> jax.Array:
-        """What each atom contributes to it [N, 3], e Å/fs."""
+        """The contribution of each atom to `dipole_derivative` [N, 3], e Å/fs."""
         return self.atomic_charges(parameters, species, positions.dtype)[:, None] * velocities
 
     def atomic_charges(
         self, parameters: Mapping[str, Any], species: jax.Array, dtype: jnp.dtype
     ) -> jax.Array:
-        """γ q_H of hydrogens and minus twice that of oxygens [N], e: M shares its charge among its molecule."""
+        """γ q_H for hydrogens and minus twice that for oxygens [N], e: M shares its charge with its molecule."""
         numbers = _all(parameters)
         return (numbers["gamma"] * self._charges(numbers, species)).astype(dtype)
 
     def _charges(self, numbers: Mapping[str, jax.Array], species: jax.Array) -> jax.Array:
-        """Of the sites [N], e; zero for padding."""
+        """Charges of the sites [N], e; zero for padding."""
         of_hydrogen = numbers["charge_H"]
         charges = jnp.where(species == self.oxygen, -2.0 * of_hydrogen, of_hydrogen)
         return jnp.where(species >= 0, charges, 0.0)
@@ -215,7 +215,7 @@ class FlexibleWater:
 
 
 def _within(numbers: Mapping[str, jax.Array], molecules: Molecules, to_site: jax.Array) -> jax.Array:
-    """Bonds and angle of each molecule less the Coulomb energy of its charges [N], eV."""
+    """Energy of bonds and angle of each molecule minus the Coulomb energy of its charges [N], eV."""
     first, second = molecules.first, molecules.second
     across = lengths(jnp.cross(first, second, axis=0))
     bend = jnp.arctan2(across, dot(first, second)) - numbers["angle"]
@@ -231,7 +231,7 @@ def _within(numbers: Mapping[str, jax.Array], molecules: Molecules, to_site: jax
 
 
 def _all(parameters: Mapping[str, Any]) -> dict[str, jax.Array]:
-    """The parameters by name, whether they are refined or not."""
+    """All parameters by name, refined or not."""
     return {**parameters["constants"], **parameters["trainable"]}
 
 

@@ -1,8 +1,8 @@
-"""Forward-mode derivatives, also of potentials whose own rules let reverse mode through alone.
+"""Forward-mode derivatives, also of potentials whose own rules allow reverse mode only.
 
-Forward over reverse mode is the fastest way to the products that the adjoint needs. It does not go through functions
-with `jax.custom_vjp` rules whose rules call them again, as those of many networks do; there, what is linear in the
-tangent is found as the transpose of the reverse mode's derivative, which is linear too.
+Forward over reverse mode is the fastest way to the products that the adjoint needs. It cannot follow functions
+with `jax.custom_vjp` rules that call them again, as in many networks. There the derivative along the tangent is found
+as the transpose of the derivative in reverse mode, which is linear too.
 """
 
 import logging
@@ -21,7 +21,7 @@ _STUCK = "custom_lin"
 
 
 def jvp(function: Callable[..., Any], primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
-    """The value of a function and its derivative along tangents, as `jax.jvp`.
+    """The value of a function and its derivative along tangents, like `jax.jvp`.
 
     Arguments:
         function: of trees of floating-point arrays, smooth; its derivative may be differentiated again backwards.
@@ -31,7 +31,7 @@ def jvp(function: Callable[..., Any], primals: tuple[Any, ...], tangents: tuple[
     if goes_forward(function, primals, tangents):
         return jax.jvp(function, primals, tangents)
     logger.info(
-        "the potential has custom_vjp rules that forward mode does not go through: second derivatives are taken by "
+        "the potential has custom_vjp rules that forward mode cannot follow: second derivatives are taken by "
         "reverse mode alone, which is slower"
     )
     value, pull = jax.vjp(function, *primals)
@@ -41,7 +41,7 @@ def jvp(function: Callable[..., Any], primals: tuple[Any, ...], tangents: tuple[
 
 
 def goes_forward(function: Callable[..., Any], primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> bool:
-    """Whether forward mode goes through a function; its arguments may be traced."""
+    """Whether forward mode can follow a function; its arguments may be traced."""
     program = jax.make_jaxpr(lambda *both: jax.jvp(function, *both))(primals, tangents)
     return not _holds_stuck(program.jaxpr)
 

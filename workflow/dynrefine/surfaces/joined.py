@@ -1,7 +1,7 @@
-"""A potential and surfaces beside it with one tree of parameters, so that they are refined together.
+"""A potential and other surfaces with one tree of parameters, so that they are refined together.
 
-A gradient by its parameters has a branch for each: of the force and of the probability of configurations the
-potential's alone, of what is observed those of the surfaces it is observed by.
+A gradient by these parameters has a branch for each surface. Forces and probabilities of configurations depend only
+on the branch of the potential, observed quantities on those of the surfaces that they are computed with.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,11 +24,11 @@ Pullback = Callable[..., tuple[jax.Array, Callable[[jax.Array], tuple[jax.Array,
 
 @dataclass(frozen=True)
 class JoinedSurfaces:
-    """Architecture of a potential with surfaces beside it.
+    """Architecture of a potential with other surfaces.
 
     Attributes:
         potential: its architecture.
-        beside: those of the others, by name.
+        beside: architectures of the other surfaces, by name.
     """
 
     potential: Any
@@ -45,16 +45,16 @@ class JoinedSurfaces:
 
     @property
     def cutoff(self) -> float:
-        """That of the potential, Å."""
+        """The cutoff of the potential, Å."""
         return self.potential.cutoff
 
     @property
     def architectures(self) -> dict[str, Any]:
-        """Of all surfaces, by name."""
+        """The architectures of all surfaces, by name."""
         return {"potential": self.potential, **dict(self.beside)}
 
     def initial_parameters(self, key: jax.Array) -> dict[str, Any]:
-        """Those of all surfaces, by name."""
+        """The initial parameters of all surfaces, by name."""
         own = {name: each.initial_parameters(key) for name, each in self.architectures.items()}
         return joined_parameters(own)
 
@@ -70,12 +70,12 @@ class JoinedSurfaces:
         cell: jax.Array,
         neighbours: NeighbourList,
     ) -> jax.Array:
-        """That of the potential, eV."""
+        """The energy of the potential, eV."""
         return self.potential.energy(_own(parameters, "potential"), species, positions, cell, neighbours)
 
     @property
     def atomic_energies(self) -> Callable[..., jax.Array]:
-        """Those of the potential [N], where it has any, eV."""
+        """The atomic energies of the potential [N], where it has any, eV."""
         of_potential = self.potential.atomic_energies
         return lambda parameters, *arguments: of_potential(_own(parameters, "potential"), *arguments)
 
@@ -95,7 +95,7 @@ class JoinedSurfaces:
         return self._for_all(self.potential.strain_derivative_and_pullback)
 
     def _for_all(self, of_potential: Pullback) -> Pullback:
-        """The same with products by the parameters of all surfaces; those of the others are zero."""
+        """The same with products by the parameters of all surfaces; those of the other surfaces are zero."""
 
         def for_all(parameters: Mapping[str, Any], *arguments: Any) -> tuple[jax.Array, Any]:
             value, pull = of_potential(_own(parameters, "potential"), *arguments)
@@ -111,7 +111,7 @@ class JoinedSurfaces:
 
 
 def joined_parameters(parameters: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """One tree {"trainable", "constants"} of those of several surfaces, by name."""
+    """One tree {"trainable", "constants"} of the parameters of several surfaces, by name."""
     return {
         branch: {name: own[branch] for name, own in parameters.items()}
         for branch in ("trainable", "constants")
@@ -119,7 +119,7 @@ def joined_parameters(parameters: Mapping[str, Mapping[str, Any]]) -> dict[str, 
 
 
 def surfaces_of(potential: Surface) -> dict[str, Surface]:
-    """What a potential brings to be observed by: itself and the surfaces that are refined with it, by name."""
+    """The surfaces that come with a potential: itself and those that are refined with it, by name."""
     if isinstance(potential.architecture, JoinedSurfaces):
         return potential.architecture.surfaces(potential.parameters)
     return {"potential": potential}

@@ -26,10 +26,10 @@ class LennardJones:
 
     Attributes:
         cutoff: Å.
-        truncation: what happens there: "truncated", "shifted" (energy zero at the cutoff), "force_shifted" (energy
+        truncation: what happens at the cutoff: "truncated", "shifted" (energy zero there), "force_shifted" (energy
             and force zero) or "switched" (both fall to zero smoothly over the last part).
-        switching_width: of that part, Å.
-        tail_correction: whether what the truncation takes away is added for a uniform liquid.
+        switching_width: width of that last part, Å.
+        tail_correction: whether the energy lost by truncation is added, as for a uniform liquid.
         sigma: at the start, Å.
         epsilon: at the start, eV.
     """
@@ -145,7 +145,7 @@ class LennardJones:
     def _pairs(
         self, trainable: Parameters, positions: jax.Array, cell: jax.Array, neighbours: NeighbourList
     ) -> tuple[jax.Array, jax.Array, Callable[[jax.Array], tuple[jax.Array, Any]]]:
-        """Forces [N, 3], Σ_ij u' d dᵀ [3, 3], and what both pullbacks need of changes γ of the pairs [3, N, K].
+        """Forces [N, 3], Σ_ij u' d dᵀ [3, 3], and what both pullbacks need for changes γ of the pairs [3, N, K].
 
         That is Σ_j 2u' γ + 4u'' (d·γ) d [N, 3], and Σ_ij ∂u'/∂θ d·γ.
         """
@@ -164,7 +164,7 @@ class LennardJones:
             return twice_over_neighbours(pairs), by_parameters
 
         force = twice_over_neighbours([slopes * component for component in vectors])
-        # Sums of products in a loop each would compute the slopes anew for each of them.
+        # Separate sums of products would compute the slopes again in each of their loops.
         derivative = jnp.einsum("aik,bik->ab", vectors, slopes[None] * vectors, precision="highest")
         return force, derivative, along_pairs
 
@@ -194,11 +194,11 @@ class LennardJones:
         return jnp.where(squared > start, falling, 1.0)
 
     def tail(self, trainable: Parameters, atoms: jax.Array, cell: jax.Array) -> jax.Array:
-        """What the truncation takes away where g(r) = 1, eV: 2π N ρ ∫ [u_full(r) - u(r)] r² dr.
+        """The energy lost by truncation where g(r) = 1, eV: 2π N ρ ∫ [u_full(r) - u(r)] r² dr.
 
-        Source: Allen & Tildesley, Computer Simulation of Liquids, 2nd ed. (2017), section 2.8. Where u jumps at the
-        cutoff, its derivative by the volume misses the force in the jump; the usual correction of the pressure
-        follows where the cutoff is strained with the cell, so that no pair crosses it.
+        Source: Allen & Tildesley, Computer Simulation of Liquids, 2nd ed. (2017), section 2.8. If u jumps at the
+        cutoff, its derivative by the volume misses the force of the jump. Straining the cutoff with the cell, so that
+        no pair crosses it, gives the usual correction of the pressure.
         """
         volume = jnp.abs(jnp.linalg.det(cell))
         end = jnp.asarray(self.cutoff, volume.dtype)
@@ -223,7 +223,7 @@ class LennardJones:
 
 
 def _atoms(species: jax.Array, cell: jax.Array) -> jax.Array:
-    """How many there are without padding, in the precision of the cell."""
+    """Number of atoms without padding, in the precision of the cell."""
     return jnp.sum(species >= 0).astype(cell.dtype)
 
 
@@ -239,7 +239,7 @@ def _slope(potential: LennardJones, trainable: Parameters, squared: jax.Array) -
 
 
 def _strained(vectors: jax.Array, strain: jax.Array) -> jax.Array:
-    """Changes of vectors [3, ...] under a symmetric strain [3, 3]; no matrix product, which may be rounded."""
+    """Changes of vectors [3, ...] under a symmetric strain [3, 3], without a matrix product, which may be rounded."""
     return jnp.stack([dot(strain[axis], vectors) for axis in range(3)])
 
 

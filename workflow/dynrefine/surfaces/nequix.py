@@ -1,7 +1,7 @@
 """Nequix, an equivariant network that passes messages between atoms (Koker, Kotak, Smidt, arXiv:2508.16067).
 
-It is the network of the package nequix, function for function; here its edges are made of a neighbour list, and its
-weights of a tree of parameters. Constants from the training frames scale messages by the number of neighbours and
+It is the network of the package nequix, function for function; here its edges come from a neighbour list, and its
+weights from a tree of parameters. Constants from the training frames scale messages by the number of neighbours and
 energies by the forces, and shift energies by element.
 """
 
@@ -33,9 +33,9 @@ class NequixPotential:
 
     Attributes:
         arguments: of the network in the package, by their names there.
-        numbers: atomic numbers of the elements that the network knows, rising.
-        places: where among them those of the campaign are.
-        foundation: path and SHA-256 of the file whose weights it begins with; none: random ones.
+        numbers: atomic numbers of the elements that the network knows, in rising order.
+        places: indices of the elements of the campaign among them.
+        foundation: path and SHA-256 of the file with its first weights; None for random ones.
     """
 
     arguments: tuple[tuple[str, Any], ...]
@@ -65,7 +65,7 @@ class NequixPotential:
         return _parameters(self, _random_network(self, key), jnp.ones(()), jnp.ones(()), shifts)
 
     def first_parameters(self, key: jax.Array) -> dict[str, Any]:
-        """Those that training begins with: random ones, or those of the foundation file.
+        """The parameters that training starts from: random ones, or those of the foundation file.
 
         Raises:
             CampaignError: the file is not the one that the configuration describes.
@@ -89,7 +89,7 @@ class NequixPotential:
     ) -> dict[str, np.ndarray]:
         """Constants that normalise messages and energies over the training frames.
 
-        Those of a foundation are kept, but for the energies of the elements, which are those of other labels.
+        Those of a foundation are kept, except for the energies of the elements, which belong to other labels.
         """
         constants = dict(parameters["constants"])
         present = np.asarray(training.frames.species) >= 0
@@ -139,7 +139,7 @@ class Edges(NamedTuple):
 
     Attributes:
         senders: the neighbours, int32 [E].
-        receivers: the atoms that have them, int32 [E], rising.
+        receivers: the atoms that have them, int32 [E], in rising order.
         vectors: from receivers to senders, Å, [E, 3].
     """
 
@@ -158,7 +158,7 @@ def edges_of(positions: jax.Array, cell: jax.Array, neighbours: NeighbourList) -
 
 
 def network_of(potential: NequixPotential, parameters: Mapping[str, Any]) -> Any:
-    """The network of the package with these weights; the scale of messages is in those of its edges."""
+    """The network of the package with these weights; the weights of its edges include the scale of messages."""
     skeleton = _skeleton(potential)
     weights = dict(parameters["trainable"])
     for name in skeleton.last_of_edges:
@@ -174,7 +174,7 @@ def network_of(potential: NequixPotential, parameters: Mapping[str, Any]) -> Any
 def _of_atoms(
     potential: NequixPotential, parameters: Mapping[str, Any], places: jax.Array, edges: Edges
 ) -> jax.Array:
-    """What the network makes of each atom [N], from the places of the elements among those that it knows [N]."""
+    """The output of the network for each atom [N], from the indices of the elements among those it knows [N]."""
     network = network_of(potential, parameters)
     return network.node_energies(edges.vectors, places, edges.senders, edges.receivers)[:, 0]
 
@@ -187,10 +187,10 @@ class _Skeleton(NamedTuple):
     """A network without its weights.
 
     Attributes:
-        names: of its arrays, in the order of its leaves.
-        shapes: of these.
+        names: names of its arrays, in the order of its leaves.
+        shapes: shapes of its arrays.
         last_of_edges: names of the last layers of the networks of the distance, one for each round of messages.
-        joined: makes the network of its arrays.
+        joined: builds the network from its arrays.
     """
 
     names: list[str]
@@ -214,7 +214,7 @@ def _skeleton(potential: NequixPotential) -> _Skeleton:
 
 
 def _name(path: tuple[Any, ...]) -> str:
-    """The name of an array: its path in the network, that of e3nn's weights without their numbers."""
+    """The name of an array: its path in the network, without the numbers in those of e3nn's weights."""
     name = jax.tree_util.keystr(path, simple=True, separator="/")
     return re.sub(r"_weights/w\[\d+,\d+\] ", "", name).replace(",", "_")
 
@@ -233,7 +233,7 @@ def _parameters(
 def _energies(
     potential: NequixPotential, parameters: Mapping[str, Any], data: FramesWithNeighbours
 ) -> np.ndarray:
-    """Of each frame, one after the other: the messages of all would need much memory."""
+    """The energy of each frame, one after another, since the messages of all would need much memory."""
 
     @jax.jit
     def of_frames(parameters: Mapping[str, Any], data: FramesWithNeighbours) -> jax.Array:

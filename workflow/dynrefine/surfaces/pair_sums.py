@@ -27,8 +27,8 @@ def sum_over_pairs(
 
     Arguments:
         pair_energy: u, of numbers with names and of r² in Å² of any shape; zero beyond a cutoff.
-        numbers: with which it is to be computed and differentiated.
-        weights: w [N], charges for example; absent where all are one.
+        numbers: values by name, with which u is computed and differentiated.
+        weights: w [N], charges for example; None where all are one.
         positions: [N, 3], Å.
         cell: its vectors as rows [3, 3], Å.
         neighbours: a list that holds each pair from both sides.
@@ -41,9 +41,9 @@ def sum_over_pairs(
 def _sum_over_pairs_along(
     pair_energy: PairEnergy, primals: Any, tangents: Any
 ) -> tuple[jax.Array, jax.Array]:
-    """The derivative, with the force on an atom summed over its own neighbours alone.
+    """The derivative, with the force on an atom summed over its own neighbours only.
 
-    A pair is in the list from both sides, so that nothing has to be scattered to the neighbours: slow on CPUs.
+    Since the list holds each pair from both sides, nothing is scattered to neighbours, which would be slow on CPUs.
     """
     numbers, weights, positions, cell, neighbours = primals
     along_numbers, along_weights, along_positions, along_cell, _ = tangents

@@ -2,7 +2,7 @@
 
 The tensors of an atom are its l = 2 orbitals and the products of two vectors of its l = 1 orbitals, weighted by a
 network of its invariants, as in the tensorial embedded atom network of Zhang et al., J. Phys. Chem. B 124, 7284
-(2020). Rotations turn the sum as they turn the atoms, and translations leave it.
+(2020). The sum rotates with the atoms and is invariant under translations.
 """
 
 import math
@@ -56,7 +56,7 @@ class PolarizabilitySurface(NetworkSurface):
         cell: jax.Array,
         neighbours: NeighbourList,
     ) -> jax.Array:
-        """What each atom adds [N, 3, 3] in Å³; arguments as for a potential's `energy`."""
+        """The contribution of each atom [N, 3, 3] in Å³; arguments as for a potential's `energy`."""
         vectors = tuple(displacements(positions, cell, neighbours))
         return self._of_each(parameters, Environments(species, species[neighbours.indices], vectors))
 
@@ -82,7 +82,7 @@ class PolarizabilitySurface(NetworkSurface):
         cell: jax.Array,
         neighbours: NeighbourList,
     ) -> jax.Array:
-        """Of the cell [3, 3] in Å³; arguments as for a potential's `energy`."""
+        """Polarizability of the cell [3, 3] in Å³; arguments as for a potential's `energy`."""
         return sum_of(self.network, self._of_atoms, parameters, species, (positions, cell, neighbours))
 
     def polarizability_derivative(

@@ -1,4 +1,4 @@
-"""What the training of a surface consists of."""
+"""The parts of training a surface."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours, with
 
 Loss = Callable[
     [Any, Any, FramesWithNeighbours], jax.Array
-]  # of architecture, parameters and frames: a pure number
+]  # from architecture, parameters and frames to a pure number
 Compared = Callable[[Any, Any, FramesWithNeighbours], tuple[jax.Array, jax.Array]]
 Evaluated = tuple[Any, ...]  # arrays with the frame as first axis
 Prepared = Callable[[Mapping[str, LabelledFrames], int], tuple[dict[str, LabelledFrames], dict[str, Any]]]
@@ -47,7 +47,7 @@ def frames_with(label_of: Callable[[LabelledFrames], np.ndarray], needed: str) -
 def evaluated_by(
     compared: Compared,
 ) -> Callable[[Model, FramesWithNeighbours], tuple[np.ndarray, np.ndarray]]:
-    """A task's `evaluate` that gives predictions and labels as these are compared."""
+    """A task's `evaluate` that gives predictions and labels as `compared` does."""
 
     def evaluate(model: Model, data: FramesWithNeighbours) -> tuple[np.ndarray, np.ndarray]:
         predicted, labelled = jax.jit(partial(compared, model.architecture))(model.parameters, data)
@@ -57,22 +57,23 @@ def evaluated_by(
 
 
 def relative_error(name: str, error: float, spread: float) -> dict[str, tuple[float, str]]:
-    """An error as part of the spread of the labels, under its name; nothing where all labels are the same."""
+    """An error in per cent of the spread of the labels, under its name; empty where all labels are the same."""
     return {name: (100 * error / spread, "%")} if spread > 0.0 else {}
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a surface is fitted to, and how the result is judged.
+    """What a surface is fitted to, and how the result is evaluated.
 
     Attributes:
-        prepared: (parts by name, number of elements) -> the frames that serve, and metadata for the model.
+        prepared: (parts by name, number of elements) -> the usable frames, and metadata for the model.
         loss_of: settings of the training -> the loss.
-        evaluate: (model, frames) -> what it predicts of them.
-        errors: (evaluated, frames, symbols) -> by quantity the error and its unit.
+        evaluate: (model, frames) -> the predictions for them.
+        errors: (evaluated, frames, symbols) -> the error and its unit, by quantity.
         parity: (evaluated, frames) -> labels and predictions of each quantity.
-        compared: (architecture, parameters, frames) -> what the parameters decide of the labels, as predicted and as
-            labelled, arrays of one shape with the frame as first axis; none of what is never refined by its side.
+        compared: (architecture, parameters, frames) -> the part of the labels that the parameters decide, as
+            predicted and as labelled: arrays of one shape with the frame as first axis. None for a surface that is
+            never refined beside a potential.
     """
 
     prepared: Prepared
@@ -85,7 +86,7 @@ class Task:
     def errors_on(
         self, model: Model, frames: LabelledFrames, symbols: Sequence[str]
     ) -> dict[str, tuple[float, str]]:
-        """The errors of a trained surface on frames as they are labelled: by quantity the value and its unit."""
+        """The errors of a trained surface on labelled frames: the value and its unit, by quantity."""
         labelled, _ = self.prepared({"test": frames}, len(symbols))
         data = with_neighbours(labelled["test"], model.architecture.cutoff, model.dtype)
         return self.errors(self.evaluate(model, data), labelled["test"], symbols)

@@ -1,4 +1,4 @@
-"""The state of a fit as a file, from which one that was killed goes on."""
+"""The state of a fit as a file, from which an interrupted fit continues."""
 
 import logging
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class FitState:
-    """Everything needed to go on fitting."""
+    """Everything needed to continue a fit."""
 
     trainable: Any
     optimiser: Any
@@ -32,14 +32,14 @@ class Checkpoint:
 
     Attributes:
         path: of the file.
-        fingerprint: of all that the fit depends on; the file of another one is not used.
+        fingerprint: of everything the fit depends on; a file with another fingerprint is not used.
     """
 
     path: Path
     fingerprint: str
 
     def write(self, state: FitState) -> None:
-        """Keep a state in the place of the one before."""
+        """Write a state in place of the previous one."""
         arrays = {"curve": state.curve}
         for name in ("trainable", "optimiser", "best"):
             for index, leaf in enumerate(jax.tree.leaves(getattr(state, name))):
@@ -52,13 +52,13 @@ class Checkpoint:
         write_arrays(self.path, "checkpoint", ArrayFile(arrays, dict.fromkeys(arrays, "1"), metadata))
 
     def read(self, fresh: FitState) -> FitState:
-        """The state that was kept, or the fresh one, of the same trees, where there is none of this fit."""
+        """The kept state of this fit, or else the fresh one, which has the same trees."""
         if not self.path.exists():
             return fresh
         content = read_arrays(self.path, "checkpoint")
         if content.metadata["fingerprint"] != self.fingerprint:
             logger.info(
-                "the checkpoint %s belongs to other data or settings: fitting from the beginning", self.path
+                "the checkpoint %s belongs to other data or settings: fitting from the start", self.path
             )
             return fresh
 
@@ -77,5 +77,5 @@ class Checkpoint:
         )
 
     def remove(self) -> None:
-        """Delete the file, once what the fit found is written."""
+        """Delete the file, once the result of the fit is written."""
         self.path.unlink(missing_ok=True)

@@ -35,10 +35,10 @@ def dipole_residuals(
 def compared(
     architecture: Any, parameters: Mapping[str, Any], data: FramesWithNeighbours
 ) -> tuple[jax.Array, jax.Array]:
-    """What is learned of the dipole [F, 3] in e Å, as predicted and as labelled.
+    """The learned part of the dipole [F, 3] in e Å, as predicted and as labelled.
 
-    Formal charges make no part of it where the surface tells what it adds to theirs: their dipole jumps by whole
-    quanta where frames are wrapped, which says nothing of the surface.
+    The dipole of formal charges is left out where the surface separates it from its own: it jumps by whole quanta
+    when frames are wrapped, which says nothing about the surface.
     """
     learned = getattr(architecture, "learned_dipole", architecture.dipole)
     predicted = data.evaluate(partial(learned, parameters))
@@ -66,11 +66,11 @@ def dipole_errors(
 
     Arguments:
         evaluated: predictions and labels, as `compared` gives them.
-        frames, symbols: of these; the labels are already known.
+        frames, symbols: unused, since `evaluated` holds the labels.
 
     Returns:
-        by quantity the value and its unit: root mean square error of a component, standard deviation of the labels,
-        and their ratio where these differ.
+        the value and its unit, by quantity: root mean square error of a component, standard deviation of the labels,
+        and the ratio of both where the labels differ.
     """
     predicted, labelled = evaluated
     error = float(np.sqrt(np.mean((predicted - labelled) ** 2)))
@@ -83,7 +83,7 @@ def dipole_errors(
 
 
 def parity(evaluated: tuple[np.ndarray, np.ndarray], frames: LabelledFrames) -> list[Parity]:
-    """Labelled and predicted components of what is learned of the dipole, for a parity plot."""
+    """Labelled and predicted components of the learned part of the dipole, for a parity plot."""
     predicted, labelled = evaluated
     return [Parity("dipoles", "e Å", labelled.ravel(), predicted.ravel())]
 

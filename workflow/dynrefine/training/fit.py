@@ -1,4 +1,4 @@
-"""Mini-batch fitting with early stopping, resumable to the bit."""
+"""Mini-batch fitting with early stopping; a resumed fit gives the same bits."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -27,7 +27,7 @@ class Schedule:
     """How long and how fast to fit.
 
     Attributes:
-        epochs: passes over the training frames at the most.
+        epochs: largest number of passes over the training frames.
         batch_size: frames per step.
         optimiser: adam or soap.
         learning_rate: at the first step.
@@ -62,7 +62,7 @@ class Schedule:
         return optax.chain(optax.clip_by_global_norm(10.0), optimiser(rate))
 
     def steps_per_epoch(self, frames: int) -> int:
-        """Full batches in one pass; what is left over comes in another epoch's shuffle."""
+        """Full batches in one pass; the frames left over get their turn in later, reshuffled epochs."""
         return max(frames // self.batch_size, 1)
 
 
@@ -73,16 +73,16 @@ def fit(
     schedule: Schedule,
     checkpoint: Checkpoint,
 ) -> tuple[Any, np.ndarray]:
-    """Fit trainable parameters; a run that was killed goes on from its checkpoint with the same result.
+    """Fit trainable parameters; an interrupted run continues from its checkpoint with the same result.
 
-    The checkpoint is left to whoever writes the result, and removes it then.
+    The checkpoint stays until the caller, having written the result, removes it.
 
     Arguments:
         loss: (trainable, frames) -> scalar, the mean over the frames.
         trainable: the first parameters.
         data: {"train", "validation"}, trees of arrays with the frame as common first axis.
         schedule: how long and how fast.
-        checkpoint: to go on from, and written after each validation.
+        checkpoint: to continue from; written after each validation.
 
     Returns:
         the parameters of the lowest validation loss, and the learning curve [rows, 3]: epoch, training loss,
@@ -128,7 +128,7 @@ def fit(
 
 
 def _mean_of_frames(loss: Loss, trainable: Any, frames: Any) -> jax.Array:
-    """The loss, one frame after the other: of large networks all at once would need much memory."""
+    """The loss, one frame after another, since large networks would need much memory for all at once."""
 
     def of_frame(frame: Any) -> jax.Array:
         return loss(trainable, jax.tree.map(lambda array: array[None], frame))

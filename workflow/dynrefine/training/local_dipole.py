@@ -1,4 +1,4 @@
-"""Fitting the dipole surface to the dipole around each atom, as Wannier centres say it."""
+"""Fitting the dipole surface to the dipole around each atom, from Wannier centres."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -47,7 +47,7 @@ prepared = frames_with(
 def errors(
     evaluated: Evaluated, frames: LabelledFrames, symbols: Sequence[str]
 ) -> dict[str, tuple[float, str]]:
-    """Root mean square errors of a component: by quantity the value and its unit.
+    """Root mean square errors of a component: the value and its unit, by quantity.
 
     Arguments:
         evaluated: as `compared` gives them.
@@ -66,7 +66,7 @@ def errors(
 
 
 def parity(evaluated: Evaluated, frames: LabelledFrames) -> list[Parity]:
-    """Labelled and predicted components of atoms that the labels give a dipole, for a parity plot."""
+    """Labelled and predicted components, of the atoms with a labelled dipole, for a parity plot."""
     predicted, labelled = evaluated
     chosen = np.any(labelled != 0.0, axis=-1)
     return [Parity("dipoles", "e Å", labelled[chosen].ravel(), predicted[chosen].ravel())]

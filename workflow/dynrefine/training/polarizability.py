@@ -1,4 +1,4 @@
-"""Fitting the polarizability surface to that of cells, or to what each atom adds where that is known."""
+"""Fitting the polarizability surface to that of cells, or to the contribution of each atom where known."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -17,7 +17,7 @@ Evaluated = tuple[np.ndarray, np.ndarray]  # polarizabilities as `compared` give
 
 
 def predictions(architecture: Any, parameters: Mapping[str, Any], data: FramesWithNeighbours) -> jax.Array:
-    """What each atom adds to the polarizability [F, N, 3, 3], Å³."""
+    """The contribution of each atom to the polarizability [F, N, 3, 3], Å³."""
     return data.evaluate(partial(architecture.local_polarizabilities, parameters))
 
 
@@ -30,7 +30,7 @@ def compared(
 
 
 def loss(architecture: Any, parameters: Mapping[str, Any], data: FramesWithNeighbours) -> jax.Array:
-    """Mean squared error of a component, Å⁶: of what an atom adds, or of the sum by the root of the atoms."""
+    """Mean squared error of a component, Å⁶: of an atom's contribution, or of the sum over the root of N atoms."""
     predicted, frames = predictions(architecture, parameters, data), data.frames
     present = frames.species >= 0
     known = jnp.all(jnp.isfinite(frames.local_polarizabilities), axis=(1, 2, 3))
@@ -43,22 +43,22 @@ def loss(architecture: Any, parameters: Mapping[str, Any], data: FramesWithNeigh
 
 prepared = frames_with(
     lambda frames: frames.polarizabilities,
-    "a polarizability: give frames with one (key `polarizability`, nine numbers in Å³, or atomic_polarizability of "
-    "the atoms) in the dataset of the surface.",
+    "a polarizability: give frames with one (key `polarizability`, nine numbers in Å³, or atomic_polarizability by "
+    "atom) in the dataset of the surface.",
 )
 
 
 def errors(
     evaluated: Evaluated, frames: LabelledFrames, symbols: Sequence[str]
 ) -> dict[str, tuple[float, str]]:
-    """Errors on labelled frames, and what they are to be compared with.
+    """Errors on labelled frames, and the spreads to compare them with.
 
     Arguments:
         evaluated: predictions and labels.
-        frames, symbols: of these; the labels are already known.
+        frames, symbols: unused, since `evaluated` holds the labels.
 
     Returns:
-        by quantity the value and its unit, of the mean polarizability and of what is left of it without trace.
+        the value and its unit, by quantity, for the mean polarizability and for the traceless rest.
     """
     found = {}
     parts = (_split(values) for values in evaluated)
@@ -77,7 +77,7 @@ def parity(evaluated: Evaluated, frames: LabelledFrames) -> list[Parity]:
 
 
 def _split(tensors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A third of the trace [F], and the six components of what is left of the tensors [F, 6]."""
+    """A third of the trace [F], and the six components of the traceless rest [F, 6]."""
     mean = np.trace(tensors, axis1=1, axis2=2) / 3.0
     rest = tensors - mean[:, None, None] * np.eye(3)
     return mean, rest[:, *np.triu_indices(3)]

@@ -45,7 +45,7 @@ def fit_energy_offsets(frames: LabelledFrames, elements: int) -> np.ndarray:
 
 def less_offsets(frames: LabelledFrames, offsets: np.ndarray) -> LabelledFrames:
     """The frames with energies relative to the element offsets, small enough for single precision."""
-    padded = np.append(offsets, 0.0)  # species -1, padding, finds the last one
+    padded = np.append(offsets, 0.0)  # species -1 (padding) picks the last one
     return replace(frames, energies=frames.energies - padded[frames.species].sum(axis=1))
 
 
@@ -64,7 +64,7 @@ def label_loss(
     Arguments:
         architecture: of the potential.
         parameters: {"trainable", "constants"}.
-        data: frames with energies relative to the offsets; stresses that are not a number are left out.
+        data: frames with energies relative to the offsets; stresses that are NaN are left out.
         weights: of the kinds of labels.
     """
     energies, forces, stresses = predictions(architecture, parameters, data)
@@ -88,7 +88,7 @@ def label_loss(
 def label_errors(
     predicted: Predictions, frames: LabelledFrames, symbols: Sequence[str]
 ) -> dict[str, tuple[float, str]]:
-    """Root mean square errors on labelled frames: by quantity the value and its unit.
+    """Root mean square errors on labelled frames: the value and its unit, by quantity.
 
     Arguments:
         predicted: from `evaluate`.
@@ -131,7 +131,7 @@ def parity(predicted: Predictions, frames: LabelledFrames) -> list[Parity]:
 def evaluate(model: Model, data: FramesWithNeighbours) -> Predictions:
     """Energies, forces and stresses as `predictions` returns them, as NumPy arrays.
 
-    One frame after the other: of large networks all at once would need much memory.
+    The frames are taken one after another, since large networks would need much memory for all at once.
     """
 
     @jax.jit
@@ -145,7 +145,7 @@ def evaluate(model: Model, data: FramesWithNeighbours) -> Predictions:
 
 
 def errors_on(model: Model, frames: LabelledFrames, symbols: Sequence[str]) -> dict[str, tuple[float, str]]:
-    """The errors of a trained potential on frames as they are labelled, as `label_errors` returns them."""
+    """The errors of a trained potential on labelled frames, as `label_errors` returns them."""
     frames = less_offsets(frames, np.asarray(model.metadata["energy_offsets_eV"]))
     predicted = evaluate(model, with_neighbours(frames, model.architecture.cutoff, model.dtype))
     return label_errors(predicted, frames, symbols)

@@ -1,7 +1,7 @@
 """SOAP: Adam in the eigenbasis of the gradient's second moments (Vyas et al., arXiv:2409.11321, algorithm 3).
 
-Rows and columns of a layer's gradient are correlated, since features are; Adam, which scales each number by itself,
-is slow there. In the basis in which G Gᵀ and Gᵀ G are diagonal on the mean it is not.
+Rows and columns of a layer's gradient are correlated because features are. There Adam, which scales each number by
+itself, is slow. In the basis in which the means of G Gᵀ and Gᵀ G are diagonal, it is not.
 """
 
 from typing import Any, NamedTuple
@@ -23,7 +23,7 @@ class _Side(NamedTuple):
 
 
 class _Array(NamedTuple):
-    """What is known of the gradient by one array: its mean, and its squares in the basis of rows and columns."""
+    """Statistics of the gradient of one array: its mean, and its squares in the basis of rows and columns."""
 
     mean: jax.Array
     squares: jax.Array
@@ -72,7 +72,7 @@ def _updated(array: _Array, gradient: jax.Array, count: jax.Array) -> _Array:
 
 
 def _turned(side: _Side, product: jax.Array, count: jax.Array) -> _Side:
-    """With new moments and, every some steps, a basis that one orthogonal iteration brings nearer to their own."""
+    """With new moments and, every few steps, a basis brought closer to theirs by one orthogonal iteration."""
     moments = _mean(side.moments, product)
     basis = jax.lax.cond(
         count % _INTERVAL == 0, lambda: jnp.linalg.qr(moments @ side.basis).Q, lambda: side.basis
@@ -81,7 +81,7 @@ def _turned(side: _Side, product: jax.Array, count: jax.Array) -> _Side:
 
 
 def _direction(array: _Array, count: jax.Array) -> jax.Array:
-    """The mean gradient divided by its root mean square in the basis, where means of few steps are corrected."""
+    """The mean gradient divided by its root mean square in the basis, corrected for means over few steps."""
     correction = 1.0 - _MEMORY ** (count + 1).astype(array.mean.dtype)
     mean = _into_basis(array.mean, array.sides) / correction
     scaled = mean / (jnp.sqrt(array.squares / correction) + _LEAST)

@@ -1,1 +1,1 @@
-"""Networks of atomic environments, which several surfaces are made of."""
+"""Networks of atomic environments, from which several surfaces are built."""

@@ -10,14 +10,14 @@ import jax
 import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
-# Bytes that an array over the pairs of a block may take: some ten of them fit into an L2 cache.
+# Bytes that an array over the pairs of a block may take: about ten such arrays fit into an L2 cache.
 _CACHED = 120_000
 
 
 def block_length(atoms: int, bytes_per_atom: int) -> int:
-    """How many atoms make a block: all of them on an accelerator, which is fast only where it has much to do.
+    """How many atoms make a block: all of them on an accelerator, which is fast only with much to do.
 
-    All of them too where their number is not known, in programs that are exported.
+    All of them, too, where their number is unknown, as in exported programs.
 
     Arguments:
         atoms: in the system.
@@ -34,14 +34,14 @@ def sum_over_blocks(
 ) -> jax.Array:
     """Σ function(shared, rows of a block) over blocks of atoms.
 
-    The function may return an array; where it is a scalar, derivatives are taken block by block too, so that nothing
-    is kept of one block while another is computed.
+    The function may return an array. If it returns a scalar, derivatives are taken block by block too, so that
+    nothing is kept of one block while another is computed.
 
     Arguments:
         function: closes over no traced array.
-        shared: what all atoms have in common, a tree of arrays.
-        rows: what each atom has of its own, a tree of arrays [N, ...].
-        padding: a tree like `rows`, the values of rows that add nothing, with which the last block is filled up.
+        shared: a tree of arrays common to all atoms.
+        rows: a tree of arrays [N, ...] with the values of each atom.
+        padding: a tree like `rows` with the values of rows that add nothing, to fill up the last block.
         length: atoms in a block.
     """
     atoms = jax.tree.leaves(rows)[0].shape[0]
@@ -59,10 +59,10 @@ def sum_over_blocks(
 
 
 def _loop(function: Callable[[Any, Any], tuple[Any, Any]], shared: Any, blocks: Any) -> tuple[Any, Any]:
-    """Sums of what function(shared, block) first returns of each block, and all that it returns second.
+    """The first value of function(shared, block) summed over blocks, and the second for all of them.
 
     Each block is taken out of the arrays one pass before it is used: XLA (0.10.1, CPU) would otherwise read through
-    the whole arrays in every loop over a block's pairs and not vectorise these, which takes 1.5 to 1.9 times as long.
+    the whole arrays in every loop over a block's pairs and not vectorise it, which takes 1.5 to 1.9 times as long.
     """
     count = len(jax.tree.leaves(blocks)[0])
     if count == 1:
@@ -90,7 +90,7 @@ _over_blocks = jax.custom_jvp(_loop, nondiff_argnums=(0,))
 def _over_blocks_along(
     function: Callable[[Any, Any], tuple[Any, Any]], primals: tuple[Any, Any], tangents: tuple[Any, Any]
 ) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
-    """Differentiated within the blocks: a loop differentiated from outside loses the rules of what it calls."""
+    """Differentiates within the blocks: a loop differentiated from outside loses the rules of what it calls."""
     changing = _Changing.among(tangents)
 
     def along(shared: Any, block: Any) -> tuple[Any, Any]:
@@ -134,7 +134,7 @@ def _total_along(
 
 @dataclass(frozen=True)
 class _Changing:
-    """Which leaves of a pair of trees are differentiated by, for each of the two."""
+    """For each of a pair of trees, the leaves by which derivatives are taken."""
 
     flags: tuple[tuple[bool, ...], ...]
 
@@ -154,7 +154,7 @@ class _Changing:
         return first, second
 
     def put(self, pair: tuple[Any, Any], values: tuple[list[Any], list[Any]]) -> list[Any]:
-        """The pair with other values of them."""
+        """The pair with other values of these leaves."""
         result = []
         for tree, flags, new in zip(pair, self.flags, values, strict=True):
             leaves, structure = jax.tree.flatten(tree)

@@ -23,8 +23,8 @@ def initial_layers(key: jax.Array, elements: int, sizes: list[int]) -> Layers:
 def evaluate(layers: Layers, species: jax.Array, features: jax.Array) -> jax.Array:
     """Outputs of each atom's own network [N, out]; zero for padding atoms (species -1).
 
-    Every network sees every atom and a mask selects: for the few elements of a molecular liquid this is faster
-    than gathering weights, and equal in shape for every composition.
+    Every network is evaluated for every atom, and a mask selects. For the few elements of a molecular liquid this is
+    faster than gathering weights, and shapes do not depend on the composition.
 
     Arguments:
         layers: from `initial_layers`.

@@ -60,7 +60,7 @@ def monomials(angular_momentum: int) -> list[tuple[int, tuple[int, int, int], fl
 def cosine_cutoff(distance: jax.Array, cutoff: float) -> tuple[jax.Array, jax.Array]:
     """Squared cosine cutoff ((1 + cos(π r/r_c))/2)² = cos⁴(π r/2r_c) and its derivative in 1/Å, for r and r_c in Å.
 
-    Zero with its first three derivatives at the cutoff.
+    It and its first three derivatives are zero at the cutoff.
     """
     wavenumber = 0.5 * math.pi / cutoff
     cosine, sine = _cosine_and_sine(wavenumber * jnp.minimum(distance, cutoff))
@@ -69,7 +69,7 @@ def cosine_cutoff(distance: jax.Array, cutoff: float) -> tuple[jax.Array, jax.Ar
 
 @jax.custom_jvp
 def _cosine_and_sine(angle: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Of angles from 0 to π/2, by square roots, since XLA would evaluate a bare cosine anew for each Gaussian."""
+    """For angles from 0 to π/2, by square roots, since XLA would evaluate a bare cosine again for each Gaussian."""
     cosine = jnp.sqrt(0.5 * (1.0 + jnp.cos(2.0 * angle)))
     return cosine, jnp.sqrt(1.0 - cosine**2)
 
@@ -89,7 +89,7 @@ def radial_functions(
 ) -> jax.Array:
     """Gaussians times the cutoff function and the coefficient of the neighbour's element [N, n, K].
 
-    The derivative is written out: the compiler evaluates the one of automatic differentiation half as fast.
+    The derivative is written out because that of automatic differentiation runs at half the speed.
 
     Arguments:
         distance: to the neighbours [N, K], Å.
@@ -125,7 +125,7 @@ def _along_parameters(
     parameters: dict[str, jax.Array],
     along: dict[str, jax.Array],
 ) -> jax.Array:
-    """What the Gaussians times the cutoff function are multiplied by where the parameters change [N, n, K].
+    """The factor on the Gaussians times the cutoff function when the parameters change [N, n, K].
 
     For coefficients c, exponents α and centres b it is δc + 2αc (r - b) δb - c (r - b)² δα: a quadratic in r for each
     element, so that the derivatives by all parameters are one matrix product for each atom.
@@ -179,7 +179,7 @@ def orbitals(
 
 
 def of_degree(orbitals: jax.Array, degree: int) -> jax.Array:
-    """Those of the orbitals [N, A, n] that have this l: [N, (l + 1)(l + 2)/2, n]."""
+    """The orbitals out of [N, A, n] that have this l: [N, (l + 1)(l + 2)/2, n]."""
     first = degree * (degree + 1) * (degree + 2) // 6
     return orbitals[:, first : first + (degree + 1) * (degree + 2) // 2]
 
@@ -220,7 +220,7 @@ def _contract_jvp(
     primals: tuple[jax.Array, jax.Array], tangents: tuple[jax.Array, jax.Array]
 ) -> tuple[jax.Array, jax.Array]:
     # The second term is transposed so that its own derivative contracts the last axis, five times faster on a CPU;
-    # without the barrier XLA takes the transposition into the product again.
+    # without the barrier XLA would merge the transposition into the product again.
     angular, radial = primals
     along_angular, along_radial = tangents
     second = jax.lax.optimization_barrier(jnp.einsum("ink,iak->ina", along_radial, angular))

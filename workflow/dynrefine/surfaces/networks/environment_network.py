@@ -1,5 +1,5 @@
-"""Orbitals around each atom, their invariant densities, and an element's network of them: one architecture
-under the potential and the dipole surface."""
+"""The architecture under the potential and the dipole surface: orbitals around each atom, their invariant densities,
+and for each element a network of these."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -87,8 +87,8 @@ class EnvironmentNetwork:
         """Σ contribution(parameters, atoms) over blocks of atoms.
 
         Arguments:
-            contribution: of some atoms; closes over no traced array, and is nothing for padding.
-            parameters: what it depends on beside the atoms, a tree of arrays.
+            contribution: of some atoms; closes over no traced array, and is zero for padding.
+            parameters: what it depends on besides the atoms, a tree of arrays.
             species: element index of each atom, -1 for padding, int32 [N].
             vectors: displacements to the neighbours [3, N, K], Å.
             indices: of the neighbours, int32 [N, K].
@@ -117,8 +117,8 @@ class Environments(NamedTuple):
 
     Attributes:
         species: element index of each atom, -1 for padding, int32 [N].
-        elements: those of its neighbours, int32 [N, K].
-        vectors: displacements to these along x, y and z, each [N, K], Å.
+        elements: element indices of its neighbours, int32 [N, K].
+        vectors: displacements to its neighbours along x, y and z, each [N, K], Å.
     """
 
     species: Any
@@ -128,7 +128,7 @@ class Environments(NamedTuple):
 
 @dataclass(frozen=True)
 class NetworkSurface:
-    """What all surfaces have in common that are a sum over atoms of what one network makes of their neighbours.
+    """Base of surfaces that are sums over atoms, computed by one network.
 
     Attributes:
         network: from neighbours to a few numbers per atom.

@@ -1,9 +1,9 @@
 """Rotation-invariant features of an atom's orbitals: densities of second order, and products of third and fourth.
 
 The densities of Zhang, Hu, Jiang, J. Phys. Chem. Lett. 10, 4962 (2019) are the squares of orbitals; those of Zhang,
-Xia, Jiang, Phys. Rev. Lett. 127, 156002 (2021) are squares of linear combinations of them, which tell elements and
-distances apart better. Products of vectors and tensors tell environments apart that agree in all angles of pairs of
-neighbours. Both cost little, since they are computed of atoms, not of pairs.
+Xia, Jiang, Phys. Rev. Lett. 127, 156002 (2021) are squares of linear combinations of them, which distinguish
+elements and distances better. Products of vectors and tensors distinguish environments that agree in all angles
+between pairs of neighbours. Both cost little, since they are computed for atoms, not for pairs.
 """
 
 import math
@@ -19,7 +19,7 @@ Mixing = dict[str, jax.Array]
 
 # places of the monomials of l = 2 in a symmetric tensor
 _COMPONENTS = np.array([[0, 1, 2], [1, 3, 4], [2, 4, 5]])
-_SLOTS = {"vectors": 1, "tensors": 2}  # degree of the orbitals that the two factors of each kind are mixed of
+_SLOTS = {"vectors": 1, "tensors": 2}  # degree of the orbitals mixed into the two factors of each kind
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Invariants:
         ) + 3 * self.products
 
     def initial_parameters(self, key: jax.Array) -> Mixing:
-        """Random coefficients of the combinations [..., elements, n, combinations]; none where none are mixed."""
+        """Random coefficients of the combinations [..., elements, n, combinations]; empty where none are mixed."""
         elements, radial = self.basis.elements, self.basis.radial_functions
         shapes = (
             {"densities": (self.basis.angular_momentum + 1, elements, radial, self.mixed)}
@@ -81,7 +81,7 @@ class Invariants:
         return jnp.concatenate(found, axis=-1)
 
     def _coefficients(self, mixing: Mixing, degree: int) -> list[jax.Array]:
-        """Of all combinations of the orbitals of one l: those of the densities, then the two of the products."""
+        """Coefficients of all combinations of one l: those of the densities, then the two of the products."""
         of_products = [
             slot for name in _SLOTS if name in mixing and _SLOTS[name] == degree for slot in mixing[name]
         ]
@@ -91,7 +91,7 @@ class Invariants:
 def _mixed(orbitals: jax.Array, species: jax.Array, coefficients: list[jax.Array]) -> list[jax.Array]:
     """Combinations of orbitals [N, a, n], each [N, a, m], with coefficients [elements, n, m] of each atom's element.
 
-    Those of every element are computed of every atom, in one matrix product, and a mask selects.
+    Those of every element are computed for every atom, in one matrix product, and a mask selects.
     """
     if not coefficients:
         return []
@@ -127,7 +127,7 @@ def _products(vectors: list[jax.Array], tensors: list[jax.Array]) -> list[jax.Ar
 def _traceless(monomials: jax.Array) -> jax.Array:
     """The symmetric tensors [N, 3, 3, m] whose xx, √2 xy, √2 xz, yy, √2 yz, zz these are, without their traces.
 
-    Arrays of tensors, not a formula for each component: the compiler takes several times as long for those.
+    Written with arrays of tensors: the compiler takes several times as long for a formula for each component.
     """
     unit = np.eye(3, dtype=monomials.dtype)[None, :, :, None]
     weights = np.where(unit == 1.0, 1.0, math.sqrt(0.5)).astype(monomials.dtype)

@@ -1,4 +1,4 @@
-"""The package nequix, which has to be there where a campaign names it and nowhere else."""
+"""The package nequix, which only campaigns that name it need."""
 
 from importlib import import_module
 from typing import Any
@@ -20,12 +20,12 @@ def package() -> Any:
     except ImportError as error:
         raise CampaignError(
             f"a potential of kind nequix needs the package nequix, which cannot be imported ({error}): "
-            "pip install --no-deps -r envs/nequix.txt, as docs/equivariant_networks.md says."
+            "run pip install --no-deps -r envs/nequix.txt, as described in docs/equivariant_networks.md."
         ) from error
 
 
 def load_foundation(settings: NequixSettings) -> tuple[Any, dict[str, Any]]:
-    """The network that a potential begins with, and what its file says of it.
+    """The network that a potential starts from, and the other contents of its file.
 
     Raises:
         CampaignError: the file is not the one that the settings describe.
@@ -33,5 +33,5 @@ def load_foundation(settings: NequixSettings) -> tuple[Any, dict[str, Any]]:
     assert settings.foundation is not None
     for difference in unlike_its_file(settings):
         raise CampaignError(difference)
-    with numerics("float32"):  # that of the arrays in such files
+    with numerics("float32"):  # the precision of the arrays in such files
         return package().load_model(settings.foundation.path)

@@ -1,4 +1,4 @@
-"""Time derivatives of sums over atoms that networks make, such as dipoles and polarizabilities."""
+"""Time derivatives of sums of network outputs over atoms, such as dipoles and polarizabilities."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -41,7 +41,7 @@ def time_derivative(
     geometry: tuple[jax.Array, jax.Array, NeighbourList],
     velocities: jax.Array,
 ) -> jax.Array:
-    """d/dt of `sum_of` along velocities [N, 3] in Å/fs; to be differentiated backwards once."""
+    """d/dt of `sum_of` along velocities [N, 3] in Å/fs; can be differentiated backwards once."""
     positions, cell, neighbours = geometry
 
     def total(positions: jax.Array) -> jax.Array:
