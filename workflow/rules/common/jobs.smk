@@ -5,7 +5,7 @@ from dynrefine.config.steps import parameters_of
 
 
 def settings_of(step, of=STUDENT, **others):
-    """What a step depends on, as the params of its rule: a change of anything else runs nothing again."""
+    """What a step depends on, as the params of its rule; changing anything else reruns nothing."""
     return parameters_of(step, of, **others)
 
 
