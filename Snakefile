@@ -30,7 +30,7 @@ from dynrefine.errors import CampaignError
 
 try:
     for path in workflow.overwrite_configfiles or ["config/config.yaml"]:
-        read_yaml(Path(path))  # refuses repeated keys, as Snakemake does not
+        read_yaml(Path(path))  # Snakemake alone would accept repeated keys
     campaign = load_config(config)
     if workflow.is_main_process:  # jobs parse this file again
         check_files(campaign)
