@@ -1,10 +1,10 @@
 # make campaign   run the default campaign on this machine; CONFIG=config/water.yaml for another one
-# make unlock     after a campaign was killed: let it be run again
+# make unlock     let a campaign that was killed run again
 # make test       run the tests; with SLOW=yes also the slow ones
 # make lint       check types, and the style of Python and Snakemake files
 # make docs       build the documentation: docs/_build/html/index.html
 # make rulegraph  draw the rules in docs/images/rulegraph.svg; needs Graphviz
-# make results    write tables and figures of a finished campaign in docs/results; CONFIG as above
+# make results    write tables and figures of a finished campaign to docs/results; CONFIG as above
 # make clean      remove the environment; results stay
 
 PYTHON ?= python3
@@ -12,11 +12,11 @@ CONFIG ?= config/config.yaml
 CORES ?= $(shell nproc 2>/dev/null || echo 2)
 
 BIN := .venv/bin
-# The tests of Slurm, among the slow ones, mostly wait: beside them two more processes find time. One that crashes is not
-# started again, with which pytest-xdist would wait for ever.
+# The Slurm tests, which are slow ones, mostly wait and leave time for two more processes. A process that crashes is
+# not restarted, because pytest-xdist would then wait for ever.
 PYTEST := $(BIN)/python -m pytest -q --numprocesses $(if $(SLOW),3,2) --dist loadfile --no-loadscope-reorder \
 	--max-worker-restart 0
-# Most of what is installed is never imported: what is, is compiled by envs/write_bytecode.py.
+# Most of what is installed is never imported; envs/write_bytecode.py compiles what is.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG)
 

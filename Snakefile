@@ -6,11 +6,11 @@ from snakemake.utils import min_version
 
 min_version("9.19")
 
-# Each iteration depends on the one before; Snakemake follows such chains by recursion, which Python's default limit
-# ends at about 450 rules.
+# Each iteration depends on the one before. Snakemake follows such chains recursively, and Python's default limit
+# would end that after about 450 rules.
 sys.setrecursionlimit(20000)
 
-# The sources whose hashes decide what is run again are the ones that run, in this process and in the scripts.
+# Hashes of the sources decide what is run again: the sources must be the ones that run, here and in the scripts.
 library = f"{workflow.basedir}/workflow"
 sys.path.insert(0, library)
 inherited = os.environ.get("PYTHONPATH")
@@ -30,7 +30,7 @@ from dynrefine.errors import CampaignError
 
 try:
     for path in workflow.overwrite_configfiles or ["config/config.yaml"]:
-        read_yaml(Path(path))  # Snakemake lets the last of two equal keys win
+        read_yaml(Path(path))  # Snakemake alone would accept repeated keys
     campaign = load_config(config)
     if workflow.is_main_process:  # jobs parse this file again
         check_files(campaign)

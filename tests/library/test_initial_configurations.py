@@ -83,7 +83,7 @@ def test_a_supercell_repeats_atoms_and_species(frames):
 
 def test_nothing_to_begin_from_is_an_error():
     empty = LabelledFrames.unlabelled(np.full(3, -1), np.zeros((2, 3, 3)), np.eye(3))
-    with pytest.raises(CampaignError, match=r"holds no atoms to begin from.*dataset\.files"):
+    with pytest.raises(CampaignError, match=r"holds no atoms to start from.*dataset\.files"):
         initial_configurations(empty, state(), ELEMENTS, 1, seed=1)
     with pytest.raises(CampaignError, match="holds no atoms"):
         initial_configurations(empty[:0], state(), ELEMENTS, 1, seed=1)

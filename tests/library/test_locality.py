@@ -221,7 +221,7 @@ def test_a_potential_that_is_no_sum_over_atoms_is_told_of(network):
     for potential, parameters in ((alone, own), joined):
         field = field_of(potential, system.cell)
         with pytest.raises(
-            CampaignError, match=r"gradient\.locality is given where the potential has no energies"
+            CampaignError, match=r"gradient\.locality is set, but the potential has no energies"
         ):
             energy_gradients(field, parameters, system.species, points, weighing)
 

@@ -116,7 +116,7 @@ def test_weights_that_did_not_converge_are_an_error_with_a_remedy(monkeypatch):
         return OptimizeResult(x=start, success=True)
 
     monkeypatch.setattr("scipy.optimize.minimize", stopped)
-    with pytest.raises(CampaignError, match=r"2 potentials did not converge .* raise ensemble\.reuse"):
+    with pytest.raises(CampaignError, match=r"2 potentials did not converge .* Raise ensemble\.reuse"):
         mixture_weights(energies, counts, KELVIN)
 
 

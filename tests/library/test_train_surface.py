@@ -93,5 +93,5 @@ def test_elements_that_no_training_frame_holds_are_named(job):
     surface = EmbeddedAtomSettings(cutoff=4.0, radial_functions=2, angular_momentum=0, hidden_layers=[2])
     others = [Element(symbol=symbol, mass=80.0, charge=0) for symbol in ("Kr", "Xe")]
     settings = SETTINGS.model_copy(update={"elements": [ARGON, *others], "surface": surface})
-    with pytest.raises(CampaignError, match=r"no frame for the training holds Kr, Xe, expected.*add frames"):
+    with pytest.raises(CampaignError, match=r"no training frame holds Kr, Xe, expected.*add frames"):
         step.train_surface(job, settings)

@@ -181,5 +181,5 @@ def test_a_trajectory_that_drifts_in_energy_is_refused(finished_toy):
     said = sentence_of(run_trajectories, potential, {}, ensemble, settings, None)
     assert said.startswith("the total energy of a trajectory drifted by ")
     assert said.endswith(
-        "meV/atom where trajectory.energy_drift allows 1e-05: shorten trajectory.timestep (now 0.5 fs)."
+        "meV/atom, expected at most 1e-05 (trajectory.energy_drift): shorten trajectory.timestep (now 0.5 fs)."
     )

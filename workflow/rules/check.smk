@@ -28,7 +28,7 @@ rule check_gradient:
             "check_gradient", state=FIRST_STATE, surfaces=OTHER_SURFACES
         ),
         seed=seed("check_gradient"),
-        precision="float64",  # both precisions are checked, the finite differences need this one
+        precision="float64",  # both precisions are checked; the finite differences need this one
         code=code("check_gradient", EVERYTHING_CODE),
     script:
         "../scripts/check_gradient.py"

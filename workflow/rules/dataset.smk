@@ -14,7 +14,7 @@ rule download_frames:
     resources:
         mem_mb=growing(500),
         runtime=growing(30),
-        url=address,  # a resource, since a file of the same checksum is the same wherever it comes from
+        url=address,  # a resource: with the same checksum the file is the same wherever it comes from
     params:
         settings=download,
         code=code("download_frames"),
@@ -48,7 +48,7 @@ rule label_frames:
     resources:
         mem_mb=growing(4000),
         runtime=growing(240),
-        command=campaign.labelling.command,  # a resource, since changing it changes no label
+        command=campaign.labelling.command,  # a resource: changing it changes no label
     params:
         settings=settings_of("label_frames"),
         code=code("label_frames"),

@@ -94,7 +94,7 @@ rule write_report:
             "write_report",
             configuration=campaign.without_command(),
             surfaces=TRAINED,
-            benchmarks=f"results/{campaign.campaign.name}/benchmarks",  # timings make no report stale
+            benchmarks=f"results/{campaign.campaign.name}/benchmarks",  # timings never make the report stale
             logs=f"results/{campaign.campaign.name}/logs",
         ),
         code=code("write_report"),

@@ -1,4 +1,4 @@
-"""Find what the ab initio frames and the fitted measurements leave open of properties."""
+"""Find how far the ab initio frames and the fitted measurements leave properties open."""
 
 from dynrefine.campaign.job import run_step
 

@@ -1,4 +1,4 @@
-"""Draw the data set, the learning curves and the parity of both surfaces."""
+"""Draw the data set, and the learning curve and parity of each surface."""
 
 from dynrefine.campaign.job import run_step
 

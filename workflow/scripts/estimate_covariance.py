@@ -1,4 +1,4 @@
-"""Estimate what the fitted measurements determine of named parameters."""
+"""Estimate how well the fitted measurements determine named parameters."""
 
 from dynrefine.campaign.job import run_step
 

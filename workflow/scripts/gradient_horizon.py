@@ -1,4 +1,4 @@
-"""Follow the gradient of a few trajectories to several depths, and choose the one to follow all of them to."""
+"""Follow the gradient of a few trajectories to several depths, and choose the depth for all trajectories."""
 
 from dynrefine.campaign.job import run_step
 

@@ -1,4 +1,4 @@
-"""The potential with the surfaces that are refined with it, as one model."""
+"""Join the potential and the surfaces that are refined with it in one model."""
 
 from dynrefine.campaign.job import run_step
 

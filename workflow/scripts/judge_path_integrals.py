@@ -1,4 +1,4 @@
-"""Judge a potential with quantum nuclei, beside classical ones."""
+"""Validate a potential with quantum nuclei, beside classical ones."""
 
 from dynrefine.campaign.job import run_step
 

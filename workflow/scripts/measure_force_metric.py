@@ -1,4 +1,4 @@
-"""Measure what parameters do to the forces on the ab initio frames: the metric of the natural gradient."""
+"""Measure how parameters change the forces on the ab initio frames: the metric of the natural gradient."""
 
 from dynrefine.campaign.job import run_step
 

@@ -1,4 +1,4 @@
-"""Run from the starting points of a chunk again at displaced parameters."""
+"""Run again from the starting points of a chunk, at displaced parameters."""
 
 from dynrefine.campaign.job import run_step
 

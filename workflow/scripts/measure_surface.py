@@ -1,4 +1,4 @@
-"""A refined surface where it is: how far it strayed, the gradient of that, and the metric of its step."""
+"""Measure how far a refined surface has strayed, the gradient of that, and the metric of its step."""
 
 from dynrefine.campaign.job import run_step
 

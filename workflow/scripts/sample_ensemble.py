@@ -1,4 +1,4 @@
-"""Sample starting points of trajectories with one potential: from the data set, or on from the former ensemble."""
+"""Sample starting points of trajectories, from the data set or by continuing the previous ensemble."""
 
 from dynrefine.campaign.job import run_step
 

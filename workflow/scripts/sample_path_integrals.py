@@ -1,4 +1,4 @@
-"""Sample path integrals by i-PI with a potential."""
+"""Sample path integrals of a potential with i-PI."""
 
 from dynrefine.campaign.job import run_step
 

@@ -1,4 +1,4 @@
-"""Sum the gradients of all chunks, move the potential one step, and tell the history of it."""
+"""Sum the gradients of all chunks, move the potential one step, and extend the history."""
 
 from dynrefine.campaign.job import run_step
 

@@ -1,4 +1,4 @@
-"""Write what the teacher has of a property as the measurement of its student."""
+"""Write the teacher's value of a property as the measurement for its student."""
 
 from dynrefine.campaign.job import run_step
 

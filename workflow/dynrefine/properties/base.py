@@ -1,4 +1,4 @@
-"""What every observable is told, and what it must answer."""
+"""What every observable is given, and what it must provide."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Conditions:
         mass: of the cell, u.
         pressure: bar; zero where the volume is held.
         elements: chemical symbols in the order that numbers the species.
-        cell: mean cell vectors as rows [3, 3], Å; none: a cube of the volume.
+        cell: mean cell vectors as rows [3, 3], Å; by default a cube of the volume.
         charges: formal charges of the atoms, e.
     """
 
@@ -49,13 +49,13 @@ class Conditions:
 
 @dataclass(frozen=True)
 class Detail:
-    """What is told beside a property and follows from the same average: a number, or a curve with its figure.
+    """A number, or a curve with its figure, that is reported beside a property and follows from the same average.
 
     Attributes:
         quantities: name and unit of the abscissa, and of the ordinate.
-        abscissa: where it is computed; a single place if it is a number.
+        abscissa: where it is computed; a single point for a number.
         target: measured there; NaN where nothing was measured.
-        target_error: of a number.
+        target_error: uncertainty of the target, for a number.
     """
 
     quantities: tuple[tuple[str, str], tuple[str, str]]
@@ -86,12 +86,12 @@ class Detail:
 class Observable(Protocol):
     """A property of an ensemble of trajectories with a measured target, NaN where nothing was measured.
 
-    It may have `details`, by name, and `detail(mean)` that computes these from the averaged statistic, and
-    `settled(statistics, weights)`, itself with what it takes from the noise of the statistic.
+    It may have `details`, by name, with `detail(mean)`, which computes them from the averaged statistic, and
+    `settled(statistics, weights)`, which returns it with what it chooses from the noise of the statistic.
 
     Attributes:
         along: names of the quantities that it needs along trajectories.
-        at_start: names of those that it needs at their starting points alone.
+        at_start: names of those that it needs only at their starting points.
         abscissa: where the property is compared.
         target: the measured property there.
         quantities: name and unit of the abscissa, and of the property.
@@ -104,7 +104,7 @@ class Observable(Protocol):
     quantities: tuple[tuple[str, str], tuple[str, str]]
 
     def statistic(self, observed: Observed) -> Float[Array, " S *C"]:
-        """What is averaged over starting points, from what was observed of one or more of them."""
+        """What is averaged over starting points, from the observations of one or more of them."""
 
     def predict(self, mean: Float[Array, "*C"]) -> Float[Array, " W"]:
         """The property from the averaged statistic."""
@@ -116,10 +116,10 @@ class Observable(Protocol):
 def settled(
     observable: Observable, statistics: Float[Array, " S *C"], weights: Float[Array, " S"]
 ) -> Observable:
-    """The observable with what it takes from the noise of its statistic; most take nothing.
+    """The observable with what it chooses from the noise of its statistic; most choose nothing.
 
     Arguments:
-        observable: as its settings say.
+        observable: as configured.
         statistics: of each starting point.
         weights: of these, normalised.
     """
@@ -144,7 +144,7 @@ def curve_loss(predicted: Float[Array, " W"], target: Float[np.ndarray, " W"]) -
 def weighted_loss(
     predicted: Float[Array, " W"], target: Float[np.ndarray, " W"], weights: Float[np.ndarray, " W"]
 ) -> Float[Array, ""]:
-    """Σ w (difference)² of a curve from its target, not a number where w is zero and nothing was measured."""
+    """Σ w (difference)² of a curve from its target, which may be NaN where w is zero."""
     difference = predicted - jnp.asarray(np.nan_to_num(target), predicted.dtype)
     return jnp.sum(jnp.asarray(weights, predicted.dtype) * difference**2)
 
@@ -158,8 +158,8 @@ def create_observables(
 
     Arguments:
         settings: of each, by name.
-        targets: the measured property of each, as in its file, with a column of errors, NaN where they are not known;
-            none where the settings hold it or nothing was measured.
+        targets: the measured property of each, as in its file, with a column of errors, NaN where unknown; none if
+            the settings hold it or nothing was measured.
         conditions: of the state.
     """
     return {

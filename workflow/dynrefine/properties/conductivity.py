@@ -1,8 +1,8 @@
-"""Ionic conductivity from the autocorrelation of the current (Green-Kubo), with the estimate of Helfand beside it.
+"""Ionic conductivity from the autocorrelation of the current (Green-Kubo), with Helfand's estimate beside it.
 
-σ = 1/(V kT) ∫ <J(0) J(t)> dt, the mean over the three components of the current J = Σ q v. The charges q are formal:
-whatever else atoms carry along comes back with them, and adds nothing at long times (Grasselli & Baroni, Nat. Phys.
-15, 967 (2019)).
+σ = 1/(V kT) ∫ <J(0) J(t)> dt, the mean over the three components of the current J = Σ q v. Formal charges q
+suffice: any other charge that atoms carry along averages out and adds nothing at long times (Grasselli & Baroni, Nat.
+Phys. 15, 967 (2019)).
 """
 
 from dataclasses import dataclass

@@ -17,7 +17,7 @@ def autocorrelation(
         depth: largest lag in frames.
 
     Returns:
-        in the squared unit of the series; zero at lags that the series does not hold, since those that the adjoint
+        in the squared unit of the series; zero at lags beyond the series, because the series that the adjoint
         follows may be shorter than the window of a property.
     """
     frames = series.shape[-2]
@@ -75,7 +75,7 @@ def mean_square_integral(
         lags: t in frames.
 
     Returns:
-        in the squared unit of the series times fs; zero at lags that the series does not hold.
+        in the squared unit of the series times fs; zero at lags beyond the series.
     """
     travelled = running_integral(jnp.swapaxes(series, -1, -2), interval)
 
@@ -89,7 +89,7 @@ def mean_square_integral(
 
 
 def hann_window(depth: int, dtype: Any) -> Float[Array, " {depth}+1"]:
-    """Falls from one at lag zero to zero at lag `depth`, with zero slope at both ends."""
+    """A window that falls from one at lag zero to zero at lag `depth`, with zero slope at both ends."""
     return 0.5 * (1.0 + jnp.cos(jnp.pi * jnp.arange(depth + 1, dtype=dtype) / depth))
 
 

@@ -12,7 +12,7 @@ from dynrefine.properties.base import Conditions, relative_loss
 
 @dataclass(frozen=True, eq=False)
 class Density:
-    """The mean density <ρ> of the starting points, whose cells are those of the pressure of their state.
+    """The mean density <ρ> of the starting points, whose cells follow the pressure of their state.
 
     Attributes:
         abscissa: temperature, K.

@@ -1,7 +1,7 @@
 """Static dielectric constant from the fluctuations of the dipole.
 
-ε = ε∞ + (<M²> - <M>²)/(3 ε0 V kT) under periodic boundaries whose surroundings are conducting, as they are where no
-long-range sum is cut off (Neumann, Mol. Phys. 50, 841 (1983)).
+ε = ε∞ + (<M²> - <M>²)/(3 ε0 V kT) for periodic boundaries in conducting surroundings, which apply if no long-range
+sum is cut off (Neumann, Mol. Phys. 50, 841 (1983)).
 """
 
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ class DielectricConstant:
 
     Attributes:
         abscissa: temperature, K.
-        target: measured constant; NaN where there is none.
+        target: measured constant; NaN if there is none.
         eps_infinity: of the electrons alone.
-        details: the mean dipole, which is zero but for noise.
+        details: the mean dipole, which is zero apart from noise.
     """
 
     abscissa: Float[np.ndarray, " 1"]
@@ -57,7 +57,7 @@ class DielectricConstant:
         return (self.eps_infinity + variance / (3.0 * PERMITTIVITY * thermal * mean[..., 4]))[..., None]
 
     def detail(self, mean: Float[Array, " 5"]) -> dict[str, Array]:
-        """What is shown beside it."""
+        """What is reported beside it."""
         return {"mean dipole": jnp.linalg.norm(mean[:3], keepdims=True)}
 
     def loss(self, mean: Float[Array, " 5"]) -> Float[Array, ""]:

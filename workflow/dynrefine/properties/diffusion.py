@@ -21,9 +21,9 @@ class SelfDiffusion(GreenKubo):
     Attributes:
         window: of the velocity autocorrelation, and upper limit of the integral.
         target: measured coefficient, 1e-9 m²/s.
-        diffusing: which atoms are of the element, indices.
+        diffusing: indices of the atoms of the element.
         correction: for the finite size of the cell, added to the simulated coefficient, 1e-9 m²/s.
-        details: velocity autocorrelation and running integral, upper limit and what lies beyond it where the limit is
+        details: velocity autocorrelation and running integral, upper limit and what lies beyond it if the limit is
             not the window, and the coefficient without the correction.
     """
 
@@ -67,7 +67,7 @@ class SelfDiffusion(GreenKubo):
         return self.limited(self.running(mean)) + self.correction
 
     def detail(self, mean: Float[Array, " {self.window.depth}+1"]) -> dict[str, Array]:
-        """What is shown beside it."""
+        """What is reported beside it."""
         running = self.running(mean)
         found = {
             "velocity autocorrelation": mean / mean[0],
@@ -89,12 +89,12 @@ class SelfDiffusion(GreenKubo):
 
 
 def atoms_of(settings: SelfDiffusionSettings, conditions: Conditions) -> Int[np.ndarray, " atoms"]:
-    """Which atoms diffuse, indices."""
+    """Indices of the atoms that diffuse."""
     return np.flatnonzero(np.array(conditions.symbols) == settings.element)
 
 
 def correction_of(settings: SelfDiffusionSettings, conditions: Conditions) -> float:
-    """What is added to the coefficient of the finite cell, 1e-9 m²/s: nothing where no viscosity is given."""
+    """What is added to the coefficient of the finite cell, 1e-9 m²/s; zero if no viscosity is given."""
     if settings.viscosity is None:
         return 0.0
     return finite_size_correction(conditions.temperature, settings.viscosity, conditions.mean_cell)

@@ -17,14 +17,14 @@ _LAGS = 20  # at which the displacement is shown
 
 @dataclass(frozen=True, eq=False)
 class EinsteinDiffusion:
-    """The self-diffusion coefficient of one element, by the slope between half the longest lag and the longest.
+    """The self-diffusion coefficient of one element, from the slope between half the longest lag and the longest.
 
     Attributes:
         abscissa: longest lag, fs.
         target: measured coefficient, 1e-9 m²/s.
-        diffusing: which atoms are of the element, indices.
-        lags: rising, frames; the slope is that from the lag of number `half` to the last.
-        half: see there.
+        diffusing: indices of the atoms of the element.
+        lags: ascending, frames; the slope is taken from lag number `half` to the last.
+        half: number of the lag at half the longest.
         interval: between frames, fs.
         correction: for the finite size of the cell, added to the simulated coefficient, 1e-9 m²/s.
         details: the mean square displacement.
@@ -76,7 +76,7 @@ class EinsteinDiffusion:
         return DIFFUSION * slope / 6.0 + self.correction
 
     def detail(self, mean: Float[Array, " lags"]) -> dict[str, Array]:
-        """What is shown beside it."""
+        """What is reported beside it."""
         return {"mean square displacement": mean}
 
     def loss(self, mean: Float[Array, " lags"]) -> Float[Array, ""]:
@@ -90,12 +90,12 @@ def mean_square_displacement(
     """<|x(t) - x(0)|²>, the mean over origins and atoms.
 
     Arguments:
-        velocities: Å/fs; their trapezoidal sums are the displacements, never wrapped.
+        velocities: Å/fs; their trapezoidal sums are the displacements, which are never wrapped.
         interval: between frames, fs.
         lags: frames.
 
     Returns:
-        Å²; zero at lags that the series does not hold.
+        Å²; zero at lags beyond the series.
     """
     flat = velocities.reshape(*velocities.shape[:-2], -1)
     return mean_square_integral(flat, interval, lags) / velocities.shape[-2]

@@ -1,4 +1,4 @@
-"""What periodic images take from the self-diffusion of a liquid."""
+"""How much periodic images lower the self-diffusion of a liquid."""
 
 import math
 
@@ -13,7 +13,7 @@ _NEGLIGIBLE = 6.0  # erfc(6) and exp(-36) are less than 3e-16
 
 
 def finite_size_correction(kelvin: float, viscosity: float, cell: Float[np.ndarray, "3 3"]) -> float:
-    """What a periodic cell takes from D, the mean over directions: ξ kT / (6 π η V^(1/3)).
+    """How much a periodic cell lowers D, averaged over directions: ξ kT / (6 π η V^(1/3)).
 
     Arguments:
         kelvin: temperature, K.
@@ -29,10 +29,10 @@ def finite_size_correction(kelvin: float, viscosity: float, cell: Float[np.ndarr
 
 
 def lattice_constant(cell: Float[np.ndarray, "3 3"]) -> float:
-    """ξ of a lattice, 2.837297 of a cube, by Ewald's sum; long cells have less, very long ones a negative one.
+    """ξ of a lattice by Ewald summation: 2.837297 for a cube, less for long cells, negative for very long ones.
 
-    The mean of the Oseen tensor over directions is the Coulomb potential but for a factor, so that ξ / V^(1/3) is
-    what a unit charge lacks of potential through its images and their background.
+    Averaged over directions, the Oseen tensor is the Coulomb potential times a factor. So -ξ / V^(1/3) is the
+    potential of the images of a unit charge, and of their background, at the charge.
 
     Arguments:
         cell: cell vectors as rows.
@@ -48,7 +48,7 @@ def lattice_constant(cell: Float[np.ndarray, "3 3"]) -> float:
 
 
 def _lattice_lengths(vectors: Float[np.ndarray, "3 3"], longest: float) -> Float[np.ndarray, " points"]:
-    """The lengths up to the longest of a lattice's points, zero left out."""
+    """The distances of a lattice's points from the origin up to the longest, without zero."""
     reach = np.ceil(longest * np.linalg.norm(np.linalg.inv(vectors), axis=0)).astype(int)
     grid = np.stack(np.meshgrid(*[np.arange(-n, n + 1) for n in reach], indexing="ij"), axis=-1)
     lengths = np.linalg.norm(grid.reshape(-1, 3) @ vectors, axis=1)

@@ -1,7 +1,7 @@
-"""What properties have in common that follow from fluctuations of enthalpy H = U + PV and volume.
+"""What properties that follow from fluctuations of enthalpy H = U + PV and volume have in common.
 
-Moments are averaged, so that weights of starting points and the gradient's ensemble part need nothing of their own:
-var(H) = <H²> - <H>², and so on. Kinetic parts are those of classical nuclei.
+The averaged statistics are moments, var(H) = <H²> - <H>² and so on, so weights of starting points and the ensemble
+part of the gradient need no special treatment. Kinetic parts are those of classical nuclei.
 Source: Allen & Tildesley, Computer Simulation of Liquids, 2nd ed. (2017), section 2.5.
 """
 
@@ -29,7 +29,7 @@ class Moments(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Fluctuation:
-    """A property of the fluctuations of one state; what it is says `of_moments`.
+    """A property of the fluctuations of one state, which `of_moments` computes.
 
     Attributes:
         abscissa: temperature, K.

@@ -23,7 +23,7 @@ class Window:
         limit: upper limit of the integral, frames.
         depth: longest lag, frames.
         interval: between frames, fs.
-        is_settled: whether the limit stands, or is to be taken from the noise.
+        is_settled: whether the limit is fixed, or still to be chosen from the noise.
     """
 
     limit: int
@@ -33,14 +33,14 @@ class Window:
 
     @classmethod
     def of(cls, window: float, limit: float | Literal["auto"] | None, interval: float) -> "Window":
-        """That of a longest lag and an upper limit in fs, all of it without one, and frames at an interval in fs."""
+        """The window for a longest lag, an upper limit (the longest lag by default) and a frame interval, in fs."""
         depth = round(window / interval)
         frames = depth if limit in ("auto", None) else round(limit / interval)
         return cls(min(max(frames, 1), depth), depth, interval, limit != "auto")
 
     @property
     def lags(self) -> Float[np.ndarray, " lags"]:
-        """All, fs."""
+        """All lags, fs."""
         return self.interval * np.arange(self.depth + 1)
 
 
@@ -64,7 +64,7 @@ class GreenKubo:
         raise NotImplementedError
 
     def settled(self, statistics: Float[Array, "S statistic"], weights: Float[Array, " S"]) -> Self:
-        """With the upper limit taken from the noise, where it is not set."""
+        """The same with the upper limit chosen from the noise, unless it is set."""
         if self.window.is_settled or len(statistics) == 1:
             return self
         mean = self.running(jnp.tensordot(weights, statistics, axes=1))
@@ -88,14 +88,14 @@ class GreenKubo:
 class OfFlux(GreenKubo):
     """A transport coefficient a ∫ <J(0) J(t)> dt, the mean over the components of a flux J of the cell.
 
-    Beside it stands the slope of a/2 <(∫J dt)²> over the second half of the window (Helfand, Phys. Rev. 119, 1
+    The slope of a/2 <(∫J dt)²> over the second half of the window is reported beside it (Helfand, Phys. Rev. 119, 1
     (1960)).
 
     Attributes:
         correlation: name of the autocorrelation of the flux.
         target: measured coefficient; NaN where there is none.
         prefactor: a, from the unit of J² fs to that of the coefficient.
-        details: autocorrelation, running integral, upper limit, what lies beyond it, estimate of Helfand.
+        details: autocorrelation, running integral, upper limit, what lies beyond it, Helfand's estimate.
     """
 
     target: Float[np.ndarray, " 1"]
@@ -140,7 +140,7 @@ class OfFlux(GreenKubo):
         return self.limited(self.running(mean))
 
     def detail(self, mean: Float[Array, " {self.window.depth}+3"]) -> dict[str, Array]:
-        """What is told beside it."""
+        """What is reported beside it."""
         correlation, moments, running = mean[:-2], mean[-2:], self.running(mean)
         time = self.window.interval * (self.window.depth - self.window.depth // 2)
         return {
@@ -162,18 +162,18 @@ class OfFlux(GreenKubo):
 
 
 def details_of_limit(limit: tuple[str, str], coefficient: tuple[str, str]) -> Mapping[str, Detail]:
-    """Of `about_limit`, from names and units of both."""
+    """The details of `about_limit`, from names and units of the limit and the coefficient."""
     return {"upper limit": Detail.number(limit), "beyond the limit": Detail.number(coefficient)}
 
 
 def resolved_limit(running: Float[np.ndarray, " lags"], left_out: Float[np.ndarray, "S lags"]) -> int:
-    """The first lag, but 0, from which on no longer integral differs by more than the difference's standard error.
+    """The first lag after 0 beyond which the integral changes by no more than the standard error of the change.
 
-    That balances what the integral lacks against the noise it gathers (Lepskii, Theory Probab. Appl. 35, 454 (1991)).
+    This balances what the integral lacks against the noise it gathers (Lepskii, Theory Probab. Appl. 35, 454 (1991)).
 
     Arguments:
         running: the integral up to each lag.
-        left_out: the same without each starting point, for the jackknife.
+        left_out: the same without each starting point in turn, for the jackknife.
     """
     running, left_out = np.asarray(running, float), np.asarray(left_out, float)
     deviations = left_out - left_out.mean(axis=0)

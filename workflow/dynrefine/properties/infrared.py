@@ -1,6 +1,6 @@
 """Infrared absorption n(ν)α(ν) from the autocorrelation of the cell's dipole derivative.
 
-n(ν)α(ν) = β / (6 ε0 c V) ∫ dt exp(-iωt) <dM/dt(0) · dM/dt(t)>, the harmonic quantum correction included
+n(ν)α(ν) = β / (6 ε0 c V) ∫ dt exp(-iωt) <dM/dt(0) · dM/dt(t)>, with the harmonic quantum correction
 (Ramírez et al., J. Chem. Phys. 121, 3973 (2004)). The correlation is multiplied by a Hann window; the measured
 spectrum is broadened by the same window before they are compared, so that the window does not count as an error.
 """
@@ -37,9 +37,9 @@ class Infrared:
         depth: longest lag, frames.
         interval: between frames, fs.
         prefactor: from ∫ dt <dM/dt · dM/dt> in e²Å²/fs to n(ν)α(ν) in cm⁻¹.
-        tolerance: part by which the target may be scaled, pure number.
-        maxima: ranges of those that are told, cm⁻¹, by name.
-        details: position and height of these, as measured.
+        tolerance: fraction by which the target may be scaled.
+        maxima: ranges in which they are reported, cm⁻¹, by name.
+        details: measured position and height of each.
     """
 
     abscissa: Float[np.ndarray, " W"]
@@ -67,7 +67,7 @@ class Infrared:
 
         Arguments:
             settings: section `objective.observables.infrared`.
-            measured: wavenumber in cm⁻¹, rising, and n(ν)α(ν) in cm⁻¹; none where nothing was measured.
+            measured: wavenumber in cm⁻¹, ascending, and n(ν)α(ν) in cm⁻¹; none if nothing was measured.
             conditions: of the state.
         """
         abscissa = wavenumbers(settings)
@@ -96,13 +96,13 @@ class Infrared:
         return self.prefactor * cosine_transform(windowed, self.interval, frequencies)
 
     def detail(self, mean: Float[Array, " {self.depth}+1"]) -> dict[str, Array]:
-        """What is told beside it."""
+        """What is reported beside it."""
         return maxima_of(self.predict(mean), self.abscissa, self.maxima)
 
     def loss(self, mean: Float[Array, " {self.depth}+1"]) -> Float[Array, ""]:
         """Σ over bands of their weight times the mean squared difference relative to the mean squared target.
 
-        The target is scaled, within the tolerance, to where the loss is smallest.
+        The target is scaled within the tolerance so that the loss is smallest.
         """
         weights, target = (jnp.asarray(each, mean.dtype) for each in (self.weights, self.target))
         predicted = self.predict(mean)

@@ -1,7 +1,7 @@
-"""Intermediate scattering function F(q,t), which inelastic scattering measures in time.
+"""Intermediate scattering function F(q,t), the Fourier transform in time of what inelastic scattering measures.
 
 Of the density ρ_q = Σ_i a_i exp(iq·x_i), with scattering lengths or form factors a,
-F(q,t) = <ρ_q(t) ρ_-q(0)> / Σ_i a_i², whose value at t = 0 is S(q); of single atoms, with weights b,
+F(q,t) = <ρ_q(t) ρ_-q(0)> / Σ_i a_i², which is S(q) at t = 0. The self part, with weights b, is
 F_s(q,t) = Σ_i b_i <exp(iq·(x_i(t) - x_i(0)))> / Σ_i b_i. Both are means over the wave vectors q of the periodic cell
 in a shell of |q|. Source: Hansen & McDonald, Theory of Simple Liquids, 4th ed. (2013), sections 7.4 and 8.7.
 """
@@ -30,7 +30,7 @@ class IntermediateScattering:
     Attributes:
         abscissa: lags, fs.
         target: measured there; NaN where nothing was measured.
-        vectors: multiples of the reciprocal cell vectors, one of each two opposite ones.
+        vectors: multiples of the reciprocal cell vectors, one of each opposite pair.
         amplitudes: of each atom; their squares add up to one.
         is_coherent: whether atoms interfere.
         is_normalised: whether it is relative to its value at 0.
@@ -109,7 +109,7 @@ class IntermediateScattering:
         return mean / mean[..., :1] if self.is_normalised else mean
 
     def detail(self, mean: Float[Array, " W"]) -> dict[str, Array]:
-        """What is shown beside it."""
+        """What is reported beside it."""
         found = {"momentum transfer": jnp.full(1, self.q, mean.dtype), "at 0": mean[:1]}
         return {name: found[name] for name in self.details}
 
@@ -121,22 +121,22 @@ class IntermediateScattering:
 def shell(
     cell: Float[np.ndarray, "3 3"], q: float, width: float, most: int
 ) -> tuple[Int[np.ndarray, "vectors 3"], Float[np.ndarray, " vectors"]]:
-    """Wave vectors of a periodic cell, one of each two opposite ones, in multiples of the reciprocal cell vectors.
+    """Wave vectors of a periodic cell, one of each opposite pair, in multiples of the reciprocal cell vectors.
 
     Arguments:
         cell: cell vectors as rows, Å.
         q: wanted length, 1/Å.
-        width: of the shell around it, 1/Å; where it holds none, the nearest ones are taken.
-        most: how many vectors at most, the nearest first.
+        width: of the shell around it, 1/Å; if it holds no vector, the nearest ones are taken.
+        most: largest number of vectors, the nearest first.
 
     Returns:
         the vectors and their lengths, 1/Å.
     """
-    # the shortest reciprocal vector, at least, lies within this
+    # at least the shortest reciprocal vector lies within this
     longest = max(q + 0.5 * width, 2.0 * math.pi / np.linalg.norm(cell, axis=1).min()) * (1.0 + 1e-9)
     reach = np.ceil(longest * np.linalg.norm(cell, axis=1) / (2.0 * math.pi)).astype(int) + 1
     grid = np.stack(np.meshgrid(*[np.arange(-n, n + 1) for n in reach], indexing="ij"), -1).reshape(-1, 3)
-    vectors = grid[len(grid) // 2 + 1 :]  # those after zero, of which each is opposite to one before
+    vectors = grid[len(grid) // 2 + 1 :]  # those after zero; each is opposite to one before it
     lengths = np.linalg.norm(vectors @ (2.0 * math.pi * np.linalg.inv(cell).T), axis=1)
     away = np.round(np.abs(lengths - q), 9)
     order = np.argsort(away, kind="stable")
@@ -147,7 +147,7 @@ def shell(
 def amplitudes_of(
     settings: IntermediateScatteringSettings, symbols: Sequence[str], q: float
 ) -> Float[np.ndarray, " N"]:
-    """What each atom adds to the density, its sign included; the squares add up to one.
+    """The signed contribution of each atom to the density; the squares add up to one.
 
     Arguments:
         settings: section `intermediate_scattering`.

@@ -1,4 +1,4 @@
-"""Pressure at the density of the cell, which stands for the density of the liquid at a pressure."""
+"""Pressure at the density of the cell, fitted in place of the density at a pressure."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ class Pressure:
         abscissa: temperature, K.
         target: measured pressure, bar.
         ideal: N kT/V, bar.
-        scale: difference that counts as a loss of one, bar; there is no relative one, since pressures may be zero.
+        scale: difference that counts as a loss of one, bar; absolute, because pressures may be zero.
     """
 
     abscissa: Float[np.ndarray, " 1"]

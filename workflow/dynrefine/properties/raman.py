@@ -6,10 +6,10 @@ With the mean ᾱ = tr α/3 and the anisotropic part β = α - ᾱ 1 the reduced
     VH         1/10 ∫ dt exp(-iωt) <tr dβ/dt(0) dβ/dt(t)>
     VV         isotropic + 4/3 VH,      unpolarised  VV + VH
 
-(McQuarrie, Statistical Mechanics, ch. 21), the harmonic quantum correction included: reduced means the Stokes
+(McQuarrie, Statistical Mechanics, ch. 21), with the harmonic quantum correction. Reduced means the Stokes
 intensity times ν (1 - exp(-hcν/kT))/(ν₀ - ν)⁴, which is even in ν. As for the infrared, a Hann window multiplies the
-correlation and broadens the measured spectrum too. Measured intensities have no scale: the simulated spectrum is
-scaled so that it comes nearest to the measured one, or to unit area where there is none.
+correlation and broadens the measured spectrum too. Measured intensities have no absolute scale, so the simulated
+spectrum is scaled to fit the measured one best, or to unit area if there is none.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,12 +42,12 @@ class Raman:
     Attributes:
         abscissa: wavenumbers that are compared, cm⁻¹.
         target: measured reduced intensity there, broadened by the window; NaN where nothing was measured.
-        weights: of the squared differences, normalised by band; one in the bands where nothing was measured.
+        weights: of the squared differences, normalised by band; even within each band if nothing was measured.
         shares: of the isotropic and of the anisotropic correlation.
         depth: longest lag, frames.
         interval: between frames, fs.
-        maxima: ranges of those that are told, cm⁻¹, by name.
-        details: position and height of these, as measured.
+        maxima: ranges in which they are reported, cm⁻¹, by name.
+        details: measured position and height of each.
     """
 
     abscissa: Float[np.ndarray, " W"]
@@ -74,12 +74,12 @@ class Raman:
 
         Arguments:
             settings: section `raman`.
-            measured: wavenumber in cm⁻¹, rising, and intensity; none where nothing was measured.
+            measured: wavenumber in cm⁻¹, ascending, and intensity; none if nothing was measured.
             conditions: of the state.
         """
         abscissa = wavenumbers(settings)
         depth = round(settings.window / conditions.interval)
-        if measured is not None and not settings.synthetic:  # the teacher's is reduced
+        if measured is not None and not settings.synthetic:  # the teacher's is reduced already
             wavenumber, intensity = measured.T[:2]
             reduced = intensity * reduction(settings, wavenumber, conditions.temperature)
             measured = np.stack([wavenumber, reduced], axis=1)
@@ -101,7 +101,7 @@ class Raman:
         return correlation + 0.1 * anisotropic * autocorrelation(rest, self.depth)
 
     def predict(self, mean: Float[Array, "*leading {self.depth}+1"]) -> Float[Array, "*leading W"]:
-        """Reduced intensity, in the scale of the measured one."""
+        """Reduced intensity on the scale of the measured one."""
         windowed = mean * hann_window(self.depth, mean.dtype)
         frequencies = WAVENUMBER * jnp.asarray(self.abscissa, mean.dtype)
         spectrum = cosine_transform(windowed, self.interval, frequencies)
@@ -116,7 +116,7 @@ class Raman:
         return spectrum * overlap / jnp.sum(weights * spectrum**2, axis=-1, keepdims=True)
 
     def detail(self, mean: Float[Array, " {self.depth}+1"]) -> dict[str, Array]:
-        """What is told beside it."""
+        """What is reported beside it."""
         return maxima_of(self.predict(mean), self.abscissa, self.maxima)
 
     def loss(self, mean: Float[Array, " {self.depth}+1"]) -> Float[Array, ""]:
@@ -126,7 +126,7 @@ class Raman:
 
 
 def reduction(settings: RamanSettings, wavenumber: np.ndarray, kelvin: float) -> np.ndarray:
-    """What turns the measured intensity into the reduced one, by wavenumber in cm⁻¹."""
+    """The factor from measured to reduced intensity at each wavenumber in cm⁻¹."""
     if settings.form == "reduced":
         return np.ones_like(wavenumber)
     energy = PHOTON * wavenumber / (BOLTZMANN * kelvin)

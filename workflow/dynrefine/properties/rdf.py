@@ -1,7 +1,7 @@
 """Radial distribution function g(r) of a pair of elements.
 
-Its first maximum is the highest mean of g over any shell as wide as a bin, so that it does not depend on where bins
-begin; that of the measured curve is found in the same way.
+Its first maximum is the highest mean of g over any shell as wide as a bin, so it does not depend on where bins begin.
+The maximum of the measured curve is found in the same way.
 """
 
 from dataclasses import dataclass
@@ -26,12 +26,12 @@ class RadialDistribution:
 
     Attributes:
         abscissa: middles of the bins, Å.
-        target: measured g, the mean over each; NaN where nothing was measured.
+        target: measured g, averaged over each; NaN where nothing was measured.
         weights: of the squared differences in the loss; NaN where nothing was measured at all.
-        counted: which shells as wide as a bin, beginning with each bin of the quantity, may hold the maximum: those
-            with their middle in the range, of what was measured, if anything was.
+        counted: which shells, as wide as a bin and one starting at each bin of the quantity, may hold the maximum:
+            those whose middle lies in the range and, if anything was measured, where it was.
         pair: number of the pair in the quantity.
-        fine: bins of the quantity in one of these.
+        fine: number of bins of the quantity in one of these.
         details: the height of the first maximum.
     """
 
@@ -55,7 +55,7 @@ class RadialDistribution:
 
         Arguments:
             settings: section `rdf`.
-            measured: distance (Å), g and its standard error, NaN where that is not known.
+            measured: distance (Å), g and its standard error, NaN where unknown.
             conditions: of the state.
         """
         fine = round(settings.bin / FINEST_BIN)
@@ -91,19 +91,19 @@ class RadialDistribution:
         return shell_means(mean, self.fine)[..., :: self.fine]
 
     def detail(self, mean: Float[Array, " bins"]) -> dict[str, Array]:
-        """What is shown beside it, of the distances that count: some measurements leave bonds out."""
+        """What is reported beside it, from the distances that count: some measurements leave bonds out."""
         return {"first maximum": jnp.max(shell_means(mean, self.fine), where=self.counted, initial=0.0)[None]}
 
     def loss(self, mean: Float[Array, " bins"]) -> Float[Array, ""]:
-        """Σ w (g - measured)² / Σ w (measured - 1)²: one without structure; w = 1/error² where that is known."""
+        """Σ w (g - measured)² / Σ w (measured - 1)²: one without structure; w = 1/error² if errors are known."""
         return weighted_loss(self.predict(mean), self.target, self.weights)
 
 
 def shell_means(values: Values, width: int) -> Values:
-    """Means over shells of some bins of the quantity each, weighted by their volumes, one shell from each bin on.
+    """Means over shells of several bins of the quantity, weighted by volume, one shell starting at each bin.
 
     Arguments:
-        values: in the bins of the quantity, from the first one on [..., bins].
+        values: in the bins of the quantity, from the first [..., bins].
         width: of a shell, bins.
 
     Returns:
@@ -117,14 +117,14 @@ def shell_means(values: Values, width: int) -> Values:
 
 
 def within(distances: Float[np.ndarray, " N"], ends: tuple[float, float]) -> Bool[np.ndarray, " N"]:
-    """Which distances are between these ends, or at one of them."""
+    """Which distances lie between these ends, ends included."""
     return (distances >= ends[0]) & (distances <= ends[1])
 
 
 def _highest(
     values: Float[np.ndarray, " shells"], errors: Float[np.ndarray, " shells"], counted: np.ndarray
 ) -> tuple[float, float]:
-    """The highest of the values that count, and its standard error; NaN where none does."""
+    """The highest of the values that count, and its standard error; NaN if none counts."""
     if not counted.any():
         return np.nan, np.nan
     place = np.flatnonzero(counted)[np.argmax(values[counted])]
@@ -134,11 +134,11 @@ def _highest(
 def measured_at(
     abscissa: Float[np.ndarray, " W"], measured: np.ndarray | None
 ) -> tuple[Float[np.ndarray, " W"], Float[np.ndarray, " W"]]:
-    """A measured curve and its standard error at these places, NaN beyond what was measured.
+    """A measured curve and its standard error at given points, NaN outside the measured range.
 
     Arguments:
-        abscissa: places.
-        measured: place, value and standard error, row by row; none where nothing was measured.
+        abscissa: the points.
+        measured: point, value and standard error in each row; none if nothing was measured.
     """
     if measured is None:
         nothing = np.full(len(abscissa), np.nan)
@@ -155,7 +155,7 @@ def loss_weights(
 
     Arguments:
         target: measured g(r), NaN where it was not measured.
-        error: its standard error, NaN where it is not known.
+        error: its standard error, NaN where unknown.
         compared: which bins count.
     """
     counted = compared & np.isfinite(target)

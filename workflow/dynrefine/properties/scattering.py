@@ -18,5 +18,5 @@ def amplitude(settings: Scattering, symbol: str, q: Float[np.ndarray, " W"]) -> 
 
 
 def incoherent_cross_section(symbol: str) -> float:
-    """Of the natural element for neutrons, barn."""
+    """Incoherent neutron cross section of the natural element, barn."""
     return float(getattr(periodictable, symbol).neutron.incoherent)

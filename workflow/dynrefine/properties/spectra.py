@@ -1,4 +1,4 @@
-"""What spectra have in common: weights of bands, maxima, and the window that broadens the measured one too."""
+"""What spectra have in common: weights of bands, maxima, and the window that also broadens the measured spectrum."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from dynrefine.properties.base import Detail
 from dynrefine.properties.correlation import hann_window
 from dynrefine.units import WAVENUMBER
 
-SMOOTHING = 20.0  # cm⁻¹, of maxima, so that noise does not make one
+SMOOTHING = 20.0  # cm⁻¹, before maxima are found, so that noise makes none
 LINE_WIDTHS = 4.0  # beyond which the window leaves next to nothing of a line
 TOP = 0.8  # of the height of a maximum: its position is the centroid of what is above
 
@@ -25,7 +25,7 @@ def band_weights(
 
     Arguments:
         abscissa: wavenumbers, cm⁻¹.
-        target: intensity; where nothing was measured the weights are those of the bands.
+        target: intensity; where nothing was measured, the weights are those of the bands.
         bands: parts of the spectrum with their weights; where bands overlap their weights add up.
     """
     weights, target = np.zeros_like(abscissa), np.nan_to_num(target, nan=1.0)
@@ -43,8 +43,8 @@ def maxima_of(
 ) -> dict[str, Float[Array, " 1"]]:
     """Position in cm⁻¹ and height of the maximum in each range of wavenumbers, of the smoothed spectrum.
 
-    The position is the centroid of the top fifth, which moves little by little as the noise does. The very highest
-    place leaps between those that are as high, and the jackknife has no error for it.
+    The position is the centroid of the top fifth, which moves gradually with the noise. The highest point itself
+    jumps between points of equal height, and the jackknife gives no error for that.
 
     Arguments:
         spectrum: intensity.
@@ -70,7 +70,7 @@ def measured_maxima(
     settings: Bands,
     intensity: tuple[str, str],
 ) -> dict[str, Detail]:
-    """What is told of the maxima of a spectrum, with what was measured.
+    """The reported details of the maxima of a spectrum, with their measured values.
 
     Arguments:
         target: measured intensity, NaN where nothing was measured.
@@ -97,11 +97,11 @@ def as_simulated(
     abscissa: Float[np.ndarray, " W"],
     interval: float,
 ) -> Float[np.ndarray, " W"]:
-    """What a spectrum is compared with: the measured one as broad as the window makes the simulated one.
+    """The measured spectrum to compare with, as broad as the window makes the simulated one.
 
     Arguments:
-        settings: of the spectrum; a synthetic target is as broad already.
-        measured: wavenumber and intensity; none where nothing was measured.
+        settings: of the spectrum; a synthetic target is that broad already.
+        measured: wavenumber and intensity; none if nothing was measured.
         abscissa: where it is wanted, cm⁻¹.
         interval: between frames, fs.
     """
@@ -120,12 +120,12 @@ def broaden(
 ) -> Float[np.ndarray, " W"]:
     """A measured spectrum as it would look through the window of the simulated one.
 
-    The spectrum is even in ν: its correlation function is its cosine transform, which takes the window and is
-    transformed back.
+    The spectrum is even in ν, so its cosine transform is its correlation function, which is multiplied by the window
+    and transformed back.
 
     Arguments:
-        measured: wavenumber and intensity; read as a linear interpolation from (0, 0), and as constant beyond the
-            last wavenumber, so that it does not fall there through the window.
+        measured: wavenumber and intensity; interpolated linearly from (0, 0), and constant beyond the last
+            wavenumber, so that the window does not make it fall there.
         abscissa: where it is wanted, cm⁻¹.
         depth: of the window, frames.
         interval: between frames, fs.

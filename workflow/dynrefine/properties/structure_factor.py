@@ -3,8 +3,8 @@
 F(Q) = Σ_ij c_i c_j f_i f_j [A_ij(Q) - 1], the sum over all elements i and j with mole fractions c and scattering
 lengths or form factors f, and S(Q) = 1 + F(Q) / (Σ_i c_i f_i)², with the partial structure factors of Faber & Ziman
 (Phil. Mag. 11, 153 (1965)): A_ij(Q) = 1 + 4πρ ∫ r² w(r) [g_ij(r) - 1] sin(Qr)/(Qr) dr. The window w(r) cuts g(r) - 1
-off at half the cell; Lorch's, sin(x)/x with x = πr/R, damps the ripples of that (J. Phys. C 2, 229 (1969)). The
-measured function goes through the same window before they are compared, so that this does not count as an error.
+off at half the cell; Lorch's, sin(x)/x with x = πr/R, damps the resulting ripples (J. Phys. C 2, 229 (1969)).
+The measured function goes through the same window before the comparison, so the cut-off does not count as an error.
 """
 
 import math
@@ -21,7 +21,7 @@ from dynrefine.properties.scattering import amplitude
 from dynrefine.quantities.pair_distributions import EDGES, SHELLS, pairs_of
 
 _BARN = 0.01  # fm² in barn
-_FINE = 0.01  # 1/Å: of the integral over the measured function
+_FINE = 0.01  # 1/Å: step of the integral over the measured function
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,7 @@ class StructureFactor:
         half = min(0.5 * conditions.volume ** (1.0 / 3.0), FARTHEST)
         window = window_of(settings, settings.longest or half)
         target = np.full_like(abscissa, np.nan)
-        if measured is not None and settings.synthetic:  # the teacher's has gone through the window
+        if measured is not None and settings.synthetic:  # the teacher's has gone through the window already
             target = measured[:, 1]
         elif measured is not None:
             target = limit + through_window(measured[:, 0], measured[:, 1] - limit, abscissa, window)
@@ -97,7 +97,7 @@ class StructureFactor:
 def scattering_weights(
     settings: StructureFactorSettings, conditions: Conditions, q: Float[np.ndarray, " W"]
 ) -> Float[np.ndarray, "pairs W"]:
-    """c_i c_j f_i f_j of each pair, twice that of two elements; over (Σ c f)² where it is normalised.
+    """c_i c_j f_i f_j of each pair, doubled for two different elements; over (Σ c f)² if normalised.
 
     Arguments:
         settings: section `structure_factor`.
@@ -117,7 +117,7 @@ def scattering_weights(
 
 
 def window_of(settings: StructureFactorSettings, longest: float) -> Float[np.ndarray, " bins"]:
-    """w(r) in the bins of the quantity until the longest distance (Å)."""
+    """w(r) in the bins of the quantity up to the longest distance (Å)."""
     places = _middles(np.empty(round(longest / FINEST_BIN)))
     return np.sinc(places / longest) if settings.modification == "lorch" else np.ones_like(places)
 

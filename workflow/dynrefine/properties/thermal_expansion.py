@@ -1,4 +1,4 @@
-"""Thermal expansion from how volume and enthalpy fluctuate together at constant pressure."""
+"""Thermal expansion from the covariance of volume and enthalpy at constant pressure."""
 
 from jaxtyping import Array, Float
 

@@ -1,8 +1,8 @@
-"""Distinct part of the van Hove function: g(r,t), which is g(r) at t = 0 and one when all is forgotten.
+"""Distinct part of the van Hove function: g(r,t), which is g(r) at t = 0 and one when all correlations are lost.
 
 g(r,t) = V Σ_{i≠j} a_i a_j <δ(r - |x_j(t) - x_i(0)|)> / (4πr² (Σ_i a_i)²), where a are scattering lengths, or form
-factors at q = 0 (van Hove, Phys. Rev. 95, 249 (1954)). A pair counts for the two r next to its distance, the nearer
-one more, so that the counts are continuous and the gradient has its part through the trajectories.
+factors at q = 0 (van Hove, Phys. Rev. 95, 249 (1954)). A pair counts at the two points r next to its distance, more
+at the nearer one, so that the counts are continuous and the gradient has its part through the trajectories.
 """
 
 import math
@@ -31,7 +31,7 @@ class VanHove:
         target: measured there; NaN where nothing was measured.
         weights: of the squared differences in the loss; NaN where nothing was measured at all.
         lag: t in frames.
-        origins: of time at most.
+        origins: largest number of time origins.
         amplitudes: of each atom.
     """
 
@@ -54,7 +54,7 @@ class VanHove:
 
         Arguments:
             settings: section `van_hove`.
-            measured: distance (Å), g and its standard error, NaN where that is not known.
+            measured: distance (Å), g and its standard error, NaN where unknown.
             conditions: of the state.
         """
         abscissa = settings.bin * np.arange(1, round(settings.longest / settings.bin) + 1)
@@ -73,12 +73,12 @@ class VanHove:
 
     @property
     def bin(self) -> float:
-        """Distance of the r, Å."""
+        """Spacing of the points r, Å."""
         return float(self.abscissa[0])
 
     @property
     def shells(self) -> Float[np.ndarray, " W"]:
-        """∫ 4πr² h(r) dr of the share h of pairs at distance r that counts at each place, Å³."""
+        """∫ 4πr² h(r) dr at each point, where h(r) is the share of a pair at distance r that counts there, Å³."""
         return 4.0 * math.pi * self.bin * (self.abscissa**2 + self.bin**2 / 6.0)
 
     def statistic(self, observed: Observed) -> Float[Array, "S W"]:
@@ -112,10 +112,10 @@ class VanHove:
         cell: jax.Array,
         weights: Float[Array, "N N"],
     ) -> Float[Array, " W"]:
-        """The weights of pairs in cell units, shared between the places next to their distances."""
+        """The weights of pairs shared between the points next to their distances; positions in units of the cell."""
         separation = then[:, None, :] - now[:, :, None]
         nearest = separation - jnp.round(separation)
-        # An atom may be where it was: no distance to differentiate.
+        # An atom may be exactly where it was, and a zero distance has no derivative.
         apart = jnp.where(jnp.broadcast_to(weights == 0.0, nearest.shape), 1.0, nearest)
         place = lengths(to_cartesian(apart, cell)) / self.bin
         below = jnp.floor(place)
@@ -129,12 +129,12 @@ class VanHove:
         return mean
 
     def loss(self, mean: Float[Array, " W"]) -> Float[Array, ""]:
-        """Σ w (g - measured)² / Σ w (measured - 1)²: one without structure; w = 1/error² where that is known."""
+        """Σ w (g - measured)² / Σ w (measured - 1)²: one without structure; w = 1/error² if errors are known."""
         return weighted_loss(mean, self.target, self.weights)
 
 
 def origins_of(count: int, most: int) -> Int[np.ndarray, " origins"]:
-    """Some of `count` origins of time, evenly spread."""
+    """At most `most` of `count` time origins, evenly spread."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
 
 

@@ -13,7 +13,7 @@ from dynrefine.units import BOLTZMANN, KILOJOULE_PER_MOLE
 
 @dataclass(frozen=True, eq=False)
 class VaporisationEnthalpy:
-    """ΔH = U_gas - <U>/N + kT, the vapour an ideal gas and the volume of the liquid nothing beside it.
+    """ΔH = U_gas - <U>/N + kT, for an ideal vapour and a liquid of negligible volume.
 
     Attributes:
         abscissa: temperature, K.

@@ -1,8 +1,8 @@
 """Vibrational density of states from the velocity autocorrelation.
 
 g(ν) = 3/π Σ_e x_e ∫ dω/dν dt exp(-iωt) <v(0) · v(t)>_e / <v²>_e over the elements e and their mole fractions x_e. In
-classical mechanics, where each vibration has the same kinetic energy, that counts the vibrations of an atom by
-wavenumber: it integrates to three (Dickey & Paskin, Phys. Rev. 188, 1407 (1969)). The correlation is multiplied by a
+classical mechanics, where each vibration has the same kinetic energy, this counts the vibrations of an atom by
+wavenumber and integrates to three (Dickey & Paskin, Phys. Rev. 188, 1407 (1969)). The correlation is multiplied by a
 Hann window, which broadens the lines.
 """
 
@@ -27,7 +27,7 @@ class Vibrations:
     Attributes:
         abscissa: wavenumbers, cm⁻¹.
         target: measured density of states there, cm; NaN where nothing was measured.
-        atoms: which atoms are of each element, bool [E, N].
+        atoms: indices of the atoms of each element.
         depth: longest lag, frames.
         interval: between frames, fs.
         details: velocity autocorrelation of each element.
@@ -52,7 +52,7 @@ class Vibrations:
 
         Arguments:
             settings: section `vibrations`.
-            measured: wavenumber (cm⁻¹) and density of states per atom (cm), as broad as by the window.
+            measured: wavenumber (cm⁻¹) and density of states per atom (cm), as broad as the window makes it.
             conditions: of the state.
         """
         first, last = settings.range
@@ -89,7 +89,7 @@ class Vibrations:
         return 3.0 / math.pi * WAVENUMBER * cosine_transform(windowed, self.interval, frequencies)
 
     def detail(self, mean: Float[Array, "elements {self.depth}+1"]) -> dict[str, Array]:
-        """What is shown beside it."""
+        """What is reported beside it."""
         return dict(zip(self.details, mean / mean[:, :1], strict=True))
 
     def loss(self, mean: Float[Array, "elements {self.depth}+1"]) -> Float[Array, ""]:

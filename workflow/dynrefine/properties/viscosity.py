@@ -1,4 +1,4 @@
-"""Shear viscosity from the autocorrelation of the shear stress (Green-Kubo), with the estimate of Helfand beside it.
+"""Shear viscosity from the autocorrelation of the shear stress (Green-Kubo), with Helfand's estimate beside it.
 
 η = V/kT ∫ <P(0) P(t)> dt, the mean over the five independent shear components of the pressure tensor P
 (Daivis & Evans, J. Chem. Phys. 100, 541 (1994)).

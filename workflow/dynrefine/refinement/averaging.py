@@ -1,7 +1,7 @@
 """The mean of potentials along a refinement.
 
-Steps that are made with noise, or are too long, go to and fro about an optimum; the mean of the places they lead to
-is nearer to it than the last one (Polyak and Juditsky, SIAM J. Control Optim. 30, 838 (1992)).
+Steps that are noisy or too long wander about an optimum; the mean of the points they lead to is nearer to it than the
+last one (Polyak and Juditsky, SIAM J. Control Optim. 30, 838 (1992)).
 """
 
 from collections.abc import Sequence

@@ -1,12 +1,12 @@
-"""What the fitted measurements determine of named parameters, by their Fisher information.
+"""How well the fitted measurements determine named parameters, from their Fisher information.
 
 With J the derivatives of the fitted properties, σ their errors and s the sizes of the parameters, the covariance is
 
     C = s [s Jᵀ σ⁻² J s + 1]⁻¹ s,
 
-the 1 being what is held of a parameter beforehand: that it is known to its own size. A combination of parameters
-that the measurements tell nothing of keeps an uncertainty of 1 relative to them. A property that was not fitted has
-the error (Jq C Jqᵀ)^½ from the parameters.
+where the 1 is the prior: each parameter is known to within its own size. A combination of parameters about which the
+measurements say nothing keeps a relative uncertainty of 1. A property that was not fitted has the error
+(Jq C Jqᵀ)^½ from the parameters.
 """
 
 from collections.abc import Sequence
@@ -86,7 +86,7 @@ class Property:
 
 @dataclass(frozen=True, eq=False)
 class Determination:
-    """What properties tell of parameters.
+    """What properties tell about parameters.
 
     Attributes:
         parameters: names of P parameters.
@@ -129,7 +129,7 @@ class Determination:
         return sizes[:, None] * np.linalg.inv(information) * sizes
 
     def pairs(self, units: Sequence[str]) -> pd.DataFrame:
-        """Each parameter with each.
+        """One row for each pair of parameters.
 
         Arguments:
             units: of the parameters.
@@ -155,7 +155,7 @@ class Determination:
         return pd.DataFrame(rows, columns=_PAIRS)
 
     def sensitivities(self) -> pd.DataFrame:
-        """Derivatives of all properties by each parameter, and the errors that the parameters' covariance makes.
+        """Derivatives of all properties with respect to each parameter, and errors from the parameters' covariance.
 
         Returns:
             property, state, fitted, abscissa, abscissa_unit, unit, target, target_error, value, standard_error,

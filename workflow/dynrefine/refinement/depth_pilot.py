@@ -44,7 +44,7 @@ class Pilot:
         weights: of the observables in the objective, by name.
         starts: of the trajectories.
         tolerance: of the reversal, Å.
-        chains: that the starting points are from, which take turns.
+        chains: number of chains that the starting points come from in turn.
     """
 
     simulation: Simulation
@@ -56,13 +56,13 @@ class Pilot:
 
     @property
     def shares(self) -> Shares:
-        """Of the starting points in averages: the same for each."""
+        """Equal shares of the starting points in averages."""
         positions = self.starts.positions
         return Shares.equal(len(positions), positions.dtype, np.arange(len(positions)) % self.chains)
 
     @property
     def blocks(self) -> Blocks:
-        """Of the starting points, one for each row of the gradient."""
+        """Blocks of starting points, one for each row of the gradient."""
         return fitting_blocks(self.simulation, self.starts, self.chains)
 
     @property
@@ -71,7 +71,7 @@ class Pilot:
         return self.blocks.sums(np.asarray(self.shares.weights))
 
     def simulation_to(self, depth: float) -> Simulation:
-        """That of trajectories of this length, fs."""
+        """The simulation of trajectories of this length, fs."""
         return replace(self.simulation, times=self.simulation.times.of_length(depth))
 
     def trajectories(self, depth: float) -> tuple[Observed, tuple[Any, ...]]:
@@ -113,9 +113,9 @@ class Pilot:
 
 
 def ladder(shortest: float, longest: float, count: int, interval: float) -> list[float]:
-    """Depths from the shortest to the longest in even ratios, as multiples of the interval between frames, fs.
+    """Depths from the shortest to the longest in equal ratios, as multiples of the interval between frames, fs.
 
-    Two intervals at least: of one frame, the starting point itself, nothing depends on the potential.
+    At least two intervals: a single frame is the starting point itself, which does not depend on the potential.
     """
     steps = np.geomspace(shortest, longest, count) / interval
     return [float(interval * step) for step in np.unique(np.maximum(np.round(steps), 2))]
@@ -130,7 +130,7 @@ def measure(
         pilot: whose gradient is measured.
         depths: rising, fs.
         threshold: signal to noise that the gradient must keep.
-        scales: units in which the parameters are counted [P].
+        scales: units in which the parameters are measured [P].
         outlier_limit: length to which the gradients of single starting points are shortened, in medians of all.
 
     Returns:
@@ -151,7 +151,7 @@ def measure(
         except CampaignError as error:
             if not rows:
                 raise
-            logger.info("no gradient from %g fs on: %s", depth, error)
+            logger.info("no gradient at depths of %g fs and more: %s", depth, error)
             break
         own_rows = shortened(scales * gradients, pilot.shares_of_rows, outlier_limit)
         measured = statistics(own_rows, pilot.shares_of_rows, pilot.blocks.groups)
@@ -159,8 +159,8 @@ def measure(
     table = pd.DataFrame(rows)
     if table.signal_to_noise.isna().all():
         raise CampaignError(
-            f"the error of the pilot's gradient is unknown or zero, from {len(pilot.starts.positions)} starting "
-            f"points of {pilot.chains} chains, expected several chains whose gradients differ: raise "
+            f"the error of the pilot's gradient from {len(pilot.starts.positions)} starting points of "
+            f"{pilot.chains} chains is unknown or zero, expected several chains whose gradients differ: raise "
             "ensemble.replicas, or set gradient.depth in fs."
         )
     growth = np.gradient(np.log(table.spread), table.depth_fs) if len(table) > 1 else np.nan
@@ -172,7 +172,7 @@ def measure(
 def statistics(rows: np.ndarray, shares: np.ndarray, chains: np.ndarray | None = None) -> dict[str, float]:
     """Size, error and spread of a gradient that is the sum of rows [B, P] with shares in it [B].
 
-    Signal to noise is NaN where the error is not known, as of a single chain, or zero.
+    Signal to noise is NaN if the error is unknown, as for a single chain, or zero.
 
     Arguments:
         rows, shares: of the sum.

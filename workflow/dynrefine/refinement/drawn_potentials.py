@@ -1,18 +1,18 @@
-"""What the ab initio frames leave open of properties, and what the fitted measurements decide of that.
+"""How far the ab initio frames leave properties open, and how much of that the fitted measurements decide.
 
-The parameters of a network have no meaning one by one. Instead K potentials are drawn at random among those that fit
-the frames as well as the refined one does: their changes δ of its parameters have the covariance
+The parameters of a network have no meaning one by one. Instead, K potentials are drawn at random among those that fit
+the frames as well as the refined one. Their parameters differ from its by δ, with the covariance
 
     C₀ = r² (G + λ)⁻¹ / n,
 
-G the metric of the forces and λ its damping (`natural_gradient`), with n such that δ changes the forces by r on the
-average. A property p changes by J δ. Over the draws its root mean square is what the frames leave open. What remains
-of it where the fitted properties are as measured is found by leaving out one potential at a time: the others tell, by
+where G is the metric of the forces, λ its damping (`natural_gradient`), and n is such that δ changes the forces by r
+on average. A property p changes by J δ, and the root mean square of that over the draws is what the frames leave
+open. What the fitted properties leave of it is found by leaving out one potential at a time. The others tell, by
 
     c = (1 + PᵀP)⁻¹ Pᵀ p,    P = [J δ / σ] / (K - 1)^½ of the fitted properties, one column for each potential,
 
-what its fitted properties p let expect of any other; the difference from what it does have, and what the errors σ add
-to it, are what is left. Few potentials tell little of each other, so that what is left is rather told too large.
+what to expect of any other property from its fitted properties p. The error of this expectation, together with what
+the errors σ add to it, is what is left. Few potentials tell little about each other, so it tends to be too large.
 """
 
 import math
@@ -36,7 +36,7 @@ def drawn_changes(
         damping: λ in units of the mean diagonal element of G.
         radius: r, root mean square change of a force component over all draws, eV/Å.
         shape: K potentials, R parameters.
-        seed: of the drawing.
+        seed: of the draws.
     """
     generator = np.random.default_rng(seed)
     inverse = damped(metric, damping, shape[1])
@@ -58,7 +58,7 @@ def spread(properties: Sequence[Property]) -> pd.DataFrame:
 
     Returns:
         property, state, fitted, abscissa, abscissa_unit, unit, target, target_error, value, standard_error,
-        beforehand and left: what the frames leave open of the value, and what the fitted measurements leave of that.
+        beforehand and left: how far the frames leave the value open, and what the fitted measurements leave of that.
     """
     fitted = np.concatenate(
         [(each.derivatives.jacobian / each.error[:, None])[each.informs] for each in properties]
@@ -79,12 +79,12 @@ def _missed(
     own: Float[np.ndarray, " W"],
     measured: Float[np.ndarray, " F"],
 ) -> Float[np.ndarray, " W"]:
-    """The squared errors of properties as other potentials let expect them from what was fitted.
+    """The squared errors of properties as expected from other potentials and the fitted properties.
 
     Arguments:
         others: changes of the properties with other potentials.
-        fitted: theirs of the fitted properties, in errors of these.
-        own, measured: the same of the potential in question.
+        fitted: changes of the fitted properties with them, in units of their errors.
+        own, measured: the same for the potential in question.
     """
     scale = 1.0 / math.sqrt(others.shape[1])
     others, fitted = scale * others, scale * fitted

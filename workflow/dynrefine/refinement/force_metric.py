@@ -1,7 +1,8 @@
 """The metric of the forces on the ab initio frames (`natural_gradient` has the equations).
 
-Its rows are the derivatives of M random projections of the forces by the parameters. Where they do not fit into
-memory, A Aᵀ is made of blocks of rows, A g is a derivative of the forces along g, Aᵀ y one of their projection on y.
+The rows of A are the derivatives of M random projections of the forces with respect to the parameters. If they do
+not fit into memory, A Aᵀ is built from blocks of rows, A g is a derivative of the forces along g, and Aᵀ y a
+derivative of their projection on y.
 """
 
 import math
@@ -24,21 +25,21 @@ from dynrefine.geometry.frames_with_neighbours import FramesWithNeighbours, with
 from dynrefine.surfaces.forward_mode import jvp
 
 _BATCH = 8  # probes or frames at once on an accelerator
-_BLOCK = 2**25  # those of a block of rows where they do not fit
+_BLOCK = 2**25  # numbers in a block of rows, if the rows do not all fit
 
 
 @dataclass(frozen=True, eq=False)
 class Products:
-    """The metric whose rows are never in memory together.
+    """A metric whose rows are never all in memory together.
 
-    Its numbers are in double precision: the step is a small difference of what the parameters change the most.
+    It computes in double precision, because the step is a small difference of large terms.
 
     Attributes:
         potential: whose parameters are probed.
         frames: of the training set.
         directions: of the probes.
         gram: from `gram_of`, (eV/Å)².
-        refined: numbers of the parameters that are refined.
+        refined: indices of the refined parameters.
     """
 
     potential: Model
@@ -48,7 +49,7 @@ class Products:
     refined: Int[np.ndarray, " R"]
 
     def along(self, change: Float[np.ndarray, " P"]) -> Float[np.ndarray, " M"]:
-        """What a change of the parameters does to each projection."""
+        """How a change of the parameters changes each projection."""
         with jax.enable_x64(True):
             whole = jnp.zeros(_size(self.potential)).at[self.refined].set(change)
             return np.asarray(self._programs[0](*self._doubled, whole)).ravel()
@@ -61,7 +62,7 @@ class Products:
             combined = jnp.einsum("fm,fmni->fni", shares, directions)
             return np.asarray(self._programs[1](data, combined))[self.refined]
 
-    # A step takes tens of products: what they have in common is searched for and compiled once.
+    # A step takes tens of products, so neighbours are searched for and programs compiled only once.
     @cached_property
     def _doubled(self) -> tuple[FramesWithNeighbours, jax.Array]:
         data = unlabelled(self.potential, self.frames, jnp.float64)
@@ -81,8 +82,8 @@ def drawn_directions(
 
     Arguments:
         frames: on which the forces are projected.
-        count: of directions at least; each frame gets equally many.
-        key: of the drawing.
+        count: least number of directions; each frame gets equally many.
+        key: of the draws.
         dtype: of the directions.
     """
     keys = jax.random.split(key, (len(frames), math.ceil(count / len(frames))))
@@ -106,7 +107,7 @@ def force_probes(
         potential: whose parameters are probed.
         frames: of the training set.
         directions: of the probes.
-        refined: numbers of the parameters that are refined.
+        refined: indices of the refined parameters.
         dtype: of the computation.
     """
     potential, data = potential.cast(dtype), unlabelled(potential, frames, dtype)
@@ -121,13 +122,13 @@ def gram_of(
     refined: Int[np.ndarray, " R"],
     folder: Path,
 ) -> Float[np.ndarray, "M M"]:
-    """The products of all pairs of rows, (eV/Å)², with a block of rows in memory and all of them on disk meanwhile.
+    """The products of all pairs of rows, (eV/Å)², with one block of rows in memory at a time and all rows on disk.
 
     Arguments:
         potential: whose parameters are probed.
         frames: of the training set.
         directions: of the probes.
-        refined: numbers of the parameters that are refined.
+        refined: indices of the refined parameters.
         folder: with room for the rows in double precision.
     """
     count, length = _count(directions), max(1, _BLOCK // len(refined))
@@ -149,7 +150,7 @@ def probe_rows(
     directions: Float[jax.Array, "frames probes N 3"],
     numbers: Int[jax.Array, " B"],
 ) -> Float[jax.Array, "B R"]:
-    """The rows of some probes by their numbers, frame by frame, by the refined parameters, eV/Å."""
+    """The rows of the probes with these numbers, counted frame by frame, for the refined parameters, eV/Å."""
     per_frame = directions.shape[1]
 
     def row(number: jax.Array) -> jax.Array:
@@ -165,7 +166,7 @@ def projected_changes(
     directions: Float[jax.Array, "frames probes N 3"],
     change: Float[jax.Array, " P"],
 ) -> Float[jax.Array, "frames probes"]:
-    """What a change of the parameters does to the forces' projections, eV/Å."""
+    """How a change of the parameters changes the projections of the forces, eV/Å."""
     trainable = potential.parameters["trainable"]
     tangent = flat_parameters(trainable)[1](change)
 
@@ -182,7 +183,7 @@ def projected_changes(
 def pulled_back(
     potential: Model, data: FramesWithNeighbours, directions: Float[jax.Array, "frames N 3"]
 ) -> Float[jax.Array, " P"]:
-    """The derivative of the sum of the forces' projections, one direction for each frame, by the parameters."""
+    """The derivative of the forces' projections, on one direction per frame and summed, by the parameters."""
     count, size = len(directions), flat_parameters(potential.parameters["trainable"])[0]
     blocks = Blocks(count, length=count, at_once=_BATCH)
     return sum_each(lambda *frame: (_row(potential, *frame), None), blocks, size)(data, directions)[0][0]
@@ -197,17 +198,17 @@ def unlabelled(potential: Model, frames: LabelledFrames, dtype: Any) -> FramesWi
 
 
 def _count(directions: Any) -> int:
-    """Of probes."""
+    """The number of probes."""
     return directions.shape[0] * directions.shape[1]
 
 
 def _size(potential: Model) -> int:
-    """Of the trainable parameters."""
+    """The number of trainable parameters."""
     return sum(leaf.size for leaf in jax.tree.leaves(potential.parameters["trainable"]))
 
 
 def _row(potential: Model, frame: FramesWithNeighbours, direction: jax.Array) -> jax.Array:
-    """The derivative of the forces' projection on a direction [N, 3] by the parameters [P]."""
+    """The derivative of the forces' projection on a direction [N, 3] with respect to the parameters [P]."""
 
     def by_parameters(positions: jax.Array) -> Any:
         return jax.grad(partial(_energy, potential, frame))(potential.parameters["trainable"], positions)

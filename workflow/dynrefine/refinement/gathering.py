@@ -39,8 +39,8 @@ class Measured:
 
     Attributes:
         settings: of the property, with the measurement if this is a number.
-        curve: what the file of the measurement holds: abscissa, value and error in columns, the error NaN where it is
-            not known; none without a file.
+        curve: what the file of the measurement holds: abscissa, value and error in columns, the error NaN where
+            unknown; none without a file.
     """
 
     settings: PropertySettings
@@ -59,7 +59,7 @@ def observables_of(
         settings: elements, trajectories and observables.
         state: at which they are observed.
         chunks: of the state; their mean volume is that of the state.
-        measured: what is observed, by name; none: what is fitted.
+        measured: what is observed, by name; by default what is fitted.
     """
     if measured is None:
         measured = measured_at(settings, state, settings.objective.observables.chosen())
@@ -88,7 +88,7 @@ def observables_of(
 def measured_at(
     settings: EvaluationSettings, state: State, properties: Mapping[str, PropertySettings]
 ) -> dict[str, Measured]:
-    """Properties with what was measured at a state, by name."""
+    """Properties with their measurements at a state, by name."""
     names = f"{state.short_label}_{state.density:g}", state.short_label
     return {
         name: _measured(settings.synthetic_targets, name, each, names) for name, each in properties.items()
@@ -151,7 +151,7 @@ def _of_near_atoms(
 
 
 def _begun(ensembles: Sequence[Ensemble], trajectories: Sequence[Trajectories]) -> Int[np.ndarray, " F"]:
-    """The numbers of the starting points of a state that trajectories begin at, the first ones of each chunk."""
+    """The indices of a state's starting points where trajectories begin, the first ones of each chunk."""
     firsts = np.cumsum([0, *(len(each.positions) for each in ensembles[:-1])])
     return np.concatenate(
         [first + np.arange(len(each.positions)) for first, each in zip(firsts, trajectories, strict=True)]

@@ -29,7 +29,7 @@ def observed_seeds(
     weights: Float[Array, " S"],
     observed: Observed,
 ) -> Observed:
-    """The derivative of the linearised loss by everything that was observed.
+    """The derivative of the linearised loss with respect to everything that was observed.
 
     Arguments:
         observables: by name.
@@ -47,18 +47,18 @@ def observed_seeds(
             total += jnp.sum(cotangents[name] * mean)
         return total
 
-    # All that differs between chunks and iterations is an argument: one program serves them all.
+    # Everything that differs between chunks and iterations is an argument, so one program serves them all.
     own = {name: jnp.asarray(each, weights.dtype) for name, each in cotangents.items()}
     return jax.jit(jax.grad(linearised_loss))(observed, own, weights)
 
 
 class Weighing(NamedTuple):
-    """With what the starting points of a chunk enter averages and their derivatives.
+    """How the starting points of a chunk enter averages and their derivatives.
 
     Attributes:
         weights: in averages; those of all chunks of a state add up to one.
-        coefficients: of ∂U/∂θ, or of those of the energies of atoms, from `reweighting.ensemble_coefficients`, 1/eV.
-        chains: that the starting points are from, which take turns.
+        coefficients: of ∂U/∂θ, or of that of the energies of atoms, from `reweighting.ensemble_coefficients`, 1/eV.
+        chains: number of chains that the starting points come from in turn.
     """
 
     weights: Float[Array, " S"]
@@ -71,7 +71,7 @@ class Weighing(NamedTuple):
         return self.coefficients.ndim == 2
 
     def by_kind(self, species: Int[Array, " N"]) -> Float[np.ndarray, "S K"]:
-        """The coefficients added up by kind of atoms, of which there is one where atoms have none of their own."""
+        """The coefficients summed by kind of atom; a single kind if atoms have no coefficients of their own."""
         coefficients = np.asarray(self.coefficients)
         return coefficients @ _kinds(species).T if self.of_atoms else coefficients[:, None]
 
@@ -87,7 +87,7 @@ def chunk_gradient(
     """Both parts of the gradient of one chunk.
 
     Arguments:
-        simulation: its times until the kept state.
+        simulation: with times up to the kept state.
         starts: S starting points.
         ends: `Leg.ends` of the first F legs, kept positions and velocities first [F, 2, N, 3].
         seeds: of the first F starting points, from `observed_seeds`.
@@ -120,7 +120,7 @@ def chunk_gradient(
 
 
 def fitting_blocks(simulation: Simulation, points: Point, chains: int) -> Blocks:
-    """The blocks in which gradients from starting points of so many chains are added up."""
+    """The blocks in which gradients are summed, for starting points from so many chains."""
     size = flat_parameters(simulation.parameters["trainable"])[0].size
     return Blocks.fitting(len(points.positions), size, chains)
 
@@ -177,7 +177,8 @@ def require_sound(
         _require_reversal(distance, tolerance)
     if not np.isfinite(rows).all():
         raise CampaignError(
-            "the adjoint gradient is not finite: chaos has overwhelmed the trajectories; lower gradient.depth."
+            "the adjoint gradient is not finite, because trajectories of this length are too chaotic: lower "
+            "gradient.depth."
         )
 
 
@@ -194,12 +195,12 @@ def energy_gradients(
     points: Point,
     weighing: Weighing,
 ) -> tuple[Float[Array, "B P"], Float[Array, "K P"]]:
-    """∂U/∂θ at S points: its sums with the coefficients by block, and its mean with the weights, eV.
+    """∂U/∂θ at S points: its sums by block, with the coefficients, and its mean, with the weights, eV.
 
-    Where the energies of atoms have coefficients, the mean is that of an atom of each kind.
+    If the energies of atoms have coefficients, the mean is that of an atom of each kind.
 
     Raises:
-        CampaignError: they have, and the potential is no sum over atoms.
+        CampaignError: they have coefficients, but the potential is no sum over atoms.
     """
     size = flat_parameters(parameters["trainable"])[0]
     blocks = Blocks.fitting(len(points.positions), size.size, weighing.chains)
@@ -216,8 +217,8 @@ def energy_gradients(
 def _require_atomic_energies(field: ForceField) -> None:
     if not hasattr(field.architecture, "atomic_energies"):
         raise CampaignError(
-            "gradient.locality is given where the potential has no energies of its atoms (atomic_energies): "
-            "leave it out."
+            "gradient.locality is set, but the potential has no energies of single atoms (atomic_energies): "
+            "remove gradient.locality."
         )
 
 
@@ -268,8 +269,8 @@ def _require_reversal(distance: np.ndarray, tolerance: float) -> None:
     worst = float(np.max(distance))
     if not worst <= tolerance:
         raise CampaignError(
-            f"a reversed trajectory missed its starting point by {worst:.2g} Å where gradient.reversal_tolerance "
-            f"allows {tolerance:g} Å: shorten gradient.depth, set precision: float64, or allow more."
+            f"a reversed trajectory missed its starting point by {worst:.2g} Å, expected at most {tolerance:g} Å "
+            "(gradient.reversal_tolerance): lower gradient.depth, set precision: float64, or raise the tolerance."
         )
 
 
@@ -277,7 +278,7 @@ def _require_exact_reversal(distance: np.ndarray) -> None:
     worst = float(np.max(distance))
     if worst > 0.0:
         raise CampaignError(
-            f"a trajectory with trajectory.reversal: exact missed its starting point by {worst:.2g} Å, since "
-            "its forces were not the same on the way back: run the jobs of an iteration on machines of one type with "
-            "one version of JAX, or set trajectory.reversal: floating."
+            f"a trajectory with trajectory.reversal: exact missed its starting point by {worst:.2g} Å, because "
+            "its forces differed on the way back: run all jobs of an iteration on machines of the same type and with "
+            "the same version of JAX, or set trajectory.reversal: floating."
         )

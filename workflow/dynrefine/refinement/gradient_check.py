@@ -2,7 +2,7 @@
 
 The loss of an observable is L(θ) = loss(Σ_s w_s(θ) c_s(θ)): the trajectories start at fixed points and depend on θ
 through the forces, the weights w_s ∝ exp(-β U(x_s; θ)) through the probability of the points. Its derivative is
-exactly what the campaign calls the gradient. All observables are seen along the same trajectories, by one program.
+exactly what the campaign calls the gradient. One program computes all observables along the same trajectories.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ from dynrefine.sampling.reweighting import boltzmann_weights, ensemble_coefficie
 
 @dataclass(frozen=True, eq=False)
 class CheckedLosses:
-    """Everything that the losses of the check depend on but the trainable parameters.
+    """What the losses of the check depend on, apart from the trainable parameters.
 
     Attributes:
         simulation: of the trajectories.
@@ -49,12 +49,12 @@ class CheckedLosses:
         return flat_parameters(self.simulation.parameters["trainable"])[0]
 
     def with_enough_room(self) -> "CheckedLosses":
-        """The same with neighbour lists that suffice: what is differentiated as it stands cannot repair its own."""
+        """The same with sufficient neighbour lists: a run that is differentiated directly cannot enlarge its own."""
         return replace(self, simulation=replace(self.simulation, field=self._sufficient))
 
     @cached_property
     def _sufficient(self) -> ForceField:
-        """Found once for all references: it takes a run of all trajectories."""
+        """Found once for all references, because it takes a run of all trajectories."""
         return with_enough_room(_floating(self.simulation), self.starts).field
 
     def moved_to(self, vector: jax.Array) -> Simulation:
@@ -82,7 +82,7 @@ class CheckedLosses:
         return {name: observable.statistic(observed) for name, observable in self.observables.items()}
 
     def weights(self, vector: jax.Array) -> jax.Array:
-        """w_s(θ), equal at the parameters themselves."""
+        """w_s(θ), all equal at the present parameters."""
         field, species = self.simulation.field, self.simulation.system.species
         former, parameters = self.simulation.parameters, self.moved_to(vector).parameters
 
@@ -120,7 +120,7 @@ class CheckedLosses:
         }
         totals, reversals = [], []
         for name, cotangent in cotangents.items():
-            # Those of all others are zero: one program differentiates each.
+            # The cotangents of all others are zero, so one program differentiates each loss.
             alone = {other: float(other == name) * each for other, each in cotangents.items()}
             contributions = jnp.tensordot(statistics[name], cotangent, axes=cotangent.ndim)
             gradient = chunk_gradient(
@@ -193,7 +193,7 @@ def compare_with_finite_differences(
         losses: in double precision.
         adjoint: gradients to check [K, P].
         displacement: of the central difference, pure number.
-        count: parameters of each loss, chosen at random among the tenth with its largest derivatives.
+        count: parameters for each loss, chosen at random from the tenth with its largest derivatives.
         seed: of the choice.
     """
     values, rows = jax.jit(losses.with_enough_room()), []
@@ -223,7 +223,7 @@ def _floating(simulation: Simulation) -> Simulation:
 
 
 def _directions(gradient: np.ndarray, count: int, seed: int) -> dict[str, np.ndarray]:
-    """Of `count` single parameters, and a random one of length one in all of them [P]."""
+    """Directions of `count` single parameters, and a random one of unit length in all of them [P]."""
     rng = np.random.default_rng(seed)
     largest = np.argsort(-np.abs(gradient))[: max(len(gradient) // 10, count)]
     chosen = rng.choice(largest, size=min(count, len(largest)), replace=False)

@@ -1,4 +1,4 @@
-"""What the history of a refinement tells of an iteration."""
+"""What the history of a refinement records of an iteration."""
 
 from collections.abc import Mapping, Sequence
 
@@ -52,7 +52,7 @@ def norms(gradient: Gradient, with_anchor: bool) -> list[Entry]:
 
 
 def shares_of_surfaces(gradients: Mapping[str, Gradient]) -> list[Entry]:
-    """The resolved shares of the gradients by the parameters of surfaces that are refined with the potential."""
+    """The resolved shares of the gradients for surfaces that are refined with the potential."""
     return [
         Entry("control", f"resolved share of the gradient, {surface}", gradient.uncertain.resolved)
         for surface, gradient in gradients.items()
@@ -60,13 +60,13 @@ def shares_of_surfaces(gradients: Mapping[str, Gradient]) -> list[Entry]:
 
 
 def named_parameters(potential: Model, units: Mapping[str, str]) -> list[Entry]:
-    """The trainable parameters that are single numbers, with those units that are known by their names."""
+    """The trainable parameters that are single numbers, with their units where known by name."""
     numbers = single_numbers(potential.parameters["trainable"])
     return [Entry("parameter", name, value, unit=units.get(name, "")) for name, value in numbers.items()]
 
 
 def named_derivatives(potential: Model, gradient: Gradient, units: Mapping[str, str]) -> list[Entry]:
-    """Derivatives of the objective by these parameters.
+    """Derivatives of the objective with respect to these parameters.
 
     Arguments:
         potential: whose parameters they are.
@@ -102,7 +102,7 @@ def conditions(trajectories: Mapping[str, Sequence[Trajectories]]) -> list[Entry
 
 
 def costs(chunks: Sequence[tuple[ChunkGradient, float]]) -> list[Entry]:
-    """How exactly the adjoint met the trajectories again, and what it took: chunks with their seconds per step."""
+    """How exactly the adjoint retraced the trajectories, and its time, from chunks with their seconds per step."""
     error = max(float(chunk.reversal_error.max()) for chunk, _ in chunks)
     seconds = float(np.mean([seconds for _, seconds in chunks]))
     return [
@@ -112,7 +112,7 @@ def costs(chunks: Sequence[tuple[ChunkGradient, float]]) -> list[Entry]:
 
 
 def smallest_sample_size(states: Sequence[np.ndarray]) -> Entry:
-    """Effective sample size as a fraction of the starting points, the smallest of all states' weights [S]."""
+    """Effective sample size as a fraction of the starting points, the smallest of all states; from weights [S]."""
     sizes = [float(effective_sample_size(jnp.asarray(weights))) / len(weights) for weights in states]
     return Entry("control", EFFECTIVE_SAMPLE_SIZE, min(sizes))
 

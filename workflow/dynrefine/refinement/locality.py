@@ -1,20 +1,20 @@
 """The ensemble part of the gradient without the noise of atoms far apart.
 
-It is the covariance -β <(l - <l>) ∂U/∂θ> of l, what a starting point contributes to the loss, and of the energy. The
-energy is a sum of those of atoms, u_i, and a correlation function is one of what atoms contribute, l_j. Atoms far
-apart hardly depend on each other, yet a pair of them brings as much noise as one of neighbours: the covariance grows
-with the number of atoms, the variance of its estimate with the square of it. So pairs count by their distance,
+It is the covariance -β <(l - <l>) ∂U/∂θ> of l, what a starting point contributes to the loss, and the energy. The
+energy is a sum over atoms, of u_i, and a correlation function is one too, of l_j. Atoms far apart hardly depend on
+each other, yet a pair of them brings as much noise as a pair of neighbours: the covariance grows with the number of
+atoms, but the variance of its estimate with the square of that number. So pairs count by their distance,
 
     -β Σ_ij t(r_ij) <(l_j - <l_j>) ∂u_i/∂θ>,    t(r) = cos²(π r / 2R), zero from R on,
 
-as distant covariances are left out where the weather is forecast (Houtekamer & Mitchell, Mon. Weather Rev. 129, 123
-(2001)). R has to reach farther than structure, and than sound goes along the trajectories. Left out as well is that
-in a cell of N atoms all depend on each other by 1/N, in all by ρ kT times the compressibility, 6 % for water
-(Lebowitz, Percus & Verlet, Phys. Rev. 153, 250 (1967)). Of the pressure at constant volume it would be everything:
-that depends on the parameters by -∂<∂U/∂θ>/∂V, of which the covariances of neighbours alone leave zero.
+as weather forecasts leave out distant covariances (Houtekamer & Mitchell, Mon. Weather Rev. 129, 123 (2001)). R has
+to reach farther than structure, and farther than sound travels along the trajectories. This also leaves out that all
+atoms in a cell of N depend on each other by 1/N, in total by ρ kT times the compressibility, 6 % for water (Lebowitz,
+Percus & Verlet, Phys. Rev. 153, 250 (1967)). For the pressure at constant volume, that would be everything: it
+depends on the parameters by -∂<∂U/∂θ>/∂V, of which the covariances of neighbours alone leave zero.
 
-A correlation function is homogeneous of second degree in the quantity q that is correlated: by Euler's theorem l_j is
-q_j · (∂l/∂q) / 2. What of l is left over counts with all atoms.
+A correlation function is homogeneous of second degree in the correlated quantity q, so l_j is q_j · (∂l/∂q) / 2 by
+Euler's theorem. The rest of l counts with all atoms.
 """
 
 import math
@@ -42,8 +42,8 @@ class Surroundings:
 
     Attributes:
         positions: of the starting points, Å.
-        cells: theirs, vectors as rows, Å.
-        radius: R, from which on atoms are far apart, Å.
+        cells: of the starting points, vectors as rows, Å.
+        radius: R, beyond which atoms are far apart, Å.
     """
 
     positions: Float[Array, "S N 3"]
@@ -52,7 +52,7 @@ class Surroundings:
 
     @classmethod
     def of(cls, ensembles: Sequence[Ensemble], radius: float) -> "Surroundings":
-        """In all starting points of the chunks of a state."""
+        """Those in all starting points of the chunks of a state."""
         positions, cells = (
             jnp.concatenate([jnp.asarray(getattr(each, name)) for each in ensembles])
             for name in ("positions", "cells")
@@ -60,7 +60,7 @@ class Surroundings:
         return cls(positions, cells, radius)
 
     def at(self, chosen: slice | Int[np.ndarray, " F"]) -> "Surroundings":
-        """In some of the starting points."""
+        """Those in some of the starting points."""
         return replace(self, positions=self.positions[chosen], cells=self.cells[chosen])
 
     def gathered(self, values: Float[Array, "S N"]) -> Float[Array, "S N"]:
@@ -84,8 +84,8 @@ def near_contributions(
 
     Arguments:
         observable: whose loss it is.
-        evaluation: of it.
-        observed: of the points that it was evaluated by, with what the atoms contribute where that is known.
+        evaluation: of the observable.
+        observed: at the points where it was evaluated, with what the atoms contribute where known.
         surroundings: of the atoms there.
     """
     parts = _parts(observable, observed.along)
@@ -97,7 +97,7 @@ def near_contributions(
         statistic = observable.statistic(observed)
         return jnp.sum(jnp.tensordot(statistic, cotangent, axes=cotangent.ndim))
 
-    # All that differs between iterations is an argument: one program serves them all.
+    # Everything that differs between iterations is an argument, so one program serves them all.
     slopes = jax.jit(jax.grad(linearised))(observed.needed_by([observable]), cotangent).along
     own = jnp.zeros(surroundings.positions.shape[:2], cotangent.dtype)
     for name, values in parts.items():
@@ -109,7 +109,7 @@ def near_contributions(
 
 
 def _parts(observable: Observable, along: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
-    """What the atoms contribute to the quantities of an observable [S, frames, N, ...], where that was recorded."""
+    """What the atoms contribute to the quantities of an observable [S, frames, N, ...], where recorded."""
     rows = {name: along[name] for name in observable.along if quantity(name).has_rows_of_atoms}
     parts = {name: name_of_parts(name) for name in observable.along}
     return rows | {name: along[own] for name, own in parts.items() if own in along}

@@ -1,24 +1,25 @@
-"""The natural gradient: steps whose length is measured by what they do to predictions.
+"""The natural gradient: steps whose length is measured by how much they change predictions.
 
-With J the derivative of all predictions with respect to the parameters, those of the forces on the ab initio frames
-for instance, a change δ of the parameters changes them by a mean square of δᵀ G δ, G = JᵀJ / components. The step
+Let J be the derivative of all predictions with respect to the parameters, for instance of the forces on the ab
+initio frames. A change δ of the parameters changes the predictions by a mean square of δᵀ G δ, G = JᵀJ / components.
+The step
 
     δ = -r (G + λ)⁻¹ g / sqrt(gᵀ (G + λ)⁻¹ g)
 
 lowers a loss of gradient g the most among all steps that change the predictions by r (Amari, Neural Comput. 10, 251
-(1998)): the measured property is bought at the least cost in ab initio accuracy, and noise of the gradient in
+(1998)). It improves the measured property at the least cost in ab initio accuracy, and noise of the gradient in
 directions that would wreck the forces hardly moves the parameters.
 
-Where steps of that length would leap to and fro across an optimum, they are shorter and turn. Along earlier steps s
-the gradient changed by y, which tells how the objective bends there. Quasi-Newton steps -H g know it (L-BFGS:
-Nocedal, Math. Comput. 35, 773 (1980)): H is built upon γ (G + λ)⁻¹, where γ = sᵀ (G + λ) s / sᵀ y of the last step,
-so that all else bends as it did there. They are no longer than r either, nor than that along which L, the objective
-without its anchors, would fall to zero if it fell as steeply all the way (Polyak). Surfaces that are refined together
-mend the same differences: each has its share of L.
+Where steps of that length would jump back and forth across an optimum, they are shortened and turned. Along earlier
+steps s the gradient changed by y, which tells the curvature of the objective there. Quasi-Newton steps -H g use it
+(L-BFGS: Nocedal, Math. Comput. 35, 773 (1980)). H starts from γ (G + λ)⁻¹, where γ = sᵀ (G + λ) s / sᵀ y of the last
+step, which assumes the curvature along that step for all other directions. These steps, too, are no longer than r,
+nor than the step along which L, the objective without its anchors, would fall to zero if it kept falling as steeply
+(Polyak). Surfaces that are refined together mend the same differences, so each has its share of L.
 
 G is estimated as AᵀA / M with M random projections of the predictions, whose derivatives are the rows of A. By
 Woodbury's identity (G + λ)⁻¹ v needs A Aᵀ [M, M], measured once, and the products A v and Aᵀ w. Units are those of
-the forces; of what another surface predicts, everything is a pure number.
+the forces; for what another surface predicts, everything is a pure number.
 """
 
 import math
@@ -30,12 +31,12 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
-MEMORY = 10  # steps whose bends are known
+MEMORY = 10  # steps whose curvature is known
 _TINY = np.finfo(float).tiny
 
 
 class Metric(Protocol):
-    """Random projections of predictions and their derivatives by the parameters, rows a with G = mean of a aᵀ.
+    """Derivatives of random projections of predictions by the parameters, as rows a with G = mean of a aᵀ.
 
     Attributes:
         gram: a·a' of all pairs of rows, (eV/Å)².
@@ -45,7 +46,7 @@ class Metric(Protocol):
     def gram(self) -> Float[np.ndarray, "M M"]: ...
 
     def along(self, change: Float[np.ndarray, " P"]) -> Float[np.ndarray, " M"]:
-        """What a change of the parameters does to each projection."""
+        """How a change of the parameters changes each projection."""
 
     def pulled_back(self, amounts: Float[np.ndarray, " M"]) -> Float[np.ndarray, " P"]:
         """The sum of the rows times these amounts."""
@@ -63,7 +64,7 @@ class Rows:
         return self.rows @ self.rows.T
 
     def along(self, change: Float[np.ndarray, " P"]) -> Float[np.ndarray, " M"]:
-        """What a change of the parameters does to each projection."""
+        """How a change of the parameters changes each projection."""
         return self.rows @ change
 
     def pulled_back(self, amounts: Float[np.ndarray, " M"]) -> Float[np.ndarray, " P"]:
@@ -73,7 +74,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Damped:
-    """(G + λ)⁻¹, through the inverse of a matrix of the probes (Woodbury), which are fewer than the parameters.
+    """(G + λ)⁻¹, from the inverse of a matrix of the probes (Woodbury), which are fewer than the parameters.
 
     Attributes:
         metric: G.
@@ -100,7 +101,7 @@ def damped(metric: Metric, damping: float, parameters: int) -> Damped:
     Arguments:
         metric: of the forces.
         damping: λ in units of the mean diagonal element of G.
-        parameters: number P of them.
+        parameters: their number P.
     """
     gram = np.asarray(metric.gram, float)
     shift = damping * np.trace(gram) / (len(gram) * parameters)
@@ -109,14 +110,14 @@ def damped(metric: Metric, damping: float, parameters: int) -> Damped:
 
 @dataclass(frozen=True, eq=False)
 class Ruler:
-    """What a natural gradient step is measured by, and how long it may be.
+    """How a natural gradient step is measured, and how long it may be.
 
     Attributes:
         metric: of the forces, or of what another surface predicts.
         radius: longest step, in the unit of the metric's rows, eV/Å of the forces.
-        fitted: by how much the step may let the objective without anchors fall: all of it, or its share of that where
-            other surfaces take steps too.
-        share: of the step that is taken, that of the gradient which is no noise.
+        fitted: how far the step may lower the objective without anchors: all of it, or a share of it if other
+            surfaces take steps too.
+        share: fraction of the step that is taken: the share of the gradient that is not noise.
     """
 
     metric: Metric
@@ -126,13 +127,13 @@ class Ruler:
 
 
 class NaturalState(NamedTuple):
-    """What a step needs of those before, of the same shapes in each iteration: one compilation serves them all.
+    """What a step needs of earlier ones, in the same shapes in each iteration, so one compilation serves all.
 
     Attributes:
         count: steps so far.
         step: the last one.
-        gradient: where it began.
-        steps: the last K along which the objective bends upwards, the latest at the end; zeros where there are fewer.
+        gradient: where the last step began.
+        steps: the last K with positive curvature of the objective, the latest last; zeros if there are fewer.
         changes: of the gradient along them.
     """
 
@@ -177,7 +178,7 @@ def natural_step(ruler: Ruler, damping: float, decay: float = 1.0) -> optax.Grad
 def _with_the_last(
     state: NaturalState, gradient: Float[np.ndarray, " P"]
 ) -> tuple[Float[np.ndarray, "K P"], Float[np.ndarray, "K P"]]:
-    """The steps, and what they did to the gradient, with the last one if the objective bends upwards along it."""
+    """The steps, and the changes of the gradient along them, with the last one if its curvature is positive."""
     step, change = np.asarray(state.step, float), gradient - np.asarray(state.gradient, float)
     steps, changes = np.asarray(state.steps, float), np.asarray(state.changes, float)
     if step @ change <= 0.0:
@@ -191,7 +192,7 @@ def _quasi_newton(
     changes: Float[np.ndarray, "K P"],
     gradient: Float[np.ndarray, " P"],
 ) -> Float[np.ndarray, " P"]:
-    """H g by the two loops of L-BFGS, with a H that is right along the steps and built upon (G + λ)⁻¹."""
+    """H g by the two loops of L-BFGS, with an H that is right along the steps and starts from (G + λ)⁻¹."""
     if not len(steps):
         return inverse(gradient)
     bends = np.einsum("kp,kp->k", steps, changes)

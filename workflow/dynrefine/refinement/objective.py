@@ -17,12 +17,12 @@ from dynrefine.statistics import Shares, jackknife_error, leave_one_out
 
 @dataclass(frozen=True)
 class Sample:
-    """What was observed of the starting points of a state, and what they count.
+    """What was observed of the starting points of a state, and their shares in averages.
 
     Attributes:
         observed: along trajectories from F of them, and at all S.
         shares: of the starting points in averages.
-        begun: numbers of those that trajectories begin at [F].
+        begun: indices of those where trajectories begin [F].
     """
 
     observed: Observed
@@ -31,15 +31,15 @@ class Sample:
 
     @classmethod
     def whole(cls, observed: Observed, shares: Shares) -> "Sample":
-        """Where a trajectory begins at each starting point."""
+        """A sample with a trajectory from each starting point."""
         return cls(observed, shares, np.arange(len(shares.weights)))
 
     def points_of(self, observable: Observable) -> slice | Int[np.ndarray, " F"]:
-        """The starting points that an observable is averaged over: where it needs trajectories, those with one."""
+        """The starting points that an observable is averaged over: those with a trajectory if it needs one."""
         return self.begun if observable.along and len(self.begun) < len(self.shares.weights) else slice(None)
 
     def averaged_by(self, observable: Observable) -> tuple[Observed, Shares]:
-        """What was observed at these points, and what they count in the average."""
+        """What was observed at these points, and their shares in the average."""
         points = self.points_of(observable)
         if isinstance(points, slice):
             return self.observed, self.shares
@@ -48,7 +48,7 @@ class Sample:
 
 
 def evaluate(observable: Observable, statistics: Float[Array, " S *C"], shares: Shares) -> Evaluation:
-    """Evaluate an observable with jackknife errors over the chains that its samples are from.
+    """Evaluate an observable with jackknife errors over the chains that its samples come from.
 
     Arguments:
         observable: to evaluate.
@@ -144,7 +144,7 @@ def _coefficients(
     weights: Mapping[str, float],
     kelvin: float,
 ) -> np.ndarray:
-    """In the ensemble part of the gradient [S], or of the energies of atoms [S, N], 1/eV."""
+    """Coefficients in the ensemble part of the gradient [S], or those of the energies of atoms [S, N], 1/eV."""
     contributions = sum(
         weights[name] * _of_all(each.contributions, np.asarray(shares), begun)
         for name, each in evaluations.items()
@@ -155,7 +155,7 @@ def _coefficients(
 def _of_all(
     contributions: Float[np.ndarray, " C *N"], shares: Float[np.ndarray, " S"], begun: Int[np.ndarray, " F"]
 ) -> Float[np.ndarray, " S *N"]:
-    """Contributions of some points to an average over these, as ones of all points to one over all."""
+    """Contributions of some points to their average, as contributions of all points to an average over all."""
     if len(contributions) == len(shares):
         return contributions
     own = shares[begun]

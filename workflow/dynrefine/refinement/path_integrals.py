@@ -14,7 +14,7 @@ from dynrefine.units import BOLTZMANN
 
 
 def blocks_of(records: Any) -> Any:
-    """The records of a run [records, ...] as [blocks, records in each, ...], without the first few left over."""
+    """The records of a run [records, ...] as [blocks, records in each, ...]; the first few left over are dropped."""
     each = len(records) // BLOCKS_OF_A_RUN
     return records[len(records) - BLOCKS_OF_A_RUN * each :].reshape(BLOCKS_OF_A_RUN, each, *records.shape[1:])
 
@@ -29,7 +29,7 @@ def energies(
     larger errors, by the primitive estimator (Barker 1979); classical nuclei have 3/2 kT.
 
     Arguments:
-        elements: that number the species.
+        elements: in the order of the species.
         runs: by path integrals.
         ensembles: of classical nuclei at the same state.
         kelvin: temperature, K.

@@ -1,8 +1,8 @@
-"""What holds a surface that is refined with the potential: labels of frames, or what it predicted of them at first.
+"""What holds a surface that is refined with the potential: labels of frames, or what it predicted for them at first.
 
-Its differences from them are part of the objective, as the errors of the potential are; the length of its steps is
-what they do to its predictions (`natural_gradient` has the equations). Both are told in units of the spread of the
-labels about their means over the frames.
+Its differences from these are part of the objective, like the errors of the potential. The length of its steps is
+measured by how they change its predictions (`natural_gradient` has the equations). Both are in units of the spread of
+the labels about their means over the frames.
 """
 
 import math
@@ -31,7 +31,7 @@ class LabelledSurface:
         model: of the surface.
         compared: predictions and labels of frames, `Task.compared`.
         data: the frames.
-        beginning: whose predictions hold it; without any, the labels do.
+        beginning: surface whose predictions hold it; without one, the labels do.
     """
 
     model: Model
@@ -43,9 +43,7 @@ class LabelledSurface:
     def of(cls, model: Model, task: Task, frames: LabelledFrames, dtype: Any) -> "LabelledSurface":
         """A surface, what it is fitted to, and the frames of its training part."""
         if task.compared is None:
-            raise ValueError(
-                "a surface can be refined if its task tells what the parameters decide of labels"
-            )
+            raise ValueError("a surface can be refined only if its task has a function `compared`")
         labelled, _ = task.prepared({"train": frames}, len(model.settings["elements"]))
         data = with_neighbours(labelled["train"], model.architecture.cutoff, dtype)
         return cls(model.cast(dtype), task.compared, data)
@@ -54,7 +52,7 @@ class LabelledSurface:
     def spread(self) -> float:
         """Sum of the squared distances of all labels from their means over the frames.
 
-        They are taken frame by frame, since of many all at once would need much memory.
+        Computed frame by frame, because all at once could need too much memory.
         """
 
         @jax.jit
@@ -68,11 +66,11 @@ class LabelledSurface:
         return float(np.sum((labels - labels.mean(axis=0)) ** 2))
 
     def predicted(self, trainable: Any, frame: FramesWithNeighbours) -> jax.Array:
-        """What it predicts of one frame, as a function of the trainable parameters."""
+        """What it predicts for one frame, as a function of the trainable parameters."""
         return self._compared(trainable, frame)[0]
 
     def strayed(self, trainable: Any, frame: FramesWithNeighbours) -> jax.Array:
-        """How far its predictions of one frame are from what holds them."""
+        """How far its predictions for one frame are from what holds them."""
         predicted, held_at = self._compared(trainable, frame)
         if self.beginning is not None:
             held_at = self.predicted(self.beginning.parameters["trainable"], frame)
@@ -86,7 +84,7 @@ class LabelledSurface:
 
 
 def surface_anchor(surface: LabelledSurface) -> tuple[float, Float[np.ndarray, " P"]]:
-    """The sum of squared differences from what holds it over the spread of the labels, and its gradient."""
+    """The squared differences from what holds it, summed and over the spread of the labels, and their gradient."""
 
     def squared(trainable: Any, frame: FramesWithNeighbours) -> jax.Array:
         return jnp.sum(surface.strayed(trainable, frame) ** 2)
@@ -98,15 +96,15 @@ def surface_anchor(surface: LabelledSurface) -> tuple[float, Float[np.ndarray, "
 def surface_probes(
     surface: LabelledSurface, refined: Int[np.ndarray, " R"], count: int, key: jax.Array
 ) -> Float[np.ndarray, "M R"]:
-    """The rows of the metric of a surface's step: random projections of its predictions, by the parameters.
+    """The rows of the metric of a surface's step: derivatives of random projections of its predictions.
 
-    Where a frame has no more components than it gets probes, they are the components themselves.
+    If a frame has no more components than it gets probes, the probes are the components themselves.
 
     Arguments:
         surface: whose parameters are probed.
-        refined: numbers of those that are refined.
-        count: of probes at least; each frame gets equally many.
-        key: of the drawing.
+        refined: indices of those that are refined.
+        count: least number of probes; each frame gets equally many.
+        key: of the draws.
 
     Raises:
         CampaignError: the rows do not fit into memory.
@@ -117,9 +115,9 @@ def surface_probes(
     per_frame = min(math.ceil(count / frames), predicted.size)
     if not rows_fit(frames * per_frame, len(refined)):
         raise CampaignError(
-            f"{frames * per_frame} probes of {len(refined)} parameters of a surface were asked for, expected "
-            f"{LARGEST_METRIC} numbers at most: name some parameters in the trainable of the surface in "
-            "optimiser.surfaces, or lower its probes where there are more of them than training frames."
+            f"{frames * per_frame} probes of {len(refined)} parameters of a surface were requested, expected at "
+            f"most {LARGEST_METRIC} numbers in all: name fewer parameters in the trainable of the surface in "
+            "optimiser.surfaces, or lower its probes if there are more of them than training frames."
         )
     scale = math.sqrt(frames / surface.spread)
 

@@ -1,8 +1,8 @@
-"""Derivatives of properties by parameters that have names, or along given changes of all parameters.
+"""Derivatives of properties with respect to named parameters, or along given changes of all parameters.
 
-The parameters are displaced along a few directions, one by one: central differences of what the same starting points
-give, of all properties and all points of a curve at once, take two runs for each direction, where the adjoint would
-take one for each number. The starting points depend on the parameters through their probability, as in the gradient:
+The parameters are displaced along a few directions, one at a time. Central differences between runs from the same
+starting points take two runs per direction, for all properties and all points of a curve at once; the adjoint would
+take one run per number. The starting points depend on the parameters through their probability, as in the gradient:
 
     dC/dθ = <∂c/∂θ> - β (<c ∂U/∂θ> - <c> <∂U/∂θ>),    dp/dθ = (∂p/∂C) dC/dθ.
 """
@@ -28,10 +28,10 @@ _PART = 1e-2  # of a given change
 
 
 class Moving(NamedTuple):
-    """What starting points give at a potential that is given.
+    """What the same starting points give with another potential.
 
     Attributes:
-        observe: what was observed at this potential, as far in time as derivatives can be trusted.
+        observe: what is observed with it, as far in time as derivatives can be trusted.
         energies: of the starting points at several potentials [K, S], eV.
     """
 
@@ -44,7 +44,7 @@ class Direction:
     """A direction of the parameters.
 
     Attributes:
-        change: of the trainable parameters [P], where the direction is followed by 1.
+        change: of the trainable parameters for a displacement of 1 [P].
         displacement: how far it is followed to either side.
     """
 
@@ -53,7 +53,7 @@ class Direction:
 
 
 def named_directions(potential: Model) -> dict[str, Direction]:
-    """Those of the parameters that have names, one by one."""
+    """The directions of named parameters, one by one."""
     trainable = potential.parameters["trainable"]
 
     def along(name: str) -> np.ndarray:
@@ -69,7 +69,7 @@ def named_directions(potential: Model) -> dict[str, Direction]:
 
 
 def numbered_directions(changes: Float[np.ndarray, "K P"]) -> dict[str, Direction]:
-    """Those of given changes of all parameters, by their numbers."""
+    """The directions of given changes of all parameters, by number."""
     return {f"change {number}": Direction(change, _PART) for number, change in enumerate(changes, 1)}
 
 
@@ -86,8 +86,8 @@ def measured(
         potential: in double precision.
         directions: by name.
         observables: by name.
-        whole: what was observed at this potential.
-        moving: what the same starting points give at another one.
+        whole: what was observed with this potential.
+        moving: what the same starting points give with another one.
     """
     slopes, changes = [], {name: [] for name in observables}
     for direction in directions.values():
@@ -109,7 +109,7 @@ def measured(
 
 @dataclass(frozen=True)
 class Derivatives:
-    """A property of a state and its derivatives by P parameters.
+    """A property of a state and its derivatives with respect to P parameters.
 
     Attributes:
         prediction: the property [W].
@@ -140,10 +140,10 @@ def derivatives(
 
     Arguments:
         observable: of the state.
-        sensitivities: of all starting points of the state, which count alike.
+        sensitivities: of all starting points of the state, with equal weights.
         name: of the property.
         kelvin: temperature, K.
-        chains: number of each starting point's chain; none: each has its own.
+        chains: number of each starting point's chain; by default each has its own.
     """
     statistics, changes, slopes = map(
         jnp.asarray,

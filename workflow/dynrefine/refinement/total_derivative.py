@@ -1,8 +1,8 @@
 """The gradient against independent ensembles on either side of a parameter.
 
 The derivative of an ensemble average has two parts, through the trajectories and through the probability of their
-starting points. The difference between ensembles sampled anew at displaced parameters knows of neither and holds
-both, so that agreement within the statistical errors shows that nothing is missing.
+starting points. The difference between ensembles sampled anew at displaced parameters contains both without computing
+either, so agreement within the statistical errors shows that nothing is missing.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ from dynrefine.statistics import weighted_sum
 def compare_with_ensembles(
     derivative: Entry, displacement: float, above: pd.DataFrame, below: pd.DataFrame
 ) -> dict[str, Any]:
-    """The derivative of an observable's losses by a parameter, beside the difference of two ensembles.
+    """The derivative of an observable's losses by a parameter, beside the difference between two ensembles.
 
     Arguments:
         derivative: by the parameter, from the gradient.
@@ -27,7 +27,7 @@ def compare_with_ensembles(
 
     Returns:
         parameter, unit (of the derivatives), gradient, gradient_error, difference, difference_error and
-        standard_errors, how far both are apart.
+        standard_errors: how many of these the two are apart.
     """
     (upper, upper_error), (lower, lower_error) = (
         weighted_sum(table.loss, table.standard_error, table.weight) for table in (above, below)

@@ -24,7 +24,7 @@ class Gradient:
         trajectory: through the dynamics.
         ensemble: through the probability of the starting points.
         anchor: of the errors on the ab initio frames, weighted [P]; it has no statistical error.
-        scales: the unit of each component, in its parameter's; zero of the parameters that stay as they are [P].
+        scales: the unit of each component, in that of its parameter; zero for parameters that stay fixed [P].
     """
 
     trajectory: Estimate
@@ -39,7 +39,7 @@ class Gradient:
 
     @property
     def share(self) -> float:
-        """What noise leaves of a step: the resolved share of the uncertain parts, all where no error is known."""
+        """What noise leaves of a step: the resolved share of the uncertain parts, or all if no error is known."""
         resolved = self.uncertain.resolved
         return 1.0 if np.isnan(resolved) else resolved
 
@@ -59,7 +59,7 @@ def gather_gradient(
     Arguments:
         states: for each state its chunks, whose rows add up to the gradient.
         anchor: weighted gradient of the anchor [P].
-        scales: units in which the parameters are counted [P].
+        scales: units in which the parameters are measured [P].
         outlier_limit: length to which the gradients of trajectories are shortened before they are weighted, in
             medians of their lengths.
     """
@@ -72,7 +72,7 @@ def gather_gradient(
         trajectories.append(sum_with_error(rows, followed / followed.sum(), chains))
         shares = np.concatenate([chunk.ensemble_weights for chunk in chunks])
         coefficients = np.concatenate([chunk.coefficients for chunk in chunks])
-        # The coefficients add up to zero: a mean taken away changes no sum, but what would be noise of the rows.
+        # The coefficients add up to zero, so subtracting a mean changes no sum but takes noise from the rows.
         mean = sum(chunk.mean_energy_gradient.astype(float) for chunk in chunks) / shares.sum()
         rows = np.concatenate([chunk.ensemble for chunk in chunks]) - coefficients @ mean
         chains = numbered_through([chunk.ensemble_chains for chunk in chunks])
@@ -83,12 +83,12 @@ def gather_gradient(
 
 
 def refined_parameters(potential: Model, settings: TrainableSettings) -> np.ndarray:
-    """The numbers [R] of the parameters of a potential that are refined, its surfaces' left out."""
+    """The indices [R] of the refined parameters of a potential, without those of its surfaces."""
     return np.flatnonzero(_by_name(potential, "potential", settings.frees))
 
 
 def parameter_scales(potential: Model, settings: RowSettings) -> np.ndarray:
-    """The unit in which the optimiser counts each parameter of a potential [P]; zero of what is not refined."""
+    """The unit in which the optimiser measures each parameter of a potential [P]; zero if it is not refined."""
 
     def scale(name: str) -> float:
         return settings.parameter_scales.get(name, 1.0) if settings.frees(name) else 0.0
@@ -97,12 +97,12 @@ def parameter_scales(potential: Model, settings: RowSettings) -> np.ndarray:
 
 
 def surface_scales(potential: Model, surface: str, settings: TrainableSettings) -> np.ndarray:
-    """The same of a surface that is refined with the potential: one of its parameters [P], zero of all others."""
+    """The same for a surface refined with the potential: one for its parameters [P], zero for all others."""
     return _by_name(potential, surface, settings.frees)
 
 
 def placed(potential: Model, surface: str, values: np.ndarray) -> np.ndarray:
-    """A vector by the parameters of one surface among those of the potential and all surfaces [P]."""
+    """A vector for the parameters of one surface, placed among those of the potential and all surfaces [P]."""
     result = np.zeros(len(flat_parameters(potential.parameters["trainable"])[0]))
     result[np.flatnonzero(_by_name(potential, surface, lambda name: 1.0))] = values
     return result

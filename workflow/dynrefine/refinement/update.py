@@ -23,12 +23,12 @@ def optimiser_of(settings: StepSettings, ruler: Ruler | None = None) -> optax.Gr
 
     Arguments:
         settings: configuration section `optimiser`.
-        ruler: of a step; needed by the natural gradient alone.
+        ruler: of a step; only the natural gradient needs it.
     """
     decay = settings.learning_rate_decay
     if settings.name == "natural":
         if ruler is None:
-            raise ValueError("the natural gradient needs the length of its steps")
+            raise ValueError("the natural gradient needs a ruler for its steps")
         return natural_step(ruler, settings.damping, decay)
     rate = optax.exponential_decay(settings.learning_rate, 1, decay)
     own = optax.adam(rate, b1=settings.momentum) if settings.name == "adam" else optax.sgd(rate)
@@ -42,14 +42,14 @@ def step(
     state: Sequence[np.ndarray] | None,
     ruler: Ruler | None = None,
 ) -> tuple[Model, list[np.ndarray], float]:
-    """Move the parameters whose scale in the gradient is not zero; the others stay as they are to the bit.
+    """Move the parameters whose scale in the gradient is not zero; the others stay bitwise the same.
 
     Arguments:
         potential: before the step.
         gradient: of the objective.
         settings: configuration section `optimiser`.
-        state: leaves of the optimiser's state after the step before, none at the first.
-        ruler: by the parameters that move; needed by the natural gradient alone.
+        state: leaves of the optimiser's state after the previous step; none before the first.
+        ruler: of the parameters that move; only the natural gradient needs it.
 
     Returns:
         the potential after the step, the leaves of the optimiser's state, and the norm of the step in the gradient's
@@ -58,13 +58,13 @@ def step(
     Raises:
         CampaignError: the gradient is not finite.
     """
-    # A natural step is shortened as a whole: what gradients change by along it, noise does not shrink.
+    # A natural step is shortened as a whole, so that noise does not shrink the changes of gradients along it.
     natural = settings.name == "natural"
     total = gradient.total(settings.shrink_noise and not natural)
     if not np.isfinite(total).all():
         raise CampaignError(
             "the gradient of the objective is not finite: look for the cause in the gradient files of this "
-            "iteration, and lower gradient.depth, or shorten the steps (optimiser.force_change of the natural "
+            "iteration. Lower gradient.depth, or take shorter steps (optimiser.force_change for the natural "
             "gradient, otherwise optimiser.learning_rate)."
         )
     everything, restore = flat_parameters(potential.parameters["trainable"])
@@ -72,14 +72,14 @@ def step(
     vector = everything[refined]
     if settings.shrink_noise and np.isnan(gradient.uncertain.resolved):
         logger.warning(
-            "the gradient is of a single chain and its error unknown, so that noise shrinks no step: raise "
-            "ensemble.replicas or gradient.replicas"
+            "the gradient comes from a single chain, so its error is unknown and no step is shortened for noise: "
+            "raise ensemble.replicas or gradient.replicas"
         )
     if ruler is not None and natural and settings.shrink_noise:
         ruler = replace(ruler, share=gradient.share)
         if ruler.share == 0.0:
             logger.warning(
-                "the gradient does not stand out of its noise and no step is taken: raise ensemble.replicas"
+                "the gradient does not stand out from its noise, so no step is taken: raise ensemble.replicas"
             )
     optimiser = optimiser_of(settings, ruler)
     fresh = optimiser.init(vector)

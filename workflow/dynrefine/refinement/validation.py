@@ -1,4 +1,4 @@
-"""What a potential is judged by: properties from long independent runs, fitted or not, each with its error."""
+"""The validation of a potential: properties from long independent runs, fitted or not, each with its error."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -24,11 +24,11 @@ Role = Literal["loss", "value", "condition", "control"]
 
 @dataclass(frozen=True)
 class Found:
-    """What a row of the table is.
+    """What a row of the table describes.
 
     Attributes:
-        property: its name as people read it.
-        family: what it belongs to; rows of one family tell of the same measurement.
+        property: its name for readers.
+        family: what it belongs to; rows of one family concern the same measurement.
         role: a loss is itself a distance from the measurement; a condition is chosen, a control shows whether the
             runs are sound.
         unit: of the value.
@@ -48,7 +48,7 @@ class Findings:
 
     Attributes:
         rows: of the table of properties.
-        curves: as a function of something.
+        curves: properties as functions of an abscissa.
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -67,7 +67,7 @@ class Findings:
             found: what it is.
             state: label of the state.
             estimate: value and standard error.
-            measured: measured value and its uncertainty, which is none where the value is not known.
+            measured: measured value and its uncertainty, which is dropped if the value is unknown.
         """
         (value, error), (measured_value, measured_error) = estimate, measured
         self.rows.append(
@@ -88,7 +88,7 @@ class Findings:
 
 @dataclass(frozen=True)
 class Judged:
-    """A property that is judged.
+    """A property that is validated.
 
     Attributes:
         name: of its section.
@@ -104,7 +104,7 @@ class Judged:
 
     @property
     def is_static(self) -> bool:
-        """Whether no trajectory is needed, so that all records of the chains serve."""
+        """Whether no trajectory is needed, so that all records of the chains can be used."""
         return not self.observable.along
 
     @property
@@ -121,11 +121,11 @@ class Judged:
 def judged_properties(
     settings: JudgingSettings, state: State, chunks: Sequence[Chunk], seen: bool
 ) -> list[Judged]:
-    """The fitted properties, then those that judge beside them, of a state.
+    """The properties that are validated at a state: the fitted ones, then the others.
 
     Arguments:
         settings: of both.
-        state: at which they are judged.
+        state: at which they are validated.
         chunks: of the state.
         seen: whether the refinement sees the state.
     """
@@ -137,7 +137,7 @@ def judged_properties(
 
 
 def add_judged(findings: Findings, label: str, judged: Judged, statistics: Float[Array, " S *C"]) -> None:
-    """Loss and value or curve of a property, and what is told beside it; errors by the jackknife.
+    """Add the loss and the value or curve of a property, and its details; errors by the jackknife.
 
     Arguments:
         findings: to add to.
@@ -179,10 +179,10 @@ def add_judged(findings: Findings, label: str, judged: Judged, statistics: Float
 def evaluate_details(
     observable: Any, statistics: Float[Array, " S *C"]
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """What is told beside a property, and its jackknife errors, by name.
+    """The details of a property and their jackknife errors, by name.
 
     Arguments:
-        observable: that tells it.
+        observable: with details.
         statistics: of independent samples of equal weights.
     """
 
@@ -199,7 +199,7 @@ def evaluate_details(
 def add_conditions(
     findings: Findings, label: str, trajectories: Sequence[Trajectories], kelvin: float
 ) -> None:
-    """Temperature and energy drift of the runs."""
+    """Add the temperature and the energy drift of the runs."""
     temperatures = np.concatenate([chunk.temperatures.mean(axis=1) for chunk in trajectories])
     estimate = temperatures.mean(), standard_error(temperatures)
     temperature = Found("temperature", "temperature", "condition", "K")

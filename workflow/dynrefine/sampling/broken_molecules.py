@@ -13,9 +13,9 @@ from dynrefine.statistics import numbered_through, sum_with_error
 
 
 def share_of_broken(ensembles: Sequence[Ensemble], symbols: Sequence[str]) -> tuple[float, float] | None:
-    """The starting points in which molecules are broken, %, and its standard error; none where no hydrogen is held.
+    """The share of starting points with broken molecules, %, and its standard error; none without bound hydrogen.
 
-    A molecule that is broken stays so for many starting points of its chain: chains alone are independent.
+    A broken molecule stays broken for many starting points of its chain, so only chains are independent.
 
     Arguments:
         ensembles: chunks of a state.
@@ -37,9 +37,9 @@ def share_of_broken(ensembles: Sequence[Ensemble], symbols: Sequence[str]) -> tu
 def with_broken_molecules(
     symbols: Sequence[str], positions: Float[np.ndarray, "S N 3"], cells: Float[np.ndarray, "S 3 3"]
 ) -> Bool[np.ndarray, " S"]:
-    """The configurations with ions or fragments: whose hydrogens are shared out otherwise than in most.
+    """Which configurations hold ions or fragments: those whose hydrogens are distributed unlike in most.
 
-    A hydrogen belongs to the nearest atom of another element. Where one jumped and all molecules are what they were,
+    A hydrogen belongs to the nearest atom of another element. If one jumped but all molecules kept their composition,
     none is broken.
 
     Arguments:

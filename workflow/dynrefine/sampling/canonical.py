@@ -1,4 +1,4 @@
-"""Starting points from the canonical ensemble, by chains of Langevin dynamics; with a barostat the isobaric one."""
+"""Starting points from the canonical or, with a barostat, the isobaric ensemble, by chains of Langevin dynamics."""
 
 from dataclasses import replace
 from typing import Any
@@ -30,11 +30,11 @@ def sample_ensemble(
     seed: int,
     barostat: Barostat | None = None,
 ) -> Ensemble:
-    """Sample starting points of trajectories at a potential.
+    """Sample starting points of trajectories with a potential.
 
     Arguments:
-        potential: at which they are sampled.
-        starts: where the chains begin, or go on if they have velocities; without, they equilibrate first.
+        potential: with which they are sampled.
+        starts: where the chains start, or continue if they have velocities; otherwise they equilibrate first.
         settings: elements, state and sampling.
         seed: of the noise and of the starting points' velocities.
         barostat: that holds the pressure; none at constant volume.
@@ -106,7 +106,7 @@ def sample_chains(
     Arguments:
         dynamics: of the chains.
         equilibration: before the recorded part, fs.
-        starts: where they begin, or go on.
+        starts: where they start or continue.
         key: random key of the chunk.
 
     Returns:
@@ -134,8 +134,8 @@ def sample_chains(
 def _require_records(dynamics: LangevinDynamics, samples: int) -> None:
     if dynamics.records < samples:
         raise CampaignError(
-            f"{samples} starting points were asked of a chain of {dynamics.records} records, one in "
-            f"{dynamics.interval:g} fs, expected no more of them than records: raise ensemble.decorrelation, or "
+            f"{samples} starting points were requested from a chain of {dynamics.records} records, one every "
+            f"{dynamics.interval:g} fs, expected at least one record for each: raise ensemble.decorrelation, or "
             "lower ensemble.rebuild_interval or ensemble.timestep."
         )
 
@@ -145,21 +145,21 @@ def _require_temperature(temperatures: np.ndarray, kelvin: float) -> None:
     worst = means[np.argmax(np.abs(means - kelvin))]
     if abs(worst - kelvin) > 0.5 * kelvin:
         raise CampaignError(
-            f"a replica ran at {worst:.0f} K where the thermostat holds {kelvin:.0f} K: the potential is releasing "
-            "energy it should not have; shorten ensemble.timestep, or train on more frames "
+            f"a replica ran at {worst:.0f} K, expected the {kelvin:.0f} K of the thermostat: the potential releases "
+            "energy that it should not have. Shorten ensemble.timestep, or train on more frames "
             "(labelling.geometries)."
         )
 
 
 def _require_room(cells: np.ndarray, at_start: np.ndarray) -> None:
-    """Cells [R, records, 3, 3] that became no narrower than the neighbour lists were made for."""
+    """Make sure that no cell [R, records, 3, 3] shrank more than the neighbour lists allow."""
     scales = (np.linalg.det(cells) / np.linalg.det(at_start)[:, None]) ** (1.0 / 3.0)
     least = float(scales.min())
     if least < LEAST_SHRINKAGE:
         raise CampaignError(
-            f"a cell shrank to {least:.2f} of its edges, expected {LEAST_SHRINKAGE:g} at least: the potential's own "
-            "density is far above states.density; give a higher one, or train on more frames "
-            "(labelling.geometries)."
+            f"a cell shrank to {least:.2f} of its initial edges, expected at least {LEAST_SHRINKAGE:g}: the "
+            "potential's equilibrium density is far above states.density. Raise states.density, or train on more "
+            "frames (labelling.geometries)."
         )
 
 

@@ -1,4 +1,4 @@
-"""Where sampling begins: geometries of the data set at the density of a state, or a lattice where there are none."""
+"""Where sampling starts: geometries of the data set at the density of a state, or a lattice if there are none."""
 
 import math
 from collections.abc import Sequence
@@ -17,13 +17,13 @@ from dynrefine.geometry.frames import LabelledFrames
 
 @dataclass(frozen=True)
 class Configurations:
-    """Where chains begin or go on.
+    """Where chains start or continue.
 
     Attributes:
         species: element index of each atom.
         cells: cell vectors as rows, Å.
         positions: Å.
-        velocities: of chains that go on, Å/fs; none where they begin.
+        velocities: of chains that continue, Å/fs; none for new ones.
     """
 
     species: Int[np.ndarray, " N"]
@@ -39,17 +39,17 @@ def lattice_configurations(
     seed: int,
     molecule: Sequence[tuple[str, tuple[float, float, float]]] | None = None,
 ) -> Configurations:
-    """Atoms or molecules near random points of a simple cubic lattice, which melts at once: it is not stable.
+    """Atoms or molecules near random points of a simple cubic lattice, which is unstable and melts at once.
 
     Arguments:
         state: its density and number of atoms.
-        elements: of which the first is taken where there are no molecules.
-        replicas: how many are wanted.
-        seed: of the choice of points, and of how molecules are turned.
-        molecule: symbols and places (Å) of its atoms; none where single atoms are wanted.
+        elements: of which the first is taken if there are no molecules.
+        replicas: number of configurations.
+        seed: of the choice of points and the orientations of molecules.
+        molecule: symbols and positions (Å) of its atoms; none for single atoms.
     """
     if state.atoms is None:
-        raise ValueError("a lattice needs the number of its atoms")
+        raise ValueError("a lattice needs the number of atoms of the state")
     symbols, places = zip(*molecule or [(elements[0].symbol, (0.0, 0.0, 0.0))], strict=True)
     known = [element.symbol for element in elements]
     count, own = state.atoms // len(symbols), np.array([known.index(symbol) for symbol in symbols])
@@ -69,21 +69,21 @@ def lattice_configurations(
 def initial_configurations(
     frames: LabelledFrames, state: State, elements: Sequence[Element], replicas: int, seed: int
 ) -> Configurations:
-    """Random frames of the data set's commonest composition, scaled to a state's density and repeated.
+    """Random frames of the data set's most common composition, scaled to a state's density and repeated.
 
     Arguments:
         frames: of the data set.
         state: its density and supercell.
         elements: in the order of the species.
-        replicas: how many are wanted.
-        seed: of the choice; frames repeat only when there are fewer of them than replicas.
+        replicas: number of configurations.
+        seed: of the choice; frames repeat only if there are fewer of them than replicas.
 
     Raises:
         CampaignError: the frames hold no atoms.
     """
     compositions = [tuple(row[row >= 0]) for row in frames.species]
     if not compositions or not compositions[0]:
-        raise CampaignError("dataset/train.extxyz holds no atoms to begin from: check dataset.files.")
+        raise CampaignError("dataset/train.extxyz holds no atoms to start from: check dataset.files.")
     commonest = max(set(compositions), key=lambda c: (compositions.count(c), c))
     candidates = np.array([index for index, c in enumerate(compositions) if c == commonest])
     species = np.array(commonest)

@@ -1,4 +1,4 @@
-"""Configurations whose potential energy is unlike that of all others: where a potential has a hole."""
+"""Configurations with a potential energy unlike all others, where a potential has a hole."""
 
 import numpy as np
 from jaxtyping import Float
@@ -6,11 +6,11 @@ from jaxtyping import Float
 from dynrefine.datasets.deviations import robust_deviations
 
 FAR = 8.0  # standard deviations, which no thermal fluctuation reaches
-_FEW = 20  # configurations whose spread tells nothing yet
+_FEW = 20  # configurations at least, or their spread means nothing
 
 
 def outlying(energies: Float[np.ndarray, " S"]) -> Float[np.ndarray, " K"]:
-    """How far those energies lie from the median that are `FAR` from it, eV; none of fewer than twenty.
+    """Distances from the median of the energies that are `FAR` from it, eV; none for fewer than twenty energies.
 
     Arguments:
         energies: of configurations of one state, eV.

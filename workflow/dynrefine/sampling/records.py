@@ -1,4 +1,4 @@
-"""Quantities at the records of the chains that sampled an ensemble: many more than its starting points."""
+"""Quantities at the records of the chains that sampled an ensemble, many more than its starting points."""
 
 from collections.abc import Callable
 from functools import cache
@@ -29,7 +29,7 @@ def observe_records(
     Velocities, which are independent of positions in the canonical ensemble, are those of the starting points.
 
     Arguments:
-        potential: at which the chains ran.
+        potential: with which the chains ran.
         ensemble: of the chains.
         settings: elements and neighbour lists.
         observer: of the quantities.

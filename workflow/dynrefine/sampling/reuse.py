@@ -1,4 +1,4 @@
-"""Starting points that serve further iterations, weighted for the potential they have changed to."""
+"""Reuse of starting points in later iterations, weighted for the present potential."""
 
 import logging
 from collections.abc import Sequence
@@ -21,10 +21,10 @@ logger = logging.getLogger(__name__)
 
 
 def chunks_to_keep(chunks: Sequence[Ensemble], fraction: float, kelvin: float) -> list[int]:
-    """The chunks that serve again; as few as possible, the oldest first, are left out to be sampled anew.
+    """The chunks to reuse; as few as possible, the oldest first, are left out and sampled anew.
 
-    Those left out count with all their starting points in the effective sample size to come, those kept with the
-    effective sample size they have among themselves.
+    In the effective sample size to come, chunks left out count with all their starting points, and chunks kept with
+    the effective sample size they have among themselves.
 
     Arguments:
         chunks: of a state, with energies at the present potential.
@@ -50,9 +50,9 @@ def serve_again(
     settings: SampleEnsemble,
     seed: int,
 ) -> Ensemble | None:
-    """The former starting points of a chunk with fresh velocities, none where it is to be sampled anew.
+    """The former starting points of a chunk with fresh velocities; none if it is to be sampled anew.
 
-    Each chunk of a state comes to a decision of its own, and all to the same, since each looks at all of them.
+    The job of each chunk decides on its own, but all decide alike, because each looks at all chunks of the state.
 
     Arguments:
         chunks: all chunks of the state in the iteration before.

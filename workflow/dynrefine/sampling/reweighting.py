@@ -11,7 +11,7 @@ from dynrefine.errors import CampaignError
 from dynrefine.files.ensembles import Ensemble
 from dynrefine.units import BOLTZMANN
 
-_TOLERANCE = 1e-4  # of the equations of MBAR, in configurations that a potential has sampled
+_TOLERANCE = 1e-4  # of the MBAR equations, relative to the configurations that a potential has sampled
 
 
 def boltzmann_weights(energy_change: Float[Array, " S"], kelvin: float) -> Float[Array, " S"]:
@@ -27,11 +27,11 @@ def boltzmann_weights(energy_change: Float[Array, " S"], kelvin: float) -> Float
 def mixture_weights(
     energies: Float[np.ndarray, "K S"], counts: Int[np.ndarray, " K"], kelvin: float
 ) -> Float[np.ndarray, " S"]:
-    """Normalised weights under the last of several potentials, of configurations sampled at any of them.
+    """Normalised weights under the last of several potentials, for configurations sampled with any of them.
 
     w_s ∝ exp(-β U_K(x_s)) / Σ_k N_k exp(β F_k - β U_k(x_s)), the multistate Bennett acceptance ratio (MBAR), with the
-    free energies F_k under which the weights at each potential add up to one. Where all are of one potential, these
-    are its Boltzmann weights.
+    free energies F_k under which the weights at each potential add up to one. If one potential sampled
+    all of them, these are Boltzmann weights.
 
     Arguments:
         energies: of the configurations at each potential, eV.
@@ -48,7 +48,7 @@ def mixture_weights(
     sampled, numbers = exponents[counts > 0], counts[counts > 0]
     if len(sampled) == 1:
         return _softmax(exponents[-1] - sampled[0])
-    # All of one potential, as in most jobs, do without SciPy, which takes a third of the time that a job imports.
+    # Most jobs have samples of one potential and do without SciPy, which takes a third of a job's import time.
     from scipy.optimize import minimize
     from scipy.special import logsumexp
 
@@ -64,9 +64,9 @@ def mixture_weights(
     missed = np.abs(_softmax(terms(fitted.x)).sum(axis=1) / numbers - 1.0).max()
     if not missed <= _TOLERANCE:
         raise CampaignError(
-            f"the weights of starting points from {len(sampled)} potentials did not converge (MBAR misses its "
-            f"equations by {missed:.1g}, expected {_TOLERANCE:g}): the potentials are too far apart; raise "
-            "ensemble.reuse, up to 1, which samples anew in every iteration."
+            f"the weights of starting points from {len(sampled)} potentials did not converge (the MBAR "
+            f"equations are off by {missed:.1g}, expected at most {_TOLERANCE:g}): the potentials differ too much. "
+            "Raise ensemble.reuse; with 1, every iteration samples anew."
         )
     return _softmax(exponents[-1] - logsumexp(terms(fitted.x), axis=0))
 
@@ -106,7 +106,7 @@ def ensemble_coefficients(
 
     Arguments:
         weights: normalised.
-        losses: l_s, the part of each sample, or of what is near its atoms, in the linearised loss.
+        losses: l_s, what each sample, or the surroundings of each atom in it, contributes to the linearised loss.
         kelvin: temperature, K.
     """
     centred = losses - jnp.tensordot(weights, losses, axes=1)[None]

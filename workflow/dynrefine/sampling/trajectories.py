@@ -26,7 +26,7 @@ def observation_times(trajectory: TrajectorySettings, depth: float | None = None
 
     Arguments:
         trajectory: section of the configuration.
-        depth: of the adjoint, fs; the whole length when absent.
+        depth: of the adjoint, fs; by default the whole length.
     """
     return ObservationTimes.spanning(
         trajectory.length, trajectory.sampling_interval, trajectory.timestep, depth, trajectory.reversal
@@ -38,7 +38,7 @@ def adjoint_depth(setting: float | str, pilot: str | None) -> float:
     if setting != "auto":
         return float(setting)
     if pilot is None:
-        raise ValueError("a depth that a pilot chooses needs the table of the pilot")
+        raise ValueError("the depth 'auto' needs the table of the pilot")
     table = pd.read_csv(pilot)
     return float(table.depth_fs[table.chosen].iloc[0])
 
@@ -71,7 +71,7 @@ def simulation_of(
 def _lasting(
     lists: NeighbourSettings, times: ObservationTimes, lightest: float, kelvin: float
 ) -> NeighbourSettings:
-    """With a skin that lasts from one observation to the next: no list of a trajectory serves less."""
+    """With a skin that lasts from one observation to the next, the shortest time that a list is used."""
     fastest = _FASTEST * thermal_variance(lightest, kelvin) ** 0.5
     farthest = fastest * times.stride * times.timestep
     return lists.model_copy(update={"neighbour_skin": max(lists.neighbour_skin, 2.0 * farthest)})
@@ -91,7 +91,7 @@ def run_trajectories(
         surfaces: those beside the potential that quantities need, by name.
         ensemble: of the starting points.
         settings: what is observed, when and how.
-        depth: of the adjoint, fs; none where no gradient is wanted.
+        depth: of the adjoint, fs; none if no gradient is needed.
 
     Raises:
         CampaignError: the dynamics blew up, drifted in energy or left the bounds of the temperature.
@@ -128,15 +128,16 @@ def _require_bounds(trajectories: Trajectories, settings: TrajectorySettings, ke
     drift = float(np.max(np.abs(trajectories.energy_drift)))
     if drift > settings.energy_drift:
         raise CampaignError(
-            f"the total energy of a trajectory drifted by {drift:.3g} meV/atom where trajectory.energy_drift "
-            f"allows {settings.energy_drift:g}: shorten trajectory.timestep (now {settings.timestep} fs)."
+            f"the total energy of a trajectory drifted by {drift:.3g} meV/atom, expected at most "
+            f"{settings.energy_drift:g} (trajectory.energy_drift): shorten trajectory.timestep (now "
+            f"{settings.timestep} fs)."
         )
     low, high = (bound * kelvin for bound in settings.temperature_bounds)
     coldest, hottest = float(trajectories.temperatures.min()), float(trajectories.temperatures.max())
     if coldest < low or hottest > high:
         raise CampaignError(
-            f"a trajectory ran at {hottest if hottest > high else coldest:.0f} K, outside the {low:.0f} to "
-            f"{high:.0f} K of trajectory.temperature_bounds: the potential left its data; shorten "
-            "the steps (optimiser.force_change of the natural gradient, otherwise optimiser.learning_rate), or train "
-            "on more frames (labelling.geometries)."
+            f"a trajectory ran at {hottest if hottest > high else coldest:.0f} K, expected "
+            f"{low:.0f} to {high:.0f} K (trajectory.temperature_bounds): the potential has left the range of its "
+            "training data. Take shorter steps (optimiser.force_change for the natural gradient, otherwise "
+            "optimiser.learning_rate), or train on more frames (labelling.geometries)."
         )

@@ -1,4 +1,4 @@
-"""The refined potential as the mean of those that the last iterations led to."""
+"""The refined potential as the mean over the last iterations."""
 
 from dynrefine.campaign.job import Job
 from dynrefine.config.steps import AveragePotentials
@@ -9,7 +9,7 @@ from dynrefine.refinement.averaging import mean_of
 def average_potentials(job: Job, settings: AveragePotentials) -> None:
     """Write the mean of the potentials that the last iterations led to.
 
-    What passed through after the refinement had converged is the same potential and counts once.
+    Iterations after convergence only pass the potential on; it counts once.
     """
     last = {}
     for path in reversed(job.inputs.potentials):

@@ -28,8 +28,8 @@ def check_gradient(job: Job, settings: CheckGradient) -> None:
     ensemble = load_ensemble(job.inputs.ensemble)
     observables = observables_of(settings, settings.state, [ensemble])
     check, tolerance = settings.gradient.check, settings.gradient.reversal_tolerance
-    # What is computed in double precision runs a few times only: it is compiled fast. The adjoint in single
-    # precision is compiled as in the campaign.
+    # Programs in double precision run only a few times and are compiled quickly. The adjoint in single precision
+    # is compiled as in the campaign.
     of_campaign = jax.config.read("jax_disable_most_optimizations")
     jax.config.update("jax_disable_most_optimizations", True)
     losses = _losses(job, settings, ensemble, observables, "float64")

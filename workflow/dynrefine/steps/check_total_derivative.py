@@ -35,7 +35,7 @@ def check_total_derivative(job: Job, settings: CheckTotalDerivative) -> None:
 
 
 def _derivatives(potential: Model, settings: CheckTotalDerivative, paths: Iterable[str]) -> list[Entry]:
-    """Derivatives of the losses of an observable by named parameters, from the gradients of its chunks."""
+    """Derivatives of an observable's losses with respect to named parameters, from the gradients of its chunks."""
     scales = parameter_scales(potential, settings.optimiser)
     gradient = gather_gradient(
         [

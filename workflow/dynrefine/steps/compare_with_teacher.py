@@ -1,4 +1,4 @@
-"""What a student has learnt of its teacher."""
+"""What a student has learnt from its teacher."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -22,7 +22,7 @@ from dynrefine.training.potential import evaluate
 
 
 def compare_with_teacher(job: Job, settings: CompareWithTeacher) -> None:
-    """Compare parameters that have names, and forces on configurations that were never fitted."""
+    """Compare named parameters, and forces on configurations that were never fitted."""
     student = load_potential(job, settings)
     teacher = load_model(job.inputs.teacher, settings.teacher, settings.elements).cast(student.dtype)
     units = settings.potential.parameters
@@ -46,7 +46,7 @@ def compare_with_teacher(job: Job, settings: CompareWithTeacher) -> None:
 
 
 def _configurations(job: Job, settings: CompareWithTeacher) -> dict[str, LabelledFrames]:
-    """Test frames, if any, and where the teacher's trajectories begin, by what they are called."""
+    """Test frames, if any, and the starting points of the teacher's trajectories, by name."""
     found = (
         {"test frames": to_arrays(read_frames(job.inputs.test), settings.symbols)} if job.inputs.test else {}
     )
@@ -63,9 +63,9 @@ def _configurations(job: Job, settings: CompareWithTeacher) -> dict[str, Labelle
 def _differences(
     student: Model, teacher: Model, frames: LabelledFrames, symbols: list[str]
 ) -> dict[str, dict[str, Any]]:
-    """Root mean square difference of the forces and its standard error, and that of the teacher's forces, meV/Å.
+    """Root mean squares of the force difference, with its standard error, and of the teacher's forces, meV/Å.
 
-    Of all atoms, and of each element where there are several.
+    For all atoms, and for each element if there are several.
     """
     one, other = (
         evaluate(model, with_neighbours(frames, model.architecture.cutoff, model.dtype))[1]
@@ -85,7 +85,7 @@ def _choices(frames: LabelledFrames, symbols: list[str]) -> Iterator[tuple[str, 
 
 
 def root_mean_square(forces: np.ndarray, chosen: np.ndarray) -> dict[str, Any]:
-    """Of the components of the forces (eV/Å) on chosen atoms, in meV/Å; frames are independent."""
+    """Root mean square of the force components (eV/Å) on chosen atoms, in meV/Å; frames are independent."""
     squares = np.where(chosen, np.sum(np.square(forces, dtype=float), axis=-1), 0.0).sum(axis=-1)
     components = 3.0 * chosen.sum(axis=-1)
     mean = squares.sum() / components.sum()

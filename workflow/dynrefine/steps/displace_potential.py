@@ -1,4 +1,4 @@
-"""The initial potential beside itself."""
+"""The initial potential with one parameter displaced."""
 
 import jax.numpy as jnp
 

@@ -1,4 +1,4 @@
-"""Potentials beside the refined one that fit the ab initio frames as well."""
+"""Potentials around the refined one that fit the ab initio frames equally well."""
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ _EV = 1e-3  # eV/Å in a meV/Å
 
 
 def draw_potentials(job: Job, settings: DrawPotentials) -> None:
-    """Draw changes of the parameters that change forces by as much as they are off on the test frames."""
+    """Draw changes of the parameters that change the forces by as much as the force error on the test frames."""
     potential = load_potential(job, settings)
     refined = refined_parameters(potential, settings.optimiser)
     errors = pd.read_csv(job.inputs.errors).set_index("quantity").value

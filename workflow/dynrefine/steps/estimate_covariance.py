@@ -1,4 +1,4 @@
-"""What the fitted measurements determine of named parameters."""
+"""How well the fitted measurements determine named parameters."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from dynrefine.steps.loading import load_potential
 
 
 def estimate_covariance(job: Job, settings: EstimateCovariance) -> None:
-    """Gather the sensitivities of all states: the covariance of the parameters, and what it leaves of properties."""
+    """Gather the sensitivities of all states: the covariance of the parameters, and property errors from it."""
     numbers = single_numbers(load_potential(job, settings).parameters["trainable"])
     found = Determination(
         list(numbers), np.array(list(numbers.values())), determined_properties(job, settings)

@@ -15,7 +15,7 @@ from dynrefine.steps.loading import load_potential, load_surfaces
 
 
 def gradient_horizon(job: Job, settings: GradientHorizon) -> None:
-    """Follow the gradient of a few trajectories to several depths, and choose the one to follow all of them to."""
+    """Follow the gradient of a few trajectories to several depths, and choose the depth for all trajectories."""
     trajectory, horizon = settings.trajectory, settings.gradient.horizon
     dtype = jnp.dtype(job.precision)
     potential = load_potential(job, settings)

@@ -18,7 +18,7 @@ _OF_THE_REFINEMENT = ("converged", "iteration")
 
 
 def initial_potential(job: Job, settings: InitialPotential) -> None:
-    """Write a surface, mostly a potential, with the parameters of the configuration or of a file."""
+    """Write a surface, usually the potential, with parameters from the configuration or from a file."""
     given = settings.surface.file
     if given is None:
         model = create_model(settings.surface, settings.elements, jax.random.key(0))
@@ -31,23 +31,23 @@ def _of_file(path: str, expected: str | None, settings: InitialPotential) -> Mod
     """The surface in a file, whose checksum may be known.
 
     Raises:
-        CampaignError: the file is another one, or holds another surface than the configuration describes.
+        CampaignError: the file has another checksum, or its surface is not the one that the configuration describes.
     """
     found = checksum(Path(path))
     if expected not in (None, found):
         raise CampaignError(
-            f"{path} has the SHA-256 {found}, expected {expected}: give the file that it is of."
+            f"{path} has the SHA-256 {found}, expected {expected}: give the file with the expected checksum."
         )
     is_model = read_kind(path) == "model"
     surfaces = read_model(path).surfaces(settings.name) if is_model else read_surfaces(path)
     if settings.name not in surfaces:
         raise CampaignError(
-            f"{path} holds {', '.join(surfaces)}, expected a {settings.name}: give another file."
+            f"{path} holds {', '.join(surfaces)}, expected a {settings.name}: give a file that holds one."
         )
     model = surfaces[settings.name]
     for difference in differences(model.settings, settings.surface, settings.elements):
         raise CampaignError(
-            f"{path} holds a {settings.name} made with other settings: {difference}; give those of the file."
+            f"{path} holds a {settings.name} made with other settings: {difference}. Use those of the file."
         )
     kept = {name: value for name, value in model.metadata.items() if name not in _OF_THE_REFINEMENT}
     return replace(model, metadata={**kept, "file": path, "sha256": found})

@@ -1,4 +1,4 @@
-"""The judgement of a potential with quantum nuclei."""
+"""The validation of a potential with quantum nuclei."""
 
 from collections.abc import Sequence
 
@@ -26,7 +26,7 @@ from dynrefine.steps.loading import load_potential
 
 
 def judge_path_integrals(job: Job, settings: JudgePathIntegrals) -> None:
-    """Compute what positions alone determine, and energies, of quantum nuclei."""
+    """Compute energies of quantum nuclei, and the properties that positions alone determine."""
     potential, findings = load_potential(job, settings), validation.Findings()
     runs = by_state(job.inputs.records, settings.states)
     ensembles = by_state(job.inputs.ensembles, settings.states)
@@ -70,7 +70,7 @@ def _statistics(
 
 
 def _points(run: RingPolymers, potential: Model) -> Point:
-    """All beads of a block beside each other [blocks, records times beads, ...]; nothing asks for velocities."""
+    """All beads of a block side by side [blocks, records times beads, ...]; velocities are not needed."""
     positions, cells = blocks_of(run.positions), blocks_of(run.cells)
     blocks, records, beads = positions.shape[:3]
     positions = jnp.asarray(positions.reshape(blocks, records * beads, *positions.shape[3:]), potential.dtype)

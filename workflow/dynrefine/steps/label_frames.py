@@ -18,5 +18,5 @@ def label_frames(job: Job, settings: LabelFrames) -> None:
     output = Path(job.outputs.frames)
     own = output.with_suffix("") / "engine"
     engine = ENGINES[labelling.engine](labelling.settings, job.resources["command"], own)
-    # Batches share what is labelled, so that nothing is labelled again when geometries or batches are added.
+    # Batches share their labels, so nothing is labelled again when geometries or batches are added.
     write_frames(output, label_batch(frames[first:last], engine, output.parent / "frames"))

@@ -1,4 +1,4 @@
-"""Files that several steps read alike."""
+"""Files that several steps read in the same way."""
 
 from pathlib import Path
 
@@ -13,9 +13,9 @@ def load_potential(job: Job, settings: PotentialStep, precision: str | None = No
     """The potential that a job is given.
 
     Arguments:
-        job: whose input it is.
-        settings: that describe it.
-        precision: of its parameters; the job's where it is not given.
+        job: with the potential among its inputs.
+        settings: of the potential.
+        precision: of its parameters; the job's by default.
     """
     potential = load_model(job.inputs.potential, settings.potential, settings.elements)
     return potential.cast(jnp.dtype(precision or job.precision))
@@ -25,9 +25,9 @@ def load_surfaces(job: Job, settings: SurfacesStep, precision: str | None = None
     """The surfaces beside the potential, by name.
 
     Arguments:
-        job: whose inputs they are.
-        settings: that describe them.
-        precision: of their parameters; the job's where it is not given.
+        job: with the surfaces among its inputs.
+        settings: of the surfaces.
+        precision: of their parameters; the job's by default.
     """
     files = {Path(path).stem: path for path in job.inputs.surfaces}
     return {

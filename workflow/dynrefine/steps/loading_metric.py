@@ -1,4 +1,4 @@
-"""The force metric, as steps read it that move the potential."""
+"""The force metric, as read by the steps that use it."""
 
 from dynrefine.campaign.job import Job
 from dynrefine.config.steps import PotentialStep
@@ -14,8 +14,8 @@ def load_metric(job: Job, settings: PotentialStep) -> Metric:
     """The force metric as it was measured.
 
     Arguments:
-        job: whose inputs `metric`, `measured_potential` and `measured_frames` are.
-        settings: that describe the potential.
+        job: with the inputs `metric`, `measured_potential` and `measured_frames`.
+        settings: of the potential.
     """
     arrays = read_arrays(job.inputs.metric, "force metric").arrays
     if "probes" in arrays:

@@ -19,7 +19,7 @@ from dynrefine.steps.loading import load_potential
 
 
 def measure_force_metric(job: Job, settings: MeasureForceMetric) -> None:
-    """Measure what parameters do to the forces on the ab initio frames."""
+    """Measure how parameters change the forces on the ab initio frames."""
     dtype = jnp.dtype(job.precision)
     potential = load_potential(job, settings).surfaces()["potential"]
     frames = to_arrays(read_frames(job.inputs.train), settings.symbols)

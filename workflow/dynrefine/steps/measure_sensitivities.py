@@ -1,4 +1,4 @@
-"""The derivatives of properties by named parameters, or along drawn changes of all."""
+"""The derivatives of properties with respect to named parameters, or along drawn changes of all."""
 
 from functools import partial
 
@@ -28,7 +28,7 @@ from dynrefine.steps.loading import load_potential, load_surfaces
 
 
 def measure_sensitivities(job: Job, settings: MeasureSensitivities) -> None:
-    """Run from the starting points of a chunk again at displaced parameters, as far as the gradient is followed."""
+    """Run again from the starting points of a chunk at displaced parameters, up to the depth of the gradient."""
     for path in (job.inputs.ensemble, job.inputs.trajectories):
         require_chunk(path, *job.chunk)
     potential, surfaces = load_potential(job, settings), load_surfaces(job, settings)

@@ -1,4 +1,4 @@
-"""What a step of a surface that is refined with the potential needs to know: its anchor and its metric."""
+"""The anchor and the metric that a surface refined with the potential needs for its step."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ from dynrefine.steps.loading import load_potential
 
 
 def measure_surface(job: Job, settings: MeasureSurface) -> None:
-    """Measure how far a surface strayed, the gradient of that, and what parameters do to its predictions."""
+    """Measure how far a surface has strayed, the gradient of that, and how parameters change its predictions."""
     potential = load_potential(job, settings)
     if potential.converged:
         write_passed_through(job.outputs.anchor, "anchor")
@@ -35,7 +35,7 @@ def measure_surface(job: Job, settings: MeasureSurface) -> None:
 
 
 def _labelled(job: Job, settings: MeasureSurface, potential: Model) -> LabelledSurface:
-    """The surface with its training frames, and where it began if that holds it."""
+    """The surface with its training frames and, if it is held at its first predictions, with its beginning."""
     frames = to_arrays(read_frames(job.inputs.train), settings.symbols)
     task = plug_in("training", settings.task).TASK
     surface = LabelledSurface.of(

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 
 def sample_ensemble(job: Job, settings: SampleEnsemble) -> None:
-    """Sample the starting points of a chunk, or let those of the iteration before serve again."""
+    """Sample the starting points of a chunk, or reuse those of the previous iteration."""
     potential = _load(job.inputs.potential, job, settings)
     if potential.converged and _goes_on(job):
         with atomic_path(job.outputs.ensemble) as temporary:
@@ -47,7 +47,7 @@ def sample_ensemble(job: Job, settings: SampleEnsemble) -> None:
 
 
 def _goes_on(job: Job) -> bool:
-    """Whether the chains go on from the iteration before."""
+    """Whether the chains continue from the previous iteration."""
     return str(job.inputs.start).endswith(".npz")
 
 
@@ -82,9 +82,9 @@ def _warn_of_holes(ensemble: Ensemble) -> None:
     far = outlying(energies)
     if len(far):
         logger.warning(
-            "%d of %d starting points have a potential energy that lies up to %.1f eV from the median, more than "
-            "%.0f times the spread of the others: the potential has holes there, which are not the liquid, and the "
-            "gradient follows them; train it on such configurations too (python -m dynrefine.labelling)",
+            "%d of %d starting points have a potential energy up to %.1f eV from the median, more than %.0f times "
+            "the spread of the others: the potential has holes there. These configurations are not the liquid, yet "
+            "the gradient follows them. Train the potential on such frames too (python -m dynrefine.labelling)",
             len(far),
             len(energies),
             np.abs(far).max(),

@@ -9,11 +9,11 @@ from dynrefine.ipi.bead_forces import BeadForces
 from dynrefine.ipi.simulation import Start, Surroundings, simulate
 from dynrefine.steps.loading import load_potential
 
-_AROUND = 1.0  # Å, that neighbour lists have for what beads move about the middle of their ring polymer
+_AROUND = 1.0  # Å more skin of neighbour lists, because beads move about the centre of their ring polymer
 
 
 def sample_path_integrals(job: Job, settings: SamplePathIntegrals) -> None:
-    """Run ring polymers of all atoms by i-PI from where a chain of the validation ended."""
+    """Run ring polymers of all atoms with i-PI, from where a chain of the validation ended."""
     chains, (_, number) = load_ensemble(job.inputs.start), job.chunk
     chain = number % len(chains.chain_positions)
     start = Start(settings.elements, chains.species, chains.chain_positions[chain], chains.chain_cells[chain])

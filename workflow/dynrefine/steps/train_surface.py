@@ -62,17 +62,17 @@ def train_surface(job: Job, settings: TrainSurface) -> None:
 
 
 def _require_elements(training: LabelledFrames, symbols: Sequence[str]) -> None:
-    """Make sure that the training frames hold each element: of one that they lack nothing is learned."""
+    """Make sure that the training frames hold each element; a surface learns nothing about a missing one."""
     missing = [symbol for place, symbol in enumerate(symbols) if not np.any(training.species == place)]
     if missing:
         raise CampaignError(
-            f"no frame for the training holds {', '.join(missing)}, expected each of elements in one at least: add "
-            "frames with it to the data set, or remove it from elements."
+            f"no training frame holds {', '.join(missing)}, expected each of elements in at least one: add frames "
+            f"with {', '.join(missing)} to the data set, or remove {', '.join(missing)} from elements."
         )
 
 
 def _fingerprint(job: Job, settings: TrainSurface) -> str:
-    """Of all that the fit depends on, and of the test frames: a fit that has seen them must not go on."""
+    """A hash of what the fit depends on, and of the test frames: a fit that has seen them must not be continued."""
     depends_on = {
         "settings": settings.model_dump(),
         "seed": job.drawing_seed,

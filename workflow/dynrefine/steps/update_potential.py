@@ -28,7 +28,7 @@ _MILLI, _PERCENT = 1e-3, 1e-2
 
 
 def update_potential(job: Job, settings: UpdatePotential) -> None:
-    """Sum the gradients of all chunks, move the potential one step, and tell the history of it."""
+    """Sum the gradients of all chunks, move the potential one step, and extend the history."""
     potential = load_potential(job, settings)
     if potential.converged:
         for name in ("potential", "optimiser", "history"):
@@ -85,7 +85,7 @@ def update_potential(job: Job, settings: UpdatePotential) -> None:
 
 @dataclass(frozen=True)
 class _Anchor:
-    """The errors of a surface on its ab initio frames: what they are called, their loss, its weight and gradient."""
+    """The errors of a surface on its ab initio frames: their name, loss, weight and gradient."""
 
     name: str
     loss: float
@@ -94,7 +94,7 @@ class _Anchor:
 
 
 def _anchors(job: Job, potential: Model, settings: UpdatePotential) -> dict[str, _Anchor]:
-    """Of the potential, if it has frames, and of the surfaces that are refined with it; weighted gradients [P]."""
+    """Those of the potential, if it has frames, and of surfaces refined with it; with weighted gradients [P]."""
     files = {"potential": job.inputs.anchor} if job.inputs.anchor else {}
     files |= {Path(path).stem: path for path in job.inputs.anchors_of_surfaces}
     found = {}
@@ -112,9 +112,9 @@ def _anchors(job: Job, potential: Model, settings: UpdatePotential) -> dict[str,
 def _moves(
     job: Job, potential: Model, settings: UpdatePotential, fitted: float
 ) -> dict[str, tuple[np.ndarray, Ruler | None]]:
-    """The units of the parameters that are moved together [P], and what their step is measured by, by surface.
+    """The units of the parameters that are moved together [P], and the ruler of their step, by surface.
 
-    `fitted` is the objective without anchors, of which each surface has the same share.
+    `fitted` is the objective without anchors, which the surfaces share equally.
     """
     own, ruler = settings.optimiser, None
     share = fitted / (1 + len(job.inputs.metrics_of_surfaces))
@@ -133,7 +133,7 @@ def _moves(
 
 
 def _optimiser_state(job: Job, surface: str) -> list[np.ndarray] | None:
-    """Leaves of the optimiser's state of a surface after the step before; none at the first."""
+    """Leaves of the optimiser's state of a surface after the previous step; none before the first."""
     if not job.inputs.optimiser:
         return None
     own = read_arrays(job.inputs.optimiser, "optimiser").group(surface)

@@ -1,4 +1,4 @@
-"""The judgement of a potential."""
+"""The validation of a potential."""
 
 from collections.abc import Sequence
 
@@ -27,12 +27,12 @@ from dynrefine.training.potential import errors_on
 
 
 def validate(job: Job, settings: Validate) -> None:
-    """Judge a potential by its long independent runs and by its errors on the ab initio test frames."""
+    """Validate a potential by long independent runs and by its errors on the ab initio test frames."""
     ensembles, trajectories = (
         by_state(paths, settings.states) for paths in (job.inputs.ensembles, job.inputs.trajectories)
     )
     findings = validation.Findings()
-    for label, state in settings.states.items():  # in memory one at a time
+    for label, state in settings.states.items():  # one at a time, to save memory
         starts = [load_ensemble(path) for path in ensembles[label]]
         runs = [required(load_trajectories(path)) for path in trajectories[label]]
         properties = validation.judged_properties(settings, state, starts, label in settings.fitted_states)
@@ -58,7 +58,7 @@ def _statistics(
     ensembles: Sequence[Ensemble],
     trajectories: Sequence[Trajectories],
 ) -> dict[str, jax.Array]:
-    """Of each chain, from its trajectories or, for what needs none, its records, by the names of the properties."""
+    """Statistics of each chain by property, from its trajectories or, if none are needed, from its records."""
     static = [judged for judged in properties if judged.is_static]
     names = sorted({name for judged in static for name in judged.observable.at_start})
     potential, observer = load_potential(job, settings), Observer.of(names, load_surfaces(job, settings))
@@ -79,7 +79,7 @@ def _statistics(
 
 
 def _errors(job: Job, settings: Validate) -> dict[str, tuple[float, str]]:
-    """Errors on the test frames of the potential, if it has any, and of the surfaces that are refined with it."""
+    """Errors of the potential, if it has test frames, and of the surfaces that are refined with it."""
     surfaces = load_potential(job, settings).surfaces()
     found = {}
     if job.inputs.test:

@@ -10,7 +10,7 @@ from dynrefine.files.tables import write_table
 
 
 def write_target(job: Job, settings: WriteTarget) -> None:
-    """Write what the teacher has of a property at a state as the file of a measurement."""
+    """Write the teacher's values of a property at a state as the file of a measurement."""
     wanted = job.wildcards["property"], job.wildcards["state"]
     curve = next(
         curve for curve in load_curves(job.inputs.curves) if (curve.name, str(curve.state)) == wanted

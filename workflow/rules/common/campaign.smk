@@ -15,7 +15,7 @@ VALIDATION_CHUNKS = [f"{chunk:02d}" for chunk in range(campaign.validation.chunk
 ITERATIONS = [f"{iteration:03d}" for iteration in range(campaign.optimiser.iterations)]
 FIRST_STATE = next(iter(STATES.values()))
 STAGES = ["initial", "refined"]
-# The campaign as it is simulated: its potential joined to the surfaces that are refined with it.
+# The campaign as simulated, with its potential joined to the surfaces that are refined with it.
 STUDENT, REFINED = campaign.joined(), campaign.refined_surfaces()
 TEACHER = campaign.of_teacher() if campaign.teacher else campaign
 DISPLACEMENTS = campaign.gradient.check.total_derivative
@@ -64,7 +64,7 @@ def needed(kind, properties):
 
 
 def any_of(paths):
-    """A regular expression of the names of these files in resources, or of nothing."""
+    """A regular expression that matches the names of these files in resources, or nothing if there are none."""
     names = [re.escape(path.removeprefix("resources/")) for path in paths]
     return "|".join(names) or "(?!)"
 

@@ -9,7 +9,7 @@ def settings_of_observable(wildcards):
 
 
 def gradients_of_observables():
-    """The gradients of each observable alone in the first iteration: of a single one, those of the iteration."""
+    """The gradients of each observable alone in the first iteration; for a single observable, the iteration's own."""
     return expand(
         (
             "<results>/refinement/000/{state}/gradient_{chunk}.npz"
@@ -32,5 +32,5 @@ def objectives_displaced(side):
 
 
 def displacement(wildcards):
-    """The settings of the displacement of a stage."""
+    """The settings of a stage's displacement."""
     return settings_of("displace_potential", displacement=DISPLACED[wildcards.stage])

@@ -7,7 +7,7 @@ from dynrefine.campaign.provenance import source_hash
 from dynrefine.registry import path_of
 
 HASHES = "DYNREFINE_CODE_HASHES"
-# The modules that are loaded by name; what runs them depends on these.
+# Modules that are loaded by name. The rules that run them depend on these as well.
 SAMPLER_CODE = [path_of("sampling", campaign.ensemble.kind)]
 POTENTIAL_CODE = [
     path_of("surfaces", kind)
@@ -42,7 +42,7 @@ EVERYTHING_CODE = [*DYNAMICS_CODE, *PROPERTY_CODE]
 def code(step, plug_ins=()):
     """A hash of what a step computes; comments, docstrings and the wording of errors do not count.
 
-    Each job reads these rules again: it has the hashes from the process that started it.
+    Each job parses these rules again and takes the hashes from the process that started it.
     """
     known = json.loads(os.environ.get(HASHES, "{}"))
     key = " ".join([workflow.basedir, step, *sorted(plug_ins)])

@@ -6,7 +6,7 @@ from dynrefine.datasets.deepmd import files_of
 
 
 def download(wildcards):
-    """The settings of the download of a file."""
+    """The settings for downloading a file."""
     file = DOWNLOADS[f"resources/{wildcards.file}"]
     return settings_of("download_frames", sha256=file.sha256)
 
@@ -17,7 +17,7 @@ def address(wildcards):
 
 
 def without_addresses(dataset):
-    """A data set that is the same wherever its files come from."""
+    """A data set without the addresses of its files, which do not matter to the results."""
     if dataset is None:
         return None
     files = [file.model_copy(update={"url": None}) for file in dataset.files]
@@ -25,40 +25,40 @@ def without_addresses(dataset):
 
 
 def frames_of(dataset):
-    """The files of the frames of a data set; those to be downloaded are made by a rule."""
+    """The frame files of a data set; a rule makes those that are downloaded."""
     return [file.path for file in dataset.files] if dataset else []
 
 
 def contents_of(dataset):
-    """What is read of the folders that are not downloaded: their own times do not change when files in them do."""
+    """The files in folders that are not downloaded: a folder's own time does not change when its files do."""
     given = [path for path in frames_of(dataset) if path not in DOWNLOADED_FOLDERS]
     folders = [Path(path) for path in given if Path(path).is_dir()]
     return [str(path) for folder in folders for path in files_of(folder)]
 
 
 def own_dataset(wildcards):
-    """The data set that a surface has for itself."""
+    """A surface's own data set, if it has one."""
     return OWN_DATASETS.get(wildcards.surface)
 
 
 def frames_of_surface(wildcards):
-    """The files of the frames of a surface's own data set."""
+    """The frame files of a surface's own data set."""
     return frames_of(own_dataset(wildcards))
 
 
 def contents_of_surface(wildcards):
-    """What is read of the folders of a surface's own data set."""
+    """The files in the folders of a surface's own data set."""
     return contents_of(own_dataset(wildcards))
 
 
 def own_dataset_settings(wildcards):
-    """The settings of the preparation of a surface's own data set; its training tells which labels it lacks."""
+    """The settings for preparing a surface's own data set; the training reports the labels it lacks."""
     dataset = without_addresses(own_dataset(wildcards))
     return settings_of("prepare_dataset", dataset=dataset, needed=[])
 
 
 def own_dataset_seed(wildcards):
-    """The seed of the preparation of a surface's own data set."""
+    """The seed for preparing a surface's own data set."""
     return seed("prepare_own_dataset", wildcards.surface)
 
 
@@ -69,7 +69,7 @@ def frames_of_part(part, surface):
 
 
 def part_for_training(part):
-    """The same of the surface of a job."""
+    """The same for the surface of a job."""
 
     def path(wildcards):
         return frames_of_part(part, wildcards.surface)

@@ -21,7 +21,7 @@ REFINED_POTENTIAL = (
 
 
 def potential_of(wildcards):
-    """The potential of a job: that of its iteration, or of what is simulated as in the validation."""
+    """The potential of a job: that of its iteration or of its stage."""
     if wildcards.get("stage") == "initial":
         return potential_at(0)
     if wildcards.get("stage") == "refined":
@@ -34,14 +34,14 @@ def potential_of(wildcards):
 
 
 def start_of_ensemble(wildcards):
-    """Where the chains of a chunk begin: in the data set, if any, then where the iteration before ended."""
+    """Where the chains of a chunk start: in the data set, if any, and later where the previous iteration ended."""
     if int(wildcards.iteration) == 0:
         return TRAINING_FRAMES
     return f"<results>/refinement/{before(wildcards.iteration)}/{wildcards.state}/ensemble_{wildcards.chunk}.npz"
 
 
 def former_ensembles(wildcards):
-    """All chunks of the state in the iteration before, where they may serve once more."""
+    """All chunks of the state from the previous iteration, if they may be reused."""
     if campaign.ensemble.reuse == 1.0 or int(wildcards.iteration) == 0:
         return []
     folder = f"<results>/refinement/{before(wildcards.iteration)}/{wildcards.state}"
@@ -49,14 +49,14 @@ def former_ensembles(wildcards):
 
 
 def former_potentials(wildcards):
-    """The potentials of all iterations before, where what they sampled may serve once more."""
+    """The potentials of all previous iterations, if their samples may be reused."""
     if campaign.ensemble.reuse == 1.0:
         return []
     return [potential_at(iteration) for iteration in range(int(wildcards.iteration))]
 
 
 def of_iteration_before(name):
-    """A file of the iteration before, nothing in the first iteration."""
+    """A file of the previous iteration; none in the first."""
 
     def path(wildcards):
         if int(wildcards.iteration) == 0:
@@ -67,7 +67,7 @@ def of_iteration_before(name):
 
 
 def chunks_of_iteration(kind):
-    """The files of this kind of all states and chunks of an iteration."""
+    """The files of one kind for all states and chunks of an iteration."""
     return expand(
         "<results>/refinement/{iteration}/{state}/{kind}_{chunk}.npz",
         state=STATES,

@@ -7,7 +7,7 @@ LIMITS = limits_of(campaign)
 
 
 def settings_of(step, of=STUDENT, **others):
-    """What a step depends on, as the params of its rule: a change of anything else runs nothing again."""
+    """What a step depends on, as the params of its rule; changing anything else reruns nothing."""
     return parameters_of(step, of, **others)
 
 

@@ -8,7 +8,7 @@ HORIZON = (
     if campaign.gradient.depth == "auto"
     else []
 )
-# What the data determine of parameters that have names, or else of potentials drawn around the refined one.
+# How well the data determine named parameters, or else potentials drawn around the refined one.
 NAMED = bool(campaign.potential.parameters)
 COVARIANCE, SENSITIVITIES, LEFT_OPEN = (
     (

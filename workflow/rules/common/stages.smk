@@ -2,7 +2,7 @@
 
 
 def settings_of_stage(step, **others):
-    """What a step of the validation depends on, of the student or of the teacher; functions are of wildcards."""
+    """What a step of the validation depends on, for the student or the teacher; functions get the wildcards."""
 
     def of_job(wildcards):
         state = wildcards.get("state")
@@ -25,12 +25,12 @@ def surfaces_of_stage(wildcards):
 
 
 def surface_files_of_stage(wildcards):
-    """Their files."""
+    """The files of these surfaces."""
     return surface_files(surfaces_of_stage(wildcards))
 
 
 def tasks_of_stage(wildcards):
-    """What the surfaces are fitted to that are refined with the potential of a stage, by name."""
+    """What the surfaces refined with the potential of a stage are fitted to, by name."""
     if wildcards.stage == "teacher":
         return {}
     return {name: campaign.task_of(name) for name in REFINED}
@@ -42,7 +42,7 @@ def test_frames_of_stage(wildcards):
 
 
 def states_of(wildcards):
-    """The states of a stage of the validation; the teacher is simulated wherever a target may be asked for."""
+    """The states of a stage of the validation; the teacher is simulated at every state that may need a target."""
     return ALL_STATES if wildcards.stage == "teacher" else JUDGED_STATES
 
 
@@ -57,7 +57,7 @@ def code_of_stage(step, plug_ins):
 
 
 def chunks_of_stage(kind, states):
-    """The files of this kind of these states, all chunks, of a stage of the validation."""
+    """The files of one kind for all chunks of these states in a stage of the validation."""
     return expand(
         "<results>/validation/{stage}/{state}/{kind}_{chunk}.npz",
         state=states,
@@ -78,7 +78,7 @@ def trajectories_of_stage(wildcards):
 
 
 def targets_of_stage(wildcards):
-    """The measured properties, and the synthetic ones but of the teacher that makes them."""
+    """The files of the measured properties, and of the synthetic ones except for the teacher, which makes them."""
     if wildcards.stage != "teacher":
         return ALL_TARGET_FILES
     made = campaign.synthetic_targets.values()

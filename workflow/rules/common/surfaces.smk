@@ -1,6 +1,6 @@
 # The potential and the surfaces beside it: which are trained, on what, and where they are before the refinement.
 
-# Those of the teacher; the others are beside what is refined.
+# All of them are for the teacher; the student's leave out those that are refined with its potential.
 SURFACES = {
     name: trained.surface
     for name, trained in campaign.surfaces_beside(ALL_PROPERTIES).items()
@@ -13,7 +13,7 @@ OTHER_SURFACES, ALL_SURFACES = (
     }
     for properties in (OBSERVABLES, ALL_PROPERTIES)
 )
-# Surfaces are trained on ab initio frames but those that have their parameters from the settings or from a file.
+# Surfaces are trained on ab initio frames unless their parameters come from the settings or from a file.
 TRAINED = [
     name
     for name, surface in {

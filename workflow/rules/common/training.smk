@@ -20,13 +20,13 @@ def file_of_surface(wildcards):
 
 
 def code_of_surface(wildcards):
-    """A hash of what makes such a surface."""
+    """A hash of the code that makes such a surface."""
     surface = untrained(wildcards)["surface"]
     return code("initial_potential", [path_of("surfaces", surface["kind"])])
 
 
 def trained(wildcards):
-    """Settings of a surface, of its training, and what it is fitted to."""
+    """The settings of a surface and of its training, and what it is fitted to."""
     name = wildcards.surface
     if name == "potential":
         return campaign.potential, campaign.training, name
@@ -55,7 +55,7 @@ def training_code(wildcards):
 
 
 def surface_settings(wildcards):
-    """The settings of what is measured of a surface that is refined with the potential."""
+    """The settings for measuring a surface that is refined with the potential."""
     name = wildcards.surface
     return settings_of(
         "measure_surface",
@@ -66,12 +66,12 @@ def surface_settings(wildcards):
 
 
 def beginning_of_surface(wildcards):
-    """The file that a refined surface begins with, if it is held at what that predicts."""
+    """The file that a refined surface starts from, if it is held at its first predictions."""
     held_at = campaign.optimiser.surfaces[wildcards.surface].held_at
     return FIRST_POTENTIAL if held_at == "beginning" else []
 
 
 def surface_code(wildcards):
-    """A hash of how that is measured."""
+    """A hash of the code that measures it."""
     task = path_of("training", campaign.task_of(wildcards.surface))
     return code("measure_surface", [*POTENTIAL_CODE, task])
