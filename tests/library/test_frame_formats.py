@@ -509,7 +509,7 @@ def test_dipoles_of_molecules_are_those_around_oxygens_and_of_their_hydrogens(tm
     ("size", "nopbc", "said"),
     [
         (0.0, False, "has an atomic_dipole of zero for every atom, expected the dipole of each molecule"),
-        (0.4, True, "has a molecular dipole in a cell without volume, periodic [False, False, False]"),
+        (0.4, True, "has a molecular dipole in a cell of 480 Å³, periodic [False, False, False]"),
     ],
 )
 def test_dipoles_of_molecules_that_tell_none_are_refused(tmp_path, size, nopbc, said):

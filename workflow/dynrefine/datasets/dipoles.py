@@ -76,7 +76,7 @@ def dipole_sentence(frames: Sequence[Atoms], conventions: Conventions) -> str | 
 
 
 def _usable(frames: Sequence[Atoms]) -> list[Atoms]:
-    """At most a hundred frames with bonds, evenly spread."""
+    """Up to two hundred frames with bonds, evenly spread."""
     usable = [frame for frame in frames if len(frame) > 1]
     return usable[:: max(1, len(usable) // 100)]
 

@@ -17,7 +17,7 @@ from dynrefine.errors import CampaignError
 
 # e Å per √N for N atoms, since errors are independent. Wannier centres and Berry phases of CP2K differ by 0.003.
 _LARGEST = 0.06
-_FRAMES = 20  # examined, approximately
+_FRAMES = 20  # tested, or up to twice as many
 _CHARGES = range(-4, 6)  # tried for each element
 _ELEMENTS = 4  # at most, for which all such charges are tried
 
