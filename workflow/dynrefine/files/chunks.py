@@ -6,7 +6,7 @@ from pathlib import Path
 from dynrefine.errors import CampaignError
 from dynrefine.files.arrays import Content, read_origin
 
-_REMEDY = "delete the file and run the same command again."
+_REMEDY = "delete the file and give the same command again."
 
 
 def require_chunk(path: str | Path, state: str, number: int) -> None:

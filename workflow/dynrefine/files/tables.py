@@ -74,7 +74,7 @@ def read_measured_columns(path: str | Path, least: int = 2) -> tuple[list[str], 
         _refuse(
             path,
             f"its first column '{header[0]}' is the index of a table, not an abscissa",
-            "write the table without its index (pandas: index=False)",
+            "write it without the index (pandas: index=False)",
         )
     for number, row in body:
         if len(row) != len(header):
@@ -89,7 +89,7 @@ def read_measured_columns(path: str | Path, least: int = 2) -> tuple[list[str], 
     if not enough or not np.isfinite(values).all() or np.any(np.diff(values[:, 0]) <= 0):
         raise CampaignError(
             f"{path} holds no measured property: expected two or more rows and columns of finite numbers, with "
-            "rising numbers in the first column."
+            "the first column rising."
         )
     return [name.strip() for name in header], values
 
