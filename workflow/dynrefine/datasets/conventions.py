@@ -256,8 +256,8 @@ def is_periodic_box(frame: Atoms) -> bool:
 def _require_cell(frame: Atoms, label: str, name: str) -> None:
     if not is_periodic_box(frame):
         raise CampaignError(
-            f"{name} has a {label} in a cell of {frame.get_volume():.3g} Å³, periodic {frame.pbc.tolist()}: expected three "
-            f"periodic directions and a volume; complete the cell or leave the {label} out."
+            f"{name} has a {label} in a cell of {frame.get_volume():.3g} Å³, periodic {frame.pbc.tolist()}: expected "
+            f"three periodic directions and a volume; complete the cell or leave the {label} out."
         )
 
 
