@@ -352,7 +352,7 @@ def test_a_band_beyond_the_measured_range_is_refused(folder, last):
         ("w;a\n100,5;1100,2\n200,5;1200,2\n", "line 1 is separated by semicolons or tabs"),
         ("w\ta\n100\t1100\n200\t1200\n", "line 1 is separated by semicolons or tabs"),
         ("100,1100\n200,1200\n300,1300\n", "its first row, 100,1100, holds numbers"),
-        ("w,a\n100,1100\n200\n", "line 3 has 1 fields where the header has 2"),
+        ("w,a\n100,1100\n200\n", "line 3 has another number of fields (1) than the header (2)"),
         ("w,a\n0,100,1100\n1,200,1200\n", "line 2 has 3 fields where the header has 2"),
         ("w,a\n100,n/a\n200,1200\n", "line 2: could not convert string to float: 'n/a'"),
     ],

@@ -80,7 +80,7 @@ def read_measured_columns(path: str | Path, least: int = 2) -> tuple[list[str], 
         if len(row) != len(header):
             _refuse(
                 path,
-                f"line {number} has {len(row)} fields where the header has {len(header)}",
+                f"line {number} has another number of fields ({len(row)}) than the header ({len(header)})",
                 "use decimal points, not commas, and write one field for each column name",
             )
     numbers = [[_number(path, number, field) for field in row] for number, row in body]

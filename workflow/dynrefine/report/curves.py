@@ -73,8 +73,8 @@ def _weighted_terms(results: Results) -> str:
     objective = results.campaign.objective
     terms = []
     for name, chosen in objective.observables.chosen().items():
-        own = "".join(f", {weight:g} at {state}" for state, weight in chosen.weights.items())
-        terms.append(f"{chosen.weight:g}{own} times the {name} loss")
+        own = ", ".join(f"{weight:g} at {state}" for state, weight in chosen.weights.items())
+        terms.append(f"{chosen.weight:g}{f' ({own})' if own else ''} times the {name} loss")
     if results.campaign.dataset is not None:
         terms.append(f"{objective.anchor.weight:g} times the anchor to the ab initio frames")
     for name, refined in results.campaign.optimiser.surfaces.items():
