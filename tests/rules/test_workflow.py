@@ -205,7 +205,7 @@ def test_a_wrong_configuration_stops_before_the_first_job(stand_in):
     assert finished.stderr.splitlines()[-3:] == [
         "The configuration cannot be used.",
         "trajectory.length is -1, expected a number above 0 "
-        "(Length of a trajectory each way in time, fs): correct it.",
+        "(Length of a trajectory in each direction of time, fs): correct it.",
         "optimiser.iteration (value 3) is not a known key, expected 'iterations': correct the spelling.",
     ]
     assert "Traceback" not in finished.stderr
