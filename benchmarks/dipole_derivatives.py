@@ -25,7 +25,6 @@ from dynrefine.datasets.reading import read_frames
 from dynrefine.files.models import Model, read_model
 from dynrefine.geometry.frames_with_neighbours import with_neighbours
 from dynrefine.labelling.cp2k import CP2K
-from dynrefine.training.dipole import TASK
 
 STEP = 0.03  # Å
 SYMBOLS = [element.symbol for element in WATER]
@@ -46,9 +45,9 @@ def hydrogen_bonds(frame: Atoms) -> list[tuple[float, int, np.ndarray]]:
 
 def dipole_of(surface: Model, frame: Atoms) -> np.ndarray:
     """The dipole by a surface, e Å."""
-    frames = to_arrays([frame], SYMBOLS)
-    predicted, _ = TASK.evaluate(surface, with_neighbours(frames, surface.architecture.cutoff, surface.dtype))
-    return predicted[0]
+    own = surface.architecture
+    data = with_neighbours(to_arrays([frame], SYMBOLS), own.cutoff, surface.dtype)
+    return np.asarray(data.evaluate(partial(own.dipole, surface.parameters))[0])
 
 
 def derivative(
@@ -80,16 +79,11 @@ def main() -> None:
 
     with TemporaryDirectory() as folder:
         engine = CP2K(CP2KSettings(cutoff=400.0, relative_cutoff=40.0), "cp2k.psmp", folder)
-
-        def labelled(atoms: Atoms) -> np.ndarray:
-            engine.calculate(atoms)
-            return engine.results["dipole"]
-
         bonds = hydrogen_bonds(frame)
         rows = []
         for distance, hydrogen, direction in (bonds[0], bonds[len(bonds) // 2], bonds[-1], bonds[-2]):
             row = {"hydrogen bond (Å)": round(float(distance), 2)}
-            for name, dipole in ({"CP2K": labelled} | sources).items():
+            for name, dipole in ({"CP2K": engine.get_dipole_moment} | sources).items():
                 row[name] = round(derivative(dipole, frame, hydrogen, direction), 3)
             rows.append(row)
     print(pd.DataFrame(rows).to_csv(index=False))

@@ -11,12 +11,12 @@ noise.
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from recorded import gradients_of_chunks
-from step_slopes import potential_in
+from recorded import gradients_of_chunks, potential_in
 
 from dynrefine.campaign.jax_setup import configure_jax
 from dynrefine.config import load_config
@@ -25,43 +25,62 @@ from dynrefine.config.load import read_together
 from dynrefine.config.model import Config
 from dynrefine.config.steps import EvaluateObjective, RunTrajectories
 from dynrefine.dynamics.force_field import force_field
+from dynrefine.dynamics.mapping import Blocks
 from dynrefine.files.arrays import read_arrays
 from dynrefine.files.ensembles import Ensemble, load_ensemble
-from dynrefine.files.models import Model, read_model
+from dynrefine.files.models import Model, flat_parameters, read_model
 from dynrefine.files.objectives import StateObjective
 from dynrefine.files.trajectories import Trajectories
 from dynrefine.geometry.system import system_of
 from dynrefine.refinement.gathering import evaluate_objective
 from dynrefine.refinement.gradient import Weighing, energy_gradients
 from dynrefine.refinement.natural_gradient import Damped, Rows, damped
+from dynrefine.refinement.total_gradient import refined_parameters
 from dynrefine.sampling.trajectories import run_trajectories
-from dynrefine.statistics import shortened
+from dynrefine.statistics import numbered_through, shortened
 
 
-def noise_and_signal(inverse: Damped, rows: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
-    """Squared natural lengths of the noise of a sum of independent rows, and of what stands out of it."""
+class Part(NamedTuple):
+    """Contributions of independent chains to a part of the gradient [C, P], and the weights of the chains [C]."""
+
+    rows: np.ndarray
+    weights: np.ndarray
+
+
+def by_chain(values: np.ndarray, chains: np.ndarray) -> np.ndarray:
+    """Sums of samples over each chain; `chains` has the number of each sample's chain."""
+    return (np.arange(chains.max() + 1)[:, None] == chains).astype(float) @ values
+
+
+def noise_and_signal(inverse: Damped, part: Part) -> tuple[float, float]:
+    """Squared natural lengths of the noise of a part of the gradient, and of what stands out of it."""
+    rows, weights = part
     total, count = rows.sum(axis=0), len(rows)
     noise = count / (count - 1) * sum(own @ inverse(own) for own in rows - weights[:, None] * total)
     return noise, float(total @ inverse(total)) - noise
 
 
-def ensemble_rows(
+def ensemble_part(
     campaign: Config, potential: Model, ensembles: Sequence[Ensemble], state: StateObjective
-) -> np.ndarray:
-    """Of the ensemble part, from each starting point of a state, without the mean [S, P]."""
-    rows, means, coefficients = [], [], []
-    count = len(ensembles[0].positions)
+) -> Part:
+    """That of a state, without the mean, by all parameters."""
+    rows, means, coefficients, weights = [], [], [], []
+    count, chains = len(ensembles[0].positions), len(ensembles[0].chain_positions)
+    blocks = Blocks.fitting(count, len(flat_parameters(potential.parameters["trainable"])[0]), chains)
+    groups = blocks.groups[blocks.numbers]
     species = system_of(ensembles[0].species, campaign.elements, potential.dtype).species
     for number, ensemble in enumerate(ensembles):
         field = force_field([potential.architecture], ensemble.cells, len(species), campaign.ensemble)
         own = (jnp.asarray(each, potential.dtype) for each in state.of_chunk(number, count))
-        weighing = Weighing(*own, count)
+        weighing = Weighing(*own, chains)
         starts = ensemble.starts(potential.dtype)
-        found = energy_gradients(field, potential.parameters, species, starts, weighing)
-        rows.append(found[0])
-        means.append(found[1])
-        coefficients.append(weighing.by_kind(species))
-    return np.concatenate(rows).astype(float) - np.concatenate(coefficients) @ np.sum(means, axis=0)
+        found, mean = energy_gradients(field, potential.parameters, species, starts, weighing)
+        rows.append(by_chain(np.asarray(found), blocks.groups))
+        means.append(mean)
+        coefficients.append(by_chain(weighing.by_kind(species), groups))
+        weights.append(by_chain(np.asarray(weighing.weights), groups))
+    without_mean = np.concatenate(rows) - np.concatenate(coefficients) @ np.sum(means, axis=0)
+    return Part(without_mean, np.concatenate(weights))
 
 
 def run_again(
@@ -83,12 +102,14 @@ def run_again(
     return [run_trajectories(potential, others, ensemble, settings, None) for ensemble in ensembles]
 
 
-def trajectory_rows(campaign: Config, folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Of the trajectory part of an iteration, and the weights of the starting points that they are from."""
-    (chunks,) = gradients_of_chunks(folder.parents[1])[folder]
+def trajectory_part(campaign: Config, folder: Path, refined: np.ndarray) -> Part:
+    """That of an iteration, by the parameters with these numbers."""
+    (chunks,) = gradients_of_chunks(folder.parents[1], refined)[folder]
     rows = np.concatenate([chunk.trajectory for chunk in chunks]).astype(float)
     weights = np.concatenate([chunk.trajectory_weights for chunk in chunks])
-    return shortened(rows, weights, campaign.optimiser.outlier_limit), weights / weights.sum()
+    chains = numbered_through([chunk.trajectory_chains for chunk in chunks])
+    rows = shortened(rows, weights, campaign.optimiser.outlier_limit)
+    return Part(by_chain(rows, chains), by_chain(weights / weights.sum(), chains))
 
 
 def measured(campaign: Config, iteration: int, radii: Sequence[float | None]) -> pd.DataFrame:
@@ -102,9 +123,10 @@ def measured(campaign: Config, iteration: int, radii: Sequence[float | None]) ->
     trajectories = run_again(campaign, potential, chosen, ensembles)
     probes = read_arrays(results / "pretraining/force_metric.npz", "force metric").arrays["probes"]
     inverse = damped(Rows(probes.astype(float)), campaign.optimiser.damping, probes.shape[1])
-    followed, shares = trajectory_rows(campaign, folder)
-    noise_along, _ = noise_and_signal(inverse, followed, shares)
-    along = followed.sum(axis=0)
+    refined = refined_parameters(potential, campaign.optimiser)
+    followed = trajectory_part(campaign, folder, refined)
+    noise_along, _ = noise_and_signal(inverse, followed)
+    along = followed.rows.sum(axis=0)
     unit, found = float(along @ inverse(along)), []
     for radius in radii:
         settings = EvaluateObjective.model_construct(
@@ -115,10 +137,10 @@ def measured(campaign: Config, iteration: int, radii: Sequence[float | None]) ->
             synthetic_targets={},
         )
         objective = evaluate_objective(settings, {label: chosen}, {label: ensembles}, {label: trajectories})
-        state = objective.states[label]
-        rows = ensemble_rows(campaign, potential, ensembles, state)
-        noise, signal = noise_and_signal(inverse, rows, state.weights.astype(float))
-        whole = along + rows.sum(axis=0)
+        part = ensemble_part(campaign, potential, ensembles, objective.states[label])
+        part = part._replace(rows=part.rows[:, refined])
+        noise, signal = noise_and_signal(inverse, part)
+        whole = along + part.rows.sum(axis=0)
         share = 1.0 - (noise + noise_along) / float(whole @ inverse(whole))
         found.append((radius, noise / unit, signal / unit, share))
     return pd.DataFrame(found, columns=["locality, Å", "noise", "signal", "resolved share"])

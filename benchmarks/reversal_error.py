@@ -101,7 +101,7 @@ def there_and_back(liquid, reversal, precision, steps, runs):
 
     there = jax.jit(go).lower(simulation, start).compile()
     (legs, faults), forth = timed(there, runs, simulation, start)
-    if any(map(np.any, jax.tree.leaves(faults))):
+    if np.any(faults.overflow | faults.outrun):
         sys.exit("a neighbour list did not suffice")
     back = jax.jit(come_back).lower(simulation, legs).compile()
     adjoint, hence = timed(back, runs, simulation, legs)
@@ -113,13 +113,13 @@ def there_and_back(liquid, reversal, precision, steps, runs):
 
 def main(potential: str = POTENTIAL, *lengths: str) -> None:
     """Print the tables."""
-    lengths = [int(length) for length in lengths] or LENGTHS
+    counts = [int(length) for length in lengths] or LENGTHS
     print(configure_jax("float64", 1))
     for name, liquid in {"argon": argon(), "water": water(potential)}.items():
         print(f"{name}: distance from the start (Å) after so many steps there and back")
-        print(f"{'':22s}" + "".join(f"{steps:10d}" for steps in lengths) + "   ms/step forth   back")
+        print(f"{'':22s}" + "".join(f"{steps:10d}" for steps in counts) + "   ms/step forth   back")
         for reversal, precision in KINDS:
-            found = [there_and_back(liquid, reversal, precision, steps, runs=1) for steps in lengths]
+            found = [there_and_back(liquid, reversal, precision, steps, runs=1) for steps in counts]
             distances = "".join(f"{distance:10.1e}" for distance, *_ in found)
             _, *seconds = there_and_back(liquid, reversal, precision, TIMED, runs=20)
             costs = (1e3 * each / TIMED / len(DIRECTIONS) for each in seconds)

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from recorded import gradients_of_chunks
+from recorded import gradients_of_chunks, potential_in
 
 from dynrefine.campaign.jax_setup import configure_jax
 from dynrefine.config import load_config
@@ -25,29 +25,29 @@ from dynrefine.config.model import Config
 from dynrefine.datasets.arrays import to_arrays
 from dynrefine.datasets.reading import read_frames
 from dynrefine.files.arrays import read_arrays
-from dynrefine.files.models import Model, load_model
+from dynrefine.files.models import Model, load_model, read_model
 from dynrefine.refinement.force_metric import unlabelled
 from dynrefine.refinement.natural_gradient import Metric, Rows, damped
-from dynrefine.refinement.total_gradient import Gradient, gather_gradient
+from dynrefine.refinement.total_gradient import Gradient, gather_gradient, refined_parameters
 from dynrefine.statistics import standard_error
 from dynrefine.training.potential import predictions
 
 FOLLOWED: dict[str, Callable[[Gradient], np.ndarray]] = {
     "whole": lambda own: own.uncertain.value,
     "trajectory part": lambda own: own.trajectory.value,
-    "parts shrunk apart": lambda own: sum(
-        part.resolved * part.value for part in (own.trajectory, own.ensemble)
+    "parts shrunk apart": lambda own: (
+        own.trajectory.resolved * own.trajectory.value + own.ensemble.resolved * own.ensemble.value
     ),
 }
 FRAMES = 12  # of the test set
 
 
-def gradients(results: Path, parameters: int, outlier_limit: float) -> list[Gradient]:
-    """Of all iterations, without the anchor."""
-    nothing, ones = np.zeros(parameters), np.ones(parameters)
+def gradients(results: Path, refined: np.ndarray, outlier_limit: float) -> list[Gradient]:
+    """Of all iterations by the parameters with these numbers, without the anchor."""
+    nothing, ones = np.zeros(len(refined)), np.ones(len(refined))
     return [
         gather_gradient(states, nothing, ones, outlier_limit)
-        for states in gradients_of_chunks(results).values()
+        for states in gradients_of_chunks(results, refined).values()
     ]
 
 
@@ -97,7 +97,8 @@ def measured(campaign: Config, dampings: list[float]) -> pd.DataFrame:
     results = Path("results", campaign.campaign.name)
     potential = load_model(results / "pretraining/potential.npz", campaign.potential, campaign.elements)
     probes = read_arrays(results / "pretraining/force_metric.npz", "force metric").arrays["probes"]
-    found = gradients(results, probes.shape[1], campaign.optimiser.outlier_limit)
+    refined = refined_parameters(read_model(potential_in(results / "pretraining")), campaign.optimiser)
+    found = gradients(results, refined, campaign.optimiser.outlier_limit)
     symbols = [element.symbol for element in campaign.elements]
     length = lengths_on(potential.cast(jnp.float32), results / "dataset/test.extxyz", symbols)
     return rows(found, Rows(probes.astype(float)), dampings, length)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from recorded import gradients_of_chunks
+from recorded import gradients_of_chunks, potential_in
 
 from dynrefine.config import load_config
 from dynrefine.config.base import TrainableSettings
@@ -35,9 +35,10 @@ def parameters(potential: Model) -> np.ndarray:
 def along(chunk: ChunkGradient, step: np.ndarray, outlier_limit: float) -> ChunkGradient:
     """What the starting points of a chunk contribute to the slope along a step."""
     column = step[:, None]
+    followed = shortened(chunk.trajectory.astype(float), chunk.trajectory_weights, outlier_limit)
     return replace(
         chunk,
-        trajectory=shortened(chunk.trajectory.astype(float), outlier_limit) @ column,
+        trajectory=followed @ column,
         ensemble=chunk.ensemble @ column,
         mean_energy_gradient=chunk.mean_energy_gradient @ column,
     )
@@ -67,12 +68,6 @@ def measured(campaign: Config) -> pd.DataFrame:
             rows.append((begin.name, surface, *slopes[0], *slopes[1], first / (first - last)))
     columns = ["step", "surface", "begin", "begin_error", "end", "end_error", "lowest_after"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def potential_in(folder: Path) -> Path:
-    """Of an iteration, or the one that the refinement began from."""
-    names = ("updated_potential.npz", "joined_potential.npz", "potential.npz")
-    return next(folder / name for name in names if (folder / name).exists())
 
 
 def main() -> None:
