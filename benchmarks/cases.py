@@ -1,7 +1,7 @@
 """What the benchmarks simulate, and how they measure."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -26,8 +26,18 @@ from dynrefine.sampling.canonical import sample_chains
 from dynrefine.sampling.initial_configurations import lattice_configurations
 
 ARGON = [Element(symbol="Ar", mass=39.948, charge=0)]
-SURFACE = {"cutoff": 4.5, "radial_functions": 8, "angular_momentum": 2, "hidden_layers": [32, 32]}
-LARGE_SURFACE = {"cutoff": 6.0, "radial_functions": 12, "angular_momentum": 2, "hidden_layers": [64, 64]}
+SURFACE: dict[str, Any] = {
+    "cutoff": 4.5,
+    "radial_functions": 8,
+    "angular_momentum": 2,
+    "hidden_layers": [32, 32],
+}
+LARGE_SURFACE: dict[str, Any] = {
+    "cutoff": 6.0,
+    "radial_functions": 12,
+    "angular_momentum": 2,
+    "hidden_layers": [64, 64],
+}
 RICH_SURFACE = LARGE_SURFACE | {"mixed_orbitals": 24, "triple_products": 24}
 LARGE_DIPOLE = LARGE_SURFACE | {"cutoff": 4.0}
 
@@ -45,14 +55,14 @@ class Case:
     """
 
     field: ForceField
-    parameters: Mapping[str, Any]
+    parameters: dict[str, Any]
     system: System
     observe: Observer
     timestep: float
     stride: int
     starts: Point
 
-    def simulation(self, frames: ObservationTimes, parameters: Mapping[str, Any] | None = None) -> Simulation:
+    def simulation(self, frames: ObservationTimes, parameters: dict[str, Any] | None = None) -> Simulation:
         """Observed at these frames, with other parameters of the potential if they are given."""
         own = self.parameters if parameters is None else parameters
         return Simulation(self.field, frames, self.observe, Observer({}, {}), own, self.system)
@@ -142,3 +152,11 @@ def fastest(function: Callable[..., Any], *arguments: Any, seconds: float = 1.0)
         jax.block_until_ready(function(*arguments))
         taken.append(clock() - begun)
     return min(taken)
+
+
+def allocated(compiled: jax.stages.Compiled) -> Any:
+    """What the compiler says of the memory of a program, in bytes."""
+    analysis = compiled.memory_analysis()
+    if analysis is None:
+        raise SystemExit("the compiler does not say how much memory a program takes")
+    return analysis

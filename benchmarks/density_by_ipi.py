@@ -16,11 +16,12 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 from ase import Atoms
-from ase.io import read, write
+from ase.io import write
 from sampled import sampled, sampling_settings
 
 from dynrefine.campaign.numerics import configure_numerics
 from dynrefine.config.dynamics import ReusedSettings, State
+from dynrefine.datasets.reading import read_frames
 from dynrefine.files.models import read_surfaces
 from dynrefine.statistics import standard_error
 from dynrefine.units import GRAM_PER_CUBIC_CENTIMETRE
@@ -130,7 +131,7 @@ def main() -> None:
     parser.add_argument("--precision", choices=["float32", "float64"], default="float32")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    frames = read(options.frames, index=f":{options.chains}")
+    frames = read_frames(options.frames)[: options.chains]
     mass = frames[0].get_masses().sum()
     for name in options.by:
         densities = mass / METHODS[name](frames, options) / GRAM_PER_CUBIC_CENTIMETRE

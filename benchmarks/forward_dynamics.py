@@ -36,7 +36,7 @@ def dynrefine_run(case: Case, steps: int) -> Callable[[], object]:
 
 def jax_md_run(case: Case, steps: int, layout: str) -> Callable[[], object]:
     """A run of jax-md with one of its layouts of neighbour lists."""
-    from jax_md import energy, partition, simulate, space
+    from jax_md import energy, partition, simulate, space  # ty: ignore[import-not-found]
 
     box = float(case.starts.cell[0, 0, 0])
     sigma, epsilon = (float(case.parameters["trainable"][name]) for name in ("sigma", "epsilon"))
@@ -75,7 +75,7 @@ BOLTZMANN_KJ = 0.00831446261815324  # kJ/mol/K
 
 def openmm_run(case: Case, steps: int) -> Callable[[], object]:
     """A run of OpenMM on its CPU platform, in mixed single and double precision."""
-    import openmm
+    import openmm  # ty: ignore[import-not-found]
 
     box = float(case.starts.cell[0, 0, 0]) / 10.0
     sigma, epsilon = (float(case.parameters["trainable"][name]) for name in ("sigma", "epsilon"))
@@ -93,7 +93,7 @@ def openmm_run(case: Case, steps: int) -> Callable[[], object]:
     integrator = openmm.VerletIntegrator(1e-3 * case.timestep)
     context = openmm.Context(system, integrator, platform, {"Threads": "1"})
     context.setPositions(np.asarray(case.starts.positions[0], float) / 10.0)
-    context.setVelocities(np.asarray(case.velocities[0], float) * 100.0)
+    context.setVelocities(np.asarray(case.starts.velocities[0], float) * 100.0)
     return lambda: context.getIntegrator().step(steps)
 
 

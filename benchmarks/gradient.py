@@ -16,7 +16,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from cases import Case, argon, fastest, large_water, water
+from cases import Case, allocated, argon, fastest, large_water, water
 
 from dynrefine.campaign.jax_setup import configure_jax
 from dynrefine.dynamics.adjoint import adjoint_leg
@@ -52,7 +52,7 @@ def backpropagation(case: Case, frames: ObservationTimes, rematerialise: bool) -
     def gradient(parameters: Any, start: Point) -> Any:
         def loss(trainable: Any) -> jax.Array:
             series = legs({**parameters, "trainable": trainable}, start).series
-            return sum(jnp.sum(values**2) for values in series.values())
+            return sum((jnp.sum(values**2) for values in series.values()), jnp.zeros(()))
 
         return jax.grad(loss)(parameters["trainable"])
 
@@ -77,7 +77,9 @@ def adjoint(case: Case, frames: ObservationTimes) -> Any:
     return gradient
 
 
-def of_every_start(case: Case, frames: ObservationTimes, function: Any, *arguments: Any) -> Any:
+def of_every_start(
+    case: Case, frames: ObservationTimes, function: Any, *arguments: Any
+) -> jax.stages.Compiled:
     """A function of one starting point, compiled for all of them."""
 
     def every(parameters: Any, *arguments: Any) -> Any:
@@ -113,7 +115,7 @@ def measure(case: Case, steps: int, methods: list[str], limit: float, label: str
         frames, function, arguments_of = rows[name]
         arguments = jax.block_until_ready(arguments_of())
         compiled = of_every_start(case, frames, function, *arguments)
-        memory = compiled.memory_analysis().temp_size_in_bytes / 1e9
+        memory = allocated(compiled).temp_size_in_bytes / 1e9
         row = f"{label} {steps:6d}  {name:15s}"
         if memory > limit:
             print(f"{row} {'-':>15s} {'-':>6s} {1e3 * memory:12.1f}  not run: above {limit:g} GB", flush=True)

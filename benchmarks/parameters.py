@@ -17,7 +17,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from cases import SURFACE, Case, fastest, water
+from cases import SURFACE, Case, allocated, fastest, water
 
 from dynrefine.campaign.jax_setup import configure_jax
 from dynrefine.config.data import WATER
@@ -70,8 +70,8 @@ def gradient(case: Case, starts: int, blocks: Blocks) -> int:
 
 def memory(function: Any, *arguments: Any) -> int:
     """Bytes that a compiled function takes for temporaries and outputs."""
-    analysis = jax.jit(function).lower(*arguments).compile().memory_analysis()
-    return analysis.temp_size_in_bytes + analysis.output_size_in_bytes
+    taken = allocated(jax.jit(function).lower(*arguments).compile())
+    return taken.temp_size_in_bytes + taken.output_size_in_bytes
 
 
 def metric(potential: Model, frames: LabelledFrames, size: int) -> dict[str, tuple[Any, ...]]:
@@ -93,7 +93,12 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--parameters", nargs="+", type=int, default=[10_000, 100_000, 1_000_000])
-    parser.add_argument("--starts", type=int, default=320, help="starting points of the gradient")
+    parser.add_argument(
+        "--starts",
+        type=int,
+        default=320,
+        help="starting points of the gradient, each from a chain of its own",
+    )
     parser.add_argument("--time", action="store_true", help="run the products of the metric")
     options = parser.parse_args()
     read = to_arrays(read_frames("workflow/data/water16/frames.extxyz"), ["O", "H"])
@@ -102,8 +107,8 @@ def main() -> None:
         settings = surface(number)
         case = water(1, jnp.float32, surface=settings)
         size = flat_parameters(case.parameters["trainable"])[0].size
-        single = Blocks(options.starts)
-        for name, blocks in (("rows", single), ("blocks", Blocks.fitting(options.starts, size))):
+        fitting = Blocks.fitting(options.starts, size, chains=options.starts)
+        for name, blocks in (("rows", Blocks(options.starts)), ("blocks", fitting)):
             taken = gradient(case, options.starts, blocks) / 1e6
             print(f"{size:8d} gradient, {name} ({blocks.count}): {taken:.1f} MB", flush=True)
         potential = create_model(EmbeddedAtomSettings(**settings), WATER, jax.random.key(0)).cast(jnp.float32)

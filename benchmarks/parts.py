@@ -7,12 +7,13 @@ Times are CPU time of one thread, as in `gradient.py`.
 """
 
 import argparse
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from cases import argon, fastest, large_water, rich_water, water
+from cases import Case, allocated, argon, fastest, large_water, rich_water, water
 
 from dynrefine.campaign.jax_setup import configure_jax
 from dynrefine.geometry.system import Point
@@ -23,7 +24,7 @@ SUPERCELLS = {16: (1, 1, 1), 64: (2, 2, 1), 128: (2, 2, 2), 256: (4, 2, 2), 512:
 SURFACES = {"small": water, "large": large_water, "rich": rich_water}
 
 
-def parts(case: Any) -> dict[str, tuple[Any, ...]]:
+def parts(case: Case) -> dict[str, tuple[Any, ...]]:
     """Functions and their arguments, by name."""
     field, parameters, system = case.field, case.parameters, case.system
     point = jax.tree.map(lambda each: each[0], case.starts)
@@ -82,7 +83,7 @@ def main() -> None:
     options = parser.parse_args()
     print(configure_jax(options.precision, threads=1))
     dtype = jnp.dtype(options.precision)
-    cases = {
+    cases: dict[str, Callable[[], Case]] = {
         f"{n} molecules": partial(SURFACES[options.surface], 1, dtype, SUPERCELLS[n])
         for n in options.molecules
     }
@@ -92,7 +93,7 @@ def main() -> None:
         print(f"{title}, {case.field.capacity} entries for each atom")
         for name, (function, *arguments) in parts(case).items():
             compiled = jax.jit(function).lower(*arguments).compile()
-            memory = compiled.memory_analysis().temp_size_in_bytes / 1e6
+            memory = allocated(compiled).temp_size_in_bytes / 1e6
             seconds = fastest(partial(compiled, *arguments))
             print(f"  {name:30s} {1e3 * seconds:8.2f} ms {memory:8.1f} MB", flush=True)
 

@@ -17,12 +17,12 @@ import pandas as pd
 from ase import Atoms
 from ase.data import atomic_masses, atomic_numbers
 from ase.geometry import find_mic
-from ase.io import read
 from sampled import sampled, sampling_settings
 
 from dynrefine.campaign.numerics import configure_numerics
 from dynrefine.config.dynamics import ReusedSettings, State
-from dynrefine.config.steps import SampleEnsemble
+from dynrefine.config.steps import SampleEnsemble, SimulationSettings
+from dynrefine.datasets.reading import read_frames
 from dynrefine.dynamics.langevin import RECORD_INTERVAL
 from dynrefine.files.ensembles import Ensemble
 from dynrefine.files.models import Model, read_surfaces
@@ -94,14 +94,17 @@ def main() -> None:
     options = parser.parse_args()
     configure_numerics("float32")
     model = read_surfaces(options.potential)["potential"].cast(jnp.float32)
-    frame = read(options.frame)
+    frame = read_frames(options.frame)[-1]
     observer = Observer.of(["virial_pressure"], {})
     rows = []
     for each in options.of:
         timestep, hydrogen = map(float, each.split(":"))
         settings = settings_of(options, model, timestep, hydrogen)
         ensemble = sampled(model, [frame] * options.chains, settings, options.seed)
-        pressures = observe_records(model, ensemble, settings, observer)["virial_pressure"]
+        observing = SimulationSettings(
+            elements=settings.elements, potential=settings.potential, surfaces={}, ensemble=settings.ensemble
+        )
+        pressures = observe_records(model, ensemble, observing, observer)["virial_pressure"]
         found = row(ensemble, frame, np.asarray(pressures))
         rows.append({"time step (fs)": timestep, "mass of H (u)": hydrogen} | found)
         print(pd.DataFrame(rows).to_csv(index=False, float_format="%.5g"), flush=True)

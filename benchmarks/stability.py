@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms, units
-from ase.io import read
 from ase.md.langevin import Langevin
 from ase.md.md import MolecularDynamics
 from ase.md.nose_hoover_chain import IsotropicMTKNPT
@@ -21,6 +20,7 @@ from ase.md.verlet import VelocityVerlet
 
 from dynrefine.ase import DynrefineCalculator
 from dynrefine.campaign.jax_setup import configure_jax
+from dynrefine.datasets.reading import read_frames
 from dynrefine.units import GRAM_PER_CUBIC_CENTIMETRE
 
 RECORDS = 1000  # of a run
@@ -95,7 +95,7 @@ def main() -> None:
     options = parser.parse_args()
     configure_jax("float64", threads=1)
     for name in options.ensemble:
-        atoms = read(options.frame, "0")
+        atoms = read_frames(options.frame)[0]
         atoms.calc = DynrefineCalculator(options.potential, precision=options.precision)
         generator = np.random.default_rng(1)
         MaxwellBoltzmannDistribution(atoms, temperature_K=options.temperature, rng=generator)

@@ -32,6 +32,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("configurations", nargs="+", type=Path, help="of a finished campaign")
     campaign = load_config(read_together(parser.parse_args().configurations))
+    if campaign.dataset is None:
+        sys.exit("error: the campaign has no frames on which to compare forces.")
     results = Path("results", campaign.campaign.name)
     last = f"{campaign.optimiser.iterations - 1:03d}/updated_potential.npz"
     refined_file = "averaged_potential.npz" if campaign.optimiser.averaged > 1 else last

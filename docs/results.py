@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.linalg import norm
 
 from dynrefine.config import load_config
 from dynrefine.config.load import read_together
@@ -39,6 +40,8 @@ from dynrefine.report.figures import parameters_figure, save_figure, spectrum_fi
 from dynrefine.report.quantum import NUCLEI, beside_classical
 from dynrefine.report.results import read_jobs
 from dynrefine.report.side_by_side import side_by_side
+
+Spectrum = InfraredSettings | RamanSettings
 
 OF_PROPERTIES = ["property", "state", "unit", "measured", "measured_error"]
 OF_ERRORS = ["quantity", "unit"]
@@ -97,7 +100,7 @@ def _beside(by_stage: Mapping[str, Path], file: str, keys: Sequence[str]) -> pd.
     return side_by_side({stage: folder / file for stage, folder in by_stage.items()}, keys)
 
 
-def _longest(campaign: Config, kind: type) -> tuple[str, Any] | None:
+def _longest(campaign: Config, kind: type[Spectrum]) -> tuple[str, Spectrum] | None:
     """Name and settings of the spectrum of this kind with the longest window, if there is one."""
     spectra = ((name, each) for name, each in campaign.all_properties().items() if isinstance(each, kind))
     return max(spectra, key=lambda item: item[1].window, default=None)
@@ -146,7 +149,7 @@ def _relative_lengths(curve: Curve) -> dict[str, float]:
         "relative difference": prediction - target,
         "relative difference, of which noise": noise,
     }
-    return {name: 100.0 * np.linalg.norm(each) / np.linalg.norm(target) for name, each in lengths.items()}
+    return {name: 100.0 * float(norm(each) / norm(target)) for name, each in lengths.items()}
 
 
 def _path_integrals(results: Path, stages: Sequence[str], own: Path) -> None:
