@@ -115,7 +115,8 @@ def test_a_posix_locale_reads_files_with_other_letters(tmp_path, monkeypatch):
     finished = campaign.snakemake("--dry-run")
     assert finished.returncode == 1
     assert (
-        "expected a path in ASCII where the locale names files in ascii: set PYTHONUTF8=1" in finished.stderr
+        "expected a path in ASCII, since the locale encodes file names in ascii: set PYTHONUTF8=1"
+        in finished.stderr
     )
 
 
