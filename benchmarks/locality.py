@@ -16,7 +16,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from recorded import gradients_of_chunks, potential_in
+from recorded import gradients_of_iteration, potential_in
 
 from dynrefine.campaign.jax_setup import configure_jax
 from dynrefine.config import load_config
@@ -37,7 +37,7 @@ from dynrefine.refinement.gradient import Weighing, energy_gradients
 from dynrefine.refinement.natural_gradient import Damped, Rows, damped
 from dynrefine.refinement.total_gradient import refined_parameters
 from dynrefine.sampling.trajectories import run_trajectories
-from dynrefine.statistics import numbered_through, shortened
+from dynrefine.statistics import numbered_through, shortened, sums_by_chain
 
 
 class Part(NamedTuple):
@@ -45,11 +45,6 @@ class Part(NamedTuple):
 
     rows: np.ndarray
     weights: np.ndarray
-
-
-def by_chain(values: np.ndarray, chains: np.ndarray) -> np.ndarray:
-    """Sums of samples over each chain; `chains` has the number of each sample's chain."""
-    return (np.arange(chains.max() + 1)[:, None] == chains).astype(float) @ values
 
 
 def noise_and_signal(inverse: Damped, part: Part) -> tuple[float, float]:
@@ -75,10 +70,10 @@ def ensemble_part(
         weighing = Weighing(*own, chains)
         starts = ensemble.starts(potential.dtype)
         found, mean = energy_gradients(field, potential.parameters, species, starts, weighing)
-        rows.append(by_chain(np.asarray(found), blocks.groups))
+        rows.append(sums_by_chain(np.asarray(found, float), blocks.groups))
         means.append(mean)
-        coefficients.append(by_chain(weighing.by_kind(species), groups))
-        weights.append(by_chain(np.asarray(weighing.weights), groups))
+        coefficients.append(sums_by_chain(np.asarray(weighing.by_kind(species), float), groups))
+        weights.append(sums_by_chain(np.asarray(weighing.weights, float), groups))
     without_mean = np.concatenate(rows) - np.concatenate(coefficients) @ np.sum(means, axis=0)
     return Part(without_mean, np.concatenate(weights))
 
@@ -104,12 +99,12 @@ def run_again(
 
 def trajectory_part(campaign: Config, folder: Path, refined: np.ndarray) -> Part:
     """That of an iteration, by the parameters with these numbers."""
-    (chunks,) = gradients_of_chunks(folder.parents[1], refined)[folder]
+    (chunks,) = gradients_of_iteration(folder, refined)
     rows = np.concatenate([chunk.trajectory for chunk in chunks]).astype(float)
     weights = np.concatenate([chunk.trajectory_weights for chunk in chunks])
     chains = numbered_through([chunk.trajectory_chains for chunk in chunks])
     rows = shortened(rows, weights, campaign.optimiser.outlier_limit)
-    return Part(by_chain(rows, chains), by_chain(weights / weights.sum(), chains))
+    return Part(sums_by_chain(rows, chains), sums_by_chain(weights / weights.sum(), chains))
 
 
 def measured(campaign: Config, iteration: int, radii: Sequence[float | None]) -> pd.DataFrame:

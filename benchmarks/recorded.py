@@ -21,7 +21,12 @@ def gradients_of_chunks(
         parameters: numbers of those that the gradients are by; all if not given.
     """
     done = [path.parent for path in sorted((results / "refinement").glob("*/updated_potential.npz"))]
-    return {folder: [_of_state(state, parameters) for state in _states(folder)] for folder in done}
+    return {folder: gradients_of_iteration(folder, parameters) for folder in done}
+
+
+def gradients_of_iteration(folder: Path, parameters: np.ndarray | slice = ALL) -> list[list[ChunkGradient]]:
+    """The same of a single iteration."""
+    return [_of_state(state, parameters) for state in _states(folder)]
 
 
 def potential_in(folder: Path) -> Path:

@@ -67,16 +67,21 @@ for script in scripts:
 """
 
 
+def rules():
+    """The text of each rule, from its name on."""
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "workflow/rules").glob("*.smk")]
+    return [rule for text in texts for rule in re.split(r"^rule |^use rule ", text, flags=re.MULTILINE)[1:]]
+
+
 def scripts_by_environment():
     """The steps that the rules run, by their environment files."""
     scripts = {}
-    for path in (ROOT / "workflow/rules").glob("*.smk"):
-        for rule in re.split(r"^rule |^use rule ", path.read_text(), flags=re.MULTILINE):
-            environment = re.search(r'conda:\s+"\.\./\.\./envs/(.+)"', rule)
-            script = re.search(r'script:\s+"\.\./(scripts/.+)"', rule)
-            if environment and script:
-                step = ROOT / "workflow/dynrefine/steps" / Path(script[1]).name
-                scripts.setdefault(environment[1], set()).add(step)
+    for rule in rules():
+        environment = re.search(r'conda:\s+"\.\./\.\./envs/(.+)"', rule)
+        script = re.search(r'script:\s+"\.\./(scripts/.+)"', rule)
+        if environment and script:
+            step = ROOT / "workflow/dynrefine/steps" / Path(script[1]).name
+            scripts.setdefault(environment[1], set()).add(step)
     return scripts
 
 
@@ -109,10 +114,7 @@ def test_rules_whose_steps_keep_to_limits_have_them_among_their_resources():
     limited = {"run_trajectories"}
     for path in (ROOT / "workflow/dynrefine/steps").glob("*.py"):
         limited |= {path.stem} if "reversal_tolerance" in path.read_text(encoding="utf-8") else set()
-    rules = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "workflow/rules").glob("*.smk"))
-    with_limits = [
-        rule for rule in re.split(r"^(?:use )?rule ", rules, flags=re.MULTILINE) if "limits=LIMITS" in rule
-    ]
+    with_limits = [rule for rule in rules() if "limits=LIMITS" in rule]
     assert {re.match(r"\w+", rule)[0] for rule in with_limits} == limited >= {"adjoint_gradient"}
 
 

@@ -104,7 +104,7 @@ def sum_with_error(
         chains: number of each sample's chain, as in `Shares`.
     """
     if chains is not None:
-        rows, weights = (_sums_by_chain(each, chains) for each in (rows, weights))
+        rows, weights = (sums_by_chain(each, chains) for each in (rows, weights))
     count, total = len(rows), rows.sum(axis=0)
     if count == 1:
         return Estimate(total, np.full_like(total, np.nan))
@@ -112,7 +112,10 @@ def sum_with_error(
     return Estimate(total, np.sqrt(count / (count - 1) * np.sum(deviations**2, axis=0)))
 
 
-def _sums_by_chain(values: np.ndarray, chains: np.ndarray) -> np.ndarray:
+def sums_by_chain(
+    values: Float[np.ndarray, " S *shape"], chains: Int[np.ndarray, " S"]
+) -> Float[np.ndarray, " R *shape"]:
+    """Sums over the samples of each chain; `chains` as in `Shares`."""
     sums = np.zeros((chains.max() + 1, *values.shape[1:]), values.dtype)
     np.add.at(sums, chains, values)
     return sums

@@ -308,7 +308,7 @@ STEPS: dict[str, type[Section]] = {
 
 # Settings that can stop a job and change no result. They are resources of rules, not parameters: a campaign that one
 # of them stopped continues with a wider one, and no finished job runs again.
-LIMITS = {"trajectory": {"energy_drift", "temperature_bounds"}, "gradient": {"reversal_tolerance"}}
+LIMIT_KEYS = {"trajectory": {"energy_drift", "temperature_bounds"}, "gradient": {"reversal_tolerance"}}
 
 
 def parameters_of(step: str, config: Config, **others: Any) -> dict[str, Any]:
@@ -321,12 +321,12 @@ def parameters_of(step: str, config: Config, **others: Any) -> dict[str, Any]:
     """
     kind = STEPS[step]
     sections = {name: getattr(config, name) for name in kind.model_fields if name not in others}
-    return _narrowed(kind.model_construct(**sections, **others), kind).model_dump(exclude=LIMITS)
+    return _narrowed(kind.model_construct(**sections, **others), kind).model_dump(exclude=LIMIT_KEYS)
 
 
 def limits_of(config: Config) -> str:
     """The limits of a campaign as a resource of rules, which is a string."""
-    return config.model_dump_json(include=LIMITS)
+    return config.model_dump_json(include=LIMIT_KEYS)
 
 
 def settings_of_step(step: str, parameters: dict[str, Any], limits: str | None) -> Section:
